@@ -1,0 +1,1 @@
+//! Events in, alerts out: enrich, match, group, store, notify.

@@ -1,0 +1,1 @@
+//! ClickHouse, a server or the embedded engine behind its HTTP interface: tables, migrations, queries.

@@ -1,0 +1,1 @@
+//! The ordered log between the services: one trait and the embedded implementation.

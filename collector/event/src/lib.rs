@@ -1,0 +1,1 @@
+//! The event of Dongson: the schema that every other room shares.

@@ -1,0 +1,1 @@
+//! Sensor batches and logs in, normalised events out to the bus.

@@ -1,0 +1,1 @@
+//! The transactional database: people, agencies, sources, sensors, triage, incidents, exceptions, audit.

@@ -1,0 +1,1 @@
+//! Sigma rules: load, check, compile and match; pure.
