@@ -1,0 +1,158 @@
+//! A moment in UTC with nanoseconds, printed and read as RFC 3339.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Nanoseconds since 1970-01-01T00:00:00Z; years 1677 to 2262.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Timestamp(i64);
+
+/// Why a text is not a moment.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TimestampError {
+    /// The text is not RFC 3339.
+    #[error("{0:?} is not a time like 2026-11-23T09:05:12.123Z (RFC 3339)")]
+    NotRfc3339(String),
+    /// The moment does not fit nanoseconds in 64 bits.
+    #[error("time {0:?} is outside the years 1678 to 2261")]
+    OutOfRange(String),
+}
+
+impl Timestamp {
+    /// From nanoseconds since 1970 UTC.
+    pub const fn from_nanos(nanos: i64) -> Self {
+        Self(nanos)
+    }
+
+    /// From milliseconds since 1970 UTC; saturates at the ends of the range.
+    pub const fn from_millis(millis: i64) -> Self {
+        Self(millis.saturating_mul(1_000_000))
+    }
+
+    /// From seconds since 1970 UTC; saturates at the ends of the range.
+    pub const fn from_seconds(seconds: i64) -> Self {
+        Self(seconds.saturating_mul(1_000_000_000))
+    }
+
+    /// Nanoseconds since 1970 UTC.
+    pub const fn nanos(self) -> i64 {
+        self.0
+    }
+
+    /// Whole milliseconds since 1970 UTC, rounded down.
+    pub const fn millis(self) -> i64 {
+        self.0.div_euclid(1_000_000)
+    }
+
+    /// Whole seconds since 1970 UTC, rounded down.
+    pub const fn seconds(self) -> i64 {
+        self.0.div_euclid(1_000_000_000)
+    }
+
+    /// The time from `earlier` to this; zero when `earlier` is later.
+    pub fn since(self, earlier: Self) -> Duration {
+        u64::try_from(self.0.saturating_sub(earlier.0)).map_or(Duration::ZERO, Duration::from_nanos)
+    }
+
+    /// This moment plus `duration`, saturating.
+    #[must_use]
+    pub fn plus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)))
+    }
+
+    /// This moment minus `duration`, saturating.
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)))
+    }
+
+    /// The start of the window of length `window` that holds this moment, on a grid from 1970 UTC.
+    #[must_use]
+    pub fn grid(self, window: Duration) -> Self {
+        let step = i64::try_from(window.as_nanos()).unwrap_or(i64::MAX).max(1);
+        Self(self.0.div_euclid(step).saturating_mul(step))
+    }
+
+    /// Reads RFC 3339 text with any offset (`2026-11-23T09:05:12.5+07:00`); a space for the `T` is accepted.
+    pub fn parse(text: &str) -> Result<Self, TimestampError> {
+        let moment: jiff::Timestamp =
+            text.parse().map_err(|_| TimestampError::NotRfc3339(text.chars().take(80).collect()))?;
+        i64::try_from(moment.as_nanosecond())
+            .map(Self)
+            .map_err(|_| TimestampError::OutOfRange(text.chars().take(80).collect()))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    /// RFC 3339 in UTC with as many decimals as are needed, three at least: `2026-11-23T02:05:12.000Z`.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Ok(moment) = jiff::Timestamp::from_nanosecond(i128::from(self.0)) else {
+            return write!(out, "{}ns", self.0);
+        };
+        let precision = match self.0.rem_euclid(1_000_000_000) {
+            sub if sub % 1_000_000 == 0 => 3,
+            sub if sub % 1_000 == 0 => 6,
+            _ => 9,
+        };
+        write!(out, "{moment:.precision$}")
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'_, str>>::deserialize(deserializer)?;
+        Self::parse(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[track_caller]
+    fn check(input: &str, expected: &str) {
+        assert_eq!(Timestamp::parse(input).unwrap().to_string(), expected);
+    }
+
+    #[test]
+    fn reads_and_prints_rfc3339() {
+        check("2026-11-23T09:05:12+07:00", "2026-11-23T02:05:12.000Z");
+        check("2026-11-23 02:05:12.123456Z", "2026-11-23T02:05:12.123456Z");
+        check("1969-12-31T23:59:59.999999999Z", "1969-12-31T23:59:59.999999999Z");
+    }
+
+    #[test]
+    fn says_what_is_wrong() {
+        assert!(matches!(Timestamp::parse("hôm qua"), Err(TimestampError::NotRfc3339(_))));
+        assert!(matches!(Timestamp::parse("9999-01-01T00:00:00Z"), Err(TimestampError::OutOfRange(_))));
+    }
+
+    #[test]
+    fn grid_starts_at_or_before() {
+        let hour = Duration::from_secs(3_600);
+        assert_eq!(Timestamp::from_seconds(7_205).grid(hour), Timestamp::from_seconds(7_200));
+        assert_eq!(Timestamp::from_seconds(-1).grid(hour), Timestamp::from_seconds(-3_600));
+    }
+
+    proptest! {
+        #[test]
+        fn round_trip(nanos: i64) {
+            let moment = Timestamp::from_nanos(nanos);
+            prop_assert_eq!(Timestamp::parse(&moment.to_string()), Ok(moment));
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused(text: String) {
+            drop(Timestamp::parse(&text));
+        }
+    }
+}
