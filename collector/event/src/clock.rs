@@ -24,8 +24,8 @@ impl Default for ClockPolicy {
     fn default() -> Self {
         Self {
             offset_nanos: 0,
-            longest_spool: Duration::from_secs(7 * 24 * 3_600),
-            tolerance: Duration::from_secs(300),
+            longest_spool: Duration::from_hours(7 * 24),
+            tolerance: Duration::from_mins(5),
         }
     }
 }

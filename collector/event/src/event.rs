@@ -100,16 +100,16 @@ impl Event {
     /// Adds `value` under `name`; a value already there and this one become a list. True when one was there.
     pub fn merge(&mut self, name: impl Into<Name>, value: Value) -> bool {
         let name = name.into();
-        match self.remove(&name) {
-            Some(old) => {
-                self.set(name, old.merge(value));
-                true
-            }
-            None => {
-                self.set(name, value);
-                false
-            }
-        }
+        let old = self.remove(&name);
+        let joined = old.is_some();
+        self.set(
+            name,
+            match old {
+                Some(old) => old.merge(&value),
+                None => value,
+            },
+        );
+        joined
     }
 
     /// Takes `name` out.

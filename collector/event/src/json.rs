@@ -7,7 +7,7 @@
 //! such change is counted in [`Anomalies`].
 
 use std::borrow::Cow;
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde::ser::{SerializeMap, SerializeSeq};
@@ -132,7 +132,7 @@ impl Flattener {
             match sorted.last_mut() {
                 Some((held, old)) if *held == name => {
                     let taken = std::mem::replace(old, Value::Null);
-                    *old = if in_list && last_in_list { append(taken, value) } else { taken.merge(value) };
+                    *old = if in_list && last_in_list { append(taken, value) } else { taken.merge(&value) };
                     self.anomalies.duplicate_names += u32::from(!(in_list && last_in_list));
                 }
                 _ => sorted.push((name, if in_list { as_list(value) } else { value })),
@@ -383,7 +383,7 @@ fn mend_string<'t>(text: &'t str, out: &mut String, anomalies: &mut Anomalies) -
             let mut signs = tail.chars();
             if let Some(control) = signs.next() {
                 anomalies.bad_text += 1;
-                out.push_str(&format!("\\u{:04x}", control as u32));
+                escape(u32::from(control), out);
             }
             rest = signs.as_str();
         }
@@ -397,19 +397,25 @@ fn mend_escape<'t>(text: &'t str, out: &mut String, anomalies: &mut Anomalies) -
         return text;
     };
     if !(0xD800..0xE000).contains(&unit) {
-        out.push_str(&format!("\\u{unit:04x}"));
+        escape(u32::from(unit), out);
         return rest;
     }
     if unit < 0xDC00
         && let Some((low, after)) = rest.strip_prefix("\\u").and_then(code_unit)
         && (0xDC00..0xE000).contains(&low)
     {
-        out.push_str(&format!("\\u{unit:04x}\\u{low:04x}"));
+        escape(u32::from(unit), out);
+        escape(u32::from(low), out);
         return after;
     }
     anomalies.bad_text += 1;
     out.push_str("\\ufffd");
     rest
+}
+
+fn escape(unit: u32, out: &mut String) {
+    // Writing to a String cannot fail.
+    let _written = write!(out, "\\u{unit:04x}");
 }
 
 fn code_unit(text: &str) -> Option<(u16, &str)> {

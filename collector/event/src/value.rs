@@ -79,7 +79,7 @@ impl Value {
 
     /// Joins two values that claim one name into one list, in order, without repeating equal scalars.
     #[must_use]
-    pub fn merge(self, other: Self) -> Self {
+    pub fn merge(self, other: &Self) -> Self {
         let mut items = match self {
             Self::List(items) => items,
             scalar => vec![scalar],
