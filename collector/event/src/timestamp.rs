@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn grid_starts_at_or_before() {
-        let hour = Duration::from_secs(3_600);
+        let hour = Duration::from_hours(1);
         assert_eq!(Timestamp::from_seconds(7_205).grid(hour), Timestamp::from_seconds(7_200));
         assert_eq!(Timestamp::from_seconds(-1).grid(hour), Timestamp::from_seconds(-3_600));
     }
