@@ -1,0 +1,51 @@
+# Sourced by the scripts of this folder: finds or installs what they need, and says what to do where it cannot.
+# Sets: root (the checkout), engine (path of the store engine).
+
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/dongson
+engine=${DONGSON_ENGINE:-$cache/engine/libchdb.so}
+
+say() { printf '%s\n' "$*"; }
+fail() { printf 'error: %s\n' "$*" >&2; exit 1; }
+
+# as_root CMD...: runs CMD with the rights of root, by sudo where we are somebody else.
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"
+    elif command -v sudo >/dev/null; then sudo "$@"
+    else fail "this needs root: run as root, or install sudo, or run yourself: $*"
+    fi
+}
+
+# need_deb COMMAND PACKAGE: installs Debian's PACKAGE where COMMAND is missing.
+apt_updated=no
+need_deb() {
+    command -v "$1" >/dev/null && return 0
+    command -v apt-get >/dev/null || fail "$1 is missing: install the package that your system calls $2 or alike"
+    say "installing $2 (for $1)"
+    if [ "$apt_updated" = no ]; then as_root apt-get update -qq >/dev/null; apt_updated=yes; fi
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$2" >/dev/null
+    command -v "$1" >/dev/null || fail "$2 was installed, but $1 is still missing"
+}
+
+# at_least HAVE WANT: true when version HAVE is WANT or newer.
+at_least() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
+
+need_rust() {
+    command -v cargo >/dev/null || fail "cargo is missing: install Rust 1.94 or newer (rustup, or your distribution's packages rustc and cargo)"
+    local have; have=$(rustc --version | awk '{print $2}')
+    at_least "$have" 1.94.0 || fail "rustc $have is too old: install Rust 1.94 or newer"
+    need_deb cc build-essential
+}
+
+need_node() {
+    command -v node >/dev/null || fail "node is missing: install Node.js 20.19 or newer with npm"
+    local have; have=$(node --version | tr -d v)
+    at_least "$have" 20.19.0 || fail "node $have is too old: install Node.js 20.19 or newer with npm"
+    command -v npm >/dev/null || fail "npm is missing: install npm 10 or newer"
+}
+
+need_disk() {
+    local free; free=$(df -Pk "$root" | awk 'NR==2{print int($4/1048576)}')
+    [ "$free" -ge "$1" ] || fail "$root has $free GiB free, $1 GiB are needed"
+}
