@@ -1,0 +1,101 @@
+//! Why the log says no.
+
+/// Result of the log.
+pub type Result<T> = std::result::Result<T, BusError>;
+
+/// Why the log says no.
+#[derive(Debug, thiserror::Error)]
+pub enum BusError {
+    /// The topic was never created.
+    #[error("topic {0:?} does not exist")]
+    UnknownTopic(String),
+    /// The topic has fewer partitions.
+    #[error("topic {topic:?} has no partition {partition}")]
+    UnknownPartition {
+        /// The topic.
+        topic: String,
+        /// The partition asked for.
+        partition: u32,
+    },
+    /// A name that cannot be used for a topic or a group.
+    #[error("{0:?} is not a name of 1 to 200 letters, digits, `.`, `-` or `_`")]
+    BadName(String),
+    /// The topic exists with another number of partitions, which can never change.
+    #[error("topic {topic:?} has {existing} partitions, not {wanted}")]
+    PartitionsDiffer {
+        /// The topic.
+        topic: String,
+        /// What it has.
+        existing: u32,
+        /// What was asked for.
+        wanted: u32,
+    },
+    /// Something given is longer than its limit.
+    #[error("{what} has {bytes} bytes, the limit is {limit}")]
+    TooLarge {
+        /// Record, batch, token or metadata.
+        what: &'static str,
+        /// Its bytes.
+        bytes: usize,
+        /// The most that is taken.
+        limit: usize,
+    },
+    /// The quota is reached and the groups still need what is there: nothing was appended.
+    #[error("bus full: {retained} of {quota} bytes are held for groups that are behind; see their lag")]
+    Full {
+        /// Bytes in the log.
+        retained: u64,
+        /// Most bytes in the log.
+        quota: u64,
+    },
+    /// The disk has no room; the log must be opened again once it has.
+    #[error("disk full: free space in the folder of the bus and start the service again")]
+    DiskFull,
+    /// The partition belongs to another member of the group now.
+    #[error("partition {partition} of {topic:?} is not assigned to this consumer of group {group:?}")]
+    NotAssigned {
+        /// The group.
+        group: String,
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: u32,
+    },
+    /// The offset was deleted or not written yet.
+    #[error("offset {offset} of {topic:?}/{partition} is outside {start}..={end}")]
+    OutOfRange {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: u32,
+        /// The offset asked for.
+        offset: u64,
+        /// First offset that is kept.
+        start: u64,
+        /// The offset that the next record will get.
+        end: u64,
+    },
+    /// The log is closed.
+    #[error("the bus is closed")]
+    Closed,
+    /// What is on disk does not read back.
+    #[error("the log is damaged: {0}")]
+    Damaged(String),
+    /// The folder is used by another process.
+    #[error("the folder {0:?} is in use by another process")]
+    Locked(std::path::PathBuf),
+    /// The store below failed.
+    #[error("the log's store failed: {0}")]
+    Storage(String),
+}
+
+impl From<fjall::Error> for BusError {
+    fn from(error: fjall::Error) -> Self {
+        let full = |io: &std::io::Error| io.kind() == std::io::ErrorKind::StorageFull;
+        match &error {
+            fjall::Error::Io(io) if full(io) => Self::DiskFull,
+            fjall::Error::Storage(fjall::LsmError::Io(io)) if full(io) => Self::DiskFull,
+            other => Self::Storage(other.to_string()),
+        }
+    }
+}
