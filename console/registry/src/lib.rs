@@ -1,1 +1,143 @@
 //! The transactional database: people, agencies, sources, sensors, triage, incidents, exceptions, audit.
+//!
+//! One [`Registry`] is opened per process on an `SQLite` file (WAL, every commit synced). All writing goes through one
+//! connection and `BEGIN IMMEDIATE`, so a writer never finds that what it read has changed; reading goes through a pool.
+//! What always holds:
+//!
+//! - every list of things that belong to an agency takes a [`Scope`], and what lies outside it does not exist;
+//! - every change by a person names a [`Change`] (who, from where, when) and leaves an entry in the audit chain
+//!   in the same transaction;
+//! - secrets (tokens, keys, passwords, nonces) are stored as hashes and returned once, when they are made;
+//! - rows that people edit carry a `version`; an edit names the version that it saw, and loses if another was first;
+//! - time is an argument ([`Millis`]), never read from a clock here, so that tests and replays say what time it is.
+
+mod agency;
+mod alert;
+mod alert_apply;
+mod alert_count;
+mod alert_query;
+mod alert_triage;
+mod api_key;
+mod audit;
+mod chain;
+mod change;
+mod consumed;
+mod deadline;
+mod drill;
+mod enrolment;
+mod error;
+mod exception;
+mod fold;
+mod incident;
+mod incident_write;
+mod inventory;
+mod notification;
+mod password;
+mod scope;
+mod secret;
+mod sensor;
+mod session;
+mod setting;
+mod source;
+mod timeline;
+mod user;
+
+use std::{path::Path, time::Duration};
+
+use sqlx::{
+    Sqlite, SqlitePool, Transaction,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+pub use agency::{Organization, OrganizationEdit};
+pub use alert::{Alert, Level, State, Verdict};
+pub use alert_apply::{AlertUpsert, Applied, ExceptionHit, Step};
+pub use alert_count::{AlertBucket, AlertFigures, AlertShare};
+pub use alert_query::{AlertFacets, AlertFilter, AlertPage, AlertSort, FacetCount};
+pub use alert_triage::{Action, AlertRef, Triaged};
+pub use api_key::{ApiKey, NewApiKey};
+pub use audit::{AuditEntry, AuditProof};
+pub use change::{Change, Millis, new_id, now};
+pub use consumed::{Consumed, Saved};
+pub use deadline::Deadline;
+pub use drill::{DrillSession, NewDrill};
+pub use enrolment::{EnrolmentToken, NewToken, Redeemed, SensorCertificate};
+pub use error::{Error, Result};
+pub use exception::{Exception, ExceptionEdit};
+pub use fold::fold;
+pub use incident::{Class, Incident, IncidentFilter, IncidentStatus, LegalCategory, Severity};
+pub use incident_write::{Closing, IncidentPatch, NewIncident};
+pub use inventory::{Asset, AssetEdit, Imported, InventoryError, parse_csv, parse_toml};
+pub use notification::{Channel, ChannelEdit, ChannelKind, Delivery, DueDelivery, Outcome};
+pub use password::{PASSWORD_MIN_CHARS, WeakPassword};
+pub use scope::Scope;
+pub use secret::hash_secret;
+pub use sensor::Sensor;
+pub use session::{NewSession, SessionLimits, SignedIn};
+pub use setting::Setting;
+pub use source::{Source, SourceCount, SourceEdit, SourceKind};
+pub use timeline::{Entry, EntryKind};
+pub use user::{Account, AccountEdit, FirstPassword, NewAccount, Role, SignIn};
+
+/// The schema, compiled in.
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
+
+/// How many connections read at once.
+const READERS: u32 = 4;
+
+/// The open database. Cheap to clone; all clones share the connections.
+#[derive(Debug, Clone)]
+pub struct Registry {
+    writer: SqlitePool,
+    readers: SqlitePool,
+}
+
+impl Registry {
+    /// Opens or creates the database file at `path` and brings its schema up to date.
+    ///
+    /// Several processes of one machine may have it open at once; a writer waits up to ten seconds for another.
+    pub async fn open(path: &Path) -> Result<Self> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(10));
+        let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
+        MIGRATIONS.run(&writer).await?;
+        let readers = SqlitePoolOptions::new().max_connections(READERS).connect_with(options).await?;
+        Ok(Self { writer, readers })
+    }
+
+    /// A database that lives in memory as long as this value and its clones: for tests and dry runs.
+    pub async fn in_memory() -> Result<Self> {
+        let options = SqliteConnectOptions::new().in_memory(true).foreign_keys(true);
+        let pool = SqlitePoolOptions::new()
+            .max_connections(1)
+            .min_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(options)
+            .await?;
+        MIGRATIONS.run(&pool).await?;
+        Ok(Self { writer: pool.clone(), readers: pool })
+    }
+
+    /// Ends all connections after what they are doing; later calls answer an error.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+
+    /// Answers whether the database can be read: for health checks.
+    pub async fn ping(&self) -> Result<()> {
+        sqlx::query("SELECT 1").execute(&self.readers).await?;
+        Ok(())
+    }
+
+    /// A transaction that nobody else's write can come between.
+    async fn write(&self) -> Result<Transaction<'static, Sqlite>> {
+        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+    }
+}

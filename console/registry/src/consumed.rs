@@ -1,0 +1,79 @@
+//! Where each consumer of a topic stands, stored with what its records did, so that each record acts exactly once.
+
+use sqlx::{Row as _, SqliteConnection};
+
+use crate::{Error, Registry, Result};
+
+/// A run of records that a consumer has read: offsets `first..next` of one partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Consumed {
+    /// Name of the consumer group.
+    pub group: String,
+    /// Topic.
+    pub topic: String,
+    /// Partition.
+    pub partition: u32,
+    /// First offset of the run.
+    pub first: u64,
+    /// Offset after its last record.
+    pub next: u64,
+}
+
+/// Where a consumer stands, and the state that it had there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Saved {
+    /// The next offset to read.
+    pub next: u64,
+    /// The state as the consumer wrote it, if it did.
+    pub state: Option<Vec<u8>>,
+}
+
+impl Registry {
+    /// Where `group` stands in a partition; `None` if it never finished a run there.
+    pub async fn offset(&self, group: &str, topic: &str, partition: u32) -> Result<Option<Saved>> {
+        let row = sqlx::query(
+            "SELECT next_offset, state FROM consumer_offset WHERE consumer = $1 AND topic = $2 AND part = $3",
+        )
+        .bind(group)
+        .bind(topic)
+        .bind(i64::from(partition))
+        .fetch_optional(&self.readers)
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        let next = u64::try_from(row.try_get::<i64, _>(0)?).map_err(|_| Error::Range("offset"))?;
+        Ok(Some(Saved { next, state: row.try_get(1)? }))
+    }
+}
+
+/// Moves the consumer on. False if this run was applied before: then nothing else may be done either.
+pub(crate) async fn advance(tx: &mut SqliteConnection, run: &Consumed, state: Option<&[u8]>) -> Result<bool> {
+    let next = i64::try_from(run.next).map_err(|_| Error::Range("offset"))?;
+    let stored: Option<i64> = sqlx::query_scalar(
+        "SELECT next_offset FROM consumer_offset WHERE consumer = $1 AND topic = $2 AND part = $3",
+    )
+    .bind(&run.group)
+    .bind(&run.topic)
+    .bind(i64::from(run.partition))
+    .fetch_optional(&mut *tx)
+    .await?;
+    let stored = u64::try_from(stored.unwrap_or(0)).map_err(|_| Error::Range("offset"))?;
+    if run.next <= stored {
+        return Ok(false);
+    }
+    if run.first < stored {
+        return Err(Error::Overlap { first: run.first, next: run.next, stored });
+    }
+    sqlx::query(
+        "INSERT INTO consumer_offset (consumer, topic, part, next_offset, state) VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (consumer, topic, part)
+         DO UPDATE SET next_offset = excluded.next_offset, state = COALESCE(excluded.state, consumer_offset.state)",
+    )
+    .bind(&run.group)
+    .bind(&run.topic)
+    .bind(i64::from(run.partition))
+    .bind(next)
+    .bind(state)
+    .execute(tx)
+    .await?;
+    Ok(true)
+}

@@ -1,0 +1,129 @@
+//! Why the registry refused, in terms that a caller can act on.
+
+use crate::password::WeakPassword;
+
+/// The result of every call.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why a call did not happen. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No such thing, or it lies outside the caller's scope: the two are the same on purpose.
+    #[error("no such {0}")]
+    NotFound(&'static str),
+    /// Somebody else changed the thing first: read it again.
+    #[error("the {what} has changed: you saw version {seen}, it is now {now}")]
+    Stale {
+        /// What kind of thing.
+        what: &'static str,
+        /// The version that the caller named.
+        seen: i64,
+        /// The version that is stored.
+        now: i64,
+    },
+    /// A unique name is already in use.
+    #[error("this {0} exists already")]
+    Taken(&'static str),
+    /// A value cannot be accepted; `field` names it.
+    #[error("{field}: {reason}")]
+    Invalid {
+        /// The name of the field in the API.
+        field: &'static str,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The state of the thing does not allow this step.
+    #[error("{what}: {reason}")]
+    Refused {
+        /// What kind of thing.
+        what: &'static str,
+        /// What stands in the way.
+        reason: &'static str,
+    },
+    /// The new password is too easy to guess.
+    #[error("the password is not acceptable: {0}")]
+    WeakPassword(#[from] WeakPassword),
+    /// A consumer's offsets do not continue where it stopped: part of the batch was applied before.
+    #[error("offsets {first}..{next} overlap the stored offset {stored}: cut the batch there")]
+    Overlap {
+        /// First offset of the batch.
+        first: u64,
+        /// Offset after the batch.
+        next: u64,
+        /// Where the consumer stands.
+        stored: u64,
+    },
+    /// A number does not fit into the database.
+    #[error("{0} is out of range")]
+    Range(&'static str),
+    /// A stored JSON text cannot be read or made.
+    #[error("stored JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    /// Hashing a password failed.
+    #[error("hashing a password: {0}")]
+    Hash(String),
+    /// The schema cannot be brought up to date.
+    #[error("schema: {0}")]
+    Schema(#[from] sqlx::migrate::MigrateError),
+    /// The database refused or is out of reach.
+    #[error("database: {0}")]
+    Database(#[from] sqlx::Error),
+}
+
+impl Error {
+    /// Turns a broken unique key into [`Error::Taken`]; everything else stays what it is.
+    pub(crate) fn or_taken(what: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
+        move |error| match &error {
+            sqlx::Error::Database(inner) if inner.is_unique_violation() => Self::Taken(what),
+            sqlx::Error::Database(inner) if inner.is_foreign_key_violation() => {
+                Self::NotFound("organization")
+            }
+            _ => Self::Database(error),
+        }
+    }
+
+    /// `Stale` when versions differ.
+    pub(crate) fn check_version(what: &'static str, seen: i64, now: i64) -> Result<()> {
+        if seen == now { Ok(()) } else { Err(Self::Stale { what, seen, now }) }
+    }
+}
+
+/// Refuses a text that is empty, too long (in characters) or holds control characters other than line breaks.
+pub(crate) fn check_text(field: &'static str, text: &str, most: usize) -> Result<()> {
+    let reason = if text.trim().is_empty() {
+        "must not be empty"
+    } else if text.chars().nth(most).is_some() {
+        "is too long"
+    } else if text.chars().any(|sign| sign.is_control() && sign != '\n' && sign != '\t') {
+        "must not hold control characters"
+    } else {
+        return Ok(());
+    };
+    Err(Error::Invalid { field, reason })
+}
+
+/// Refuses an id that is not short lower-case letters, digits, `-`, `_` or `.`: it stands in URLs, keys and file names.
+pub(crate) fn check_id(field: &'static str, id: &str) -> Result<()> {
+    let fine =
+        |sign: char| sign.is_ascii_lowercase() || sign.is_ascii_digit() || matches!(sign, '-' | '_' | '.');
+    if id.is_empty() || id.len() > 64 || !id.chars().all(fine) {
+        return Err(Error::Invalid { field, reason: "must be 1 to 64 of a-z, 0-9, -, _ and ." });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_and_ids_are_checked() {
+        assert!(check_text("t", "Sở Y tế\nhai dòng", 40).is_ok());
+        assert!(check_text("t", "  ", 40).is_err());
+        assert!(check_text("t", "a\u{1b}[31m", 40).is_err());
+        assert!(check_text("t", "năm ký", 5).is_err());
+        assert!(check_id("id", "so-yte").is_ok());
+        assert!(check_id("id", "../etc").is_err());
+        assert!(check_id("id", "").is_err());
+    }
+}

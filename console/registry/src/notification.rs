@@ -1,0 +1,399 @@
+//! Notification: channels (mail, webhook) and the outbox of what is to be sent through them.
+//!
+//! A new alert enters the outbox in the transaction that makes it; a sender takes what is due, sends, and reports. A
+//! delivery is tried up to eight times with growing pauses, so it is sent at least once and lost never silently.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sqlx::{QueryBuilder, SqliteConnection};
+use utoipa::ToSchema;
+
+use crate::{
+    AlertUpsert, Change, Error, Level, Millis, Registry, Result, Scope,
+    audit::{self, Deed},
+    error::check_text,
+    new_id,
+};
+
+/// How often a delivery is tried.
+const MAX_ATTEMPTS: i64 = 8;
+
+/// What stands in the place of a secret setting when a channel is shown.
+const HIDDEN: &str = "***";
+
+/// The settings whose values are never shown.
+const SECRET_SETTINGS: &[&str] = &["password", "secret", "token"];
+
+/// How a channel sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "TEXT", rename_all = "snake_case")]
+pub enum ChannelKind {
+    /// Mail: settings `host`, `port`, `from`, `to` (list), `username`, `password`.
+    Smtp,
+    /// HTTP POST of a JSON body: settings `url`, `secret`.
+    Webhook,
+}
+
+/// A channel.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema, sqlx::FromRow)]
+pub struct Channel {
+    /// Id.
+    pub id: String,
+    /// Only alerts of this agency; none = all.
+    pub organization: Option<String>,
+    /// Its name.
+    pub name: String,
+    /// How it sends.
+    pub kind: ChannelKind,
+    /// How to reach the other side; secrets are shown as `***`.
+    #[sqlx(json)]
+    #[schema(value_type = Object)]
+    pub settings: Value,
+    /// The lowest level that it wants.
+    pub min_level: Level,
+    /// Whether it sends.
+    pub enabled: bool,
+    /// When it was made.
+    pub created_at: Millis,
+    /// For the optimistic check.
+    pub version: i64,
+}
+
+/// What a person may write of a channel.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChannelEdit {
+    /// Only alerts of this agency; none = all.
+    #[serde(default)]
+    pub organization: Option<String>,
+    /// Its name, at most 100 characters.
+    pub name: String,
+    /// How it sends.
+    pub kind: ChannelKind,
+    /// How to reach the other side; a secret given as `***` keeps its stored value.
+    #[schema(value_type = Object)]
+    pub settings: Value,
+    /// The lowest level that it wants.
+    pub min_level: Level,
+    /// Whether it sends.
+    pub enabled: bool,
+}
+
+/// One delivery, for the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema, sqlx::FromRow)]
+pub struct Delivery {
+    /// Id.
+    pub id: String,
+    /// The channel.
+    pub channel: String,
+    /// The alert.
+    pub alert: String,
+    /// When it entered the outbox.
+    pub created_at: Millis,
+    /// When it is tried next.
+    pub due_at: Millis,
+    /// Tries so far.
+    pub attempts: i64,
+    /// When it was taken by the other side.
+    pub delivered_at: Option<Millis>,
+    /// When it was given up.
+    pub failed_at: Option<Millis>,
+    /// What the other side or the network said last.
+    pub detail: Option<String>,
+}
+
+/// A delivery that is due, with all that sending needs (settings with their secrets).
+#[derive(Debug, Clone, PartialEq)]
+pub struct DueDelivery {
+    /// Id for [`Registry::finish_delivery`].
+    pub id: String,
+    /// The channel, with secrets.
+    pub channel: Channel,
+    /// The alert.
+    pub alert: crate::Alert,
+}
+
+/// How a try ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The other side took it.
+    Delivered,
+    /// It did not; try again later unless this was the last time.
+    Failed(String),
+}
+
+impl Channel {
+    /// The channel as it may be shown.
+    fn without_secrets(mut self) -> Self {
+        if let Some(settings) = self.settings.as_object_mut() {
+            for name in SECRET_SETTINGS {
+                if let Some(value) = settings.get_mut(*name) {
+                    *value = HIDDEN.into();
+                }
+            }
+        }
+        self
+    }
+}
+
+impl ChannelEdit {
+    fn check(&self) -> Result<()> {
+        check_text("name", &self.name, 100)?;
+        let wanted: &[&str] = match self.kind {
+            ChannelKind::Smtp => &["host", "from", "to"],
+            ChannelKind::Webhook => &["url"],
+        };
+        let settings = self
+            .settings
+            .as_object()
+            .ok_or(Error::Invalid { field: "settings", reason: "must be an object" })?;
+        if wanted.iter().any(|name| !settings.contains_key(*name)) {
+            return Err(Error::Invalid {
+                field: "settings",
+                reason: "smtp needs host, from and to; webhook needs url",
+            });
+        }
+        let url = settings.get("url").and_then(Value::as_str);
+        if self.kind == ChannelKind::Webhook
+            && !url.is_some_and(|url| url.starts_with("https://") || url.starts_with("http://"))
+        {
+            return Err(Error::Invalid {
+                field: "settings",
+                reason: "url must begin with https:// or http://",
+            });
+        }
+        if self.settings.to_string().len() > 16 * 1024 {
+            return Err(Error::Invalid { field: "settings", reason: "are longer than 16 KiB" });
+        }
+        Ok(())
+    }
+
+    /// The settings with each secret given as `***` replaced by the stored one.
+    fn settings_over(&self, stored: Option<&Channel>) -> Value {
+        let mut settings = self.settings.clone();
+        if let Some(map) = settings.as_object_mut() {
+            for name in SECRET_SETTINGS {
+                if map.get(*name).and_then(Value::as_str) == Some(HIDDEN) {
+                    let kept = stored.and_then(|channel| channel.settings.get(*name)).cloned();
+                    map.insert((*name).to_owned(), kept.unwrap_or(Value::Null));
+                }
+            }
+        }
+        settings
+    }
+}
+
+async fn fetch(tx: &mut SqliteConnection, scope: &Scope, id: &str) -> Result<Channel> {
+    let found: Option<Channel> = sqlx::query_as("SELECT * FROM notification_channel WHERE id = $1")
+        .bind(id)
+        .fetch_optional(tx)
+        .await?;
+    found
+        .filter(|one| scope.allows_optional(one.organization.as_deref()))
+        .ok_or(Error::NotFound("notification channel"))
+}
+
+impl Registry {
+    /// The channels of a scope by name, without secrets, at most 500.
+    pub async fn channels(&self, scope: &Scope) -> Result<Vec<Channel>> {
+        let mut query = QueryBuilder::new("SELECT * FROM notification_channel WHERE 1 = 1");
+        scope.restrict(&mut query, "organization");
+        query.push(" ORDER BY name, id LIMIT 500");
+        let found: Vec<Channel> = query.build_query_as().fetch_all(&self.readers).await?;
+        Ok(found.into_iter().map(Channel::without_secrets).collect())
+    }
+
+    /// Makes a channel.
+    pub async fn create_channel(
+        &self,
+        scope: &Scope,
+        change: &Change,
+        edit: &ChannelEdit,
+    ) -> Result<Channel> {
+        self.write_channel(scope, change, None, edit).await
+    }
+
+    /// Rewrites a channel; `version` is the one that the caller saw.
+    pub async fn update_channel(
+        &self,
+        scope: &Scope,
+        change: &Change,
+        id: &str,
+        version: i64,
+        edit: &ChannelEdit,
+    ) -> Result<Channel> {
+        self.write_channel(scope, change, Some((id, version)), edit).await
+    }
+
+    async fn write_channel(
+        &self,
+        scope: &Scope,
+        change: &Change,
+        existing: Option<(&str, i64)>,
+        edit: &ChannelEdit,
+    ) -> Result<Channel> {
+        edit.check()?;
+        if !scope.allows_optional(edit.organization.as_deref()) {
+            return Err(Error::NotFound("organization"));
+        }
+        let mut tx = self.write().await?;
+        let before = match existing {
+            Some((id, version)) => {
+                let before = fetch(&mut tx, scope, id).await?;
+                Error::check_version("notification channel", version, before.version)?;
+                Some(before)
+            }
+            None => None,
+        };
+        let id = before.as_ref().map_or_else(new_id, |channel| channel.id.clone());
+        sqlx::query(
+            "INSERT INTO notification_channel VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1)
+             ON CONFLICT (id) DO UPDATE SET organization = excluded.organization, name = excluded.name, kind = excluded.kind,
+             settings = excluded.settings, min_level = excluded.min_level, min_rank = excluded.min_rank,
+             enabled = excluded.enabled, version = notification_channel.version + 1",
+        )
+        .bind(&id)
+        .bind(&edit.organization)
+        .bind(&edit.name)
+        .bind(edit.kind)
+        .bind(edit.settings_over(before.as_ref()).to_string())
+        .bind(edit.min_level)
+        .bind(edit.min_level.rank())
+        .bind(i64::from(edit.enabled))
+        .bind(change.at)
+        .execute(&mut *tx)
+        .await
+        .map_err(Error::or_taken("notification channel"))?;
+        let after = fetch(&mut tx, scope, &id).await?.without_secrets();
+        let action = if before.is_some() { "update" } else { "create" };
+        record(&mut tx, change, action, before, Some(&after)).await?;
+        tx.commit().await?;
+        Ok(after)
+    }
+
+    /// Removes a channel and its deliveries.
+    pub async fn delete_channel(&self, scope: &Scope, change: &Change, id: &str) -> Result<()> {
+        let mut tx = self.write().await?;
+        let before = fetch(&mut tx, scope, id).await?;
+        sqlx::query("DELETE FROM notification_channel WHERE id = $1").bind(id).execute(&mut *tx).await?;
+        record(&mut tx, change, "delete", Some(before), None).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// The newest 200 deliveries of a channel.
+    pub async fn deliveries(&self, scope: &Scope, channel: &str) -> Result<Vec<Delivery>> {
+        let mut tx = self.readers.begin().await?;
+        fetch(&mut tx, scope, channel).await?;
+        let found = sqlx::query_as(
+            "SELECT * FROM notification_delivery WHERE channel = $1 ORDER BY id DESC LIMIT 200",
+        )
+        .bind(channel)
+        .fetch_all(&mut *tx)
+        .await?;
+        Ok(found)
+    }
+
+    /// Deliveries that are due at `now`, oldest first, at most `limit`: for the one sender.
+    pub async fn due_deliveries(&self, now: Millis, limit: u32) -> Result<Vec<DueDelivery>> {
+        let mut tx = self.readers.begin().await?;
+        let due: Vec<Delivery> = sqlx::query_as(
+            "SELECT notification_delivery.* FROM notification_delivery
+             JOIN notification_channel ON notification_channel.id = notification_delivery.channel
+             WHERE delivered_at IS NULL AND failed_at IS NULL AND due_at <= $1 AND enabled = 1
+             ORDER BY due_at, notification_delivery.id LIMIT $2",
+        )
+        .bind(now)
+        .bind(i64::from(limit.clamp(1, 1000)))
+        .fetch_all(&mut *tx)
+        .await?;
+        let mut found = Vec::with_capacity(due.len());
+        for one in due {
+            let channel = fetch(&mut tx, &Scope::All, &one.channel).await?;
+            let alert = sqlx::query_as("SELECT * FROM alert WHERE id = $1")
+                .bind(&one.alert)
+                .fetch_one(&mut *tx)
+                .await?;
+            found.push(DueDelivery { id: one.id, channel, alert });
+        }
+        Ok(found)
+    }
+
+    /// Notes how a try ended. After a failure the next try is 1, 2, 4, ... minutes later; the eighth is the last.
+    pub async fn finish_delivery(&self, id: &str, outcome: &Outcome, now: Millis) -> Result<()> {
+        let (delivered, detail) = match outcome {
+            Outcome::Delivered => (Some(now), None),
+            Outcome::Failed(detail) => (None, Some(detail.chars().take(500).collect::<String>())),
+        };
+        let mut tx = self.write().await?;
+        let attempts: i64 = sqlx::query_scalar(
+            "UPDATE notification_delivery SET attempts = attempts + 1, delivered_at = $2, detail = $3 WHERE id = $1 RETURNING attempts",
+        )
+        .bind(id)
+        .bind(delivered)
+        .bind(detail)
+        .fetch_optional(&mut *tx)
+        .await?
+        .ok_or(Error::NotFound("delivery"))?;
+        if delivered.is_none() {
+            let pause = 60_000_i64 << (attempts - 1).clamp(0, MAX_ATTEMPTS);
+            sqlx::query("UPDATE notification_delivery SET due_at = $2, failed_at = $3 WHERE id = $1")
+                .bind(id)
+                .bind(now.saturating_add(pause))
+                .bind((attempts >= MAX_ATTEMPTS).then_some(now))
+                .execute(&mut *tx)
+                .await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+/// Puts a new alert into the outbox of each channel that wants it. Drills are not sent.
+pub(crate) async fn enqueue(tx: &mut SqliteConnection, alert: &AlertUpsert, now: Millis) -> Result<()> {
+    if alert.drill {
+        return Ok(());
+    }
+    let channels: Vec<String> = sqlx::query_scalar(
+        "SELECT id FROM notification_channel
+         WHERE enabled = 1 AND min_rank <= $1 AND (organization IS NULL OR organization = $2) ORDER BY id",
+    )
+    .bind(alert.level.rank())
+    .bind(&alert.organization)
+    .fetch_all(&mut *tx)
+    .await?;
+    for channel in channels {
+        sqlx::query(
+            "INSERT INTO notification_delivery (id, channel, alert, created_at, due_at, attempts) VALUES ($1, $2, $3, $4, $4, 0)
+             ON CONFLICT (channel, alert) DO NOTHING",
+        )
+        .bind(new_id())
+        .bind(channel)
+        .bind(&alert.id)
+        .bind(now)
+        .execute(&mut *tx)
+        .await?;
+    }
+    Ok(())
+}
+
+async fn record(
+    tx: &mut SqliteConnection,
+    change: &Change,
+    action: &str,
+    before: Option<Channel>,
+    after: Option<&Channel>,
+) -> Result<()> {
+    let before = before.map(Channel::without_secrets);
+    let Some(one) = after.or(before.as_ref()) else { return Ok(()) };
+    let deed = Deed {
+        action,
+        kind: "notification_channel",
+        object: &one.id,
+        organization: one.organization.as_deref(),
+        before: before.as_ref().map(serde_json::to_value).transpose()?,
+        after: after.map(serde_json::to_value).transpose()?,
+    };
+    audit::record(tx, change, deed).await
+}

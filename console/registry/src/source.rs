@@ -1,0 +1,425 @@
+//! Log sources: which agency a sender belongs to, how its records are read, and how long it may be silent.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use sqlx::{QueryBuilder, Row as _, SqliteConnection};
+use utoipa::ToSchema;
+
+use crate::{
+    Change, Error, Millis, Registry, Result, Scope,
+    audit::{self, Deed},
+    error::{check_id, check_text},
+    new_id,
+};
+
+/// How a source reaches us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "TEXT", rename_all = "snake_case")]
+pub enum SourceKind {
+    /// Syslog over UDP, TCP or TLS.
+    Syslog,
+    /// RELP.
+    Relp,
+    /// NDJSON or `_bulk` over HTTPS with an API key.
+    Http,
+}
+
+/// A log source. A peer matches it if every given one of `address`, `listener`, `certificate` and `api_key` matches.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema, sqlx::FromRow)]
+pub struct Source {
+    /// Id: the principal in the identity of its events.
+    pub id: String,
+    /// Its agency.
+    pub organization: String,
+    /// Its name: `observer.name`; unique within the agency.
+    pub name: String,
+    /// How it reaches us.
+    pub kind: SourceKind,
+    /// Address or network (CIDR) of the sender.
+    pub address: Option<String>,
+    /// Name of the listener that it uses.
+    pub listener: Option<String>,
+    /// SHA-256 fingerprint of its client certificate, hexadecimal.
+    pub certificate: Option<String>,
+    /// Id of its API key.
+    pub api_key: Option<String>,
+    /// Name of the parser; none = found by content.
+    pub parser: Option<String>,
+    /// Time zone of times without one, for example `Asia/Ho_Chi_Minh`.
+    pub time_zone: String,
+    /// What to add to its clock, in milliseconds.
+    pub clock_offset_ms: i64,
+    /// How many events it should send in an hour.
+    pub expected_per_hour: Option<i64>,
+    /// After how many seconds without a record it counts as silent; none = never.
+    pub silence_after_seconds: Option<i64>,
+    /// Who is told when it falls silent.
+    pub owner: Option<String>,
+    /// When it last sent something.
+    pub last_seen: Option<Millis>,
+    /// Since when it is known to be silent.
+    pub silent_since: Option<Millis>,
+    /// Events taken so far.
+    pub events: i64,
+    /// Of these, how many no parser took.
+    pub unparsed: i64,
+    /// When it was entered.
+    pub created_at: Millis,
+    /// For the optimistic check.
+    pub version: i64,
+}
+
+/// What a person may write of a source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SourceEdit {
+    /// Its agency.
+    pub organization: String,
+    /// Its name: `observer.name`.
+    pub name: String,
+    /// How it reaches us.
+    pub kind: SourceKind,
+    /// Address or network (CIDR) of the sender.
+    #[serde(default)]
+    pub address: Option<String>,
+    /// Name of the listener that it uses.
+    #[serde(default)]
+    pub listener: Option<String>,
+    /// SHA-256 fingerprint of its client certificate, hexadecimal.
+    #[serde(default)]
+    pub certificate: Option<String>,
+    /// Id of its API key.
+    #[serde(default)]
+    pub api_key: Option<String>,
+    /// Name of the parser; none = found by content.
+    #[serde(default)]
+    pub parser: Option<String>,
+    /// Time zone of times without one.
+    pub time_zone: String,
+    /// What to add to its clock, in milliseconds.
+    #[serde(default)]
+    pub clock_offset_ms: i64,
+    /// How many events it should send in an hour.
+    #[serde(default)]
+    pub expected_per_hour: Option<i64>,
+    /// After how many seconds without a record it counts as silent; none = never.
+    #[serde(default)]
+    pub silence_after_seconds: Option<i64>,
+    /// Who is told when it falls silent.
+    #[serde(default)]
+    pub owner: Option<String>,
+}
+
+/// What a source sent since it was last counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceCount {
+    /// The source's id.
+    pub source: String,
+    /// When it last sent something.
+    pub last_seen: Millis,
+    /// New events.
+    pub events: u64,
+    /// Of these, how many no parser took.
+    pub unparsed: u64,
+}
+
+impl SourceEdit {
+    fn check(&self) -> Result<()> {
+        check_id("name", &self.name)?;
+        if [&self.address, &self.listener, &self.certificate, &self.api_key].iter().all(|one| one.is_none()) {
+            return Err(Error::Invalid {
+                field: "address",
+                reason: "give an address, listener, certificate or api_key",
+            });
+        }
+        if let Some(address) = &self.address {
+            parse_network(address)
+                .ok_or(Error::Invalid { field: "address", reason: "is no address or network" })?;
+        }
+        if jiff::tz::TimeZone::get(&self.time_zone).is_err() {
+            return Err(Error::Invalid {
+                field: "time_zone",
+                reason: "is not a name of the time zone database",
+            });
+        }
+        for (field, number) in [
+            ("expected_per_hour", self.expected_per_hour),
+            ("silence_after_seconds", self.silence_after_seconds),
+        ] {
+            if number.is_some_and(|number| number <= 0) {
+                return Err(Error::Invalid { field, reason: "must be more than zero" });
+            }
+        }
+        self.owner.as_deref().map_or(Ok(()), |owner| check_text("owner", owner, 200))
+    }
+}
+
+/// An address or a network.
+fn parse_network(text: &str) -> Option<IpNet> {
+    text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+}
+
+impl Source {
+    /// Whether a peer with these marks is this source, and how narrowly its address says so (bits of the network);
+    /// of several sources that match, the caller takes the highest.
+    pub fn matches(&self, peer: IpAddr, listener: &str, certificate: Option<&str>) -> Option<u8> {
+        if self.listener.as_deref().is_some_and(|mine| mine != listener)
+            || self.certificate.as_deref().is_some_and(|mine| certificate != Some(mine))
+            || self.api_key.is_some()
+        {
+            return None;
+        }
+        let Some(address) = &self.address else { return Some(0) };
+        let network = parse_network(address)?;
+        network.contains(&peer.to_canonical()).then(|| network.prefix_len())
+    }
+}
+
+async fn fetch(tx: &mut SqliteConnection, id: &str) -> Result<Source> {
+    sqlx::query_as("SELECT * FROM source WHERE id = $1")
+        .bind(id)
+        .fetch_optional(tx)
+        .await?
+        .ok_or(Error::NotFound("source"))
+}
+
+impl Registry {
+    /// The sources of a scope by agency and name, at most 10000.
+    pub async fn sources(&self, scope: &Scope) -> Result<Vec<Source>> {
+        let mut query = QueryBuilder::new("SELECT * FROM source WHERE 1 = 1");
+        scope.restrict(&mut query, "organization");
+        query.push(" ORDER BY organization, name LIMIT 10000");
+        Ok(query.build_query_as().fetch_all(&self.readers).await?)
+    }
+
+    /// One source, if it is in scope.
+    pub async fn source(&self, scope: &Scope, id: &str) -> Result<Source> {
+        let found = fetch(&mut *self.readers.acquire().await?, id).await?;
+        if scope.allows(&found.organization) { Ok(found) } else { Err(Error::NotFound("source")) }
+    }
+
+    /// Enters a source.
+    pub async fn create_source(&self, change: &Change, edit: &SourceEdit) -> Result<Source> {
+        edit.check()?;
+        let id = new_id();
+        let mut tx = self.write().await?;
+        sqlx::query(
+            "INSERT INTO source (id, organization, name, kind, time_zone, clock_offset_ms, events, unparsed, created_at, version)
+             VALUES ($1, $2, $3, $4, $5, 0, 0, 0, $6, 0)",
+        )
+        .bind(&id)
+        .bind(&edit.organization)
+        .bind(&edit.name)
+        .bind(edit.kind)
+        .bind(&edit.time_zone)
+        .bind(change.at)
+        .execute(&mut *tx)
+        .await
+        .map_err(Error::or_taken("source"))?;
+        let made = write_edit(&mut tx, &id, edit).await?;
+        record(&mut tx, change, "create", None, Some(&made)).await?;
+        tx.commit().await?;
+        Ok(made)
+    }
+
+    /// Rewrites a source; `version` is the one that the caller saw. It cannot move to another agency.
+    pub async fn update_source(
+        &self,
+        scope: &Scope,
+        change: &Change,
+        id: &str,
+        version: i64,
+        edit: &SourceEdit,
+    ) -> Result<Source> {
+        edit.check()?;
+        let mut tx = self.write().await?;
+        let before = fetch(&mut tx, id).await?;
+        if !scope.allows(&before.organization) {
+            return Err(Error::NotFound("source"));
+        }
+        Error::check_version("source", version, before.version)?;
+        if before.organization != edit.organization {
+            return Err(Error::Invalid { field: "organization", reason: "a source stays with its agency" });
+        }
+        let after = write_edit(&mut tx, id, edit).await?;
+        record(&mut tx, change, "update", Some(&before), Some(&after)).await?;
+        tx.commit().await?;
+        Ok(after)
+    }
+
+    /// Removes a source; its events stay.
+    pub async fn delete_source(&self, scope: &Scope, change: &Change, id: &str) -> Result<()> {
+        let mut tx = self.write().await?;
+        let before = fetch(&mut tx, id).await?;
+        if !scope.allows(&before.organization) {
+            return Err(Error::NotFound("source"));
+        }
+        sqlx::query("DELETE FROM source WHERE id = $1").bind(id).execute(&mut *tx).await?;
+        record(&mut tx, change, "delete", Some(&before), None).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Adds up what sources sent. Answers `(source, silent since)` for each that had been silent and has come back.
+    pub async fn count_sources(&self, counts: &[SourceCount]) -> Result<Vec<(String, Millis)>> {
+        let mut tx = self.write().await?;
+        let mut back = Vec::new();
+        for count in counts {
+            let events = i64::try_from(count.events).map_err(|_| Error::Range("events"))?;
+            let unparsed = i64::try_from(count.unparsed).map_err(|_| Error::Range("unparsed"))?;
+            let silent = sqlx::query("SELECT silent_since FROM source WHERE id = $1")
+                .bind(&count.source)
+                .fetch_optional(&mut *tx)
+                .await?;
+            let Some(row) = silent else { continue };
+            if let Some(since) = row.try_get::<Option<Millis>, _>(0)? {
+                back.push((count.source.clone(), since));
+            }
+            sqlx::query(
+                "UPDATE source SET last_seen = MAX(COALESCE(last_seen, 0), $2), silent_since = NULL,
+                 events = events + $3, unparsed = unparsed + $4 WHERE id = $1",
+            )
+            .bind(&count.source)
+            .bind(count.last_seen)
+            .bind(events)
+            .bind(unparsed)
+            .execute(&mut *tx)
+            .await?;
+        }
+        tx.commit().await?;
+        Ok(back)
+    }
+
+    /// Marks the sources that have been silent for too long and answers those that were not marked before:
+    /// each silence is answered once. A source that never spoke is counted from its entry.
+    pub async fn mark_silent_sources(&self, now: Millis) -> Result<Vec<Source>> {
+        let mut tx = self.write().await?;
+        let found = sqlx::query_as(
+            "UPDATE source SET silent_since = COALESCE(last_seen, created_at)
+             WHERE silent_since IS NULL AND COALESCE(last_seen, created_at) + silence_after_seconds * 1000 <= $1
+             RETURNING *",
+        )
+        .bind(now)
+        .fetch_all(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(found)
+    }
+}
+
+async fn write_edit(tx: &mut SqliteConnection, id: &str, edit: &SourceEdit) -> Result<Source> {
+    sqlx::query(
+        "UPDATE source SET name = $2, kind = $3, address = $4, listener = $5, certificate = $6, api_key = $7, parser = $8,
+         time_zone = $9, clock_offset_ms = $10, expected_per_hour = $11, silence_after_seconds = $12, owner = $13,
+         version = version + 1 WHERE id = $1",
+    )
+    .bind(id)
+    .bind(&edit.name)
+    .bind(edit.kind)
+    .bind(&edit.address)
+    .bind(&edit.listener)
+    .bind(&edit.certificate)
+    .bind(&edit.api_key)
+    .bind(&edit.parser)
+    .bind(&edit.time_zone)
+    .bind(edit.clock_offset_ms)
+    .bind(edit.expected_per_hour)
+    .bind(edit.silence_after_seconds)
+    .bind(&edit.owner)
+    .execute(&mut *tx)
+    .await
+    .map_err(Error::or_taken("source"))?;
+    fetch(tx, id).await
+}
+
+async fn record(
+    tx: &mut SqliteConnection,
+    change: &Change,
+    action: &str,
+    before: Option<&Source>,
+    after: Option<&Source>,
+) -> Result<()> {
+    let Some(one) = after.or(before) else { return Ok(()) };
+    let deed = Deed {
+        action,
+        kind: "source",
+        object: &one.id,
+        organization: Some(&one.organization),
+        before: before.map(serde_json::to_value).transpose()?,
+        after: after.map(serde_json::to_value).transpose()?,
+    };
+    audit::record(tx, change, deed).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::OrganizationEdit;
+
+    fn edit() -> SourceEdit {
+        SourceEdit {
+            organization: "a".into(),
+            name: "fw-01".into(),
+            kind: SourceKind::Syslog,
+            address: Some("10.1.0.0/16".into()),
+            listener: None,
+            certificate: None,
+            api_key: None,
+            parser: None,
+            time_zone: "Asia/Ho_Chi_Minh".into(),
+            clock_offset_ms: 0,
+            expected_per_hour: None,
+            silence_after_seconds: Some(60),
+            owner: None,
+        }
+    }
+
+    async fn registry() -> Registry {
+        let registry = Registry::in_memory().await.unwrap();
+        let organization = OrganizationEdit { name: "A".into(), name_en: "A".into(), parent: None, level: 1 };
+        registry.create_organization(&Change::service("test", 0), "a", &organization).await.unwrap();
+        registry
+    }
+
+    #[tokio::test]
+    async fn each_silence_and_each_return_is_told_once() {
+        let registry = registry().await;
+        let made = registry.create_source(&Change::service("test", 0), &edit()).await.unwrap();
+        assert!(registry.mark_silent_sources(59_999).await.unwrap().is_empty());
+        assert_eq!(registry.mark_silent_sources(60_000).await.unwrap().len(), 1);
+        assert!(registry.mark_silent_sources(70_000).await.unwrap().is_empty());
+        let count = SourceCount { source: made.id.clone(), last_seen: 80_000, events: 5, unparsed: 1 };
+        assert_eq!(
+            registry.count_sources(std::slice::from_ref(&count)).await.unwrap(),
+            [(made.id.clone(), 0)]
+        );
+        assert!(registry.count_sources(&[count]).await.unwrap().is_empty());
+        let now = registry.source(&Scope::All, &made.id).await.unwrap();
+        assert_eq!((now.events, now.unparsed, now.silent_since), (10, 2, None));
+    }
+
+    #[tokio::test]
+    async fn bad_edits_are_refused_and_matching_is_by_the_narrowest_network() {
+        let registry = registry().await;
+        let change = Change::service("test", 0);
+        for bad in [
+            SourceEdit { address: Some("10.0.0.0/99".into()), ..edit() },
+            SourceEdit { address: None, ..edit() },
+            SourceEdit { time_zone: "Mars/Base".into(), ..edit() },
+            SourceEdit { silence_after_seconds: Some(0), ..edit() },
+        ] {
+            assert!(matches!(registry.create_source(&change, &bad).await, Err(Error::Invalid { .. })));
+        }
+        let made = registry.create_source(&change, &edit()).await.unwrap();
+        assert_eq!(made.version, 1);
+        assert_eq!(made.matches("10.1.2.3".parse().unwrap(), "udp", None), Some(16));
+        assert_eq!(made.matches("::ffff:10.1.2.3".parse().unwrap(), "udp", None), Some(16));
+        assert_eq!(made.matches("10.2.2.3".parse().unwrap(), "udp", None), None);
+        assert!(matches!(registry.create_source(&change, &edit()).await, Err(Error::Taken(_))));
+        let stale = registry.update_source(&Scope::All, &change, &made.id, 7, &edit()).await;
+        assert!(matches!(stale, Err(Error::Stale { .. })));
+    }
+}
