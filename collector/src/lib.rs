@@ -1,1 +1,3 @@
-//! Sensor batches and logs in, normalised events out to the bus.
+//! The collector: logs and sensor batches in, normalised events out to the bus.
+
+pub mod parse;
