@@ -1,0 +1,199 @@
+//! The alert queue through the public API: exactly-once steps, triage by several people at once, undo, pages.
+
+mod support;
+
+use dongson_registry::{
+    Action, AlertFilter, AlertRef, AlertSort, AlertUpsert, Change, ChannelEdit, ChannelKind, Consumed, Error, ExceptionEdit,
+    ExceptionHit, Level, Outcome, Registry, Scope, State, Step, Verdict,
+};
+use proptest::prelude::*;
+use support::{START, alert, analyst, apply, only, registry};
+
+fn run(first: u64, next: u64) -> Consumed {
+    Consumed { group: "analyzer".into(), topic: "dongson.signals".into(), partition: 3, first, next }
+}
+
+#[tokio::test]
+async fn the_same_run_again_changes_nothing() {
+    let (folder, registry) = registry().await;
+    let exception = ExceptionEdit {
+        organization: Some("a".into()),
+        rule_id: Some("rule-1".into()),
+        entity_type: None,
+        entity_value: None,
+        reason: "scanner of ours".into(),
+        expires_at: START + 1_000_000,
+    };
+    let person = analyst(&registry, "an", None).await;
+    let change = Change::by(&person.id, None, START);
+    let exception = registry.create_exception(&Scope::All, &change, &exception).await.unwrap();
+    let step = Step {
+        alerts: vec![AlertUpsert { added: 5, ..alert("x", "a", Level::High) }],
+        hits: vec![ExceptionHit { exception: exception.id, added: 2, last: START }],
+        state: Some(b"state-1".to_vec()),
+    };
+    assert!(registry.apply_alerts(&run(0, 10), &step, START).await.unwrap().fresh);
+    assert!(!registry.apply_alerts(&run(0, 10), &step, START).await.unwrap().fresh);
+    assert!(matches!(registry.apply_alerts(&run(5, 15), &step, START).await, Err(Error::Overlap { stored: 10, .. })));
+    registry.close().await;
+
+    let registry = Registry::open(&folder.path().join("registry.sqlite")).await.unwrap();
+    assert!(!registry.apply_alerts(&run(0, 10), &step, START).await.unwrap().fresh);
+    let saved = registry.offset("analyzer", "dongson.signals", 3).await.unwrap().unwrap();
+    assert_eq!((saved.next, saved.state.as_deref()), (10, Some(b"state-1".as_slice())));
+    assert_eq!(registry.alert(&Scope::All, "x").await.unwrap().count, 5);
+    assert_eq!(registry.exceptions(&Scope::All).await.unwrap()[0].hits, 2);
+}
+
+#[tokio::test]
+async fn of_two_that_take_an_alert_at_once_one_wins() {
+    let (_folder, registry) = registry().await;
+    let (an, binh) = (analyst(&registry, "an", None).await, analyst(&registry, "binh", None).await);
+    apply(&registry, vec![alert("x", "a", Level::High)]).await;
+    let wanted = [AlertRef { id: "x".into(), version: 1 }];
+    let take = |id: &str| (Change::by(id, None, START), Action::Assign { owner: Some(id.to_owned()) });
+    let ((by_an, an_takes), (by_binh, binh_takes)) = (take(&an.id), take(&binh.id));
+    let (one, two) = tokio::join!(
+        registry.triage(&Scope::All, &by_an, &wanted, &an_takes),
+        registry.triage(&Scope::All, &by_binh, &wanted, &binh_takes),
+    );
+    let (one, two) = (one.unwrap(), two.unwrap());
+    assert_eq!(one.changed.len() + two.changed.len(), 1);
+    assert_eq!(one.conflicts.len() + two.conflicts.len(), 1);
+    let winner = one.changed.first().or(two.changed.first()).unwrap();
+    assert_eq!(registry.alert(&Scope::All, "x").await.unwrap().owner, winner.owner);
+}
+
+#[tokio::test]
+async fn an_act_can_be_taken_back_once_by_the_same_person() {
+    let (_folder, registry) = registry().await;
+    let (an, binh) = (analyst(&registry, "an", None).await, analyst(&registry, "binh", None).await);
+    apply(&registry, vec![alert("x", "a", Level::High), alert("y", "a", Level::Low)]).await;
+    let both = [AlertRef { id: "x".into(), version: 1 }, AlertRef { id: "y".into(), version: 1 }];
+    let close = Action::Close { verdict: Verdict::FalsePositive, reason: "quét định kỳ".into() };
+    let by_an = Change::by(&an.id, None, START);
+    let done = registry.triage(&Scope::All, &by_an, &both, &close).await.unwrap();
+    assert_eq!(done.changed.len(), 2);
+    apply(&registry, vec![alert("x", "a", Level::High)]).await;
+    let undo = done.undo.unwrap();
+    let by_binh = Change::by(&binh.id, None, START);
+    assert!(matches!(registry.undo_triage(&Scope::All, &by_binh, &undo).await, Err(Error::NotFound(_))));
+    let back = registry.undo_triage(&Scope::All, &by_an, &undo).await.unwrap();
+    assert_eq!(back.changed.len(), 2);
+    assert!(registry.undo_triage(&Scope::All, &by_an, &undo).await.is_err());
+    let now = registry.alert(&Scope::All, "x").await.unwrap();
+    assert_eq!((now.state, now.count, now.owner, now.verdict), (State::New, 2, None, None));
+}
+
+#[tokio::test]
+async fn what_is_out_of_scope_is_missing() {
+    let (_folder, registry) = registry().await;
+    let an = analyst(&registry, "an", Some(vec!["a".into()])).await;
+    apply(&registry, vec![alert("x", "a", Level::High), alert("y", "b", Level::Low)]).await;
+    let by_an = Change::by(&an.id, None, START);
+    let wanted = [AlertRef { id: "y".into(), version: 1 }, AlertRef { id: "none".into(), version: 1 }];
+    let done = registry.triage(&only("a"), &by_an, &wanted, &Action::Acknowledge).await.unwrap();
+    assert_eq!(done.missing, ["y", "none"]);
+    assert_eq!(done.undo, None);
+    assert!(matches!(registry.alert(&only("a"), "y").await, Err(Error::NotFound(_))));
+    let page = registry.alerts(&only("a"), &AlertFilter::default(), AlertSort::Risk, false, None, 10).await.unwrap();
+    assert_eq!((page.total, page.alerts.len()), (1, 1));
+    let facets = registry.alert_facets(&only("a"), &AlertFilter::default()).await.unwrap();
+    assert_eq!(facets.organization.len(), 1);
+    let (changed, next) = registry.alerts_changed(&only("a"), 0, 10).await.unwrap();
+    assert_eq!((changed.len(), next), (1, 2));
+    let narrowed = AlertFilter { organizations: vec!["b".into()], ..AlertFilter::default() };
+    assert_eq!(registry.alerts(&only("a"), &narrowed, AlertSort::Risk, false, None, 10).await.unwrap().total, 0);
+}
+
+#[tokio::test]
+async fn words_are_found_without_their_marks() {
+    let (_folder, registry) = registry().await;
+    apply(&registry, vec![alert("x", "a", Level::High)]).await;
+    for (text, found) in [("do mat khau", 1), ("MẬT ssh", 1), ("10.0.0.1", 1), ("100%", 0), ("lừa đảo", 0)] {
+        let filter = AlertFilter { text: Some(text.into()), ..AlertFilter::default() };
+        let page = registry.alerts(&Scope::All, &filter, AlertSort::LastSeen, false, None, 10).await.unwrap();
+        assert_eq!(page.total, found, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_new_alert_enters_the_outbox_of_those_who_want_it_once() {
+    let (_folder, registry) = registry().await;
+    let change = Change::service("test", START);
+    let channel = |organization: Option<&str>, min_level| ChannelEdit {
+        organization: organization.map(str::to_owned),
+        name: "mail".into(),
+        kind: ChannelKind::Webhook,
+        settings: serde_json::json!({ "url": "https://example.org/x", "secret": "s3" }),
+        min_level,
+        enabled: true,
+    };
+    let all = registry.create_channel(&Scope::All, &change, &channel(None, Level::High)).await.unwrap();
+    registry.create_channel(&Scope::All, &change, &channel(Some("b"), Level::Low)).await.unwrap();
+    assert_eq!(all.settings["secret"], "***");
+    apply(&registry, vec![alert("x", "a", Level::Critical), alert("y", "a", Level::Low)]).await;
+    apply(&registry, vec![alert("x", "a", Level::Critical)]).await;
+    let due = registry.due_deliveries(START, 10).await.unwrap();
+    assert_eq!(due.len(), 1);
+    assert_eq!((due[0].alert.id.as_str(), &due[0].channel.settings["secret"]), ("x", &"s3".into()));
+    registry.finish_delivery(&due[0].id, &Outcome::Failed("refused".into()), START).await.unwrap();
+    assert!(registry.due_deliveries(START + 59_999, 10).await.unwrap().is_empty());
+    assert_eq!(registry.due_deliveries(START + 60_000, 10).await.unwrap().len(), 1);
+    let kept = ChannelEdit { settings: serde_json::json!({ "url": "https://example.org/y", "secret": "***" }), ..channel(None, Level::High) };
+    registry.update_channel(&Scope::All, &change, &all.id, 1, &kept).await.unwrap();
+    let due = registry.due_deliveries(START + 60_000, 10).await.unwrap();
+    assert_eq!(due[0].channel.settings["secret"], "s3");
+    registry.finish_delivery(&due[0].id, &Outcome::Delivered, START + 60_000).await.unwrap();
+    assert!(registry.due_deliveries(i64::MAX, 10).await.unwrap().is_empty());
+    let log = registry.deliveries(&Scope::All, &all.id).await.unwrap();
+    assert_eq!((log[0].attempts, log[0].delivered_at), (2, Some(START + 60_000)));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    /// However runs are repeated and whatever the page size, counts are those of each run once, and the pages
+    /// together are the whole queue in order.
+    #[test]
+    fn counts_are_exact_and_pages_are_whole(
+        runs in proptest::collection::vec(proptest::collection::vec((0_u8..6, 1_u64..5, 0_i64..50), 0..4), 1..8),
+        repeats in proptest::collection::vec(any::<bool>(), 8),
+        limit in 1_u32..5,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let registry = Registry::in_memory().await.unwrap();
+            let mut expected = std::collections::BTreeMap::<String, i64>::new();
+            for (place, matches) in (0_u64..).zip(&runs) {
+                let alerts = matches.iter().map(|(id, added, at)| {
+                    let id = format!("alert-{id}");
+                    *expected.entry(id.clone()).or_default() += i64::try_from(*added).unwrap();
+                    AlertUpsert { added: *added, last_seen: START + at, ..alert(&id, "a", Level::Low) }
+                }).collect();
+                let step = Step { alerts, ..Step::default() };
+                registry.apply_alerts(&run(place, place + 1), &step, START).await.unwrap();
+                if repeats.get(usize::try_from(place).unwrap()).copied().unwrap_or(false) {
+                    registry.apply_alerts(&run(place, place + 1), &step, START).await.unwrap();
+                }
+            }
+            let mut seen = Vec::new();
+            let mut cursor = None;
+            loop {
+                let page = registry
+                    .alerts(&Scope::All, &AlertFilter::default(), AlertSort::LastSeen, false, cursor.as_deref(), limit)
+                    .await
+                    .unwrap();
+                assert_eq!(usize::try_from(page.total).unwrap(), expected.len());
+                seen.extend(page.alerts);
+                cursor = page.next;
+                if cursor.is_none() {
+                    break;
+                }
+            }
+            assert!(seen.is_sorted_by_key(|one| std::cmp::Reverse((one.last_seen, one.id.clone()))));
+            let counts: std::collections::BTreeMap<_, _> = seen.into_iter().map(|one| (one.id, one.count)).collect();
+            assert_eq!(counts, expected);
+        });
+    }
+}
