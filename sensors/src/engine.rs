@@ -1,0 +1,161 @@
+//! Frames in, events out: what files and the live capture share.
+//!
+//! [`Engine`] takes frames apart ([`crate::layer`]), follows flows ([`crate::flow`]) and hands out events. It has no clock
+//! and reads nothing: the same frames give the same events. Every minute of packet time it says in `sensor.weird` events
+//! what it could not read, one for each name, with the count since the last one.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use dongson_event::{Event, Timestamp};
+
+use crate::capture::Frame;
+use crate::flow::{Checksums, Counters, FlowTable, Limits};
+use crate::layer::{Decoder, FragmentLimits};
+use crate::protocol;
+
+/// How often anomalies are told, in packet time.
+const WEIRD_EVERY: Duration = Duration::from_secs(60);
+
+/// How an engine works.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Name of the monitored point, for `observer.name`.
+    pub observer: Option<String>,
+    /// What bounds flows and streams.
+    pub limits: Limits,
+    /// What bounds fragments.
+    pub fragments: FragmentLimits,
+    /// What to do about transport checksums.
+    pub checksums: Checksums,
+    /// What the protocol parsers are told.
+    pub protocol: protocol::Options,
+}
+
+/// What an engine has seen.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// Frames taken.
+    pub frames: u64,
+    /// Their length on the wire in bytes.
+    pub bytes: u64,
+    /// Events handed out.
+    pub events: u64,
+    /// What the flow table counted.
+    pub flows: Counters,
+    /// Anomalies by name.
+    pub weird: BTreeMap<&'static str, u64>,
+}
+
+/// Turns frames into events.
+pub struct Engine {
+    decoder: Decoder,
+    table: FlowTable,
+    observer: Option<String>,
+    /// Events of the current frame.
+    events: Vec<Event>,
+    statistics: Statistics,
+    now: Timestamp,
+    /// When anomalies are told next, and what was told.
+    weird_due: Option<Timestamp>,
+    weird_told: BTreeMap<&'static str, u64>,
+}
+
+impl Engine {
+    /// An engine that has seen nothing.
+    pub fn new(options: Options) -> Self {
+        Self {
+            decoder: Decoder::new(options.fragments),
+            table: FlowTable::new(options.limits, options.checksums, options.protocol),
+            observer: options.observer,
+            events: Vec::new(),
+            statistics: Statistics::default(),
+            now: Timestamp::from_nanos(i64::MIN),
+            weird_due: None,
+            weird_told: BTreeMap::new(),
+        }
+    }
+
+    /// Takes one frame; events that it completes go to `emit`.
+    pub fn packet(&mut self, frame: &Frame<'_>, emit: &mut dyn FnMut(Event)) {
+        self.statistics.frames += 1;
+        self.statistics.bytes += u64::from(frame.wire_length);
+        self.turn(frame.at);
+        let (table, events) = (&mut self.table, &mut self.events);
+        self.decoder.frame(frame, &mut |datagram| table.datagram(datagram, events));
+        self.hand_out(emit);
+    }
+
+    /// Time goes on without a frame: flows that are over become events.
+    pub fn advance(&mut self, now: Timestamp, emit: &mut dyn FnMut(Event)) {
+        self.turn(now);
+        self.hand_out(emit);
+    }
+
+    /// The capture is over: everything that is still open becomes events.
+    pub fn finish(&mut self, emit: &mut dyn FnMut(Event)) {
+        self.table.finish(&mut self.events);
+        self.tell_weird();
+        self.hand_out(emit);
+    }
+
+    /// What was seen so far.
+    pub fn statistics(&self) -> Statistics {
+        let mut statistics = self.statistics.clone();
+        statistics.flows = self.table.counters();
+        statistics.weird = self.weird();
+        statistics
+    }
+
+    /// How many flows are live.
+    pub fn live_flows(&self) -> usize {
+        self.table.len()
+    }
+
+    fn turn(&mut self, now: Timestamp) {
+        self.now = self.now.max(now);
+        self.table.advance(now, &mut self.events);
+        let due = *self.weird_due.get_or_insert(self.now.plus(WEIRD_EVERY));
+        if self.now >= due {
+            self.tell_weird();
+            self.weird_due = Some(self.now.plus(WEIRD_EVERY));
+        }
+    }
+
+    fn hand_out(&mut self, emit: &mut dyn FnMut(Event)) {
+        for mut event in self.events.drain(..) {
+            self.statistics.events += 1;
+            event.set_some("observer.name", self.observer.as_deref());
+            emit(event);
+        }
+    }
+
+    /// All counts of anomalies, those of the bounds among them.
+    fn weird(&self) -> BTreeMap<&'static str, u64> {
+        let counters = self.table.counters();
+        let bounds =
+            [("flow_evicted", counters.evicted), ("stream_hole_skipped", counters.skipped_holes)];
+        let mut all: BTreeMap<&'static str, u64> =
+            bounds.into_iter().filter(|(_, count)| *count > 0).collect();
+        for (name, count) in self.decoder.weird().iter().chain(self.table.weird().iter()) {
+            *all.entry(name).or_default() += count;
+        }
+        all
+    }
+
+    fn tell_weird(&mut self) {
+        let all = self.weird();
+        for (name, count) in &all {
+            let told = self.weird_told.get(name).copied().unwrap_or_default();
+            if *count > told {
+                let mut event = Event::of("sensor.weird", self.now);
+                event.set("event.kind", "event");
+                event.set("event.category", vec!["network"]);
+                event.set("dongson.weird.name", *name);
+                event.set("dongson.weird.count", count - told);
+                self.events.push(event);
+            }
+        }
+        self.weird_told = all;
+    }
+}

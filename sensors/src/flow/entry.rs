@@ -1,0 +1,386 @@
+//! One flow: its counts, its connection, its parser, and the `sensor.conn` event that it becomes.
+
+use std::time::Duration;
+
+use dongson_event::{Event, Timestamp};
+use etherparse::{TcpSlice, UdpSlice};
+
+use super::Side;
+use super::history::History;
+use super::key::{Tuple, protocol as number};
+use super::ports::{likely_tcp_server, likely_udp_server};
+use super::record::{Label, describe};
+use super::stream::{Budget, Chunk};
+use super::tcp::{Connection, Peer, Segment, State};
+use crate::layer::{Bytes, Datagram, Path, Tunnel, reaches_many};
+use crate::protocol;
+
+/// How long a flow that is not TCP may be silent.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// What one side sent.
+#[derive(Debug, Clone, Copy, Default)]
+struct Count {
+    packets: u64,
+    /// Bytes of IP packets.
+    ip_bytes: u64,
+    /// Bytes of whole frames.
+    frame_bytes: u64,
+    /// Transport payload, where there are no sequence numbers.
+    payload_bytes: u64,
+}
+
+/// What runs over IP.
+enum Transport {
+    Tcp { connection: Box<Connection>, parser: Option<Box<protocol::Tcp>> },
+    Udp { parser: Option<Box<protocol::Udp>> },
+    Other,
+}
+
+/// A flow.
+pub(crate) struct Flow {
+    /// Number in the order of first packets.
+    pub(crate) number: u64,
+    /// From the originator to the responder.
+    tuple: Tuple,
+    /// Surroundings of the first packet, as though the originator had sent it.
+    path: Path,
+    first: Timestamp,
+    pub(crate) last: Timestamp,
+    originator: Count,
+    responder: Count,
+    history: History,
+    transport: Transport,
+    label: Option<Label>,
+    /// Community ID of the flow that carries this one.
+    carrier: Option<String>,
+    /// The tunnel that it carries itself.
+    pub(crate) carries: Option<Tunnel>,
+    /// The earliest entry in the queue of deadlines.
+    pub(crate) queued: Timestamp,
+}
+
+/// What a packet is handled with.
+pub(crate) struct Desk<'d> {
+    pub(crate) budget: &'d mut Budget,
+    pub(crate) events: &'d mut Vec<Event>,
+    pub(crate) options: &'d protocol::Options,
+}
+
+impl Flow {
+    /// A flow that begins with `datagram`.
+    pub(crate) fn new(number: u64, tuple: Tuple, datagram: &Datagram<'_>) -> Self {
+        let transport = match tuple.protocol {
+            number::TCP => Transport::Tcp { connection: Box::default(), parser: None },
+            number::UDP => Transport::Udp { parser: None },
+            _ => Transport::Other,
+        };
+        let mut flow = Self {
+            number,
+            tuple,
+            path: datagram.path,
+            first: datagram.path.at,
+            last: datagram.path.at,
+            originator: Count::default(),
+            responder: Count::default(),
+            history: History::default(),
+            transport,
+            label: None,
+            carrier: None,
+            carries: None,
+            queued: Timestamp::from_nanos(i64::MAX),
+        };
+        if began_elsewhere(&tuple, datagram) {
+            flow.turn_round();
+            flow.history.flip();
+        }
+        flow
+    }
+
+    /// Says which flow carries this one.
+    pub(crate) fn set_carrier(&mut self, community_id: String) {
+        self.carrier = Some(community_id);
+    }
+
+    /// Community ID and identifier, made when first asked for.
+    pub(crate) fn label(&mut self) -> &Label {
+        let (tuple, first) = (&self.tuple, self.first);
+        self.label.get_or_insert_with(|| Label::of(tuple, first))
+    }
+
+    /// Whether `datagram`, which has the addresses and ports of this flow, begins another one.
+    pub(crate) fn is_over_for(&self, datagram: &Datagram<'_>) -> bool {
+        match &self.transport {
+            Transport::Tcp { connection, .. } => TcpSlice::from_slice(datagram.payload)
+                .is_ok_and(|tcp| connection.is_reused_by(&Segment::of(&tcp, 0))),
+            _ => false,
+        }
+    }
+
+    /// When it is over if nothing more comes.
+    pub(crate) fn deadline(&self) -> Timestamp {
+        match &self.transport {
+            Transport::Tcp { connection, .. } => connection.deadline(self.last),
+            _ => self.last.plus(IDLE),
+        }
+    }
+
+    /// A packet whose checksum is wrong: noted, and not believed.
+    pub(crate) fn damaged(&mut self, tuple: &Tuple) {
+        let side = self.side_of(tuple);
+        self.history.once(side, b'c');
+    }
+
+    /// A packet of this flow.
+    pub(crate) fn packet(&mut self, tuple: &Tuple, datagram: &Datagram<'_>, desk: &mut Desk<'_>) {
+        let side = self.side_of(tuple);
+        let over = matches!(&self.transport, Transport::Tcp { connection, .. } if connection.both_closed());
+        if !over {
+            self.last = self.last.max(datagram.path.at);
+        }
+        let payload = match &self.transport {
+            Transport::Tcp { .. } => 0,
+            Transport::Udp { .. } => udp_length(datagram),
+            Transport::Other => datagram.payload_length.saturating_sub(header_length(tuple.protocol)),
+        };
+        let count = match side {
+            Side::Originator => &mut self.originator,
+            Side::Responder => &mut self.responder,
+        };
+        count.packets += 1;
+        count.ip_bytes += datagram.ip_length as u64;
+        count.frame_bytes += u64::from(datagram.path.wire_length);
+        count.payload_bytes += payload as u64;
+        let from = desk.events.len();
+        match tuple.protocol {
+            number::TCP => self.tcp(side, datagram, desk),
+            number::UDP => self.udp(side, datagram, desk),
+            _ => {}
+        }
+        self.describe_since(from, desk.events);
+    }
+
+    /// The flow is over: what still waits is parsed, and the `sensor.conn` event made.
+    pub(crate) fn finish(mut self, desk: &mut Desk<'_>) {
+        let from = desk.events.len();
+        let at = self.last;
+        match &mut self.transport {
+            Transport::Tcp { connection, parser } => {
+                let events = &mut *desk.events;
+                connection.finish(desk.budget, &mut |side, chunk| {
+                    if let Some(parser) = parser {
+                        feed(parser, side, at, &chunk, events);
+                    }
+                });
+                if let Some(parser) = parser {
+                    parser.finish(at, desk.events);
+                }
+            }
+            Transport::Udp { parser: Some(parser) } => parser.finish(at, desk.events),
+            Transport::Udp { parser: None } | Transport::Other => {}
+        }
+        let record = self.conn();
+        desk.events.push(record);
+        self.describe_since(from, desk.events);
+    }
+
+    fn side_of(&self, tuple: &Tuple) -> Side {
+        if tuple.source == self.tuple.source { Side::Originator } else { Side::Responder }
+    }
+
+    fn turn_round(&mut self) {
+        self.tuple = self.tuple.reversed();
+        self.path.macs = self.path.macs.map(|(source, destination)| (destination, source));
+        self.path.carrier = self.path.carrier.map(|(source, destination)| (destination, source));
+        std::mem::swap(&mut self.originator, &mut self.responder);
+    }
+
+    fn tcp(&mut self, side: Side, datagram: &Datagram<'_>, desk: &mut Desk<'_>) {
+        let Transport::Tcp { connection, parser } = &mut self.transport else { return };
+        let Ok(tcp) = TcpSlice::from_slice(datagram.payload) else { return };
+        let length = datagram.payload_length.saturating_sub(tcp.header_len());
+        let segment = Segment::of(&tcp, length);
+        let at = datagram.path.at;
+        let (tuple, options, events) = (self.tuple, desk.options, &mut *desk.events);
+        let effect = connection.segment(
+            side,
+            at,
+            &segment,
+            tcp.payload(),
+            &mut self.history,
+            desk.budget,
+            &mut |side, chunk| {
+                let parser = parser.get_or_insert_with(|| {
+                    let ports = (tuple.source.port, tuple.destination.port);
+                    Box::new(protocol::Tcp::with_options(ports.0, ports.1, options.clone()))
+                });
+                feed(parser, side, at, &chunk, events);
+            },
+        );
+        if let Some(parser) = parser {
+            connection.originator.stream.wanted = parser.wants_more(Side::Originator);
+            connection.responder.stream.wanted = parser.wants_more(Side::Responder);
+        }
+        if effect.flipped {
+            self.turn_round();
+        }
+    }
+
+    fn udp(&mut self, side: Side, datagram: &Datagram<'_>, desk: &mut Desk<'_>) {
+        self.history.once(side, b'd');
+        let Transport::Udp { parser } = &mut self.transport else { return };
+        let Ok(udp) = UdpSlice::from_slice_lax(datagram.payload) else { return };
+        if udp.payload().is_empty() {
+            return;
+        }
+        let ports = (self.tuple.source.port, self.tuple.destination.port);
+        let options = desk.options;
+        let parser = parser
+            .get_or_insert_with(|| Box::new(protocol::Udp::with_options(ports.0, ports.1, options.clone())));
+        parser.datagram(side, datagram.path.at, udp.payload(), desk.events);
+    }
+
+    /// Writes addresses and surroundings on the events from `from` on.
+    fn describe_since(&mut self, from: usize, events: &mut [Event]) {
+        let Some(events) = events.get_mut(from..).filter(|events| !events.is_empty()) else { return };
+        let (tuple, first) = (self.tuple, self.first);
+        let label = self.label.get_or_insert_with(|| Label::of(&tuple, first));
+        for event in events {
+            describe(event, &tuple, &self.path, label, self.carrier.as_deref());
+        }
+    }
+
+    fn conn(&self) -> Event {
+        let mut event = Event::of("sensor.conn", self.last);
+        let (source, destination) = match &self.transport {
+            Transport::Tcp { connection, .. } => (
+                connection.originator.payload_bytes(&connection.responder),
+                connection.responder.payload_bytes(&connection.originator),
+            ),
+            _ => (self.originator.payload_bytes, self.responder.payload_bytes),
+        };
+        event.set("event.kind", "event");
+        event.set("event.category", vec!["network"]);
+        event.set("event.type", vec!["connection", "end"]);
+        event.set("event.start", self.first);
+        event.set("event.end", self.last);
+        event.set("event.duration", self.last.nanos().saturating_sub(self.first.nanos()));
+        event.set("dongson.conn.state", self.state());
+        event.set("dongson.conn.history", self.history.as_str());
+        event.set("dongson.conn.missed_bytes", self.missed());
+        event.set("source.packets", self.originator.packets);
+        event.set("source.bytes", self.originator.ip_bytes);
+        event.set("dongson.conn.source.payload_bytes", source);
+        event.set("dongson.conn.source.frame_bytes", self.originator.frame_bytes);
+        event.set("destination.packets", self.responder.packets);
+        event.set("destination.bytes", self.responder.ip_bytes);
+        event.set("dongson.conn.destination.payload_bytes", destination);
+        event.set("dongson.conn.destination.frame_bytes", self.responder.frame_bytes);
+        event.set("network.packets", self.originator.packets + self.responder.packets);
+        event.set("network.bytes", self.originator.ip_bytes + self.responder.ip_bytes);
+        if let Some(service) = self.service() {
+            event.set("network.protocol", if service == "ssl" { "tls" } else { service });
+            event.set("dongson.conn.services", vec![service]);
+        }
+        event
+    }
+
+    fn service(&self) -> Option<&'static str> {
+        let parsed = match &self.transport {
+            Transport::Tcp { parser, .. } => parser.as_ref().and_then(|parser| parser.service()),
+            Transport::Udp { parser } => parser.as_ref().and_then(|parser| parser.service()),
+            Transport::Other => None,
+        };
+        self.carries.map(Tunnel::name).or(parsed)
+    }
+
+    fn missed(&self) -> u64 {
+        match &self.transport {
+            Transport::Tcp { connection, .. } => connection.missed,
+            _ => 0,
+        }
+    }
+
+    /// The state in the words of Zeek's `conn.log`.
+    fn state(&self) -> &'static str {
+        match &self.transport {
+            Transport::Tcp { connection, .. } => tcp_state(&connection.originator, &connection.responder),
+            Transport::Udp { .. } => match (self.originator.packets, self.responder.packets) {
+                (0, 0) => "OTH",
+                (0, _) => "SHR",
+                (_, 0) => "S0",
+                _ => "SF",
+            },
+            Transport::Other => "OTH",
+        }
+    }
+}
+
+fn tcp_state(originator: &Peer, responder: &Peer) -> &'static str {
+    let silent = |peer: &Peer| matches!(peer.state, State::Inactive | State::Partial);
+    let empty = originator.payload_bytes(responder) == 0 && responder.payload_bytes(originator) == 0;
+    match (originator.state, responder.state) {
+        (State::SynSent | State::SynAckSent, State::Reset) => "REJ",
+        (State::Reset, State::Reset) if empty => "REJ",
+        (_, State::Reset) if silent(originator) => "RSTRH",
+        (_, State::Reset) => "RSTR",
+        (State::Reset, _) if silent(responder) => "RSTOS0",
+        (State::Reset, _) => "RSTO",
+        (State::Closed, State::Closed) => "SF",
+        (State::Closed, _) if silent(responder) => "SH",
+        (State::Closed, _) => "S2",
+        (_, State::Closed) if silent(originator) => "SHR",
+        (_, State::Closed) => "S3",
+        (State::SynSent, State::Inactive) => "S0",
+        (State::Established, State::Established) => "S1",
+        _ => "OTH",
+    }
+}
+
+/// True when the first packet that was seen came from the responder.
+fn began_elsewhere(tuple: &Tuple, datagram: &Datagram<'_>) -> bool {
+    let (source, destination) = (tuple.source.port, tuple.destination.port);
+    if reaches_many(tuple.destination.address) {
+        return false;
+    }
+    match tuple.protocol {
+        number::TCP => {
+            let Ok(tcp) = TcpSlice::from_slice(datagram.payload) else { return false };
+            let opens = tcp.syn() && !tcp.ack();
+            let both = likely_tcp_server(destination);
+            !opens && likely_tcp_server(source) && (!both || (!tcp.syn() && source < destination))
+        }
+        number::UDP => {
+            let answers_dns = source == 53
+                && destination == 53
+                && datagram.payload.byte(10).is_some_and(|flags| flags & 0x80 != 0);
+            (likely_udp_server(source) && !likely_udp_server(destination)) || answers_dns
+        }
+        _ => false,
+    }
+}
+
+/// Payload of a UDP datagram as its own header says, within what IP says.
+fn udp_length(datagram: &Datagram<'_>) -> usize {
+    let room = datagram.payload_length.saturating_sub(8);
+    match datagram.payload.be16(4) {
+        Some(length) if length >= 8 => usize::from(length - 8).min(room),
+        _ => room,
+    }
+}
+
+/// Length of the fixed header of a transport without sequence numbers of ours.
+fn header_length(transport: u8) -> usize {
+    match transport {
+        number::ICMP | number::ICMPV6 => 8,
+        number::SCTP => 12,
+        _ => 0,
+    }
+}
+
+fn feed(parser: &mut protocol::Tcp, side: Side, at: Timestamp, chunk: &Chunk<'_>, events: &mut Vec<Event>) {
+    match chunk {
+        Chunk::Data(bytes) => parser.data(side, at, bytes, events),
+        Chunk::Gap(length) => parser.gap(side, *length),
+    }
+}

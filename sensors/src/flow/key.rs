@@ -1,0 +1,148 @@
+//! What tells flows apart, and the Community ID.
+//!
+//! Source: the Community ID Flow Hashing specification, version 1; RFC 792, 4443 for pairs of ICMP messages.
+
+use std::net::IpAddr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha1::{Digest, Sha1};
+
+use crate::layer::Bytes;
+
+/// IANA numbers of the transports we look into.
+pub(crate) mod protocol {
+    pub(crate) const ICMP: u8 = 1;
+    pub(crate) const IGMP: u8 = 2;
+    pub(crate) const TCP: u8 = 6;
+    pub(crate) const UDP: u8 = 17;
+    pub(crate) const DCCP: u8 = 33;
+    pub(crate) const ICMPV6: u8 = 58;
+    pub(crate) const SCTP: u8 = 132;
+    pub(crate) const UDP_LITE: u8 = 136;
+}
+
+/// An address and a port; for ICMP the port is a type or code, for transports without ports 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Endpoint {
+    pub(crate) address: IpAddr,
+    pub(crate) port: u16,
+}
+
+/// Sender and receiver of one packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Tuple {
+    pub(crate) source: Endpoint,
+    pub(crate) destination: Endpoint,
+    pub(crate) protocol: u8,
+    /// True for ICMP messages that nothing answers: both directions are then flows of their own.
+    pub(crate) one_way: bool,
+}
+
+/// A flow, the same for both directions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Key {
+    low: Endpoint,
+    high: Endpoint,
+    protocol: u8,
+    one_way: bool,
+}
+
+impl Tuple {
+    /// Reads the ports (or what stands for them) from the first bytes of a transport; `None` when they are not there.
+    pub(crate) fn of(source: IpAddr, destination: IpAddr, protocol: u8, payload: &[u8]) -> Option<Self> {
+        let (source_port, destination_port, one_way) = match protocol {
+            protocol::TCP | protocol::UDP | protocol::SCTP | protocol::DCCP | protocol::UDP_LITE => {
+                (payload.be16(0)?, payload.be16(2)?, false)
+            }
+            protocol::ICMP | protocol::ICMPV6 => {
+                let (kind, code) = (payload.byte(0)?, payload.byte(1)?);
+                match counterpart(protocol, kind) {
+                    Some(other) => (u16::from(kind), u16::from(other), false),
+                    None => (u16::from(kind), u16::from(code), true),
+                }
+            }
+            _ => (0, 0, false),
+        };
+        Some(Self {
+            source: Endpoint { address: source, port: source_port },
+            destination: Endpoint { address: destination, port: destination_port },
+            protocol,
+            one_way,
+        })
+    }
+
+    pub(crate) fn key(&self) -> Key {
+        let (low, high) = if self.one_way || self.source <= self.destination {
+            (self.source, self.destination)
+        } else {
+            (self.destination, self.source)
+        };
+        Key { low, high, protocol: self.protocol, one_way: self.one_way }
+    }
+
+    /// The Community ID, version 1, seed 0: `1:` and 28 signs.
+    pub(crate) fn community_id(&self) -> String {
+        let Key { low, high, .. } = self.key();
+        let mut hash = Sha1::new();
+        hash.update([0_u8, 0]);
+        for address in [low.address, high.address] {
+            match address {
+                IpAddr::V4(address) => hash.update(address.octets()),
+                IpAddr::V6(address) => hash.update(address.octets()),
+            }
+        }
+        hash.update([self.protocol, 0]);
+        let with_ports =
+            [protocol::ICMP, protocol::TCP, protocol::UDP, protocol::ICMPV6, protocol::SCTP];
+        if with_ports.contains(&self.protocol) {
+            hash.update(low.port.to_be_bytes());
+            hash.update(high.port.to_be_bytes());
+        }
+        format!("1:{}", STANDARD.encode(hash.finalize()))
+    }
+
+    pub(crate) fn reversed(&self) -> Self {
+        Self { source: self.destination, destination: self.source, ..*self }
+    }
+}
+
+/// The ICMP message that answers `kind`, or that it answers.
+fn counterpart(protocol: u8, kind: u8) -> Option<u8> {
+    const V4: &[(u8, u8)] = &[(8, 0), (13, 14), (15, 16), (10, 9), (17, 18)];
+    const V6: &[(u8, u8)] = &[(128, 129), (133, 134), (135, 136), (130, 131), (139, 140), (144, 145)];
+    let pairs = if protocol == protocol::ICMP { V4 } else { V6 };
+    pairs.iter().find_map(|&(request, reply)| match kind {
+        kind if kind == request => Some(reply),
+        kind if kind == reply => Some(request),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[track_caller]
+    fn check(source: &str, destination: &str, protocol: u8, payload: &[u8], expected: &str) {
+        let (source, destination) = (source.parse().unwrap(), destination.parse().unwrap());
+        let tuple = Tuple::of(source, destination, protocol, payload).unwrap();
+        assert_eq!(tuple.community_id(), expected);
+    }
+
+    #[test]
+    fn community_ids_of_the_specification() {
+        check("128.232.110.120", "66.35.250.204", 6, &[0x85, 0xea, 0, 80], "1:LQU9qZlK+B5F3KDmev6m5PMibrg=");
+        check("66.35.250.204", "128.232.110.120", 6, &[0, 80, 0x85, 0xea], "1:LQU9qZlK+B5F3KDmev6m5PMibrg=");
+    }
+
+    proptest! {
+        #[test]
+        fn both_directions_are_one_flow(a: [u8; 4], b: [u8; 4], ports: [u8; 4]) {
+            let forth = Tuple::of(a.into(), b.into(), 17, &ports).unwrap();
+            prop_assert_eq!(forth.key(), forth.reversed().key());
+            prop_assert_eq!(forth.community_id(), forth.reversed().community_id());
+        }
+    }
+}

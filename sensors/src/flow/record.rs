@@ -1,0 +1,104 @@
+//! What events say about a flow.
+//!
+//! [`describe`] adds addresses and surroundings to any event of a flow.
+
+use dongson_event::{Event, Timestamp, Value};
+
+use super::key::{Tuple, protocol};
+use crate::layer::Path;
+
+/// What is written on every event of a flow; made once, when its first event is due.
+#[derive(Debug, Clone)]
+pub(crate) struct Label {
+    pub(crate) community_id: String,
+    /// Tells flows with the same Community ID apart: hexadecimal, from the Community ID and the first packet's time.
+    pub(crate) uid: String,
+}
+
+impl Label {
+    pub(crate) fn of(tuple: &Tuple, first: Timestamp) -> Self {
+        let community_id = tuple.community_id();
+        let parts: [&[u8]; 2] = [community_id.as_bytes(), &first.nanos().to_be_bytes()];
+        let mut uid = dongson_event::identity::hex_of(&parts);
+        uid.truncate(16);
+        Self { community_id, uid }
+    }
+}
+
+/// The name of a transport as ECS writes it.
+pub(crate) fn transport(number: u8) -> Value {
+    let name = match number {
+        protocol::ICMP => "icmp",
+        protocol::IGMP => "igmp",
+        4 | 41 => "ip-in-ip",
+        protocol::TCP => "tcp",
+        protocol::UDP => "udp",
+        protocol::DCCP => "dccp",
+        47 => "gre",
+        50 => "esp",
+        51 => "ah",
+        protocol::ICMPV6 => "ipv6-icmp",
+        88 => "eigrp",
+        89 => "ospf",
+        103 => "pim",
+        112 => "vrrp",
+        113 => "pgm",
+        115 => "l2tp",
+        protocol::SCTP => "sctp",
+        protocol::UDP_LITE => "udplite",
+        number => return Value::Text(format!("ip-{number}")),
+    };
+    Value::from(name)
+}
+
+/// True for transports with ports, and for ICMP, whose type and code stand in their place.
+fn has_ports(number: u8) -> bool {
+    matches!(
+        number,
+        protocol::ICMP
+            | protocol::TCP
+            | protocol::UDP
+            | protocol::DCCP
+            | protocol::ICMPV6
+            | protocol::SCTP
+            | protocol::UDP_LITE
+    )
+}
+
+/// Adds what every event of a flow carries; names that a parser has set itself stay.
+pub(crate) fn describe(event: &mut Event, tuple: &Tuple, path: &Path, label: &Label, parent: Option<&str>) {
+    event.set("source.ip", tuple.source.address);
+    event.set("destination.ip", tuple.destination.address);
+    if has_ports(tuple.protocol) {
+        event.set("source.port", tuple.source.port);
+        event.set("destination.port", tuple.destination.port);
+    }
+    event.set("network.transport", transport(tuple.protocol));
+    event.set("network.iana_number", i64::from(tuple.protocol));
+    event.set("network.type", if tuple.source.address.is_ipv4() { "ipv4" } else { "ipv6" });
+    event.set("network.community_id", label.community_id.as_str());
+    event.set("dongson.conn.uid", label.uid.as_str());
+    if let Some((source, destination)) = path.macs {
+        event.set("source.mac", source.to_string());
+        event.set("destination.mac", destination.to_string());
+    }
+    match path.vlans() {
+        [] => {}
+        [only] => {
+            event.set("network.vlan.id", *only);
+        }
+        [outer, inner, ..] => {
+            event.set("network.vlan.id", *outer);
+            event.set("network.inner.vlan.id", *inner);
+        }
+    }
+    if path.depth() > 0 {
+        let kinds: Vec<&str> = path.tunnels().map(crate::layer::Tunnel::name).collect();
+        event.set("dongson.tunnel.kind", kinds);
+        if let Some((from, to)) = path.carrier {
+            event.set("dongson.tunnel.source.ip", from);
+            event.set("dongson.tunnel.destination.ip", to);
+        }
+        event.set_some("dongson.tunnel.community_id", parent);
+    }
+}

@@ -1,0 +1,56 @@
+//! Capture files to events.
+
+use std::path::Path;
+
+use dongson_event::{Event, identity};
+
+use crate::capture::file::sha256_of;
+use crate::capture::{CaptureError, CaptureFile};
+use crate::engine::{Engine, Options, Statistics};
+
+/// What reading a file gave, beside its events.
+#[derive(Debug)]
+pub struct Summary {
+    /// SHA-256 of the file as it lies on the disk.
+    pub sha256: [u8; 32],
+    /// What the engine saw.
+    pub statistics: Statistics,
+    /// Why the file was not read to its end, where it is cut or damaged; everything before that was.
+    pub warning: Option<CaptureError>,
+}
+
+/// Why a file gave nothing at all.
+#[derive(Debug, thiserror::Error)]
+#[error("{path:?}: {source}")]
+pub struct ReadError {
+    /// The file.
+    pub path: std::path::PathBuf,
+    /// What is wrong with it.
+    pub source: CaptureError,
+}
+
+/// Reads a capture and gives its events to `emit`, each with an `event.id` made from the file's SHA-256 and the number
+/// of the event. The same file and options give the same events in the same order.
+///
+/// A file that is cut or damaged in the middle gives what lies before, and a [`Summary::warning`].
+pub fn read_file(path: &Path, options: &Options, emit: &mut dyn FnMut(Event)) -> Result<Summary, ReadError> {
+    let failed = |source| ReadError { path: path.to_owned(), source };
+    let sha256 = sha256_of(path).map_err(failed)?;
+    let mut capture = CaptureFile::open(path).map_err(failed)?;
+    let mut engine = Engine::new(options.clone());
+    let mut number = 0_u64;
+    let mut identified = |mut event: Event| {
+        number += 1;
+        event.set("event.id", identity::of_file(&sha256, number).to_string());
+        emit(event);
+    };
+    let warning = loop {
+        match capture.next_frame() {
+            Ok(Some(frame)) => engine.packet(&frame, &mut identified),
+            Ok(None) => break None,
+            Err(error) => break Some(error),
+        }
+    };
+    engine.finish(&mut identified);
+    Ok(Summary { sha256, statistics: engine.statistics(), warning })
+}
