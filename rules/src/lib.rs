@@ -1,1 +1,29 @@
-//! Sigma rules: load, check, compile and match; pure.
+//! Sigma rules: load, check, compile, match and correlate; pure.
+//!
+//! The road of a rule: [`sigma`] reads YAML (every refusal names file, line, reason and what to write instead) and
+//! compiles it to a plain tree over shared predicates; [`RuleSet`] holds all of them; [`Taxonomies`] say which log
+//! sources an event belongs to and under which names it carries the fields that rules use; a [`Matcher`] answers
+//! which rules hold on one event and why; [`Correlator`] counts matches in event time.
+//!
+//! On top stand the commands' libraries: [`check`], [`samples`] and [`detect`]. No clock and no network; files are
+//! only read where a path is given. The evaluator is plain on purpose: later, faster ones are compared with it.
+
+pub mod check;
+pub mod correlate;
+pub mod detect;
+mod error;
+mod matcher;
+mod predicate;
+mod rule;
+mod ruleset;
+pub mod samples;
+pub mod sigma;
+pub mod taxonomy;
+pub mod text;
+
+pub use correlate::{CorrelationMatch, Correlator};
+pub use error::{Refusal, RuleError};
+pub use matcher::{Match, Matcher};
+pub use rule::{LogSource, Rule, Status};
+pub use ruleset::{LoadOptions, LoadReport, RuleSet};
+pub use taxonomy::{Mode, Taxonomies};

@@ -1,0 +1,181 @@
+//! Correlations from the specification, against plain models.
+
+use super::*;
+use crate::matcher::Matcher;
+use crate::ruleset::{LoadOptions, LoadReport};
+use crate::taxonomy::{Mode, Taxonomies};
+use crate::{correlate, samples};
+use dongson_event::Event;
+use proptest::prelude::*;
+
+const BASES: &str = "
+title: Fail
+id: fail
+name: failed
+logsource: {product: x}
+detection: {s: {kind: fail}, condition: s}
+---
+title: Success
+id: ok
+logsource: {product: x}
+detection: {s: {kind: ok}, condition: s}
+";
+
+fn load(correlation: &str) -> LoadReport {
+    let text = format!("{BASES}---\ntitle: C\nid: c\ncorrelation:\n{correlation}");
+    RuleSet::from_documents([("c.yml", text)], &LoadOptions::default())
+}
+
+/// Feeds (second, kind, group, value, organization) and gives the seconds at which the correlation was reported.
+fn run(correlation: &str, seen: &[(i64, &str, &str, &str, &str)]) -> Vec<(i64, u64)> {
+    let report = load(correlation);
+    assert_eq!(report.refused, []);
+    let rules = Arc::new(report.rules);
+    let mut matcher = Matcher::new(Arc::clone(&rules), Arc::new(Taxonomies::embedded()), Mode::Sigma);
+    let mut correlator = Correlator::new(rules);
+    let mut out = Vec::new();
+    for (second, kind, group, value, organization) in seen {
+        let mut event = Event::new();
+        event.set("product", "x");
+        event.set("kind", *kind);
+        event.set("user", *value);
+        event.set(if *kind == "ok" { "target" } else { "ip" }, *group);
+        event.set("organization.id", *organization);
+        event.set("@timestamp", Timestamp::from_seconds(*second));
+        let mut found = Vec::new();
+        matcher.matches(&event, &mut found);
+        for one in found {
+            for keyed in correlate::keyed(&mut matcher, &event, one.rule) {
+                // Saved and restored at every step, to show that nothing is lost.
+                let text = correlator.save().unwrap();
+                correlator.restore(&text).unwrap();
+                out.extend(correlator.observe(&keyed).into_iter().map(|reached| (*second, reached.count)));
+            }
+        }
+    }
+    out
+}
+
+#[test]
+fn event_count_slides() {
+    let rule = "  type: event_count\n  rules: [failed]\n  group-by: [ip]\n  timespan: 10s\n  condition: {gte: 3}\n";
+    let fail = |second| (second, "fail", "a", "u", "o");
+    assert_eq!(run(rule, &[fail(0), fail(6), fail(9), fail(10)]), [(9, 3)]);
+    assert_eq!(run(rule, &[fail(0), fail(6), fail(17), fail(18)]), []);
+    // Reported again while it goes on, once a timespan.
+    let flood: Vec<_> = (0..30).map(fail).collect();
+    assert_eq!(run(rule, &flood).iter().map(|(second, _)| *second).collect::<Vec<_>>(), [2, 12, 22]);
+    // Groups and agencies are apart.
+    let mixed = [fail(0), (1, "fail", "b", "u", "o"), (2, "fail", "a", "u", "p"), fail(3)];
+    assert_eq!(run(rule, &mixed), []);
+}
+
+#[test]
+fn value_count_counts_different_values() {
+    let rule =
+        "  type: value_count\n  rules: [fail]\n  group-by: [ip]\n  timespan: 1m\n  condition: {field: user, gt: 2}\n";
+    let fail = |second, user| (second, "fail", "a", user, "o");
+    assert_eq!(run(rule, &[fail(0, "x"), fail(1, "x"), fail(2, "y"), fail(3, "y"), fail(4, "z")]), [(4, 3)]);
+    assert_eq!(run(rule, &[fail(0, "x"), fail(50, "y"), fail(61, "z")]), []);
+}
+
+#[test]
+fn temporal_in_any_and_in_given_order() {
+    let common = "  rules: [fail, ok]\n  group-by: [who]\n  timespan: 1m\n  aliases: {who: {fail: ip, ok: target}}\n";
+    let (fail, ok) = (|second| (second, "fail", "a", "u", "o"), |second| (second, "ok", "a", "u", "o"));
+    let any = format!("  type: temporal\n{common}");
+    let ordered = format!("  type: temporal_ordered\n{common}");
+    assert_eq!(run(&any, &[ok(0), fail(5)]), [(5, 2)]);
+    assert_eq!(run(&any, &[fail(0), fail(1), ok(70)]), []);
+    assert_eq!(run(&ordered, &[ok(0), fail(5)]), []);
+    assert_eq!(run(&ordered, &[ok(0), fail(5), fail(6), ok(7)]), [(7, 2)]);
+}
+
+#[test]
+fn rules_that_only_feed_a_correlation_are_not_reported() {
+    let rule = "  type: event_count\n  rules: [failed]\n  timespan: 10s\n  condition: {gte: 3}\n";
+    let reported = |text: &str| load(text).rules.rules().iter().map(|rule| rule.reported).collect::<Vec<_>>();
+    assert_eq!(reported(rule), [false, true, true]);
+    assert_eq!(reported(&format!("{rule}  generate: true\n")), [true, true, true]);
+}
+
+#[test]
+fn refusals() {
+    let good = "  type: event_count\n  rules: [failed]\n  timespan: 10s\n  condition: {gte: 3}\n";
+    for (from, to, reason) in [
+        ("event_count", "value_avg", "value_avg"),
+        ("event_count", "magic", "\"magic\" is unknown"),
+        ("event_count", "value_count", "needs `field`"),
+        ("[failed]", "[nobody]", "\"nobody\""),
+        ("[failed]", "[]", "at least one rule"),
+        ("10s", "10y", "such as 5m"),
+        ("{gte: 3}", "{above: 3}", "gt, gte, lt"),
+        ("{gte: 3}", "{gte: 9999999}", "100000"),
+        ("{gte: 3}", "failed and ok", "in words"),
+        ("  timespan", "  window: 1\n  timespan", "unknown key \"window\""),
+    ] {
+        let report = load(&good.replace(from, to));
+        assert_eq!(report.compiled, 2, "{to}");
+        assert!(report.refused[0].reason.contains(reason), "{to}: {}", report.refused[0].reason);
+        assert_eq!(report.refused[0].line, 13, "{to}");
+    }
+}
+
+#[test]
+fn a_flood_of_groups_is_bounded_and_keeps_the_frequent() {
+    let report = load("  type: event_count\n  rules: [fail]\n  group-by: [ip]\n  timespan: 1h\n  condition: {gte: 3}\n");
+    let mut correlator = Correlator::new(Arc::new(report.rules));
+    let mut seen = |scope: &str, ip: String, second: i64| {
+        let keyed = RuleMatchKeyed {
+            correlation: "c".into(),
+            scope: scope.into(),
+            group: vec![("ip".into(), ip)],
+            base: "fail".into(),
+            value: None,
+            at: Timestamp::from_seconds(second),
+            event: String::new(),
+        };
+        let reached = correlator.observe(&keyed).len();
+        (reached, correlator.groups(), correlator.evicted())
+    };
+    seen("o", "frequent".into(), 0);
+    seen("o", "frequent".into(), 1);
+    seen("quiet", "one".into(), 1);
+    for number in 0..30_000 {
+        let (_, groups, _) = seen("o", format!("10.{number}"), 2);
+        assert!(groups <= MAX_GROUPS + 1);
+    }
+    let (reached, _, evicted) = seen("o", "frequent".into(), 3);
+    assert_eq!(reached, 1);
+    assert!(evicted > 0);
+    seen("quiet", "one".into(), 4);
+    assert_eq!(seen("quiet", "one".into(), 5).0, 1);
+    correlator.forget_idle(Timestamp::from_seconds(10_000));
+    assert_eq!(correlator.groups(), 0);
+}
+
+proptest! {
+    /// At the moment of the first report, and not before, `limit` events lie within the span.
+    #[test]
+    fn event_count_agrees_with_a_plain_model(mut seconds in prop::collection::vec(0_i64..60, 1..40), limit in 1_u64..6) {
+        seconds.sort_unstable();
+        let rule = format!("  type: event_count\n  rules: [fail]\n  group-by: [ip]\n  timespan: 10s\n  condition: {{gte: {limit}}}\n");
+        let seen: Vec<_> = seconds.iter().map(|second| (*second, "fail", "a", "u", "o")).collect();
+        let model = seconds.iter().enumerate().position(|(at, second)| {
+            seconds[..=at].iter().filter(|earlier| second - **earlier <= 10).count() as u64 >= limit
+        });
+        prop_assert_eq!(run(&rule, &seen).first().map(|(second, _)| *second), model.map(|at| seconds[at]));
+    }
+}
+
+#[test]
+fn samples_of_correlations_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let rule = "  type: event_count\n  rules: [failed]\n  group-by: [ip]\n  timespan: 10s\n  condition: {gte: 3}\n";
+    std::fs::write(folder.path().join("c.yml"), format!("{BASES}---\ntitle: C\nid: c\ncorrelation:\n{rule}")).unwrap();
+    let samples = "fires:\n  - - repeat: 3\n      every: 2s\n      event: {product: x, kind: fail, ip: a}\nsilent:\n  - - repeat: 3\n      every: 6s\n      event: {product: x, kind: fail, ip: a}\n  - - repeat: 3\n      every: 2s\n      event: {product: x, kind: fail, ip: 'a{n}'}\n  - {product: x, kind: fail, ip: a}\n";
+    std::fs::write(folder.path().join("c.test.yml"), samples).unwrap();
+    let report = samples::run(&[folder.path().to_owned()], &LoadOptions::default());
+    // `Success` stands in the same file and is reported by itself, but no sample of it fires.
+    assert_eq!((report.samples, report.failed.clone()), (4, vec![]));
+}

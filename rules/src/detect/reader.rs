@@ -1,0 +1,316 @@
+//! Records out of files: JSON lines, a JSON array, or JSON values one after another; plain, gzip or Zstandard.
+//!
+//! Streaming: memory holds one record of at most [`MAX_RECORD_BYTES`]. What is not a record is reported with its
+//! number and reading goes on.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
+
+use dongson_event::Event;
+
+/// Most bytes of one record.
+const MAX_RECORD_BYTES: usize = 16 << 20;
+
+/// One record.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// Its line, or its place in the array, from 1.
+    pub number: u64,
+    /// What it holds.
+    pub event: Event,
+}
+
+/// What stands where a record should stand.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("record {number}: {reason}")]
+pub struct BadRecord {
+    /// Its line, or its place in the array, from 1.
+    pub number: u64,
+    /// Why it is none.
+    pub reason: String,
+}
+
+/// How records are told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    Unknown,
+    Lines,
+    Values,
+}
+
+/// The records of one file; an iterator.
+pub struct Records {
+    input: Box<dyn BufRead + Send>,
+    shape: Shape,
+    number: u64,
+    line: Vec<u8>,
+    /// A line that was read in order to learn the shape.
+    ahead: bool,
+    done: bool,
+}
+
+/// Opens a file, `-` for standard input; compression is told by the first bytes.
+pub fn open(path: &Path) -> io::Result<Records> {
+    if path.as_os_str() == "-" {
+        return Records::new(io::stdin());
+    }
+    Records::new(File::open(path)?)
+}
+
+impl Records {
+    /// Reads from `input`.
+    pub fn new(input: impl Read + Send + 'static) -> io::Result<Self> {
+        let mut plain = BufReader::with_capacity(1 << 16, input);
+        let magic: Vec<u8> = plain.fill_buf()?.iter().take(4).copied().collect();
+        let input: Box<dyn BufRead + Send> = match magic.as_slice() {
+            [0x1F, 0x8B, ..] => Box::new(BufReader::new(flate2::bufread::MultiGzDecoder::new(plain))),
+            [0x28, 0xB5, 0x2F, 0xFD] => Box::new(BufReader::new(zstd::Decoder::with_buffer(plain)?)),
+            _ => Box::new(plain),
+        };
+        Ok(Self { input, shape: Shape::Unknown, number: 0, line: Vec::new(), ahead: false, done: false })
+    }
+
+    fn read(&mut self) -> io::Result<Option<Result<Record, BadRecord>>> {
+        if self.shape == Shape::Unknown {
+            self.shape = self.learn()?;
+        }
+        match self.shape {
+            Shape::Values => self.value(),
+            _ => self.line(),
+        }
+    }
+
+    /// An array is told by its bracket; values over several lines by a first line that ends too early.
+    fn learn(&mut self) -> io::Result<Shape> {
+        loop {
+            let buffer = self.input.fill_buf()?;
+            let blank = buffer.iter().take_while(|byte| byte.is_ascii_whitespace() && **byte != b'\n').count();
+            match buffer.get(blank) {
+                None if buffer.is_empty() => return Ok(Shape::Lines),
+                Some(b'[') => {
+                    self.number = 0;
+                    return Ok(Shape::Values);
+                }
+                Some(b'{') => break,
+                Some(b'\n') => {
+                    self.number += 1;
+                    self.input.consume(blank + 1);
+                }
+                Some(0xEF) if buffer.get(blank..blank + 3) == Some(b"\xEF\xBB\xBF") => self.input.consume(blank + 3),
+                Some(_) => return Ok(Shape::Lines),
+                None => self.input.consume(blank),
+            }
+        }
+        self.fill_line()?;
+        self.ahead = true;
+        let whole = serde_json::from_slice::<serde::de::IgnoredAny>(&self.line);
+        if whole.is_err_and(|error| error.is_eof()) {
+            self.number = 0;
+            return Ok(Shape::Values);
+        }
+        Ok(Shape::Lines)
+    }
+
+    /// Reads up to the end of the line; what is beyond the limit is read and thrown away. False at the end.
+    fn fill_line(&mut self) -> io::Result<bool> {
+        self.line.clear();
+        let mut any = false;
+        loop {
+            let buffer = self.input.fill_buf()?;
+            if buffer.is_empty() {
+                return Ok(any);
+            }
+            any = true;
+            let end = memchr::memchr(b'\n', buffer);
+            let length = end.unwrap_or(buffer.len());
+            let room = (MAX_RECORD_BYTES + 1).saturating_sub(self.line.len());
+            self.line.extend(buffer.iter().take(length.min(room)));
+            self.input.consume(length + usize::from(end.is_some()));
+            if end.is_some() {
+                return Ok(true);
+            }
+        }
+    }
+
+    fn line(&mut self) -> io::Result<Option<Result<Record, BadRecord>>> {
+        loop {
+            if !std::mem::take(&mut self.ahead) && !self.fill_line()? {
+                return Ok(None);
+            }
+            self.number += 1;
+            if !self.line.iter().all(u8::is_ascii_whitespace) {
+                return Ok(Some(self.record()));
+            }
+        }
+    }
+
+    /// The next object at the top, or in the array at the top.
+    fn value(&mut self) -> io::Result<Option<Result<Record, BadRecord>>> {
+        // The line that was read ahead comes first, then the rest of the file.
+        let ahead = if std::mem::take(&mut self.ahead) { Some(std::mem::take(&mut self.line)) } else { None };
+        if let Some(mut ahead) = ahead {
+            ahead.push(b'\n');
+            let rest = std::mem::replace(&mut self.input, Box::new(io::empty()));
+            self.input = Box::new(BufReader::new(io::Cursor::new(ahead).chain(rest)));
+        }
+        self.line.clear();
+        let mut scan = Scan::default();
+        loop {
+            let buffer = self.input.fill_buf()?;
+            if buffer.is_empty() {
+                let rest = scan.begun();
+                self.number += u64::from(rest);
+                return Ok(rest.then(|| Err(self.bad("the file ends inside a record"))));
+            }
+            let (used, finished) = scan.feed(buffer, &mut self.line);
+            self.input.consume(used);
+            match finished {
+                Some(true) => {
+                    self.number += 1;
+                    return Ok(Some(self.record()));
+                }
+                Some(false) => {
+                    self.number += 1;
+                    return Ok(Some(Err(self.bad("not a JSON object"))));
+                }
+                None => {}
+            }
+        }
+    }
+
+    fn record(&self) -> Result<Record, BadRecord> {
+        if self.line.len() > MAX_RECORD_BYTES {
+            return Err(self.bad(&format!("longer than {MAX_RECORD_BYTES} bytes")));
+        }
+        match Event::parse(&self.line) {
+            Ok((event, _)) => Ok(Record { number: self.number, event }),
+            Err(error) => Err(self.bad(&error.to_string())),
+        }
+    }
+
+    fn bad(&self, reason: &str) -> BadRecord {
+        BadRecord { number: self.number, reason: reason.to_owned() }
+    }
+}
+
+impl Iterator for Records {
+    type Item = Result<Record, BadRecord>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.done {
+            return None;
+        }
+        self.read().unwrap_or_else(|error| {
+            self.done = true;
+            self.number += 1;
+            Some(Err(self.bad(&format!("the file cannot be read further: {error}"))))
+        })
+    }
+}
+
+/// Finds where one top-level object begins and ends.
+#[derive(Debug, Default)]
+struct Scan {
+    depth: usize,
+    in_text: bool,
+    escaped: bool,
+    /// Inside something at the top that is not an object.
+    junk: bool,
+}
+
+impl Scan {
+    fn begun(&self) -> bool {
+        self.depth > 0 || self.junk
+    }
+
+    /// Takes bytes into `record`. Gives how many, and true after an object, false after something else.
+    fn feed(&mut self, bytes: &[u8], record: &mut Vec<u8>) -> (usize, Option<bool>) {
+        for (at, &byte) in bytes.iter().enumerate() {
+            if self.depth == 0 {
+                let between = byte.is_ascii_whitespace() || matches!(byte, b',' | b'[' | b']');
+                if byte != b'{' && !between {
+                    self.junk = true;
+                    continue;
+                }
+                if self.junk {
+                    self.junk = false;
+                    return (at, Some(false));
+                }
+                if between {
+                    continue;
+                }
+            }
+            if record.len() <= MAX_RECORD_BYTES {
+                record.push(byte);
+            }
+            if self.inside(byte) {
+                return (at + 1, Some(true));
+            }
+        }
+        (bytes.len(), None)
+    }
+
+    /// One byte of an object; true when it is the last.
+    fn inside(&mut self, byte: u8) -> bool {
+        if self.in_text {
+            match byte {
+                _ if self.escaped => self.escaped = false,
+                b'\\' => self.escaped = true,
+                b'"' => self.in_text = false,
+                _ => {}
+            }
+            return false;
+        }
+        match byte {
+            b'"' => self.in_text = true,
+            b'{' | b'[' => self.depth += 1,
+            b'}' | b']' => self.depth = self.depth.saturating_sub(1),
+            _ => {}
+        }
+        self.depth == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Numbers of records; those that are none are negative.
+    fn numbers(bytes: &[u8]) -> Vec<i64> {
+        let records = Records::new(io::Cursor::new(bytes.to_vec())).unwrap();
+        records.map(|record| record.map_or_else(|bad| -bad.number.cast_signed(), |good| good.number.cast_signed())).collect()
+    }
+
+    fn check(text: &str, expected: &[i64]) {
+        assert_eq!(numbers(text.as_bytes()), expected, "{text}");
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(text.as_bytes()).unwrap();
+        assert_eq!(numbers(&gzip.finish().unwrap()), expected, "gzip {text}");
+        assert_eq!(numbers(&zstd::encode_all(text.as_bytes(), 1).unwrap()), expected, "zstd {text}");
+    }
+
+    #[test]
+    fn shapes() {
+        check("{\"a\":1}\n\n{\"a\":2}", &[1, 3]);
+        check("\n\n{\"a\":1}\n", &[3]);
+        check("{\"a\":1}\nno json\n[1]\n{\"a\":2}\n", &[1, -2, -3, 4]);
+        check("no json\n{\"a\":1}\n", &[-1, 2]);
+        check("[{\"a\":1},{\"a\":\"}]\\\"\"}]", &[1, 2]);
+        check("[\n  {\n \"a\": [1, {}]\n },\n 7,\n {\"a\": 1}\n]\n", &[1, -2, 3]);
+        check("{\n  \"a\": 1\n}\n{\n  \"a\": 2\n}\n", &[1, 2]);
+        check("{\n  \"a\": 1\n}\n{\n  \"a\": ", &[1, -2]);
+        check("\u{feff}{\"a\":1}\n", &[1]);
+        check("", &[]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_taken(bytes in prop::collection::vec(prop_oneof![any::<u8>(), prop::sample::select(b"{}[]\",\\\n :1a".to_vec())], 0..200)) {
+            drop(numbers(&bytes));
+        }
+    }
+}

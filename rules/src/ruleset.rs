@@ -1,0 +1,321 @@
+//! All rules of some folders, compiled together.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_yaml_ng::Mapping;
+
+use crate::correlate::Definition;
+use crate::error::{Refusal, RuleError};
+use crate::predicate::Tables;
+use crate::rule::Rule;
+use crate::sigma::detection::{self, Detection};
+use crate::sigma::document::{self, MAX_FILE_BYTES};
+use crate::sigma::meta;
+use crate::sigma::value::Placeholders;
+
+/// Deepest folder below a given one that is read.
+const MAX_FOLDER_DEPTH: usize = 32;
+
+/// What may be told when loading.
+#[derive(Debug, Clone, Default)]
+pub struct LoadOptions {
+    /// Values of `%placeholders%` for the modifier `expand`, by name without percent signs.
+    pub placeholders: std::collections::BTreeMap<String, Vec<String>>,
+}
+
+/// What became of the files.
+#[derive(Debug, Default)]
+pub struct LoadReport {
+    /// The rules that were compiled.
+    pub rules: RuleSet,
+    /// Rule files that were read.
+    pub files: usize,
+    /// Rules that were compiled, correlations among them.
+    pub compiled: usize,
+    /// Documents and files that were refused.
+    pub refused: Vec<Refusal>,
+}
+
+/// Compiled rules. A rule's number is its place in [`RuleSet::rules`].
+#[derive(Debug, Clone, Default)]
+pub struct RuleSet {
+    rules: Vec<Rule>,
+    /// Beside `rules`; `None` for correlations.
+    detections: Vec<Option<Detection>>,
+    correlations: Vec<Definition>,
+    tables: Tables,
+}
+
+impl RuleSet {
+    /// Reads all `*.yml` and `*.yaml` below the paths, in the order of their names. Samples (`*.test.yml`) are left out.
+    pub fn load(paths: &[PathBuf], options: &LoadOptions) -> LoadReport {
+        let mut loader = Loader::new(options);
+        for path in paths {
+            loader.path(path, 0);
+        }
+        loader.finish()
+    }
+
+    /// Compiles texts that are already in memory: (name, YAML).
+    pub fn from_documents<N: AsRef<str>, T: AsRef<str>>(
+        documents: impl IntoIterator<Item = (N, T)>,
+        options: &LoadOptions,
+    ) -> LoadReport {
+        let mut loader = Loader::new(options);
+        for (name, text) in documents {
+            loader.report.files += 1;
+            loader.text(name.as_ref(), text.as_ref());
+        }
+        loader.finish()
+    }
+
+    /// The rules, correlations last.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// The rule of this number.
+    pub fn rule(&self, number: usize) -> Option<&Rule> {
+        self.rules.get(number)
+    }
+
+    /// The number of the rule with this id.
+    pub fn find(&self, id: &str) -> Option<usize> {
+        self.rules.iter().position(|rule| rule.id == id)
+    }
+
+    /// How many different predicates all rules share.
+    pub fn predicates(&self) -> usize {
+        self.tables.predicates.len()
+    }
+
+    pub(crate) fn tables(&self) -> &Tables {
+        &self.tables
+    }
+
+    pub(crate) fn detection(&self, number: usize) -> Option<&Detection> {
+        self.detections.get(number)?.as_ref()
+    }
+
+    pub(crate) fn correlations(&self) -> &[Definition] {
+        &self.correlations
+    }
+}
+
+/// A correlation that waits until all rules are read.
+struct Pending {
+    rule: Rule,
+    content: Mapping,
+    line: usize,
+}
+
+struct Loader<'o> {
+    options: &'o LoadOptions,
+    report: LoadReport,
+    pending: Vec<Pending>,
+    ids: HashMap<String, String>,
+}
+
+impl<'o> Loader<'o> {
+    fn new(options: &'o LoadOptions) -> Self {
+        Self { options, report: LoadReport::default(), pending: Vec::new(), ids: HashMap::new() }
+    }
+
+    fn refuse(&mut self, file: &str, line: usize, error: &RuleError) {
+        self.report.refused.push(Refusal { file: file.to_owned(), line, reason: error.to_string() });
+    }
+
+    fn path(&mut self, path: &Path, depth: usize) {
+        let name = path.display().to_string();
+        let result = if path.is_dir() { self.folder(path, depth) } else { self.file(path, &name) };
+        if let Err(reason) = result {
+            self.refuse(&name, 1, &RuleError::Unreadable(reason));
+        }
+    }
+
+    fn folder(&mut self, path: &Path, depth: usize) -> Result<(), String> {
+        if depth > MAX_FOLDER_DEPTH {
+            return Err(format!("more than {MAX_FOLDER_DEPTH} folders deep; is a link going round?"));
+        }
+        let entries = fs::read_dir(path).map_err(|error| format!("cannot be read: {error}"))?;
+        let mut children: Vec<PathBuf> = entries
+            .map(|entry| entry.map(|entry| entry.path()).map_err(|error| format!("cannot be read: {error}")))
+            .collect::<Result<_, _>>()?;
+        children.sort();
+        for child in children {
+            if child.is_dir() || is_rule_file(&child) {
+                self.path(&child, depth + 1);
+            }
+        }
+        Ok(())
+    }
+
+    fn file(&mut self, path: &Path, name: &str) -> Result<(), String> {
+        self.report.files += 1;
+        let size = fs::metadata(path).map_err(|error| format!("cannot be read: {error}"))?.len();
+        if size > MAX_FILE_BYTES {
+            return Err(format!("has {size} bytes; a rule file may have {MAX_FILE_BYTES}"));
+        }
+        let bytes = fs::read(path).map_err(|error| format!("cannot be read: {error}"))?;
+        let text = String::from_utf8(bytes)
+            .map_err(|error| format!("is not UTF-8 after byte {}; save it as UTF-8", error.utf8_error().valid_up_to()))?;
+        self.text(name, &text);
+        Ok(())
+    }
+
+    fn text(&mut self, file: &str, text: &str) {
+        for document in document::split(text) {
+            match document {
+                Err(error) => {
+                    let line = if let RuleError::NotYaml { line, .. } = error { line } else { 1 };
+                    self.refuse(file, line, &error);
+                }
+                Ok(document) => {
+                    if let Err(error) = self.document(file, &document) {
+                        self.refuse(file, document.line_of(error.anchor()), &error);
+                    }
+                }
+            }
+        }
+    }
+
+    fn document(&mut self, file: &str, document: &document::Document<'_>) -> Result<(), RuleError> {
+        let rule = meta::read(&document.content, file, document.line)?;
+        if let Some(other) = self.ids.get(&rule.id) {
+            return Err(RuleError::DuplicateId { id: rule.id, other: other.clone() });
+        }
+        let id = rule.id.clone();
+        if rule.correlation {
+            self.pending.push(Pending { rule, content: document.content.clone(), line: document.line });
+        } else {
+            let rules = &mut self.report.rules;
+            let detection = detection::build(&document.content, &self.options.placeholders, &mut rules.tables)?;
+            rules.rules.push(rule);
+            rules.detections.push(Some(detection));
+        }
+        self.ids.insert(id, file.to_owned());
+        Ok(())
+    }
+
+    fn finish(mut self) -> LoadReport {
+        for Pending { rule, content, line } in std::mem::take(&mut self.pending) {
+            let rules = &mut self.report.rules;
+            match Definition::read(&content, &rules.rules, rules.rules.len()) {
+                Ok(definition) => {
+                    if !definition.generate {
+                        for &base in &definition.rules {
+                            if let Some(base) = rules.rules.get_mut(base) {
+                                base.reported = false;
+                            }
+                        }
+                    }
+                    for name in definition.field_names() {
+                        rules.tables.field(&name);
+                    }
+                    rules.rules.push(rule);
+                    rules.detections.push(None);
+                    rules.correlations.push(definition);
+                }
+                Err(error) => self.refuse(&rule.file.clone(), line, &error),
+            }
+        }
+        self.report.compiled = self.report.rules.rules.len();
+        self.report
+    }
+}
+
+/// True for `*.yml` and `*.yaml` that are not samples.
+fn is_rule_file(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    (name.ends_with(".yml") || name.ends_with(".yaml"))
+        && !name.ends_with(".test.yml")
+        && !name.ends_with(".test.yaml")
+        && !name.starts_with('.')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const RULE: &str = "title: T\nid: one\nlogsource: {product: x}\ndetection:\n    sel:\n        a|contains: b\n    condition: sel\n";
+
+    fn load(text: &str) -> LoadReport {
+        RuleSet::from_documents([("x.yml", text)], &LoadOptions::default())
+    }
+
+    #[test]
+    fn refusals_name_file_line_and_reason() {
+        let report = load(&RULE.replace("contains", "containz"));
+        assert_eq!(report.compiled, 0);
+        let refusal = &report.refused[0];
+        assert_eq!((refusal.file.as_str(), refusal.line), ("x.yml", 6));
+        assert!(refusal.reason.contains("write \"contains\""), "{}", refusal.reason);
+    }
+
+    #[test]
+    fn what_is_wrong_is_refused_and_the_rest_compiled() {
+        let report = load(&format!("{RULE}---\n{RULE}---\n{}", RULE.replace("id: one", "id: two")));
+        assert_eq!((report.files, report.compiled, report.refused.len()), (1, 2, 1));
+        assert!(report.refused[0].reason.contains("already used by x.yml"));
+        for (from, to, reason) in [
+            ("condition: sel", "condition: sel | count() > 3", "obsolete"),
+            ("condition: sel", "condition: sel\n    timeframe: 5m", "obsolete"),
+            ("condition: sel", "condition: other", "no selection \"other\""),
+            ("condition: sel", "condition: 1 of filter_*", "no selection fits"),
+            ("        a|contains: b", "        a|expand: '%users%'", "%users%"),
+            ("        a|contains: b", "        a|re: '('", "regular expression"),
+            ("        a|contains: b", "        a|re: '(?=x)y'", "linear time"),
+            ("        a|contains: b", "        a|cidr: 10.0.0.0/33", "10.0.0.0/8"),
+            ("        a|contains: b", "        a|contains: null", "null takes no modifier"),
+            ("        a|contains: b", "        a|gt: many", "must be a number"),
+            ("        a|contains: b", "        a|base64: 'x*'", "wildcards"),
+            ("        a|contains: b", "        a: []", "at least one value"),
+            ("        a|contains: b", "        a: {b: c}", "dotted names"),
+            ("        a|contains: b", "        a|exists: maybe", "true or false"),
+            ("        a|contains: b", "        a|contains|re: x", "first modifier"),
+        ] {
+            let report = load(&RULE.replace(from, to));
+            assert_eq!(report.compiled, 0, "{to}");
+            assert!(report.refused[0].reason.contains(reason), "{to}: {}", report.refused[0].reason);
+        }
+    }
+
+    #[test]
+    fn folders_are_read_in_order_without_samples() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("b")).unwrap();
+        fs::write(folder.path().join("b/two.yaml"), RULE.replace("one", "two")).unwrap();
+        fs::write(folder.path().join("a.yml"), RULE).unwrap();
+        fs::write(folder.path().join("a.test.yml"), "fires: []").unwrap();
+        fs::write(folder.path().join("notes.txt"), "x").unwrap();
+        fs::write(folder.path().join("bad.yml"), b"\xFF").unwrap();
+        let report = RuleSet::load(&[folder.path().to_owned(), folder.path().join("absent")], &LoadOptions::default());
+        assert_eq!((report.files, report.compiled, report.refused.len()), (4, 2, 2));
+        assert_eq!(report.rules.find("two"), Some(1));
+    }
+
+    proptest! {
+        #[test]
+        fn any_yaml_is_taken(
+            keys in prop::collection::vec("[a-z]{1,3}(\\|(re|contains|all|cidr|gt|base64offset|windash|wide|expand|exists|fieldref|hour|neq|i|xx)){0,3}", 1..5),
+            values in prop::collection::vec("[0-9]{1,3}|'[a-c*?\\\\%()/. -]{0,8}'|null|true|\\[1, a\\]|\\{a: 1\\}|1\\.5|~", 5),
+            condition in "(sel|not sel|1 of them|all of s\\*|sel and sel|sel \\| x|\\(sel)",
+        ) {
+            let mut text = "title: T\nlogsource: {product: x}\ndetection:\n  sel:\n".to_owned();
+            for (key, value) in keys.iter().zip(&values) {
+                text.push_str(&format!("    {key}: {value}\n"));
+            }
+            text.push_str(&format!("  condition: {condition}\n"));
+            let report = load(&text);
+            prop_assert_eq!(report.compiled + report.refused.len(), 1);
+        }
+
+        #[test]
+        fn any_text_is_taken(text in "\\PC{0,80}|([a-z]{1,5}: ?|\n| {1,4}|- |\\[|\\]|\\{|\\}|'|\\||>|&a|\\*a|!x){0,40}") {
+            drop(load(&text));
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! Where an event belongs and what it calls the fields that rules name; all of it data in `content/taxonomy/`.
+//!
+//! A taxonomy says how its events are recognised, which of their fields give which log sources, and under which
+//! names they carry Sigma's fields. In [`Mode::Sigma`] none of it is used: names are as the rules write them and
+//! `product`, `category`, `service` stand in the event.
+
+mod file;
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use dongson_event::{Event, Value};
+
+pub use file::TaxonomyError;
+use file::{File, Wanted};
+
+use crate::rule::LogSource;
+use crate::text::fold;
+
+/// How events are to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Mode {
+    /// By the taxonomies.
+    #[default]
+    Auto,
+    /// Field names as the rules write them, the log source in `product`, `category`, `service`.
+    Sigma,
+}
+
+/// The taxonomies that are shipped: (name, YAML).
+const EMBEDDED: &[(&str, &str)] = &[
+    ("windows.yml", include_str!("../../content/taxonomy/windows.yml")),
+    ("winlogbeat.yml", include_str!("../../content/taxonomy/winlogbeat.yml")),
+    ("dongson.yml", include_str!("../../content/taxonomy/dongson.yml")),
+    ("eve.yml", include_str!("../../content/taxonomy/eve.yml")),
+    ("zeek.yml", include_str!("../../content/taxonomy/zeek.yml")),
+    ("cloud.yml", include_str!("../../content/taxonomy/cloud.yml")),
+];
+
+/// All taxonomies, in the order in which they are tried (`order:` in their files).
+#[derive(Debug, Clone)]
+pub struct Taxonomies {
+    list: Vec<Taxonomy>,
+}
+
+/// What decides about rules and names; equal for events that are treated alike.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub(crate) struct Place {
+    taxonomy: Option<usize>,
+    /// Numbers of the taxonomy's sources that the event fits.
+    sources: Vec<usize>,
+    /// What the event itself says in `product`, `category`, `service`.
+    stated: Option<LogSource>,
+}
+
+#[derive(Debug, Clone)]
+struct Taxonomy {
+    file: File,
+    /// field -> folded value -> sources whose first condition it is.
+    index: Vec<(Vec<String>, HashMap<String, Vec<usize>>)>,
+    /// Sources whose conditions only ask for presence.
+    open: Vec<usize>,
+}
+
+impl Taxonomies {
+    /// Those that are shipped with the program.
+    ///
+    /// # Panics
+    /// Never: a unit test reads all of them.
+    pub fn embedded() -> Self {
+        Self::from_documents(EMBEDDED).unwrap_or_else(|error| unreachable!("shipped taxonomies are tested: {error}"))
+    }
+
+    /// Those of a folder instead.
+    pub fn load(folder: &Path) -> Result<Self, TaxonomyError> {
+        let files = file::read_folder(folder)?;
+        let documents: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+        Self::from_documents(&documents)
+    }
+
+    fn from_documents(documents: &[(&str, &str)]) -> Result<Self, TaxonomyError> {
+        let files = file::read_all(documents)?;
+        Ok(Self { list: files.into_iter().map(Taxonomy::new).collect() })
+    }
+
+    /// Name and version of each, for reports.
+    pub fn versions(&self) -> Vec<(&str, u32)> {
+        self.list.iter().map(|taxonomy| (taxonomy.file.taxonomy.as_str(), taxonomy.file.version)).collect()
+    }
+
+    /// The log sources that `event` belongs to.
+    pub fn logsources(&self, event: &Event, mode: Mode) -> Vec<LogSource> {
+        self.sources(&self.place(event, mode))
+    }
+
+    pub(crate) fn place(&self, event: &Event, mode: Mode) -> Place {
+        if mode == Mode::Sigma {
+            return Place { stated: Some(stated(event)), ..Place::default() };
+        }
+        let recognised = self.list.iter().position(|taxonomy| taxonomy.recognises(event));
+        let sources = recognised.and_then(|at| self.list.get(at)).map_or_else(Vec::new, |own| own.sources_of(event));
+        // `service` alone says nothing: many formats have a field of that name.
+        let says = stated(event);
+        let stated = (says.product.is_some() || says.category.is_some()) && event.get("event.dataset").is_none();
+        Place { taxonomy: recognised, sources, stated: stated.then_some(says) }
+    }
+
+    pub(crate) fn sources(&self, place: &Place) -> Vec<LogSource> {
+        let taxonomy = place.taxonomy.and_then(|at| self.list.get(at));
+        let given = taxonomy.into_iter().flat_map(|taxonomy| taxonomy.chosen(place)).flat_map(|source| &source.is);
+        let mut all: Vec<LogSource> = given.chain(&place.stated).cloned().collect();
+        all.sort();
+        all.dedup();
+        all
+    }
+
+    /// The names under which events of `place` may carry the field `name`, best first.
+    pub(crate) fn names(&self, place: &Place, name: &str) -> Vec<String> {
+        let Some(taxonomy) = place.taxonomy.and_then(|at| self.list.get(at)) else { return vec![name.to_owned()] };
+        let tables = taxonomy.chosen(place).flat_map(|source| &source.tables);
+        let mapped = tables.filter_map(|table| taxonomy.file.tables.get(table)?.get(name));
+        let mut names: Vec<String> = mapped.chain(taxonomy.file.names.get(name)).flat_map(file::Names::all).cloned().collect();
+        names.push(name.to_owned());
+        names.extend(taxonomy.file.prefixes.iter().map(|prefix| format!("{prefix}{name}")));
+        let mut seen = std::collections::HashSet::new();
+        names.retain(|name| seen.insert(name.clone()));
+        names
+    }
+}
+
+/// `product`, `category`, `service` as the event says them.
+fn stated(event: &Event) -> LogSource {
+    let word = |name| event.text(name).filter(|word| !word.is_empty()).map(|word| fold(word).into_owned());
+    LogSource { product: word("product"), category: word("category"), service: word("service") }
+}
+
+impl Taxonomy {
+    fn new(file: File) -> Self {
+        let mut taxonomy = Self { file, index: Vec::new(), open: Vec::new() };
+        for (number, source) in taxonomy.file.sources.iter().enumerate() {
+            let exact = source.when.iter().find(|(_, wanted)| !wanted.anything());
+            let Some((field, wanted)) = exact else {
+                taxonomy.open.push(number);
+                continue;
+            };
+            let names = names_of(&taxonomy.file, field);
+            let at = taxonomy.index.iter().position(|(held, _)| *held == names).unwrap_or_else(|| {
+                taxonomy.index.push((names, HashMap::new()));
+                taxonomy.index.len() - 1
+            });
+            if let Some((_, values)) = taxonomy.index.get_mut(at) {
+                for value in wanted.texts() {
+                    values.entry(fold(&value).into_owned()).or_default().push(number);
+                }
+            }
+        }
+        taxonomy
+    }
+
+    fn recognises(&self, event: &Event) -> bool {
+        self.file.recognise.iter().any(|all| all.iter().all(|(name, wanted)| wanted.fits(event.get(name))))
+    }
+
+    /// Numbers of the sources that the event fits, in order.
+    fn sources_of(&self, event: &Event) -> Vec<usize> {
+        let mut candidates = self.open.clone();
+        for (names, values) in &self.index {
+            if let Some(value) = names.iter().find_map(|name| event.get(name)) {
+                candidates.extend(values.get(fold(&value.to_text()).as_ref()).into_iter().flatten());
+            }
+        }
+        candidates.sort_unstable();
+        candidates.dedup();
+        candidates.retain(|&number| {
+            self.file.sources.get(number).is_some_and(|source| {
+                source.when.iter().all(|(field, wanted)| wanted.fits(find(&names_of(&self.file, field), event)))
+            })
+        });
+        candidates
+    }
+
+    fn chosen<'t>(&'t self, place: &'t Place) -> impl Iterator<Item = &'t file::Source> {
+        place.sources.iter().filter_map(|&number| self.file.sources.get(number))
+    }
+}
+
+fn find<'e>(names: &[String], event: &'e Event) -> Option<&'e Value> {
+    names.iter().find_map(|name| event.get(name))
+}
+
+/// The names of a condition's field, without the tables of sources.
+fn names_of(file: &File, field: &str) -> Vec<String> {
+    let mut names: Vec<String> = file.names.get(field).into_iter().flat_map(file::Names::all).cloned().collect();
+    names.push(field.to_owned());
+    names
+}
+
+impl Wanted {
+    /// True when `value` is one of those that are wanted.
+    fn fits(&self, value: Option<&Value>) -> bool {
+        let Some(value) = value else { return false };
+        self.anything() || value.scalars().iter().any(|scalar| self.texts().any(|text| fold(&text) == fold(&scalar.to_text())))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,59 @@
+//! Simple case folding: one sign becomes one sign, so that lengths in signs stay and `?` keeps its meaning.
+
+use std::borrow::Cow;
+
+/// The sign that all case variants of `sign` share (Unicode simple case folding; dotless and dotted i stay apart).
+pub fn fold_char(sign: char) -> char {
+    if sign.is_ascii() {
+        return sign.to_ascii_lowercase();
+    }
+    if sign == 'ı' {
+        return sign;
+    }
+    only(only(sign, char::to_uppercase), char::to_lowercase)
+}
+
+/// What `change` makes of `sign` when that is a single sign, else `sign` itself.
+fn only<I: Iterator<Item = char>>(sign: char, change: impl Fn(char) -> I) -> char {
+    let mut signs = change(sign);
+    match (signs.next(), signs.next()) {
+        (Some(single), None) => single,
+        _ => sign,
+    }
+}
+
+/// `text` folded; borrowed when nothing changes.
+pub fn fold(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() {
+        if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            return Cow::Owned(text.to_ascii_lowercase());
+        }
+        return Cow::Borrowed(text);
+    }
+    if text.chars().all(|sign| fold_char(sign) == sign) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.chars().map(fold_char).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variants_meet() {
+        for (one, other) in [("Đông SƠN", "đông sơn"), ("ΣΊΣΥΦΟΣ", "σίσυφος"), ("K", "k"), ("ẞ", "ß"), ("Straße", "STRAßE")] {
+            assert_eq!(fold(one), fold(other), "{one} {other}");
+        }
+        assert_ne!(fold("ı"), fold("i"));
+        assert!(matches!(fold("plain text"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn folding_is_stable_for_every_sign() {
+        for sign in '\0'..=char::MAX {
+            let folded = fold_char(sign);
+            assert_eq!(fold_char(folded), folded, "{sign:?}");
+        }
+    }
+}

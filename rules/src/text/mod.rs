@@ -1,0 +1,10 @@
+//! Text as Sigma compares it: without regard to case, with wildcards.
+//!
+//! [`fold`] makes two texts comparable, [`glyph`] reads `*`, `?` and backslashes, [`Pattern`] matches.
+
+mod fold;
+pub mod glyph;
+mod pattern;
+
+pub use fold::{fold, fold_char};
+pub use pattern::Pattern;

@@ -1,0 +1,185 @@
+//! One compiled value: plain comparison where that is enough, wildcards where it must be.
+
+use memchr::memmem::Finder;
+
+use super::glyph::{DASHES, Glyph, print};
+use super::{fold, fold_char};
+
+/// A value with wildcards, ready to match. Without `cased`, the text must be given folded ([`fold`]).
+#[derive(Debug, Clone)]
+pub struct Pattern {
+    plan: Plan,
+    cased: bool,
+    key: String,
+}
+
+/// How to compare; the last one can do everything, the others do the same faster.
+#[derive(Debug, Clone)]
+enum Plan {
+    Anything,
+    Exact(String),
+    Start(String),
+    End(String),
+    Inside(Finder<'static>),
+    Glob(Vec<Sign>),
+}
+
+/// A glyph cut down to single signs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sign {
+    Char(char),
+    One,
+    Many,
+    Dash,
+}
+
+impl Pattern {
+    /// Compiles `glyphs`.
+    pub fn new(glyphs: &[Glyph], cased: bool) -> Self {
+        let ready = |text: &str| if cased { text.to_owned() } else { fold(text).into_owned() };
+        let plan = match glyphs {
+            [Glyph::Many] => Plan::Anything,
+            [] => Plan::Exact(String::new()),
+            [Glyph::Text(text)] => Plan::Exact(ready(text)),
+            [Glyph::Text(text), Glyph::Many] => Plan::Start(ready(text)),
+            [Glyph::Many, Glyph::Text(text)] => Plan::End(ready(text)),
+            [Glyph::Many, Glyph::Text(text), Glyph::Many] => {
+                Plan::Inside(Finder::new(ready(text).as_bytes()).into_owned())
+            }
+            _ => Plan::Glob(signs(glyphs, cased)),
+        };
+        let dashes = glyphs.iter().filter(|glyph| **glyph == Glyph::Dash).count();
+        let key = format!("{}{dashes}:{}", if cased { "=" } else { "~" }, ready(&print(glyphs)));
+        Self { plan, cased, key }
+    }
+
+    /// True when case matters.
+    pub const fn cased(&self) -> bool {
+        self.cased
+    }
+
+    /// Equal for patterns that match the same texts because they were written the same.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// True when the whole of `text` fits.
+    pub fn matches(&self, text: &str) -> bool {
+        match &self.plan {
+            Plan::Anything => true,
+            Plan::Exact(whole) => text == whole,
+            Plan::Start(start) => text.starts_with(start.as_str()),
+            Plan::End(end) => text.ends_with(end.as_str()),
+            Plan::Inside(finder) => finder.find(text.as_bytes()).is_some(),
+            Plan::Glob(signs) => glob(signs, text),
+        }
+    }
+}
+
+fn signs(glyphs: &[Glyph], cased: bool) -> Vec<Sign> {
+    let mut out = Vec::new();
+    for glyph in glyphs {
+        match glyph {
+            Glyph::Text(text) => {
+                out.extend(text.chars().map(|sign| Sign::Char(if cased { sign } else { fold_char(sign) })));
+            }
+            Glyph::One => out.push(Sign::One),
+            Glyph::Many => out.push(Sign::Many),
+            Glyph::Dash => out.push(Sign::Dash),
+        }
+    }
+    out
+}
+
+impl Sign {
+    fn takes(self, sign: char) -> bool {
+        match self {
+            Self::Char(own) => own == sign,
+            Self::One => true,
+            Self::Dash => DASHES.contains(&sign),
+            Self::Many => false,
+        }
+    }
+}
+
+/// Wildcard match in at most `signs * text` steps: on a mismatch only the last `*` takes one sign more.
+fn glob(signs: &[Sign], text: &str) -> bool {
+    let (mut at, mut rest) = (0, text);
+    let mut retry: Option<(usize, &str)> = None;
+    loop {
+        let mut next = rest.chars();
+        match (signs.get(at), next.next()) {
+            (Some(Sign::Many), _) => {
+                at += 1;
+                if at == signs.len() {
+                    return true;
+                }
+                retry = Some((at, rest));
+            }
+            (Some(sign), Some(given)) if sign.takes(given) => {
+                at += 1;
+                rest = next.as_str();
+            }
+            (None, None) => return true,
+            _ => {
+                let Some((again, from)) = retry else { return false };
+                let mut longer = from.chars();
+                if longer.next().is_none() {
+                    return false;
+                }
+                rest = longer.as_str();
+                retry = Some((again, rest));
+                at = again;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::glyph::{parse, windash};
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The definition, written down without any care for speed.
+    fn naive(signs: &[Sign], text: &[char]) -> bool {
+        match (signs.split_first(), text.split_first()) {
+            (None, None) => true,
+            (Some((Sign::Many, more)), None) => naive(more, text),
+            (Some((Sign::Many, more)), Some((_, tail))) => naive(more, text) || naive(signs, tail),
+            (Some((sign, more)), Some((first, tail))) => sign.takes(*first) && naive(more, tail),
+            _ => false,
+        }
+    }
+
+    fn check(value: &str, text: &str, expected: bool) {
+        assert_eq!(Pattern::new(&parse(value), false).matches(&fold(text)), expected, "{value} on {text}");
+    }
+
+    #[test]
+    fn wildcards() {
+        check("*\\cmd.exe", "C:\\Windows\\CMD.EXE", true);
+        check("a?c", "aĐc", true);
+        check("a?c", "ac", false);
+        check("a*b*c", "a__b__b__c", true);
+        check("*", "", true);
+        check("", "", true);
+        check("", "x", false);
+        check("?*", "", false);
+        let dashed = Pattern::new(&windash(&parse("* -x*")), false);
+        assert!(dashed.matches("a —x") && dashed.matches("a /x b") && !dashed.matches("a +x"));
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_the_definition(value in r"[ab*?-]{0,9}", text in "[abB/-]{0,10}", dashed: bool) {
+            let glyphs = if dashed { windash(&parse(&value)) } else { parse(&value) };
+            let folded = fold(&text);
+            let all: Vec<char> = folded.chars().collect();
+            prop_assert_eq!(
+                Pattern::new(&glyphs, false).matches(&folded),
+                naive(&signs(&glyphs, false), &all)
+            );
+        }
+    }
+}
