@@ -1,0 +1,466 @@
+//! What a stream or a datagram speaks, told from its first bytes on any port; a port only breaks ties.
+//!
+//! A detector gives a [`Verdict`] on a prefix. `Yes` and `No` are final: no longer prefix may change them, so that the answer
+//! does not depend on how a stream is cut into packets. The first detector in the order of the table that says `Yes` wins once
+//! all before it said `No`. Signatures are few and cheap on purpose; a service that is only named here has no parser yet.
+
+use super::upgrade::Kind;
+use super::wire::{Cursor, contains_no_case, starts_with_no_case};
+
+/// What a detector thinks of a prefix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Yes,
+    No,
+    /// More bytes are needed.
+    Maybe,
+}
+
+/// Bytes of one side that detectors look at.
+pub(super) const LIMIT: usize = 1024;
+
+/// What is known when a named service is asked about.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Scene<'a> {
+    /// First bytes of the side in question.
+    pub(super) prefix: &'a [u8],
+    /// First bytes of the other side so far.
+    pub(super) peer: &'a [u8],
+    pub(super) ports: [u16; 2],
+}
+
+impl Scene<'_> {
+    fn on(&self, port: u16) -> bool {
+        self.ports.contains(&port)
+    }
+}
+
+/// A service that is recognised but not parsed: Zeek's name, how to recognise it, how it may turn into TLS.
+#[derive(Debug)]
+pub(super) struct Named {
+    pub(super) service: &'static str,
+    detect: fn(&Scene<'_>) -> Verdict,
+    pub(super) upgrade: Option<Kind>,
+}
+
+const fn named(service: &'static str, detect: fn(&Scene<'_>) -> Verdict) -> Named {
+    Named { service, detect, upgrade: None }
+}
+
+const fn upgrading(service: &'static str, detect: fn(&Scene<'_>) -> Verdict, kind: Kind) -> Named {
+    Named { service, detect, upgrade: Some(kind) }
+}
+
+/// Services over TCP, the surest first.
+static TCP: &[Named] = &[
+    named("ssh", |s| begins(s.prefix, &[b"SSH-1.", b"SSH-2."])),
+    named("http2", |s| begins(s.prefix, &[b"PRI * HTTP/2.0\r\n"])),
+    named("rfb", |s| begins(s.prefix, &[b"RFB 003.", b"RFB 004."])),
+    named("smb", |s| smb(s.prefix)),
+    named("bittorrent", |s| begins(s.prefix, &[b"\x13BitTorrent protocol"])),
+    named("mqtt", |s| mqtt(s.prefix)),
+    named("dnp3_tcp", |s| dnp3(s.prefix)),
+    named("amqp", |s| begins(s.prefix, &[b"AMQP\x00", b"AMQP\x03"])),
+    named("rsync", |s| begins(s.prefix, &[b"@RSYNCD: "])),
+    named("jdwp", |s| begins(s.prefix, &[b"JDWP-Handshake"])),
+    named("bgp", |s| begins(s.prefix, &[&[0xff; 16]])),
+    upgrading("rdp", |s| rdp(s.prefix), Kind::Rdp),
+    named("s7comm", |s| s7(s.prefix)),
+    upgrading("postgresql", |s| postgresql(s.prefix), Kind::Postgresql),
+    upgrading("mysql", |s| mysql(s.prefix), Kind::Mysql),
+    named("tds", |s| tds(s.prefix)),
+    named("dce_rpc", |s| dce_rpc(s.prefix)),
+    named("krb_tcp", |s| kerberos_tcp(s)),
+    named("ldap_tcp", |s| ldap(s)),
+    named("redis", |s| redis(s.prefix)),
+    named("telnet", |s| telnet(s.prefix)),
+    upgrading("xmpp", |s| xmpp(s.prefix), Kind::Xmpp),
+    named("sip", |s| sip(s.prefix)),
+    named("rtsp", |s| rtsp(s.prefix)),
+    upgrading("smtp", smtp, Kind::Smtp),
+    upgrading("ftp", ftp, Kind::Ftp),
+    upgrading("pop3", |s| begins(s.prefix, &[b"+OK"]), Kind::Pop3),
+    upgrading("imap", |s| begins(s.prefix, &[b"* OK", b"* PREAUTH"]), Kind::Imap),
+    named("irc", |s| begins(s.prefix, &[b"NICK ", b"CAP LS", b":irc."])),
+    named("modbus", modbus),
+    named("iec104", |s| on_port(s, 2404, &[b"\x68\x04", b"\x68\x0e"])),
+    named("enip", |s| on_port(s, 44_818, &[b"\x65\x00\x04\x00", b"\x63\x00", b"\x04\x00"])),
+    named("socks", |s| on_port(s, 1080, &[b"\x05\x01", b"\x05\x02", b"\x05\x03", b"\x05\x00", b"\x04\x01"])),
+];
+
+/// The named service of a stream, or that no detector can still say yes (`Err(No)`), or that one might (`Err(Maybe)`).
+pub(super) fn tcp(scene: &Scene<'_>) -> Result<&'static Named, Verdict> {
+    for named in TCP {
+        match (named.detect)(scene) {
+            Verdict::Yes => return Ok(named),
+            Verdict::Maybe => return Err(Verdict::Maybe),
+            Verdict::No => {}
+        }
+    }
+    Err(Verdict::No)
+}
+
+/// The named service of a datagram.
+pub(super) fn udp(ports: [u16; 2], bytes: &[u8]) -> Option<&'static str> {
+    let on = |port: u16| ports.contains(&port);
+    let scene = Scene { prefix: bytes, peer: &[], ports };
+    Some(match bytes {
+        _ if dhcp(bytes) => "dhcp",
+        _ if bytes.len() >= 20 && bytes.get(4..8) == Some(&[0x21, 0x12, 0xa4, 0x42]) => "stun",
+        _ if sip(bytes) == Verdict::Yes => "sip",
+        _ if snmp(bytes) => "snmp",
+        [first, ..] if on(123) && bytes.len() >= 12 && matches!((first >> 3) & 7, 1..=4) => "ntp",
+        [b'<', b'0'..=b'9', ..] if on(514) => "syslog",
+        [1..=5 | 11 | 12 | 40..=45, _, high, low, ..]
+            if [1812, 1813, 1645, 1646, 3799].into_iter().any(on)
+                && usize::from(u16::from_be_bytes([*high, *low])) == bytes.len() =>
+        {
+            "radius"
+        }
+        [0x6a | 0x6b | 0x6c | 0x6d | 0x6e | 0x6f | 0x7e, ..] if on(88) => "krb",
+        _ if (on(389) || on(3268)) && ldap(&scene) == Verdict::Yes => "ldap_udp",
+        [0, 1..=6, ..] if on(69) => "tftp",
+        [0x81, 0x0a | 0x0b, ..] if on(47_808) => "bacnet",
+        [1, 0, 0, 0, ..] if bytes.len() == 148 => "wireguard",
+        [2, 0, 0, 0, ..] if bytes.len() == 92 => "wireguard",
+        [0x38, ..] | [0x40, ..] if on(1194) && bytes.len() >= 14 => "openvpn",
+        _ if (on(500) || on(4500)) && ike(bytes) => "ipsec",
+        _ if dnp3(bytes) == Verdict::Yes => "dnp3_udp",
+        _ => return None,
+    })
+}
+
+/// `Yes` when the prefix begins with one of `words`; `Maybe` while one is still possible.
+fn begins(prefix: &[u8], words: &[&[u8]]) -> Verdict {
+    if words.iter().any(|word| prefix.starts_with(word)) {
+        Verdict::Yes
+    } else if words.iter().any(|word| word.starts_with(prefix)) {
+        Verdict::Maybe
+    } else {
+        Verdict::No
+    }
+}
+
+fn on_port(scene: &Scene<'_>, port: u16, words: &[&[u8]]) -> Verdict {
+    if scene.on(port) { begins(scene.prefix, words) } else { Verdict::No }
+}
+
+/// The bytes at `at`, all of whose positions `fits` accepts; `Maybe` while fewer than `count` are there and all fit.
+fn shape(prefix: &[u8], count: usize, fits: impl Fn(usize, u8) -> bool) -> Verdict {
+    let seen = prefix.get(..count).unwrap_or(prefix);
+    if !seen.iter().enumerate().all(|(at, &byte)| fits(at, byte)) {
+        Verdict::No
+    } else if seen.len() == count {
+        Verdict::Yes
+    } else {
+        Verdict::Maybe
+    }
+}
+
+/// Judges the first line, once it is whole or 512 bytes long, if the prefix begins as `start` says.
+fn first_line(prefix: &[u8], start: &[&[u8]], judge: impl Fn(&[u8]) -> bool) -> Verdict {
+    match begins(prefix, start) {
+        Verdict::Yes => {}
+        other => return other,
+    }
+    let seen = prefix.get(..512).unwrap_or(prefix);
+    let end = seen.iter().position(|&sign| sign == b'\n');
+    if end.is_none() && seen.len() < 512 {
+        return Verdict::Maybe;
+    }
+    if judge(seen.get(..end.unwrap_or(seen.len())).unwrap_or(seen)) { Verdict::Yes } else { Verdict::No }
+}
+
+fn smb(prefix: &[u8]) -> Verdict {
+    shape(prefix, 8, |at, byte| match at {
+        0 => byte == 0,
+        1 => byte <= 1,
+        4 => matches!(byte, 0xfe | 0xff | 0xfd),
+        5..=7 => b"SMB".get(at - 5) == Some(&byte),
+        _ => true,
+    })
+}
+
+fn mqtt(prefix: &[u8]) -> Verdict {
+    // The remaining length takes one or two bytes in any CONNECT that is met.
+    let one = shape(prefix, 8, |at, byte| match at {
+        0 => byte == 0x10,
+        1 => byte < 0x80,
+        2 => byte == 0,
+        3 => matches!(byte, 4 | 6),
+        _ => matches!((at, byte), (4, b'M') | (5, b'Q') | (6, b'T' | b'I') | (7, b'T' | b's')),
+    });
+    let two = shape(prefix, 9, |at, byte| match at {
+        0 => byte == 0x10,
+        1 => byte >= 0x80,
+        2 => byte < 0x80,
+        3 => byte == 0,
+        4 => matches!(byte, 4 | 6),
+        _ => matches!((at, byte), (5, b'M') | (6, b'Q') | (7, b'T' | b'I') | (8, b'T' | b's')),
+    });
+    if one == Verdict::No { two } else { one }
+}
+
+fn dnp3(prefix: &[u8]) -> Verdict {
+    shape(prefix, 4, |at, byte| match at {
+        0 => byte == 0x05,
+        1 => byte == 0x64,
+        2 => byte >= 5,
+        _ => true,
+    })
+}
+
+/// TPKT with an X.224 connection request or confirm; bytes 0 to 3 are TPKT, 4 the length, 5 the kind.
+fn tpkt(prefix: &[u8], then: impl Fn(usize, u8) -> bool) -> Verdict {
+    shape(prefix, 12, |at, byte| match at {
+        0 => byte == 3,
+        1 | 2 => byte <= 1 && (at == 2 || byte == 0),
+        3 => byte >= 12,
+        5 => matches!(byte, 0xe0 | 0xd0),
+        _ => then(at, byte),
+    })
+}
+
+fn rdp(prefix: &[u8]) -> Verdict {
+    // Behind the X.224 header: a cookie, a negotiation request or its answer; or nothing, which is 11 bytes long.
+    let bare = shape(prefix, 11, |at, byte| match at {
+        0 => byte == 3,
+        1 | 2 => byte == 0,
+        3 => byte == 11,
+        4 => byte == 6,
+        5 => matches!(byte, 0xe0 | 0xd0),
+        _ => true,
+    });
+    let full = tpkt(prefix, |at, byte| at != 11 || matches!(byte, b'C' | 1 | 2 | 3));
+    if full == Verdict::No { bare } else { full }
+}
+
+fn s7(prefix: &[u8]) -> Verdict {
+    tpkt(prefix, |at, byte| at != 11 || matches!(byte, 0xc0..=0xc2))
+}
+
+fn postgresql(prefix: &[u8]) -> Verdict {
+    let request = begins(prefix, &[b"\x00\x00\x00\x08\x04\xd2\x16\x2f", b"\x00\x00\x00\x08\x04\xd2\x16\x30"]);
+    let startup = shape(prefix, 9, |at, byte| match at {
+        0 | 1 => byte == 0,
+        4 | 6 | 7 => byte == 0,
+        5 => byte == 3,
+        8 => byte.is_ascii_lowercase() || byte == b'_',
+        _ => true,
+    });
+    if request == Verdict::No { startup } else { request }
+}
+
+fn mysql(prefix: &[u8]) -> Verdict {
+    shape(prefix, 8, |at, byte| match at {
+        1 => byte <= 3,
+        2 | 3 => byte == 0,
+        4 => byte == 10,
+        5 => byte.is_ascii_digit(),
+        6 | 7 => byte.is_ascii_digit() || byte == b'.',
+        _ => true,
+    })
+}
+
+/// TDS pre-login (MS-TDS 2.2.6.5).
+fn tds(prefix: &[u8]) -> Verdict {
+    shape(prefix, 9, |at, byte| match at {
+        0 => byte == 0x12,
+        1 => byte == 1,
+        2 | 4 | 5 | 7 | 8 => byte == 0,
+        6 => byte <= 1,
+        _ => true,
+    })
+}
+
+fn dce_rpc(prefix: &[u8]) -> Verdict {
+    shape(prefix, 8, |at, byte| match at {
+        0 => byte == 5,
+        1 => byte <= 1,
+        2 => byte <= 19,
+        4 => matches!(byte, 0x10 | 0),
+        5..=7 => byte == 0,
+        _ => true,
+    })
+}
+
+fn kerberos_tcp(scene: &Scene<'_>) -> Verdict {
+    let verdict = shape(scene.prefix, 5, |at, byte| match at {
+        0 | 1 => byte == 0,
+        4 => matches!(byte, 0x6a..=0x6f | 0x7e),
+        _ => true,
+    });
+    if scene.on(88) || scene.on(464) { verdict } else { Verdict::No }
+}
+
+/// An LDAP message: SEQUENCE, message id, and an operation (RFC 4511, 4.1.1).
+fn ldap(scene: &Scene<'_>) -> Verdict {
+    let operation = |byte: u8| matches!(byte, 0x42 | 0x4a | 0x50 | 0x60..=0x79);
+    let short = shape(scene.prefix, 6, |at, byte| match at {
+        0 => byte == 0x30,
+        1 => byte < 0x80,
+        2 => byte == 2,
+        3 => byte == 1,
+        5 => operation(byte),
+        _ => true,
+    });
+    let long = shape(scene.prefix, 10, |at, byte| match at {
+        0 => byte == 0x30,
+        1 => byte == 0x84,
+        6 => byte == 2,
+        7 => byte == 1,
+        9 => operation(byte),
+        _ => true,
+    });
+    if short == Verdict::No { long } else { short }
+}
+
+fn redis(prefix: &[u8]) -> Verdict {
+    first_line(prefix, &[b"*1", b"*2", b"*3", b"*4", b"*5", b"*6", b"*7", b"*8", b"*9"], |line| {
+        line.len() <= 5
+            && line.strip_suffix(b"\r").is_some_and(|line| line.iter().skip(1).all(u8::is_ascii_digit))
+    })
+}
+
+fn telnet(prefix: &[u8]) -> Verdict {
+    shape(prefix, 3, |at, byte| match at {
+        0 => byte == 0xff,
+        1 => (0xfa..=0xfe).contains(&byte),
+        _ => byte < 60 || byte == 255,
+    })
+}
+
+fn xmpp(prefix: &[u8]) -> Verdict {
+    let stream = begins(prefix, &[b"<stream:stream"]);
+    let seen = prefix.get(..512).unwrap_or(prefix);
+    match begins(prefix, &[b"<?xml"]) {
+        Verdict::Yes if contains_no_case(seen, b"<stream:stream") => Verdict::Yes,
+        Verdict::Yes if seen.len() < 512 => Verdict::Maybe,
+        Verdict::Maybe => Verdict::Maybe,
+        _ => stream,
+    }
+}
+
+const SIP_METHODS: &[&[u8]] = &[
+    b"SIP/2.0 ", b"INVITE sip:", b"REGISTER sip:", b"OPTIONS sip:", b"ACK sip:", b"BYE sip:", b"CANCEL sip:",
+    b"SUBSCRIBE sip:", b"NOTIFY sip:", b"MESSAGE sip:", b"INFO sip:", b"PRACK sip:", b"UPDATE sip:", b"REFER sip:",
+    b"PUBLISH sip:", b"INVITE tel:",
+];
+
+fn sip(prefix: &[u8]) -> Verdict {
+    begins(prefix, SIP_METHODS)
+}
+
+fn rtsp(prefix: &[u8]) -> Verdict {
+    begins(prefix, &[b"RTSP/1.0 ", b"OPTIONS rtsp", b"DESCRIBE rtsp", b"SETUP rtsp", b"OPTIONS * RTSP"])
+}
+
+fn smtp(scene: &Scene<'_>) -> Verdict {
+    let client = begins(scene.prefix, &[b"EHLO ", b"HELO ", b"ehlo ", b"helo ", b"EHLO\r", b"HELO\r", b"Ehlo ", b"Helo "]);
+    let server = first_line(scene.prefix, &[b"220 ", b"220-"], |line| {
+        contains_no_case(line, b"smtp") && !contains_no_case(line, b"ftp ") || contains_no_case(line, b"mail")
+    });
+    if client == Verdict::No { server } else { client }
+}
+
+fn ftp(scene: &Scene<'_>) -> Verdict {
+    let greeted = scene.peer.starts_with(b"220");
+    if greeted {
+        return begins(scene.prefix, &[b"USER ", b"user ", b"AUTH TLS", b"AUTH SSL", b"FEAT\r", b"SYST\r"]);
+    }
+    first_line(scene.prefix, &[b"220 ", b"220-"], |line| contains_no_case(line, b"ftp"))
+}
+
+fn modbus(scene: &Scene<'_>) -> Verdict {
+    if !scene.on(502) {
+        return Verdict::No;
+    }
+    shape(scene.prefix, 8, |at, byte| match at {
+        2 | 3 => byte == 0,
+        4 => byte <= 1,
+        7 => (1..=127).contains(&byte) || (129..=255).contains(&byte),
+        _ => true,
+    })
+}
+
+fn dhcp(bytes: &[u8]) -> bool {
+    matches!(bytes.first(), Some(1 | 2)) && bytes.get(236..240) == Some(&[0x63, 0x82, 0x53, 0x63])
+}
+
+fn snmp(bytes: &[u8]) -> bool {
+    let mut cursor = Cursor::new(bytes);
+    if cursor.u8() != Some(0x30) {
+        return false;
+    }
+    let length_bytes = cursor.u8().map_or(0, |first| if first & 0x80 == 0 { 0 } else { usize::from(first & 0x7f) });
+    let version = cursor.take(length_bytes).and_then(|_| cursor.take(3));
+    matches!(version, Some([2, 1, 0..=3])) && matches!(cursor.u8(), Some(4 | 0x30))
+}
+
+fn ike(bytes: &[u8]) -> bool {
+    let bytes = bytes.strip_prefix(&[0; 4]).unwrap_or(bytes);
+    let length = bytes.get(24..28).and_then(|length| Cursor::new(length).u32());
+    matches!(bytes.get(17), Some(0x10 | 0x20)) && length.is_some_and(|length| u32::try_from(bytes.len()) == Ok(length))
+}
+
+/// Whether a datagram is text of HTTP over UDP (SSDP).
+pub(super) fn is_ssdp(bytes: &[u8]) -> bool {
+    [&b"M-SEARCH "[..], b"NOTIFY ", b"HTTP/1.1 "].iter().any(|word| starts_with_no_case(bytes, word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[track_caller]
+    fn check(prefix: &[u8], peer: &[u8], port: u16, expected: Option<&str>) {
+        let named = tcp(&Scene { prefix, peer, ports: [40_000, port] });
+        assert_eq!(named.map(|named| named.service).ok(), expected);
+    }
+
+    #[test]
+    fn streams_are_named() {
+        check(b"SSH-2.0-OpenSSH_9.6\r\n", b"", 2222, Some("ssh"));
+        check(b"220 mail.example.vn ESMTP Postfix\r\n", b"", 25, Some("smtp"));
+        check(b"220 (vsFTPd 3.0.3)\r\n", b"", 21, Some("ftp"));
+        check(b"220 welcome\r\n", b"", 21, None);
+        check(b"USER an\r\n", b"220 welcome\r\n", 21, Some("ftp"));
+        check(b"USER an\r\n", b"", 6667, None);
+        check(b"\x00\x00\x00\x45\xffSMBr", b"", 445, Some("smb"));
+        check(b"\x03\x00\x00\x13\x0e\xe0\x00\x00\x00\x00\x00\x01\x00", b"", 3389, Some("rdp"));
+        check(b"\x03\x00\x00\x16\x11\xe0\x00\x00\x00\x01\x00\xc0\x01\x0a", b"", 102, Some("s7comm"));
+        check(b"J\x00\x00\x00\x0a8.0.36\x00", b"", 3306, Some("mysql"));
+        check(b"\x00\x00\x00\x08\x04\xd2\x16\x2f", b"", 5432, Some("postgresql"));
+        check(b"*1\r\n$4\r\nPING\r\n", b"", 6379, Some("redis"));
+        check(b"\x10\x12\x00\x04MQTT\x04", b"", 1883, Some("mqtt"));
+        check(b"\x00\x01\x00\x00\x00\x06\x01\x03\x00\x00", b"", 502, Some("modbus"));
+        check(b"\x00\x01\x00\x00\x00\x06\x01\x03\x00\x00", b"", 503, None);
+        check(b"INVITE sip:an@vn SIP/2.0\r\n", b"", 5060, Some("sip"));
+        check(b"\x30\x0c\x02\x01\x01\x60\x07", b"", 389, Some("ldap_tcp"));
+    }
+
+    #[test]
+    fn datagrams_are_named() {
+        let check = |bytes: &[u8], port, expected| assert_eq!(udp([40_000, port], bytes), expected);
+        check(&[0x23; 48], 123, Some("ntp"));
+        check(b"\x30\x26\x02\x01\x01\x04\x06public", 161, Some("snmp"));
+        check(b"<34>Oct 11 su: failed", 514, Some("syslog"));
+        check(b"\x00\x01boot\x00octet\x00", 69, Some("tftp"));
+        check(b"anything", 9, None);
+    }
+
+    proptest! {
+        #[test]
+        fn verdicts_are_final(bytes: Vec<u8>, seed in 0..8_usize, cut in 0..64_usize, port in prop::sample::select(vec![21_u16, 88, 502, 9])) {
+            let starts: [&[u8]; 8] = [b"", b"220 ", b"\x03\x00\x00\x16", b"*1", b"\x10", b"<?xml", b"\x30", b"EHLO"];
+            let bytes = [starts[seed], &bytes].concat();
+            let cut = cut.min(bytes.len());
+            let verdict = |prefix| tcp(&Scene { prefix, peer: b"", ports: [1, port] }).map(|named| named.service);
+            let early = verdict(&bytes[..cut]);
+            if early != Err(Verdict::Maybe) {
+                prop_assert_eq!(early, verdict(&bytes));
+            }
+        }
+    }
+}

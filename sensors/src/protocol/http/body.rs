@@ -1,0 +1,201 @@
+//! What a body weighs and looks like: its length on the wire, its length unpacked, its first bytes.
+//!
+//! gzip and deflate are unpacked as the bytes come, up to [`MAX_UNPACKED`]; one unpacker holds about 45 KiB while its body
+//! runs. Nothing of a body is kept but [`SNIFF`] bytes.
+
+use std::io::{self, Write};
+
+use flate2::write::{DeflateDecoder, GzDecoder, ZlibDecoder};
+
+/// First bytes kept to tell the type.
+const SNIFF: usize = 512;
+/// Unpacked bytes after which a body is not unpacked further.
+const MAX_UNPACKED: u64 = 8 * 1024 * 1024;
+
+/// Counts what is written and keeps the beginning.
+#[derive(Debug, Default)]
+struct Tally {
+    bytes: u64,
+    start: Vec<u8>,
+}
+
+impl Tally {
+    fn count(&mut self, bytes: &[u8]) {
+        self.bytes += bytes.len() as u64;
+        let room = SNIFF.saturating_sub(self.start.len());
+        self.start.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+    }
+}
+
+impl Write for Tally {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.bytes > MAX_UNPACKED {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.count(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// How the bytes are packed.
+#[derive(Debug)]
+enum Packing {
+    Plain(Tally),
+    Gzip(Box<GzDecoder<Tally>>),
+    Zlib(Box<ZlibDecoder<Tally>>),
+    Deflate(Box<DeflateDecoder<Tally>>),
+    /// "deflate", of which the first two bytes tell whether a zlib header is there.
+    Undecided(Vec<u8>),
+    /// Ended or broken: what was counted stays.
+    Closed(Tally),
+}
+
+/// A body in passing.
+#[derive(Debug)]
+pub(super) struct Body {
+    wire_bytes: u64,
+    packing: Packing,
+}
+
+impl Default for Body {
+    fn default() -> Self {
+        Self::new(None)
+    }
+}
+
+impl Body {
+    /// A body with this `Content-Encoding` (lower case).
+    pub(super) fn new(encoding: Option<&str>) -> Self {
+        let packing = match encoding {
+            Some("gzip" | "x-gzip") => Packing::Gzip(Box::new(GzDecoder::new(Tally::default()))),
+            Some("deflate" | "x-deflate") => Packing::Undecided(Vec::new()),
+            _ => Packing::Plain(Tally::default()),
+        };
+        Self { wire_bytes: 0, packing }
+    }
+
+    /// The next bytes, without chunk framing.
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        self.wire_bytes += bytes.len() as u64;
+        let whole = match &mut self.packing {
+            Packing::Plain(tally) => return tally.count(bytes),
+            Packing::Gzip(decoder) => decoder.write_all(bytes).is_ok(),
+            Packing::Zlib(decoder) => decoder.write_all(bytes).is_ok(),
+            Packing::Deflate(decoder) => decoder.write_all(bytes).is_ok(),
+            Packing::Undecided(held) => return self.packing = decide(std::mem::take(held), bytes),
+            Packing::Closed(_) => true,
+        };
+        if !whole {
+            self.close();
+        }
+    }
+
+    /// Ends the unpacking and frees its memory.
+    pub(super) fn close(&mut self) {
+        let packing = std::mem::replace(&mut self.packing, Packing::Closed(Tally::default()));
+        self.packing = match packing {
+            Packing::Gzip(mut decoder) => closed(decoder.try_finish(), decoder.get_mut()),
+            Packing::Zlib(mut decoder) => closed(decoder.try_finish(), decoder.get_mut()),
+            Packing::Deflate(mut decoder) => closed(decoder.try_finish(), decoder.get_mut()),
+            Packing::Undecided(_) => Packing::Closed(Tally::default()),
+            other => other,
+        };
+    }
+
+    /// Bytes on the wire, without chunk framing.
+    pub(super) fn wire_bytes(&self) -> u64 {
+        self.wire_bytes
+    }
+
+    /// Unpacked bytes; `None` where the body was not packed.
+    pub(super) fn unpacked_bytes(&self) -> Option<u64> {
+        match &self.packing {
+            Packing::Closed(tally) => Some(tally.bytes),
+            _ => None,
+        }
+    }
+
+    /// The first unpacked bytes; only whole after [`Self::close`].
+    pub(super) fn start(&self) -> &[u8] {
+        match &self.packing {
+            Packing::Plain(tally) | Packing::Closed(tally) => &tally.start,
+            _ => &[],
+        }
+    }
+}
+
+/// What a decoder wrote; an error at its end means only that the body was cut or broken.
+fn closed(_end: io::Result<()>, tally: &mut Tally) -> Packing {
+    Packing::Closed(std::mem::take(tally))
+}
+
+/// Chooses between zlib (RFC 1950) and bare deflate, which some servers send under the same name.
+fn decide(mut held: Vec<u8>, bytes: &[u8]) -> Packing {
+    held.extend_from_slice(bytes);
+    let &[first, second, ..] = held.as_slice() else { return Packing::Undecided(held) };
+    let zlib = first & 0x0f == 8 && u16::from_be_bytes([first, second]).is_multiple_of(31);
+    let mut body = Body {
+        wire_bytes: 0,
+        packing: if zlib {
+            Packing::Zlib(Box::new(ZlibDecoder::new(Tally::default())))
+        } else {
+            Packing::Deflate(Box::new(DeflateDecoder::new(Tally::default())))
+        },
+    };
+    body.push(&held);
+    body.packing
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::Compression;
+    use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
+
+    fn check(encoding: Option<&str>, packed: &[u8], chunk: usize, expected: &[u8]) {
+        let mut body = Body::new(encoding);
+        for part in packed.chunks(chunk) {
+            body.push(part);
+        }
+        body.close();
+        assert_eq!(body.wire_bytes(), packed.len() as u64);
+        assert_eq!(body.unpacked_bytes().unwrap_or(body.wire_bytes()), expected.len() as u64);
+        assert_eq!(body.start(), &expected[..expected.len().min(SNIFF)]);
+    }
+
+    #[test]
+    fn counts_packed_and_unpacked() {
+        let plain = b"<html>xin chao</html>".repeat(100);
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+        let mut zlib = ZlibEncoder::new(Vec::new(), Compression::fast());
+        let mut bare = DeflateEncoder::new(Vec::new(), Compression::fast());
+        gzip.write_all(&plain).unwrap();
+        zlib.write_all(&plain).unwrap();
+        bare.write_all(&plain).unwrap();
+        let (gzip, zlib, bare) = (gzip.finish().unwrap(), zlib.finish().unwrap(), bare.finish().unwrap());
+        for chunk in [1, 3, 10_000] {
+            check(None, &plain, chunk, &plain);
+            check(Some("gzip"), &gzip, chunk, &plain);
+            check(Some("deflate"), &zlib, chunk, &plain);
+            check(Some("deflate"), &bare, chunk, &plain);
+        }
+        check(Some("gzip"), b"not gzip at all", 4, b"");
+    }
+
+    #[test]
+    fn a_bomb_is_not_unpacked_to_the_end() {
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
+        for _ in 0..64 {
+            gzip.write_all(&vec![0; 1 << 20]).unwrap();
+        }
+        let mut body = Body::new(Some("gzip"));
+        body.push(&gzip.finish().unwrap());
+        body.close();
+        let unpacked = body.unpacked_bytes().unwrap();
+        assert!((MAX_UNPACKED..MAX_UNPACKED + (1 << 20)).contains(&unpacked), "{unpacked}");
+    }
+}

@@ -1,0 +1,161 @@
+//! The `sensor.http` event of one transaction.
+
+use dongson_event::{Event, Timestamp};
+
+use super::body::Body;
+use super::head::{self, Request, Response, Shared};
+use super::{Transaction, mime};
+
+/// Turns a transaction into its event, at the time of its first byte.
+pub(super) fn describe(mut transaction: Transaction) -> Event {
+    transaction.request_body.close();
+    transaction.response_body.close();
+    let mut event = Event::of("sensor.http", transaction.started);
+    event.set("network.protocol", "http");
+    event.set("dongson.http.trans_depth", transaction.depth);
+    if let Some((code, reason)) = transaction.interim {
+        event.set("dongson.http.info_code", code);
+        event.set("dongson.http.info_message", reason);
+    }
+    let body = &transaction.request_body;
+    event.set("http.request.body.bytes", body.wire_bytes());
+    event.set_some("dongson.http.request_body_unpacked_bytes", body.unpacked_bytes());
+    event.set_some("http.request.mime_type", mime_type(body));
+    let body = &transaction.response_body;
+    event.set("http.response.body.bytes", body.wire_bytes());
+    event.set_some("dongson.http.response_body_unpacked_bytes", body.unpacked_bytes());
+    event.set_some("http.response.mime_type", mime_type(body));
+    if let Some(request) = transaction.request {
+        describe_request(&mut event, request);
+    }
+    if let Some(response) = transaction.response {
+        describe_response(&mut event, response);
+    }
+    event
+}
+
+/// The event of one message in a datagram (SSDP); `None` when it is neither request nor response.
+pub(in crate::protocol) fn describe_datagram(at: Timestamp, bytes: &[u8], key: &[u8; 32]) -> Option<Event> {
+    let line = bytes.split(|&sign| sign == b'\n').next()?.trim_ascii_end();
+    let mut event = Event::of("sensor.http", at);
+    event.set("network.protocol", "ssdp");
+    if head::is_request_line(line) && !head::is_simple_request(line) {
+        describe_request(&mut event, Request::parse(bytes, key));
+    } else if head::is_status_line(line) {
+        describe_response(&mut event, Response::parse(bytes, key));
+    } else {
+        return None;
+    }
+    Some(event)
+}
+
+fn mime_type(body: &Body) -> Option<&'static str> {
+    mime::sniff(body.start())
+}
+
+fn describe_request(event: &mut Event, request: Request) {
+    describe_url(event, &request);
+    event.set("http.request.method", request.method);
+    event.set_some("http.request.referrer", request.referrer);
+    event.set_some("user_agent.original", request.user_agent);
+    event.set_some("dongson.http.host", request.host);
+    event.set_some("dongson.http.origin", request.origin);
+    event.set_some("url.username", request.username);
+    event.set_some("dongson.http.password_hash", request.password);
+    event.set_some("dongson.http.cookie_hash", request.cookie);
+    if let Some((scheme, hash)) = request.authorization {
+        event.set("dongson.http.authorization_scheme", scheme);
+        event.set("dongson.http.authorization_hash", hash);
+    }
+    if !request.proxied.is_empty() {
+        event.set("dongson.http.proxied", request.proxied);
+    }
+    let Shared { version, content_type, content_encoding, upgrade, .. } = request.shared;
+    event.set("http.version", version);
+    event.set_some("dongson.http.request_content_type", content_type);
+    event.set_some("dongson.http.request_content_encoding", content_encoding);
+    event.set_some("dongson.http.upgrade", upgrade);
+}
+
+fn describe_response(event: &mut Event, response: Response) {
+    event.set("http.response.status_code", response.status);
+    event.set("dongson.http.status_message", response.reason);
+    event.set_some("dongson.http.server", response.server);
+    event.set_some("dongson.http.location", response.location);
+    event.set_some("dongson.http.set_cookie_hash", response.set_cookie);
+    let Shared { version, content_type, content_encoding, .. } = response.shared;
+    // Zeek's `version` is the response's where there is one; the request's is kept where there is none.
+    event.set("http.version", version);
+    event.set_some("dongson.http.response_content_type", content_type);
+    event.set_some("dongson.http.response_content_encoding", content_encoding);
+}
+
+/// The target as sent, and its parts (RFC 9112, 3.2).
+fn describe_url(event: &mut Event, request: &Request) {
+    let target = request.target.as_str();
+    let absolute = target.split_once("://").filter(|(scheme, _)| scheme.chars().all(char::is_alphanumeric));
+    let (authority, path) = match absolute {
+        Some((scheme, rest)) => {
+            event.set("url.scheme", scheme);
+            let end = rest.find(['/', '?']).unwrap_or(rest.len());
+            let (authority, path) = rest.split_at_checked(end).unwrap_or((rest, ""));
+            (Some(authority), path)
+        }
+        None if request.method == "CONNECT" => (Some(target), ""),
+        None => (request.host.as_deref(), target),
+    };
+    event.set("url.original", target);
+    let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
+    if !path.is_empty() {
+        event.set("url.path", path);
+    }
+    event.set_some("url.query", query);
+    let Some(authority) = authority else { return };
+    let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let (domain, port) = split_port(authority);
+    if !domain.is_empty() {
+        event.set("url.domain", domain.to_lowercase());
+    }
+    event.set_some("url.port", port);
+}
+
+/// Host and port of `host:port`, `[address]:port` or either alone.
+fn split_port(authority: &str) -> (&str, Option<u16>) {
+    if let Some((address, rest)) = authority.strip_prefix('[').and_then(|inner| inner.split_once(']')) {
+        return (address, rest.strip_prefix(':').and_then(|port| port.parse().ok()));
+    }
+    match authority.rsplit_once(':') {
+        Some((host, port)) if !host.contains(':') => (host, port.trim().parse().ok()),
+        _ => (authority, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(method: &str, target: &str, host: &str, expected: [Option<&str>; 4]) {
+        let head = format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        let mut event = Event::new();
+        describe_url(&mut event, &Request::parse(head.as_bytes(), &[0; 32]));
+        let found = ["url.domain", "url.path", "url.query", "url.scheme"].map(|name| event.text(name));
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn targets_are_taken_apart() {
+        check("GET", "/a/b?c=1", "Cong.vn:8080", [Some("cong.vn"), Some("/a/b"), Some("c=1"), None]);
+        check("GET", "http://x.vn/p?q", "y.vn", [Some("x.vn"), Some("/p"), Some("q"), Some("http")]);
+        check("CONNECT", "mail.vn:25", "z", [Some("mail.vn"), None, None, None]);
+        check("GET", "/", "[2001:db8::1]:80", [Some("2001:db8::1"), Some("/"), None, None]);
+    }
+
+    #[test]
+    fn a_search_in_a_datagram() {
+        let bytes = b"M-SEARCH * HTTP/1.1\r\nHOST: 239.255.255.250:1900\r\n\r\n";
+        let event = describe_datagram(Timestamp::default(), bytes, &[0; 32]).unwrap();
+        assert_eq!(event.text("http.request.method"), Some("M-SEARCH"));
+        assert!(describe_datagram(Timestamp::default(), b"\x00\x01", &[0; 32]).is_none());
+    }
+}

@@ -1,0 +1,319 @@
+//! HTTP/1 (RFC 9112) over a byte stream: requests and responses paired into one `sensor.http` event per transaction.
+//!
+//! Pipelining, interim responses, HEAD, 204, 304, chunked and packed bodies, a missing side and holes are understood; what a
+//! transaction lacks when the connection ends is left out of its event. After a granted CONNECT the bytes go to a detector of
+//! their own ([`Http::data`] hands them back), after an upgrade the reading ends. Memory: two heads of 64 KiB,
+//! [`MAX_PENDING`] requests without response (each under 40 KiB), one unpacker per direction.
+
+mod body;
+mod event;
+mod head;
+mod mime;
+mod stream;
+
+use std::collections::VecDeque;
+
+use dongson_event::{Event, Timestamp};
+
+use super::Side;
+use super::detect::Verdict;
+use body::Body;
+use head::{Request, Response};
+use stream::{Framing, Part, Role, Stream};
+
+pub(super) use event::describe_datagram;
+
+/// Requests that wait for their response; the oldest goes out without one.
+const MAX_PENDING: usize = 32;
+
+/// A request and its response.
+#[derive(Debug)]
+struct Transaction {
+    started: Timestamp,
+    /// Number of the request in its connection, from 1.
+    depth: u32,
+    request: Option<Request>,
+    request_body: Body,
+    response: Option<Response>,
+    response_body: Body,
+    /// The last interim response (1xx).
+    interim: Option<(u16, String)>,
+}
+
+impl Transaction {
+    fn new(started: Timestamp, depth: u32) -> Self {
+        Self {
+            started,
+            depth,
+            request: None,
+            request_body: Body::default(),
+            response: None,
+            response_body: Body::default(),
+            interim: None,
+        }
+    }
+
+    fn method(&self) -> &str {
+        self.request.as_ref().map_or("", |request| &request.method)
+    }
+}
+
+/// What the server is in the middle of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reply {
+    Interim,
+    Final,
+}
+
+/// A connection that speaks HTTP/1.
+#[derive(Debug)]
+pub(super) struct Http {
+    client: Side,
+    key: [u8; 32],
+    requests: Stream,
+    responses: Stream,
+    pending: VecDeque<Transaction>,
+    depth: u32,
+    /// Depth of the request whose body is passing.
+    sending: u32,
+    reply: Reply,
+    /// Bytes that followed a CONNECT before its answer.
+    held: Vec<u8>,
+    /// A hole ended the response in front; its event goes out with the next data.
+    owed: bool,
+    tunnel: bool,
+    over: bool,
+}
+
+impl Http {
+    /// `client` is who sends requests; `key` seals secrets.
+    pub(super) fn new(client: Side, key: [u8; 32]) -> Self {
+        Self {
+            client,
+            key,
+            requests: Stream::new(Role::Client),
+            responses: Stream::new(Role::Server),
+            pending: VecDeque::new(),
+            depth: 0,
+            sending: 0,
+            reply: Reply::Final,
+            held: Vec::new(),
+            owed: false,
+            tunnel: false,
+            over: false,
+        }
+    }
+
+    pub(super) fn wants_more(&self, side: Side) -> bool {
+        !self.over && !self.stream_of(side).is_dead()
+    }
+
+    fn stream_of(&self, side: Side) -> &Stream {
+        if side == self.client { &self.requests } else { &self.responses }
+    }
+
+    /// Reads bytes; true when a tunnel has opened, and then [`Self::held`] and the rest in `bytes` belong to it.
+    pub(super) fn data(&mut self, side: Side, at: Timestamp, bytes: &mut &[u8], out: &mut Vec<Event>) -> bool {
+        if self.over {
+            *bytes = &[];
+        } else if side == self.client {
+            self.from_client(at, bytes, out);
+        } else {
+            self.from_server(at, bytes, out);
+        }
+        self.tunnel
+    }
+
+    /// What the client sent into a tunnel before it was granted.
+    pub(super) fn held(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.held)
+    }
+
+    fn from_client(&mut self, at: Timestamp, bytes: &mut &[u8], out: &mut Vec<Event>) {
+        while let Some(part) = self.requests.next(bytes) {
+            match part {
+                Part::Head(head) => self.request(at, &head, out),
+                Part::Body(part) => {
+                    let sending = self.sending;
+                    if let Some(transaction) = self.pending.iter_mut().rfind(|held| held.depth == sending) {
+                        transaction.request_body.push(part);
+                    }
+                }
+                Part::End => {}
+            }
+        }
+        if self.requests.is_held() && self.held.len() + bytes.len() <= 64 * 1024 {
+            self.held.extend_from_slice(bytes);
+            *bytes = &[];
+        }
+    }
+
+    fn request(&mut self, at: Timestamp, head: &[u8], out: &mut Vec<Event>) {
+        let request = Request::parse(head, &self.key);
+        self.depth += 1;
+        self.sending = self.depth;
+        let mut transaction = Transaction::new(at, self.depth);
+        transaction.request_body = Body::new(request.shared.content_encoding.as_deref());
+        self.requests.frame(match &request.shared {
+            _ if request.method == "CONNECT" => Framing::Hold,
+            shared if shared.chunked => Framing::Chunked,
+            shared => Framing::Length(shared.content_length.unwrap_or(0)),
+        });
+        if request.shared.version == "0.9" && self.pending.is_empty() && self.responses.is_idle() {
+            self.reply = Reply::Final;
+            self.responses.frame(Framing::Close);
+        }
+        transaction.request = Some(request);
+        if self.pending.len() == MAX_PENDING {
+            self.emit(out);
+        }
+        self.pending.push_back(transaction);
+    }
+
+    fn from_server(&mut self, at: Timestamp, bytes: &mut &[u8], out: &mut Vec<Event>) {
+        if std::mem::take(&mut self.owed) {
+            self.emit(out);
+        }
+        while let Some(part) = self.responses.next(bytes) {
+            match part {
+                Part::Head(head) => self.response(at, &head, out),
+                Part::Body(part) => {
+                    if let Some(transaction) = self.pending.front_mut() {
+                        transaction.response_body.push(part);
+                    }
+                }
+                Part::End => self.response_over(out),
+            }
+            if self.over {
+                return;
+            }
+        }
+    }
+
+    fn response(&mut self, at: Timestamp, head: &[u8], out: &mut Vec<Event>) {
+        let response = Response::parse(head, &self.key);
+        if self.pending.is_empty() {
+            self.depth += 1;
+            self.pending.push_back(Transaction::new(at, self.depth));
+        }
+        let Some(transaction) = self.pending.front_mut() else { return };
+        if matches!(response.status, 100 | 102..=199) {
+            transaction.interim = Some((response.status, response.reason));
+            self.reply = Reply::Interim;
+            return self.responses.frame(Framing::Length(0));
+        }
+        self.reply = Reply::Final;
+        let method = transaction.method();
+        let connected = method == "CONNECT" && (200..300).contains(&response.status);
+        let switched = response.status == 101;
+        let bodiless = method == "HEAD" || matches!(response.status, 204 | 304) || connected || switched;
+        let refused = method == "CONNECT" && !connected;
+        transaction.response_body = Body::new(response.shared.content_encoding.as_deref());
+        self.responses.frame(match response.shared.content_length {
+            _ if bodiless => Framing::Length(0),
+            _ if response.shared.chunked => Framing::Chunked,
+            Some(length) => Framing::Length(length),
+            None => Framing::Close,
+        });
+        transaction.response = Some(response);
+        if connected || switched {
+            self.emit(out);
+            self.over = true;
+            self.tunnel = connected;
+        } else if refused {
+            self.requests.release();
+            let held = self.held();
+            self.from_client(at, &mut held.as_slice(), out);
+        }
+    }
+
+    fn response_over(&mut self, out: &mut Vec<Event>) {
+        if self.reply == Reply::Final {
+            self.emit(out);
+        }
+    }
+
+    fn emit(&mut self, out: &mut Vec<Event>) {
+        out.extend(self.pending.pop_front().map(|transaction| event::describe(transaction)));
+    }
+
+    /// A hole in the stream.
+    pub(super) fn gap(&mut self, side: Side, length: u64) {
+        if side == self.client {
+            drop(self.requests.gap(length));
+        } else if self.responses.gap(length).is_some() && self.reply == Reply::Final {
+            self.owed = true;
+        }
+    }
+
+    /// The end of the connection: what is incomplete goes out.
+    pub(super) fn finish(&mut self, at: Timestamp, out: &mut Vec<Event>) {
+        if let Some(head) = self.requests.unfinished_head() {
+            self.request(at, &head, out);
+        }
+        if let Some(head) = self.responses.unfinished_head() {
+            self.response(at, &head, out);
+        }
+        out.extend(self.pending.drain(..).map(event::describe));
+        self.over = true;
+    }
+}
+
+/// Whether a stream begins with a request, or with a response (`Role::Server`).
+pub(super) fn detect(prefix: &[u8]) -> (Verdict, Speaker) {
+    let start = prefix.trim_ascii_start();
+    let response = starts_like(start, b"HTTP/", |rest| match rest {
+        [b'0'..=b'9', ..] => Verdict::Yes,
+        [] => Verdict::Maybe,
+        _ => Verdict::No,
+    });
+    match response {
+        Verdict::No => (detect_request(start), Speaker::Client),
+        verdict => (verdict, Speaker::Server),
+    }
+}
+
+/// Who begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Speaker {
+    Client,
+    Server,
+}
+
+fn starts_like(bytes: &[u8], word: &[u8], then: impl Fn(&[u8]) -> Verdict) -> Verdict {
+    if let Some(rest) = bytes.strip_prefix(word) {
+        then(rest)
+    } else if word.starts_with(bytes) {
+        Verdict::Maybe
+    } else {
+        Verdict::No
+    }
+}
+
+/// A line that can begin a request; a line longer than 512 bytes is judged by its first word.
+///
+/// The verdict on a longer prefix never contradicts an earlier one, so that chunking cannot change it.
+fn detect_request(start: &[u8]) -> Verdict {
+    let seen = start.get(..512).unwrap_or(start);
+    let line_end = seen.iter().position(|&sign| sign == b'\n');
+    let line = seen.get(..line_end.unwrap_or(seen.len())).unwrap_or(seen);
+    let word = line.iter().take(33).position(|&sign| sign == b' ');
+    let method = line.get(..word.unwrap_or(line.len())).unwrap_or(line);
+    let plausible = method.len() < 33
+        && method.iter().all(|sign| sign.is_ascii_uppercase() || b"-_".contains(sign) || *sign == b'\r')
+        && line.iter().all(|&byte| byte >= 32 || matches!(byte, b'\t' | b'\r'));
+    let whole = line_end.is_some() || seen.len() == 512;
+    let starts = match line_end {
+        Some(_) => head::is_request_line(line.trim_ascii_end()),
+        None => head::is_request_line(&[method, b" /"].concat()),
+    };
+    match (plausible, whole) {
+        (false, _) => Verdict::No,
+        (true, false) => Verdict::Maybe,
+        (true, true) if starts => Verdict::Yes,
+        (true, true) => Verdict::No,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,301 @@
+//! What the first certificate of a chain says (RFC 5280), and the hashes of all of them.
+//!
+//! Nothing is verified here: trust is the business of the reader. Names are printed in the order of the certificate
+//! (`C=VN, O=..., CN=...`), every value through the escaping of `wire::text`.
+
+use dongson_event::Event;
+use md5::Md5;
+use sha1::Sha1;
+use sha2::{Digest, Sha256};
+use x509_parser::asn1_rs::{Oid, Tag};
+use x509_parser::objects::{oid_registry, oid2abbrev, oid2sn};
+use x509_parser::prelude::{
+    AttributeTypeAndValue, FromDer, GeneralName, ParsedExtension, X509Certificate, X509Name,
+};
+use x509_parser::public_key::PublicKey;
+
+use crate::protocol::wire::{Cursor, numbers16, text};
+
+/// Certificates of a chain whose hash is kept.
+const MAX_CHAIN: usize = 12;
+/// Alternative names kept.
+const MAX_NAMES: usize = 128;
+/// Longest printed name, in bytes of the certificate.
+const MAX_NAME: usize = 2048;
+
+/// A chain as one side sent it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Chain {
+    /// SHA-256 of each certificate in hex.
+    fingerprints: Vec<String>,
+    sha1: String,
+    md5: String,
+    leaf: Option<Leaf>,
+}
+
+/// What is kept of the first certificate.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Leaf {
+    version: u32,
+    serial: String,
+    subject: String,
+    issuer: String,
+    common_name: Option<String>,
+    issuer_common_name: Option<String>,
+    not_before: Option<String>,
+    not_after: Option<String>,
+    names: Vec<String>,
+    key_algorithm: String,
+    key_bits: usize,
+    signature_algorithm: String,
+    is_ca: bool,
+}
+
+/// The names under which one side's chain goes into an event.
+#[derive(Debug)]
+pub(super) struct Fields {
+    chain: &'static str,
+    md5: &'static str,
+    sha1: &'static str,
+    sha256: &'static str,
+    subject: &'static str,
+    issuer: &'static str,
+    not_before: &'static str,
+    not_after: &'static str,
+    serial: &'static str,
+    version: &'static str,
+    common_name: &'static str,
+    issuer_common_name: &'static str,
+    names: &'static str,
+    key_algorithm: &'static str,
+    key_bits: &'static str,
+    signature_algorithm: &'static str,
+    is_ca: &'static str,
+}
+
+macro_rules! fields {
+    ($side:literal) => {
+        Fields {
+            chain: concat!("dongson.tls.", $side, "_chain_sha256"),
+            md5: concat!("tls.", $side, ".hash.md5"),
+            sha1: concat!("tls.", $side, ".hash.sha1"),
+            sha256: concat!("tls.", $side, ".hash.sha256"),
+            subject: concat!("tls.", $side, ".subject"),
+            issuer: concat!("tls.", $side, ".issuer"),
+            not_before: concat!("tls.", $side, ".not_before"),
+            not_after: concat!("tls.", $side, ".not_after"),
+            serial: concat!("tls.", $side, ".x509.serial_number"),
+            version: concat!("tls.", $side, ".x509.version_number"),
+            common_name: concat!("tls.", $side, ".x509.subject.common_name"),
+            issuer_common_name: concat!("tls.", $side, ".x509.issuer.common_name"),
+            names: concat!("tls.", $side, ".x509.alternative_names"),
+            key_algorithm: concat!("tls.", $side, ".x509.public_key_algorithm"),
+            key_bits: concat!("tls.", $side, ".x509.public_key_size"),
+            signature_algorithm: concat!("tls.", $side, ".x509.signature_algorithm"),
+            is_ca: concat!("dongson.tls.", $side, "_is_ca"),
+        }
+    };
+}
+
+/// Fields of the server's chain.
+pub(super) const SERVER: Fields = fields!("server");
+/// Fields of the client's chain.
+pub(super) const CLIENT: Fields = fields!("client");
+
+impl Chain {
+    /// Reads the body of a Certificate message up to TLS 1.2 (RFC 5246, 7.4.2); `None` when it holds no certificate.
+    pub(super) fn parse(body: &[u8]) -> Option<Self> {
+        let mut list = Cursor::new(Cursor::new(body).vec24()?);
+        let mut chain = Self::default();
+        while let Some(der) = list.vec24() {
+            if chain.fingerprints.is_empty() {
+                chain.sha1 = hex::encode(Sha1::digest(der));
+                chain.md5 = hex::encode(Md5::digest(der));
+                chain.leaf = leaf(der);
+            }
+            if chain.fingerprints.len() < MAX_CHAIN {
+                chain.fingerprints.push(hex::encode(Sha256::digest(der)));
+            }
+        }
+        (!chain.fingerprints.is_empty()).then_some(chain)
+    }
+
+    /// Adds what is known to `event`.
+    pub(super) fn describe(self, event: &mut Event, fields: &Fields) {
+        event.set_some(fields.sha256, self.fingerprints.first().cloned());
+        event.set(fields.sha1, self.sha1);
+        event.set(fields.md5, self.md5);
+        event.set(fields.chain, self.fingerprints);
+        let Some(leaf) = self.leaf else { return };
+        event.set(fields.subject, leaf.subject);
+        event.set(fields.issuer, leaf.issuer);
+        event.set_some(fields.not_before, leaf.not_before);
+        event.set_some(fields.not_after, leaf.not_after);
+        event.set(fields.serial, leaf.serial);
+        event.set(fields.version, leaf.version);
+        event.set_some(fields.common_name, leaf.common_name);
+        event.set_some(fields.issuer_common_name, leaf.issuer_common_name);
+        event.set_some(fields.names, (!leaf.names.is_empty()).then_some(leaf.names));
+        event.set(fields.key_algorithm, leaf.key_algorithm);
+        event.set(fields.key_bits, leaf.key_bits);
+        event.set(fields.signature_algorithm, leaf.signature_algorithm);
+        event.set(fields.is_ca, leaf.is_ca);
+    }
+}
+
+fn leaf(der: &[u8]) -> Option<Leaf> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    let key = certificate.public_key();
+    Some(Leaf {
+        version: certificate.version().0.saturating_add(1),
+        serial: serial(certificate.raw_serial()),
+        subject: distinguished_name(certificate.subject()),
+        issuer: distinguished_name(certificate.issuer()),
+        common_name: common_name(certificate.subject()),
+        issuer_common_name: common_name(certificate.issuer()),
+        not_before: moment(certificate.validity().not_before.timestamp()),
+        not_after: moment(certificate.validity().not_after.timestamp()),
+        names: alternative_names(&certificate),
+        key_algorithm: algorithm(&key.algorithm.algorithm),
+        key_bits: key.parsed().map_or(0, |key| key_bits(&key)),
+        signature_algorithm: algorithm(&certificate.signature_algorithm.algorithm),
+        is_ca: certificate.is_ca(),
+    })
+}
+
+/// Upper-case hex without the sign byte in front.
+fn serial(bytes: &[u8]) -> String {
+    let start = bytes.iter().position(|&byte| byte != 0).unwrap_or(bytes.len().saturating_sub(1));
+    hex::encode_upper(bytes.get(start..).unwrap_or_default())
+}
+
+/// RFC 3339 from seconds since 1970; certificates reach beyond what [`dongson_event::Timestamp`] can hold.
+fn moment(seconds: i64) -> Option<String> {
+    jiff::Timestamp::from_second(seconds).ok().map(|moment| format!("{moment:.3}"))
+}
+
+fn key_bits(key: &PublicKey<'_>) -> usize {
+    match key {
+        PublicKey::RSA(rsa) => 8 * rsa.modulus.iter().skip_while(|&&byte| byte == 0).count(),
+        other => other.key_size(),
+    }
+}
+
+fn algorithm(oid: &Oid<'_>) -> String {
+    oid2sn(oid, oid_registry()).map_or_else(|_| oid.to_id_string(), str::to_owned)
+}
+
+fn alternative_names(certificate: &X509Certificate<'_>) -> Vec<String> {
+    let extensions = certificate.extensions().iter();
+    let lists = extensions.filter_map(|extension| match extension.parsed_extension() {
+        ParsedExtension::SubjectAlternativeName(list) => Some(&list.general_names),
+        _ => None,
+    });
+    lists.flatten().filter_map(alternative_name).take(MAX_NAMES).collect()
+}
+
+fn alternative_name(name: &GeneralName<'_>) -> Option<String> {
+    match name {
+        GeneralName::DNSName(name) | GeneralName::RFC822Name(name) | GeneralName::URI(name) => {
+            Some(text(name.as_bytes(), MAX_NAME))
+        }
+        GeneralName::IPAddress(bytes) => {
+            let four = <[u8; 4]>::try_from(*bytes).map(std::net::IpAddr::from);
+            let sixteen = <[u8; 16]>::try_from(*bytes).map(std::net::IpAddr::from);
+            four.or(sixteen).ok().map(|address| address.to_string())
+        }
+        _ => None,
+    }
+}
+
+fn common_name(name: &X509Name<'_>) -> Option<String> {
+    name.iter_common_name().last().map(attribute_value)
+}
+
+/// `C=VN, O=UBND, CN=x`: parts in their order, several values of one part joined by ` + `.
+pub(super) fn distinguished_name(name: &X509Name<'_>) -> String {
+    let part = |attribute: &AttributeTypeAndValue<'_>| {
+        let kind = attribute.attr_type();
+        let label = oid2abbrev(kind, oid_registry()).map_or_else(|_| kind.to_id_string(), str::to_owned);
+        format!("{label}={}", attribute_value(attribute))
+    };
+    let parts = name.iter_rdn().map(|rdn| rdn.iter().map(part).collect::<Vec<_>>().join(" + "));
+    parts.collect::<Vec<_>>().join(", ")
+}
+
+fn attribute_value(attribute: &AttributeTypeAndValue<'_>) -> String {
+    let value = attribute.attr_value();
+    match value.tag() {
+        Tag::BmpString => text(String::from_utf16_lossy(&numbers16(value.data)).as_bytes(), MAX_NAME),
+        _ => text(value.data, MAX_NAME),
+    }
+}
+
+/// The names of a CertificateRequest's authorities (RFC 5246, 7.4.4), for TLS 1.2 (`signatures`) and before.
+pub(super) fn requested_authorities(body: &[u8], signatures: bool) -> Option<Vec<String>> {
+    let mut cursor = Cursor::new(body);
+    cursor.vec8()?;
+    if signatures {
+        cursor.vec16()?;
+    }
+    let mut list = Cursor::new(cursor.vec16()?);
+    let mut names = Vec::new();
+    while let Some(der) = list.vec16() {
+        if names.len() == MAX_CHAIN {
+            break;
+        }
+        names.push(distinguished_name(&X509Name::from_der(der).ok()?.1));
+    }
+    Some(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn chain_of(certificates: &[&[u8]]) -> Vec<u8> {
+        let vec24 = |bytes: &[u8]| {
+            let length = u32::try_from(bytes.len()).unwrap().to_be_bytes();
+            [&length[1..], bytes].concat()
+        };
+        vec24(&certificates.iter().flat_map(|der| vec24(der)).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn describes_a_made_up_certificate() {
+        let mut parameters = rcgen::CertificateParams::new(vec!["cong.example.vn".to_owned()]).unwrap();
+        parameters.distinguished_name = rcgen::DistinguishedName::new();
+        parameters.distinguished_name.push(rcgen::DnType::CountryName, "VN");
+        parameters.distinguished_name.push(rcgen::DnType::CommonName, "Cổng dịch vụ");
+        parameters.serial_number = Some(vec![0, 0x97, 1].into());
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = parameters.self_signed(&key).unwrap();
+        let chain = Chain::parse(&chain_of(&[certificate.der()])).unwrap();
+        let mut event = Event::new();
+        chain.describe(&mut event, &SERVER);
+        assert_eq!(event.text("tls.server.subject"), Some("C=VN, CN=Cổng dịch vụ"));
+        assert_eq!(event.text("tls.server.x509.serial_number"), Some("9701"));
+        assert_eq!(event.int("tls.server.x509.public_key_size"), Some(256));
+        assert_eq!(event.text("tls.server.x509.public_key_algorithm"), Some("id-ecPublicKey"));
+        assert_eq!(event.text("tls.server.hash.sha1").map(str::len), Some(40));
+        assert_eq!(event.get("tls.server.x509.alternative_names").map(|names| names.scalars().len()), Some(1));
+    }
+
+    #[test]
+    fn what_is_no_certificate_keeps_its_hash() {
+        let chain = Chain::parse(&chain_of(&[b"not DER", b"second"])).unwrap();
+        assert!(chain.leaf.is_none());
+        assert_eq!(chain.fingerprints.len(), 2);
+        assert_eq!(Chain::parse(&[0, 0, 0]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read(bytes: Vec<u8>, signatures: bool) {
+            drop(Chain::parse(&bytes));
+            drop(Chain::parse(&chain_of(&[&bytes])));
+            drop(requested_authorities(&bytes, signatures));
+        }
+    }
+}
