@@ -342,9 +342,22 @@ fn xmpp(prefix: &[u8]) -> Verdict {
 }
 
 const SIP_METHODS: &[&[u8]] = &[
-    b"SIP/2.0 ", b"INVITE sip:", b"REGISTER sip:", b"OPTIONS sip:", b"ACK sip:", b"BYE sip:", b"CANCEL sip:",
-    b"SUBSCRIBE sip:", b"NOTIFY sip:", b"MESSAGE sip:", b"INFO sip:", b"PRACK sip:", b"UPDATE sip:", b"REFER sip:",
-    b"PUBLISH sip:", b"INVITE tel:",
+    b"SIP/2.0 ",
+    b"INVITE sip:",
+    b"REGISTER sip:",
+    b"OPTIONS sip:",
+    b"ACK sip:",
+    b"BYE sip:",
+    b"CANCEL sip:",
+    b"SUBSCRIBE sip:",
+    b"NOTIFY sip:",
+    b"MESSAGE sip:",
+    b"INFO sip:",
+    b"PRACK sip:",
+    b"UPDATE sip:",
+    b"REFER sip:",
+    b"PUBLISH sip:",
+    b"INVITE tel:",
 ];
 
 fn sip(prefix: &[u8]) -> Verdict {
@@ -356,7 +369,10 @@ fn rtsp(prefix: &[u8]) -> Verdict {
 }
 
 fn smtp(scene: &Scene<'_>) -> Verdict {
-    let client = begins(scene.prefix, &[b"EHLO ", b"HELO ", b"ehlo ", b"helo ", b"EHLO\r", b"HELO\r", b"Ehlo ", b"Helo "]);
+    let client = begins(
+        scene.prefix,
+        &[b"EHLO ", b"HELO ", b"ehlo ", b"helo ", b"EHLO\r", b"HELO\r", b"Ehlo ", b"Helo "],
+    );
     let server = first_line(scene.prefix, &[b"220 ", b"220-"], |line| {
         contains_no_case(line, b"smtp") && !contains_no_case(line, b"ftp ") || contains_no_case(line, b"mail")
     });
@@ -392,7 +408,8 @@ fn snmp(bytes: &[u8]) -> bool {
     if cursor.u8() != Some(0x30) {
         return false;
     }
-    let length_bytes = cursor.u8().map_or(0, |first| if first & 0x80 == 0 { 0 } else { usize::from(first & 0x7f) });
+    let length_bytes =
+        cursor.u8().map_or(0, |first| if first & 0x80 == 0 { 0 } else { usize::from(first & 0x7f) });
     let version = cursor.take(length_bytes).and_then(|_| cursor.take(3));
     matches!(version, Some([2, 1, 0..=3])) && matches!(cursor.u8(), Some(4 | 0x30))
 }
@@ -400,7 +417,8 @@ fn snmp(bytes: &[u8]) -> bool {
 fn ike(bytes: &[u8]) -> bool {
     let bytes = bytes.strip_prefix(&[0; 4]).unwrap_or(bytes);
     let length = bytes.get(24..28).and_then(|length| Cursor::new(length).u32());
-    matches!(bytes.get(17), Some(0x10 | 0x20)) && length.is_some_and(|length| u32::try_from(bytes.len()) == Ok(length))
+    matches!(bytes.get(17), Some(0x10 | 0x20))
+        && length.is_some_and(|length| u32::try_from(bytes.len()) == Ok(length))
 }
 
 /// Whether a datagram is text of HTTP over UDP (SSDP).

@@ -27,6 +27,7 @@ use quic::Quic;
 use tls::Tls;
 use tls::dtls::Dtls;
 use upgrade::Upgrade;
+use wire::Cursor;
 
 /// Who sent the bytes, in the terms of the connection record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,7 +94,6 @@ enum TcpParser {
 #[derive(Debug, Default)]
 struct Beginning {
     bytes: Vec<u8>,
-    first_at: Option<Timestamp>,
     /// All bytes so far, kept or not.
     seen: u64,
     /// Bytes that were not kept.
@@ -109,8 +109,18 @@ pub struct Tcp {
     options: Options,
     depth: u8,
     beginnings: [Beginning; 2],
+    /// Who sent how many of the kept bytes, in their order, and when.
+    runs: Vec<Run>,
     service: Option<&'static str>,
     parser: TcpParser,
+}
+
+/// Bytes of one side without a byte of the other between them.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    side: Side,
+    at: Timestamp,
+    length: usize,
 }
 
 /// What was recognised, and who the client is.
@@ -134,7 +144,15 @@ impl Tcp {
 
     fn nested(ports: [u16; 2], options: Options, depth: u8) -> Self {
         let beginnings = Default::default();
-        Self { ports, options, depth, beginnings, service: None, parser: TcpParser::Detecting }
+        Self {
+            ports,
+            options,
+            depth,
+            beginnings,
+            runs: Vec::new(),
+            service: None,
+            parser: TcpParser::Detecting,
+        }
     }
 
     /// The next bytes of one side's stream, in order; what they complete is added to `out`.
@@ -153,7 +171,10 @@ impl Tcp {
     /// `length` bytes of one side are missing before its next data.
     pub fn gap(&mut self, side: Side, length: u64) {
         match &mut self.parser {
-            TcpParser::Detecting => *side.of_mut(&mut self.beginnings) = Beginning::default(),
+            TcpParser::Detecting => {
+                *side.of_mut(&mut self.beginnings) = Beginning::default();
+                self.runs.retain(|run| run.side != side);
+            }
             TcpParser::Tls(tls) => tls.gap(side, length),
             TcpParser::Http(http) => http.gap(side, length),
             TcpParser::Dns(_) => self.parser = TcpParser::Done,
@@ -195,11 +216,14 @@ impl Tcp {
     /// Bytes of a stream that is not recognised yet: keeps the first ones and asks the detectors.
     fn begin(&mut self, side: Side, at: Timestamp, bytes: &[u8], out: &mut Vec<Event>) {
         let beginning = side.of_mut(&mut self.beginnings);
-        beginning.first_at.get_or_insert(at);
         let room = detect::LIMIT.saturating_sub(beginning.bytes.len());
         let (kept, rest) = bytes.split_at_checked(room).unwrap_or((bytes, &[]));
         beginning.bytes.extend_from_slice(kept);
         beginning.seen += bytes.len() as u64;
+        match self.runs.last_mut().filter(|run| run.side == side) {
+            Some(run) => run.length += kept.len(),
+            None => self.runs.push(Run { side, at, length: kept.len() }),
+        }
         if !beginning.refused {
             match self.recognise(side) {
                 Ok(found) => {
@@ -217,7 +241,7 @@ impl Tcp {
         let both = originator.refused && responder.refused;
         if both || originator.seen.max(responder.seen) > MAX_UNKNOWN {
             self.parser = TcpParser::Done;
-            self.beginnings = Default::default();
+            (self.beginnings, self.runs) = Default::default();
         }
     }
 
@@ -256,19 +280,15 @@ impl Tcp {
         if server { side.other() } else { side }
     }
 
-    /// Sets up the parser that was found and gives it what both sides have said.
+    /// Sets up the parser that was found and gives it what both sides have said, in the order they said it.
     fn install(&mut self, found: Found, at: Timestamp, out: &mut Vec<Event>) {
-        let mut beginnings: [Beginning; 2] = std::mem::take(&mut self.beginnings);
-        let mut first = Side::Originator;
         match found {
             Found::Tls(client) => {
-                first = client;
-                let started = client.of(&beginnings).first_at.unwrap_or(at);
+                let started = self.runs.iter().find(|run| run.side == client).map_or(at, |run| run.at);
                 self.service = Some("ssl");
                 self.parser = TcpParser::Tls(Box::new(Tls::new(client, started)));
             }
             Found::Http(client) => {
-                first = client;
                 self.service = Some("http");
                 self.parser = TcpParser::Http(Box::new(Http::new(client, self.options.secret_key)));
             }
@@ -278,7 +298,6 @@ impl Tcp {
                 self.parser = TcpParser::Dns(Box::new(Dns::new(source, destination)));
             }
             Found::Named(named, client) => {
-                first = client.other();
                 self.service = Some(named.service);
                 self.parser = match named.upgrade {
                     Some(kind) => TcpParser::Upgrade(Box::new(Upgrade::new(kind, client))),
@@ -286,11 +305,16 @@ impl Tcp {
                 };
             }
         }
-        for side in [first, first.other()] {
-            let Beginning { bytes, first_at, lost, .. } = std::mem::take(side.of_mut(&mut beginnings));
-            if !bytes.is_empty() {
-                self.data(side, first_at.unwrap_or(at), &bytes, out);
-            }
+        let (beginnings, runs): ([Beginning; 2], Vec<Run>) =
+            (std::mem::take(&mut self.beginnings), std::mem::take(&mut self.runs));
+        let [originator, responder] = &beginnings;
+        let mut rests = [Cursor::new(&originator.bytes), Cursor::new(&responder.bytes)];
+        for run in runs {
+            let bytes = run.side.of_mut(&mut rests).take(run.length).unwrap_or_default();
+            self.data(run.side, run.at, bytes, out);
+        }
+        for side in [Side::Originator, Side::Responder] {
+            let lost = side.of(&beginnings).lost;
             if lost > 0 {
                 self.gap(side, lost);
             }

@@ -20,13 +20,20 @@ const MAX_CRYPTO: usize = 32 * 1024;
 const MAX_PACKETS: u32 = 48;
 
 /// Salts of the versions (RFC 9001, 5.2; RFC 9369, 3.3.1; drafts 22, 23 and 29).
-const SALT_V1: [u8; 20] = *b"\x38\x76\x2c\xf7\xf5\x59\x34\xb3\x4d\x17\x9a\xe6\xa4\xc8\x0c\xad\xcc\xbb\x7f\x0a";
-const SALT_V2: [u8; 20] = *b"\x0d\xed\xe3\xde\xf7\x00\xa6\xdb\x81\x93\x81\xbe\x6e\x26\x9d\xcb\xf9\xbd\x2e\xd9";
-const SALT_29: [u8; 20] = *b"\xaf\xbf\xec\x28\x99\x93\xd2\x4c\x9e\x97\x86\xf1\x9c\x61\x11\xe0\x43\x90\xa8\x99";
-const SALT_23: [u8; 20] = *b"\xc3\xee\xf7\x12\xc7\x2e\xbb\x5a\x11\xa7\xd2\x43\x2b\xb4\x63\x65\xbe\xf9\xf5\x02";
-const SALT_22: [u8; 20] = *b"\x7f\xbc\xdb\x0e\x7c\x66\xbb\xe9\x19\x3a\x96\xcd\x21\x51\x9e\xbd\x7a\x02\x64\x4a";
-const SALT_T050: [u8; 20] = *b"\x7f\xf5\x79\xe5\xac\xd0\x72\x91\x55\x80\x30\x4c\x43\xa2\x36\x7c\x60\x48\x83\x10";
-const SALT_T051: [u8; 20] = *b"\x7a\x4e\xde\xf4\xe7\xcc\xee\x5f\xa4\x50\x6c\x19\x12\x4f\xc8\xcc\xda\x6e\x03\x3d";
+const SALT_V1: [u8; 20] =
+    *b"\x38\x76\x2c\xf7\xf5\x59\x34\xb3\x4d\x17\x9a\xe6\xa4\xc8\x0c\xad\xcc\xbb\x7f\x0a";
+const SALT_V2: [u8; 20] =
+    *b"\x0d\xed\xe3\xde\xf7\x00\xa6\xdb\x81\x93\x81\xbe\x6e\x26\x9d\xcb\xf9\xbd\x2e\xd9";
+const SALT_29: [u8; 20] =
+    *b"\xaf\xbf\xec\x28\x99\x93\xd2\x4c\x9e\x97\x86\xf1\x9c\x61\x11\xe0\x43\x90\xa8\x99";
+const SALT_23: [u8; 20] =
+    *b"\xc3\xee\xf7\x12\xc7\x2e\xbb\x5a\x11\xa7\xd2\x43\x2b\xb4\x63\x65\xbe\xf9\xf5\x02";
+const SALT_22: [u8; 20] =
+    *b"\x7f\xbc\xdb\x0e\x7c\x66\xbb\xe9\x19\x3a\x96\xcd\x21\x51\x9e\xbd\x7a\x02\x64\x4a";
+const SALT_T050: [u8; 20] =
+    *b"\x7f\xf5\x79\xe5\xac\xd0\x72\x91\x55\x80\x30\x4c\x43\xa2\x36\x7c\x60\x48\x83\x10";
+const SALT_T051: [u8; 20] =
+    *b"\x7a\x4e\xde\xf4\xe7\xcc\xee\x5f\xa4\x50\x6c\x19\x12\x4f\xc8\xcc\xda\x6e\x03\x3d";
 
 fn salt(version: u32) -> Option<&'static [u8; 20]> {
     Some(match version {
@@ -266,7 +273,8 @@ impl Quic {
                 self.initial(side, &packet);
             }
         }
-        let complete = self.session.as_ref().is_some_and(|session| session.has_client() && session.has_server());
+        let complete =
+            self.session.as_ref().is_some_and(|session| session.has_client() && session.has_server());
         if complete {
             self.finish(out);
         }
@@ -277,7 +285,9 @@ impl Quic {
         if !client && self.server_source.is_none() {
             self.server_source = Some(packet.source.to_vec());
         }
-        let (Some(session), [from_client, from_server]) = (&mut self.session, &mut self.streams) else { return };
+        let (Some(session), [from_client, from_server]) = (&mut self.session, &mut self.streams) else {
+            return;
+        };
         let crypto = if client { from_client } else { from_server };
         for (offset, bytes) in crypto_frames(&frames) {
             crypto.insert(offset, bytes);
@@ -353,7 +363,8 @@ fn crypto_frame<'a>(cursor: &mut Cursor<'a>) -> Option<(usize, &'a [u8])> {
 }
 
 fn acknowledgement(cursor: &mut Cursor<'_>, congestion: bool) -> Option<()> {
-    let (_largest, _delay, ranges, _first) = (varint(cursor)?, varint(cursor)?, varint(cursor)?, varint(cursor)?);
+    let (_largest, _delay, ranges, _first) =
+        (varint(cursor)?, varint(cursor)?, varint(cursor)?, varint(cursor)?);
     for _ in 0..ranges {
         varint(cursor)?;
         varint(cursor)?;
@@ -377,10 +388,12 @@ mod tests {
     fn initial(crypto: &[u8], offset: u8, number: u8) -> Vec<u8> {
         let destination = [0x83, 0x94, 0xc8, 0xf0, 0x3e, 0x51, 0x57, 0x08];
         let keys = Keys::derive(1, &destination, "client in").unwrap();
-        let long = |length: usize| [0x40 | u8::try_from(length >> 8).unwrap(), u8::try_from(length & 0xff).unwrap()];
+        let long =
+            |length: usize| [0x40 | u8::try_from(length >> 8).unwrap(), u8::try_from(length & 0xff).unwrap()];
         let mut frames = [&[6, offset][..], &long(crypto.len()), crypto].concat();
         frames.resize(1162, 0);
-        let mut packet = [&[0xc0, 0, 0, 0, 1, 8][..], &destination, &[0, 0], &long(frames.len() + 17)].concat();
+        let mut packet =
+            [&[0xc0, 0, 0, 0, 1, 8][..], &destination, &[0, 0], &long(frames.len() + 17)].concat();
         let place = packet.len();
         packet.push(number);
         let mut nonce = keys.iv;
@@ -418,7 +431,8 @@ mod tests {
             let mut out = Vec::new();
             quic.datagram(Side::Originator, &bytes, &mut out);
             let mut packet = initial(b"\x01\x00\x00\x02ab", 0, 0);
-            packet[flip] ^= 1;
+            let place = flip % packet.len();
+            packet[place] ^= 1;
             quic.datagram(Side::Responder, &packet, &mut out);
             drop(crypto_frames(&bytes));
         }

@@ -60,10 +60,8 @@ fn a_stream_seen_from_the_wrong_end() {
 
 #[test]
 fn tls_inside_a_tunnel_and_behind_starttls() {
-    let mut turns = vec![
-        (C, b"CONNECT x.vn:443 HTTP/1.1\r\n\r\n".to_vec()),
-        (S, b"HTTP/1.1 200 OK\r\n\r\n".to_vec()),
-    ];
+    let mut turns =
+        vec![(C, b"CONNECT x.vn:443 HTTP/1.1\r\n\r\n".to_vec()), (S, b"HTTP/1.1 200 OK\r\n\r\n".to_vec())];
     turns.extend(tls_turns());
     check(&turns, "http", &["sensor.http", "sensor.tls"]);
     let mut turns = vec![

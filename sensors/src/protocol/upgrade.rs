@@ -43,7 +43,9 @@ impl Kind {
     fn message(self, client: bool, held: &[u8]) -> Option<usize> {
         match (self, held) {
             (Self::Postgresql, _) => Some(if client { 8 } else { 1 }),
-            (Self::Mysql, [a, b, c, _, ..]) => usize::try_from(u32::from_le_bytes([*a, *b, *c, 0])).ok().map(|n| n + 4),
+            (Self::Mysql, [a, b, c, _, ..]) => {
+                usize::try_from(u32::from_le_bytes([*a, *b, *c, 0])).ok().map(|n| n + 4)
+            }
             (Self::Rdp, [_, _, high, low, ..]) => Some(usize::from(u16::from_be_bytes([*high, *low])).max(4)),
             _ => None,
         }
@@ -57,7 +59,9 @@ impl Kind {
             // Capability bit 11 of a short login request is CLIENT_SSL.
             (Self::Mysql, true) => message.len() == 36 && message.get(5).is_some_and(|flags| flags & 8 != 0),
             // An X.224 confirm whose negotiation response chose a protocol with TLS.
-            (Self::Rdp, false) => message.get(11) == Some(&2) && message.get(15).is_some_and(|chosen| *chosen != 0),
+            (Self::Rdp, false) => {
+                message.get(11) == Some(&2) && message.get(15).is_some_and(|chosen| *chosen != 0)
+            }
             _ => true,
         }
     }
@@ -197,7 +201,12 @@ mod tests {
     fn mail_switches_when_granted() {
         check(
             Kind::Smtp,
-            &[(S, b"220 mail\r\n"), (C, b"EHLO a\r\nSTARTTLS\r\n"), (S, b"250 ok\r\n220 go\r\nX"), (C, b"\x16\x03")],
+            &[
+                (S, b"220 mail\r\n"),
+                (C, b"EHLO a\r\nSTARTTLS\r\n"),
+                (S, b"250 ok\r\n220 go\r\nX"),
+                (C, b"\x16\x03"),
+            ],
             Some([b"\x16\x03", b"X"]),
         );
         check(Kind::Smtp, &[(S, b"220 mail\r\n"), (C, b"STARTTLS\r\n"), (S, b"454 no\r\n")], None);

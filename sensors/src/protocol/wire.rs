@@ -93,7 +93,11 @@ pub(super) fn text(bytes: &[u8], limit: usize) -> String {
     let mut out = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         for sign in chunk.valid().chars() {
-            if sign.is_control() { escape(&mut out, sign.encode_utf8(&mut [0; 4]).as_bytes()) } else { out.push(sign) }
+            if sign.is_control() {
+                escape(&mut out, sign.encode_utf8(&mut [0; 4]).as_bytes())
+            } else {
+                out.push(sign)
+            }
         }
         escape(&mut out, chunk.invalid());
     }

@@ -127,7 +127,11 @@ mod tests {
         check(15, b"\x00\x0a\x04mail\x02vn\x00", "10 mail.vn");
         check(33, b"\x00\x01\x00\x02\x00\x50\x01a\x00", "1 2 80 a");
         check(44, b"\x02\x01\xab\xcd", "2 1 abcd");
-        check(65, b"\x00\x01\x00\x00\x01\x00\x06\x02h2\x02h3\x00\x04\x00\x04\x01\x02\x03\x04", "1 . alpn=h2,h3 ipv4hint=1.2.3.4");
+        check(
+            65,
+            b"\x00\x01\x00\x00\x01\x00\x06\x02h2\x02h3\x00\x04\x00\x04\x01\x02\x03\x04",
+            "1 . alpn=h2,h3 ipv4hint=1.2.3.4",
+        );
         check(257, b"\x00\x05issueca.vn", "0 issue \"ca.vn\"");
         check(6, b"\x01a\x00\x01b\x00\x00\x00\x00\x01\x00\x00\x00\x02\x00\x00\x00\x03\x00\x00\x00\x04\x00\x00\x00\x05", "a b 1 2 3 4 5");
         check(65_280, b"\x01", "\\# 1 01");

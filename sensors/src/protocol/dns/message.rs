@@ -120,11 +120,6 @@ impl Message {
         let upper = self.edns.map_or(0, |edns| u16::from(edns.extended_rcode));
         (upper << 4) | (self.flags & 0xf)
     }
-
-    /// The three reserved bits, of which AD and CD are the lower two (as Zeek's `Z`).
-    pub(super) fn reserved(&self) -> u16 {
-        (self.flags >> 4) & 7
-    }
 }
 
 /// A position in a message, with the whole message at hand for compression pointers.
@@ -246,7 +241,8 @@ pub(super) mod tests {
 
     /// Header, the question `www.example.vn A`, and `answers` behind it (names may point at offset 12).
     pub(in crate::protocol::dns) fn reply(answers: &[&[u8]]) -> Vec<u8> {
-        let mut bytes = vec![0x12, 0x34, 0x81, 0x80, 0, 1, 0, u8::try_from(answers.len()).unwrap(), 0, 0, 0, 0];
+        let mut bytes =
+            vec![0x12, 0x34, 0x81, 0x80, 0, 1, 0, u8::try_from(answers.len()).unwrap(), 0, 0, 0, 0];
         bytes.extend_from_slice(b"\x03www\x07example\x02vn\x00\x00\x01\x00\x01");
         bytes.extend(answers.concat());
         bytes

@@ -76,7 +76,8 @@ impl Dns {
     /// One whole message; false when it is not even a header.
     pub(super) fn message(&mut self, at: Timestamp, bytes: &[u8], out: &mut Vec<Event>) -> bool {
         let Some(message) = Message::parse(bytes) else { return false };
-        let asked = if message.is_response() { self.asked(message.id) } else { self.remember(message.id, at) };
+        let asked =
+            if message.is_response() { self.asked(message.id) } else { self.remember(message.id, at) };
         out.push(describe(&message, self.dialect, at, asked));
         true
     }
@@ -91,11 +92,6 @@ impl Dns {
         }
         let rest = cursor.rest().to_vec();
         *side.of_mut(&mut self.streams) = rest;
-    }
-
-    /// A hole in the stream: what was begun is lost, and what follows has no known start.
-    pub(super) fn gap(&mut self, side: Side) {
-        side.of_mut(&mut self.streams).clear();
     }
 
     fn remember(&mut self, id: u16, at: Timestamp) -> Option<Timestamp> {
@@ -118,7 +114,11 @@ impl Dns {
 pub(super) fn is_datagram(source_port: u16, destination_port: u16, bytes: &[u8]) -> bool {
     let known = [source_port, destination_port].iter().any(|port| matches!(port, 53 | 137 | 5353 | 5355));
     let Some(message) = Message::parse(bytes) else { return false };
-    if known { message.opcode() <= 15 } else { is_orderly(&message) && message.complete && message.trailing_bytes == 0 }
+    if known {
+        message.opcode() <= 15
+    } else {
+        is_orderly(&message) && message.complete && message.trailing_bytes == 0
+    }
 }
 
 /// Signs that a header is no accident: one question, known opcode and class, small counts.
@@ -145,7 +145,8 @@ pub(super) fn detect_stream(prefix: &[u8]) -> Verdict {
     let body = body.get(..usize::from(length)).unwrap_or(body);
     let Some(message) = Message::parse(body) else { return Verdict::Maybe };
     let mut named = message.clone();
-    if named.questions.is_empty() || (!named.complete && named.questions.first().is_some_and(|q| q.kind == 0)) {
+    if named.questions.is_empty() || (!named.complete && named.questions.first().is_some_and(|q| q.kind == 0))
+    {
         // The header alone must already be plausible, or a wait would hold up other detectors.
         named.questions = vec![message::Question { name: String::new(), kind: 1, class: 1 }];
         let full = body.len() == usize::from(length) || body.len() > 300;
@@ -169,18 +170,28 @@ fn describe(message: &Message, dialect: Dialect, at: Timestamp, asked: Option<Ti
     questions(&mut event, message, dialect);
     let netbios = dialect == Dialect::NetBios;
     answers(&mut event, &message.answers, netbios);
-    section(&mut event, &message.authorities, netbios, [
-        "dongson.dns.authorities.name",
-        "dongson.dns.authorities.type",
-        "dongson.dns.authorities.ttl",
-        "dongson.dns.authorities.data",
-    ]);
-    section(&mut event, &message.additionals, netbios, [
-        "dongson.dns.additionals.name",
-        "dongson.dns.additionals.type",
-        "dongson.dns.additionals.ttl",
-        "dongson.dns.additionals.data",
-    ]);
+    section(
+        &mut event,
+        &message.authorities,
+        netbios,
+        [
+            "dongson.dns.authorities.name",
+            "dongson.dns.authorities.type",
+            "dongson.dns.authorities.ttl",
+            "dongson.dns.authorities.data",
+        ],
+    );
+    section(
+        &mut event,
+        &message.additionals,
+        netbios,
+        [
+            "dongson.dns.additionals.name",
+            "dongson.dns.additionals.type",
+            "dongson.dns.additionals.ttl",
+            "dongson.dns.additionals.data",
+        ],
+    );
     if let Some(edns) = message.edns {
         event.set("dongson.dns.edns_udp_bytes", edns.udp_bytes);
         event.set("dongson.dns.edns_version", edns.version);
@@ -206,7 +217,8 @@ fn questions(event: &mut Event, message: &Message, dialect: Dialect) {
     if message.questions.len() > 1 {
         let all = message.questions.iter().take(MAX_LISTED);
         event.set("dongson.dns.questions.name", all.clone().map(|q| q.name.clone()).collect::<Vec<_>>());
-        event.set("dongson.dns.questions.type", all.map(|q| names::kind(q.kind, netbios)).collect::<Vec<_>>());
+        event
+            .set("dongson.dns.questions.type", all.map(|q| names::kind(q.kind, netbios)).collect::<Vec<_>>());
     }
 }
 
@@ -214,17 +226,20 @@ fn answers(event: &mut Event, records: &[Record], netbios: bool) {
     if records.is_empty() {
         return;
     }
-    section(event, records, netbios, [
-        "dns.answers.name",
-        "dns.answers.type",
-        "dns.answers.ttl",
-        "dns.answers.data",
-    ]);
-    let classes = records.iter().take(MAX_LISTED).map(|record| names::class(record.class)).collect::<Vec<_>>();
+    section(
+        event,
+        records,
+        netbios,
+        ["dns.answers.name", "dns.answers.type", "dns.answers.ttl", "dns.answers.data"],
+    );
+    let classes =
+        records.iter().take(MAX_LISTED).map(|record| names::class(record.class)).collect::<Vec<_>>();
     event.set("dns.answers.class", classes);
     let addresses = records.iter().take(MAX_LISTED).filter(|record| matches!(record.kind, 1 | 28));
-    let addresses: Vec<_> =
-        addresses.filter(|record| record.data.parse::<std::net::IpAddr>().is_ok()).map(|r| r.data.clone()).collect();
+    let addresses: Vec<_> = addresses
+        .filter(|record| record.data.parse::<std::net::IpAddr>().is_ok())
+        .map(|r| r.data.clone())
+        .collect();
     if !addresses.is_empty() {
         event.set("dns.resolved_ip", addresses);
     }
@@ -244,7 +259,8 @@ fn section(event: &mut Event, records: &[Record], netbios: bool, fields: [&'stat
 }
 
 fn header_flags(message: &Message) -> Vec<&'static str> {
-    let bits = [(0x400, "AA"), (0x200, "TC"), (0x100, "RD"), (0x80, "RA"), (0x40, "Z"), (0x20, "AD"), (0x10, "CD")];
+    let bits =
+        [(0x400, "AA"), (0x200, "TC"), (0x100, "RD"), (0x80, "RA"), (0x40, "Z"), (0x20, "AD"), (0x10, "CD")];
     let mut flags: Vec<_> =
         bits.into_iter().filter(|&(bit, _)| message.flags & bit != 0).map(|(_, name)| name).collect();
     if message.edns.is_some_and(|edns| edns.dnssec_ok) {
@@ -256,7 +272,8 @@ fn header_flags(message: &Message) -> Vec<&'static str> {
 /// Decodes the first-level encoding of RFC 1001, 14.1: 32 letters are 16 signs, the last of which is the kind of name.
 fn netbios_name(name: &str) -> String {
     let (label, scope) = name.split_once('.').map_or((name, None), |(label, scope)| (label, Some(scope)));
-    let halves: Vec<u8> = label.bytes().filter(|letter| letter.is_ascii_uppercase()).map(|l| l - b'A').collect();
+    let halves: Vec<u8> =
+        label.bytes().filter(|letter| letter.is_ascii_uppercase()).map(|l| l - b'A').collect();
     if label.len() != 32 || halves.len() != 32 || halves.iter().any(|&half| half > 15) {
         return name.to_owned();
     }
@@ -280,7 +297,8 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    const QUERY: &[u8] = b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x03wWw\x07example\x02vn\x00\x00\x01\x00\x01";
+    const QUERY: &[u8] =
+        b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x03wWw\x07example\x02vn\x00\x00\x01\x00\x01";
 
     fn framed(message: &[u8]) -> Vec<u8> {
         let mut bytes = u16::try_from(message.len()).unwrap().to_be_bytes().to_vec();

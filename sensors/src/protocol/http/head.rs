@@ -15,10 +15,40 @@ const MAX_LINES: usize = 256;
 
 /// Methods that are recognised without a version behind the target.
 const METHODS: [&[u8]; 34] = [
-    b"GET", b"POST", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"TRACE", b"CONNECT", b"PATCH", b"PROPFIND", b"PROPPATCH",
-    b"MKCOL", b"COPY", b"MOVE", b"LOCK", b"UNLOCK", b"SEARCH", b"REPORT", b"MKACTIVITY", b"CHECKOUT", b"MERGE", b"M-SEARCH",
-    b"NOTIFY", b"SUBSCRIBE", b"UNSUBSCRIBE", b"BCOPY", b"BMOVE", b"BDELETE", b"BPROPFIND", b"POLL", b"RPC_IN_DATA",
-    b"RPC_OUT_DATA", b"BITS_POST", b"PURGE",
+    b"GET",
+    b"POST",
+    b"HEAD",
+    b"PUT",
+    b"DELETE",
+    b"OPTIONS",
+    b"TRACE",
+    b"CONNECT",
+    b"PATCH",
+    b"PROPFIND",
+    b"PROPPATCH",
+    b"MKCOL",
+    b"COPY",
+    b"MOVE",
+    b"LOCK",
+    b"UNLOCK",
+    b"SEARCH",
+    b"REPORT",
+    b"MKACTIVITY",
+    b"CHECKOUT",
+    b"MERGE",
+    b"M-SEARCH",
+    b"NOTIFY",
+    b"SUBSCRIBE",
+    b"UNSUBSCRIBE",
+    b"BCOPY",
+    b"BMOVE",
+    b"BDELETE",
+    b"BPROPFIND",
+    b"POLL",
+    b"RPC_IN_DATA",
+    b"RPC_OUT_DATA",
+    b"BITS_POST",
+    b"PURGE",
 ];
 
 /// The fields that requests and responses share.
@@ -71,7 +101,8 @@ pub(super) struct Response {
 /// Whether a line can begin a request: a known method and a target, or any token and a version at the end.
 pub(super) fn is_request_line(line: &[u8]) -> bool {
     let Some((method, rest)) = split_word(line) else { return false };
-    let token = method.len() <= 32 && method.iter().all(|sign| sign.is_ascii_alphanumeric() || b"-_.".contains(sign));
+    let token =
+        method.len() <= 32 && method.iter().all(|sign| sign.is_ascii_alphanumeric() || b"-_.".contains(sign));
     token
         && match split_version(rest) {
             (target, Some(_)) => !target.is_empty(),
@@ -140,8 +171,8 @@ impl Request {
                 self.cookie.get_or_insert_with(|| secret::seal(key, value));
                 return;
             }
-            b"forwarded" | b"x-forwarded-for" | b"x-forwarded-from" | b"client-ip" | b"via" | b"xroxy-connection"
-            | b"proxy-connection" | b"x-real-ip" => {
+            b"forwarded" | b"x-forwarded-for" | b"x-forwarded-from" | b"client-ip" | b"via"
+            | b"xroxy-connection" | b"proxy-connection" | b"x-real-ip" => {
                 if self.proxied.len() < 16 {
                     let name = String::from_utf8_lossy(&name).to_ascii_uppercase();
                     self.proxied.push(format!("{name} -> {}", text(value, MAX_VALUE)));
@@ -160,7 +191,8 @@ impl Request {
             return;
         }
         use base64::Engine as _;
-        let decoded = base64::engine::general_purpose::STANDARD.decode(credentials.trim_ascii()).unwrap_or_default();
+        let decoded =
+            base64::engine::general_purpose::STANDARD.decode(credentials.trim_ascii()).unwrap_or_default();
         let mut parts = decoded.splitn(2, |&sign| sign == b':');
         self.username = parts.next().filter(|name| !name.is_empty()).map(|name| text(name, 256));
         self.password = parts.next().map(|password| secret::seal(key, password));
@@ -269,8 +301,10 @@ mod tests {
 
     #[test]
     fn reads_a_response() {
-        let response =
-            Response::parse(b"HTTP/1.0 404  Not Found\r\nContent-Length: 12abc\r\nServer: x\r\n\r\n", &[0; 32]);
+        let response = Response::parse(
+            b"HTTP/1.0 404  Not Found\r\nContent-Length: 12abc\r\nServer: x\r\n\r\n",
+            &[0; 32],
+        );
         assert_eq!((response.status, response.reason.as_str()), (404, "Not Found"));
         assert_eq!(response.shared.content_length, Some(12));
     }

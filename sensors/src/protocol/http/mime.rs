@@ -48,7 +48,8 @@ pub(super) fn sniff(start: &[u8]) -> Option<&'static str> {
     if start.is_empty() {
         return None;
     }
-    let known = SIGNATURES.iter().find(|(at, bytes, _)| start.get(*at..).is_some_and(|rest| rest.starts_with(bytes)));
+    let known =
+        SIGNATURES.iter().find(|(at, bytes, _)| start.get(*at..).is_some_and(|rest| rest.starts_with(bytes)));
     known.map(|(.., name)| *name).or_else(|| written(start))
 }
 
@@ -64,7 +65,9 @@ fn written(start: &[u8]) -> Option<&'static str> {
         return None;
     }
     match text {
-        [b'{', b'"' | b'}' | b' ' | b'\r' | b'\n' | b'\t', ..] | [b'[', b'{' | b'[' | b'"', ..] => Some("application/json"),
+        [b'{', b'"' | b'}' | b' ' | b'\r' | b'\n' | b'\t', ..] | [b'[', b'{' | b'[' | b'"', ..] => {
+            Some("application/json")
+        }
         _ => Some("text/plain"),
     }
 }

@@ -113,7 +113,13 @@ impl Http {
     }
 
     /// Reads bytes; true when a tunnel has opened, and then [`Self::held`] and the rest in `bytes` belong to it.
-    pub(super) fn data(&mut self, side: Side, at: Timestamp, bytes: &mut &[u8], out: &mut Vec<Event>) -> bool {
+    pub(super) fn data(
+        &mut self,
+        side: Side,
+        at: Timestamp,
+        bytes: &mut &[u8],
+        out: &mut Vec<Event>,
+    ) -> bool {
         if self.over {
             *bytes = &[];
         } else if side == self.client {

@@ -281,7 +281,10 @@ mod tests {
             while let Some(part) = stream.next(&mut piece) {
                 match part {
                     Part::Head(head) => {
-                        parts.push(format!("head {}", String::from_utf8_lossy(&head).lines().next().unwrap_or("")));
+                        parts.push(format!(
+                            "head {}",
+                            String::from_utf8_lossy(&head).lines().next().unwrap_or("")
+                        ));
                         parts.push(String::new());
                         stream.frame(framing);
                     }

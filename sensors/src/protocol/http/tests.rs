@@ -55,10 +55,7 @@ fn pipelined_requests_meet_their_responses() {
 
 #[test]
 fn a_response_to_the_end_of_the_connection() {
-    check(
-        &[(C, b"GET /\r\n"), (S, b"<html>old</html>")],
-        &["GET / - 0 16"],
-    );
+    check(&[(C, b"GET /\r\n"), (S, b"<html>old</html>")], &["GET / - 0 16"]);
     check(
         &[(C, b"GET / HTTP/1.0\r\n\r\n"), (S, b"HTTP/1.0 200 OK\r\n\r\n<html>old</html>")],
         &["GET / 200 0 16"],
@@ -115,7 +112,8 @@ fn packed_bodies_are_measured_twice() {
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gzip.write_all(b"<html>tin</html>").unwrap();
     let packed = gzip.finish().unwrap();
-    let head = format!("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n", packed.len());
+    let head =
+        format!("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n", packed.len());
     let events = run(&[(C, b"GET / HTTP/1.1\r\n\r\n"), (S, &[head.as_bytes(), &packed].concat())], 7);
     assert_eq!(events[0].int("dongson.http.response_body_unpacked_bytes"), Some(16));
     assert_eq!(events[0].text("http.response.mime_type"), Some("text/html"));

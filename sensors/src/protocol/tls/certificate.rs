@@ -279,7 +279,10 @@ mod tests {
         assert_eq!(event.int("tls.server.x509.public_key_size"), Some(256));
         assert_eq!(event.text("tls.server.x509.public_key_algorithm"), Some("id-ecPublicKey"));
         assert_eq!(event.text("tls.server.hash.sha1").map(str::len), Some(40));
-        assert_eq!(event.get("tls.server.x509.alternative_names").map(|names| names.scalars().len()), Some(1));
+        assert_eq!(
+            event.get("tls.server.x509.alternative_names").map(|names| names.scalars().len()),
+            Some(1)
+        );
     }
 
     #[test]

@@ -134,7 +134,8 @@ mod tests {
         let piece = |offset: usize, part: &[u8]| {
             let number = |n: usize| u32::try_from(n).unwrap().to_be_bytes()[1..].to_vec();
             let fragment =
-                [vec![1], number(body.len()), vec![0, 0], number(offset), number(part.len()), part.to_vec()].concat();
+                [vec![1], number(body.len()), vec![0, 0], number(offset), number(part.len()), part.to_vec()]
+                    .concat();
             let length = u16::try_from(fragment.len()).unwrap().to_be_bytes();
             [&[22, 0xfe, 0xff, 0, 0, 0, 0, 0, 0, 0, 0][..], &length, &fragment].concat()
         };

@@ -102,7 +102,8 @@ fn ja4_head(hello: &ClientHello, carrier: Carrier) -> String {
         Carrier::Quic => 'q',
         Carrier::Dtls => 'd',
     };
-    let newest = if carrier == Carrier::Dtls { real(&hello.versions).min() } else { real(&hello.versions).max() };
+    let newest =
+        if carrier == Carrier::Dtls { real(&hello.versions).min() } else { real(&hello.versions).max() };
     let version = match newest.unwrap_or(hello.version) {
         0x0304 => "13",
         0x0303 => "12",

@@ -115,7 +115,8 @@ impl Half {
     }
 
     fn step(&mut self, session: &mut Session, client: bool) {
-        let v2 = client && !session.has_client() && self.record.first().is_some_and(|first| first & 0x80 != 0);
+        let v2 =
+            client && !session.has_client() && self.record.first().is_some_and(|first| first & 0x80 != 0);
         if v2 {
             if self.record.len() >= 2 && self.record.len() >= self.wanted(session, client) {
                 let record = std::mem::take(&mut self.record);
@@ -229,7 +230,9 @@ fn detect_v2(first: u8, mut cursor: Cursor<'_>) -> Verdict {
     if kind != 1 || !matches!(version, 2 | 0x300..=0x303) {
         return Verdict::No;
     }
-    let Some(((ciphers, id), challenge)) = cursor.u16().zip(cursor.u16()).zip(cursor.u16()) else { return Verdict::Maybe };
+    let Some(((ciphers, id), challenge)) = cursor.u16().zip(cursor.u16()).zip(cursor.u16()) else {
+        return Verdict::Maybe;
+    };
     let sum = 9 + usize::from(ciphers) + usize::from(id) + usize::from(challenge);
     let fits = ciphers % 3 == 0 && ciphers > 0 && matches!(id, 0 | 16 | 32) && (16..=32).contains(&challenge);
     if fits && sum == length { Verdict::Yes } else { Verdict::No }
@@ -253,7 +256,8 @@ pub(super) mod tests {
     /// The client's and the server's bytes of a TLS 1.3 connection.
     pub(in crate::protocol) fn exchange() -> (Vec<u8>, Vec<u8>, Vec<u8>) {
         let hello = record(22, &handshake(1, &client_hello("cong.example.vn")));
-        let answer = [record(22, &handshake(2, &server_hello())), record(20, &[1]), record(23, &[0; 40])].concat();
+        let answer =
+            [record(22, &handshake(2, &server_hello())), record(20, &[1]), record(23, &[0; 40])].concat();
         (hello, answer, [record(20, &[1]), record(23, &[0; 60])].concat())
     }
 
@@ -261,7 +265,8 @@ pub(super) mod tests {
         let (hello, answer, last) = exchange();
         let mut tls = Tls::new(Side::Originator, Timestamp::default());
         let mut out = Vec::new();
-        for (side, bytes) in [(Side::Originator, hello), (Side::Responder, answer), (Side::Originator, last)] {
+        for (side, bytes) in [(Side::Originator, hello), (Side::Responder, answer), (Side::Originator, last)]
+        {
             for part in bytes.chunks(chunk) {
                 tls.data(side, part, &mut out);
             }

@@ -98,9 +98,12 @@ impl Session {
             (false, 2) => self.server_hello(body),
             (true, 11) => self.client_chain = Chain::parse(body).or(self.client_chain.take()),
             (false, 11) => self.server_chain = Chain::parse(body).or(self.server_chain.take()),
-            (false, 12) => self.group = self.group.or_else(|| exchanged_group(body, self.server.as_ref()?.cipher)),
+            (false, 12) => {
+                self.group = self.group.or_else(|| exchanged_group(body, self.server.as_ref()?.cipher))
+            }
             (false, 13) => {
-                let signatures = self.server.as_ref().is_some_and(|hello| matches!(hello.version, 0x303 | 0xfefd));
+                let signatures =
+                    self.server.as_ref().is_some_and(|hello| matches!(hello.version, 0x303 | 0xfefd));
                 self.authorities = certificate::requested_authorities(body, signatures).unwrap_or_default();
             }
             (true, 16) => self.client_keyed = true,
@@ -194,7 +197,10 @@ impl Session {
         }
         event.set_some("dongson.tls.last_alert", self.last_alert.map(names::alert));
         event.set_some("tls.curve", self.group.map(names::group));
-        event.set_some("dongson.tls.requested_authorities", (!self.authorities.is_empty()).then_some(self.authorities));
+        event.set_some(
+            "dongson.tls.requested_authorities",
+            (!self.authorities.is_empty()).then_some(self.authorities),
+        );
         if let Some(hello) = self.client {
             client(&mut event, hello, &self.again, self.carrier);
         }
@@ -225,15 +231,20 @@ fn client(event: &mut Event, hello: ClientHello, again: &[ClientHello], carrier:
         event.set("dongson.tls.retry.ja4", all.iter().map(|ja4| ja4.hash.clone()).collect::<Vec<_>>());
         event.set("dongson.tls.retry.ja4_r", all.iter().map(|ja4| ja4.raw.clone()).collect::<Vec<_>>());
         event.set("dongson.tls.retry.ja4_o", all.iter().map(|ja4| ja4.original.clone()).collect::<Vec<_>>());
-        event.set("dongson.tls.retry.ja4_ro", all.into_iter().map(|ja4| ja4.original_raw).collect::<Vec<_>>());
+        event
+            .set("dongson.tls.retry.ja4_ro", all.into_iter().map(|ja4| ja4.original_raw).collect::<Vec<_>>());
     }
     event.set("dongson.tls.client_version", hex_number(hello.version));
     if !hello.versions.is_empty() {
-        event.set("dongson.tls.client_versions", hello.versions.iter().map(|&v| hex_number(v)).collect::<Vec<_>>());
+        event.set(
+            "dongson.tls.client_versions",
+            hello.versions.iter().map(|&v| hex_number(v)).collect::<Vec<_>>(),
+        );
     }
     event.set_some("tls.client.server_name", hello.server_name);
     if !hello.alpn.is_empty() {
-        event.set("dongson.tls.client_alpn", hello.alpn.iter().map(|name| text(name, 64)).collect::<Vec<_>>());
+        event
+            .set("dongson.tls.client_alpn", hello.alpn.iter().map(|name| text(name, 64)).collect::<Vec<_>>());
     }
 }
 
