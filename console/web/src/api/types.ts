@@ -1,0 +1,282 @@
+/**
+ * The shapes of the console's API (`/api/v1`, described by `/api/v1/openapi.json`), as far as the page uses them.
+ * Times are milliseconds since 1970 UTC; texts may come from an attacker and are only ever shown through `Outside`.
+ */
+
+export type Level = 'critical' | 'high' | 'medium' | 'low' | 'informational';
+export const LEVELS: readonly Level[] = ['critical', 'high', 'medium', 'low', 'informational'];
+
+export type AlertState = 'new' | 'acknowledged' | 'in_progress' | 'closed';
+export const ALERT_STATES: readonly AlertState[] = ['new', 'acknowledged', 'in_progress', 'closed'];
+
+export type Role = 'administrator' | 'analyst' | 'agency_viewer';
+export const ROLES: readonly Role[] = ['administrator', 'analyst', 'agency_viewer'];
+
+export type IncidentStatus = 'open' | 'in_progress' | 'contained' | 'resolved' | 'closed';
+export const INCIDENT_STATUSES: readonly IncidentStatus[] = ['open', 'in_progress', 'contained', 'resolved', 'closed'];
+
+/** The legal category drives the clocks: 72 h; 24 h and 72 h; at once and 72 h. */
+export type Category = 'thuong' | 'nghiem_trong' | 'anqg_hoac_gian_doan_nghiem_trong';
+export const CATEGORIES: readonly Category[] = ['thuong', 'nghiem_trong', 'anqg_hoac_gian_doan_nghiem_trong'];
+
+export const CLASSES = ['MD', 'TT', 'BN', 'XN', 'DQ', 'BF', 'DD', 'DF', 'LD', 'LL', 'PH', 'NT', 'CU', 'NB', 'LH', 'KT', 'KH'] as const;
+
+export const VERDICTS = ['true_positive', 'false_positive', 'benign', 'duplicate'] as const;
+
+/** One page of a list; `next` asks for the page after it. */
+export interface Page<Item> {
+  /** How many there are in all, where the console counts them. */
+  total?: number;
+  items: Item[];
+  next: string | null;
+}
+
+export interface Me {
+  id: string;
+  login: string;
+  full_name: string;
+  role: Role;
+  /** Agencies the person sees; null is all of them. */
+  organizations: string[] | null;
+  must_change_password: boolean;
+  language: string;
+}
+
+export interface Organization {
+  id: string;
+  name: string;
+  name_en: string;
+  parent: string | null;
+  level: number;
+  version: number;
+}
+
+export interface Alert {
+  id: string;
+  organization: string;
+  node: string | null;
+  rule_id: string;
+  title_vi: string;
+  title_en: string;
+  level: Level;
+  entity_type: string;
+  entity_value: string;
+  first_seen: number;
+  last_seen: number;
+  count: number;
+  risk: number;
+  tags: string[];
+  drill: boolean;
+  state: AlertState;
+  owner: string | null;
+  verdict: string | null;
+  reason: string | null;
+  incident: string | null;
+  version: number;
+}
+
+/** How many alerts each value of a filter would leave. */
+export type Counts = Record<'state' | 'level' | 'organization' | 'rule' | 'owner', { value: string; count: number; title_vi?: string; title_en?: string }[]>;
+
+/** A flat event: ECS dotted names to values. */
+export type Fields = Record<string, unknown>;
+
+export interface Rule {
+  id: string;
+  /** English title and description; the Vietnamese ones where the rule has them. */
+  title: string;
+  title_vi: string | null;
+  description: string | null;
+  description_vi: string | null;
+  level: Level;
+  status: string | null;
+  author: string | null;
+  tags: string[];
+  logsource: { product: string | null; category: string | null; service: string | null };
+  falsepositives: string[];
+  file: string;
+  /** Its text (YAML); empty in the list. */
+  source: string;
+}
+
+/** A field of an event that a rule matched; without a name for a keyword that matched the whole record. */
+export interface MatchedField {
+  field: string | null;
+  value: string;
+  selection: string;
+}
+
+/** Why an alert exists, with what lies around it. */
+export interface Why {
+  rule: Rule | null;
+  matched: string[];
+  event: Fields | null;
+  original: string | null;
+  around: { id: string; at: number; dataset: string; summary: string; related: boolean }[];
+  others: Alert[];
+  exceptions: Exception[];
+}
+
+export interface Exception {
+  id: string;
+  organization: string | null;
+  rule_id: string | null;
+  entity_type: string | null;
+  entity_value: string | null;
+  reason: string;
+  owner: string;
+  created_at: number;
+  expires_at: number;
+  ended_at: number | null;
+  hits: number;
+  version: number;
+}
+
+export interface Incident {
+  id: string;
+  number: string;
+  organization: string | null;
+  title: string;
+  class: string;
+  severity: Level;
+  legal_category: Category;
+  status: IncidentStatus;
+  owner: string | null;
+  detected_at: number;
+  first_notice_at: number | null;
+  report_at: number | null;
+  closed_at: number | null;
+  verdict: string | null;
+  cause: string | null;
+  lesson: string | null;
+  drill: boolean;
+  alerts: number;
+  version: number;
+}
+
+export interface Entry {
+  sequence: number;
+  at: number;
+  who: string;
+  kind: string;
+  text: string;
+  hash: string;
+  data: Record<string, unknown> | null;
+}
+
+export interface Sensor {
+  id: string;
+  organization: string;
+  node: string;
+  not_after: number;
+  enrolled_at: number;
+  revoked_at: number | null;
+  last_seen: number | null;
+  silent_since: number | null;
+  health: Record<string, unknown> | null;
+}
+
+export interface EnrolmentToken {
+  id: string;
+  organization: string;
+  node: string;
+  expires_at: number;
+  secret: string;
+  command: string | null;
+}
+
+export interface ApiKey {
+  id: string;
+  organization: string;
+  source_name: string;
+  drill: boolean;
+  created_at: number;
+  created_by: string;
+  revoked_at: number | null;
+  last_used_at: number | null;
+}
+
+export interface Source {
+  id: string;
+  organization: string;
+  name: string;
+  kind: string;
+  address: string | null;
+  listener: string | null;
+  certificate: string | null;
+  api_key: string | null;
+  parser: string | null;
+  time_zone: string;
+  clock_offset_ms: number;
+  expected_per_hour: number | null;
+  silence_after_seconds: number | null;
+  owner: string | null;
+  last_seen: number | null;
+  silent_since: number | null;
+  events: number;
+  unparsed: number;
+  version: number;
+}
+
+export interface Account {
+  id: string;
+  login: string;
+  full_name: string;
+  role: Role;
+  organizations: string[] | null;
+  must_change_password: boolean;
+  locked_until: number | null;
+  disabled: boolean;
+  last_sign_in_at: number | null;
+  version: number;
+}
+
+export interface Channel {
+  id: string;
+  organization: string | null;
+  name: string;
+  kind: 'smtp' | 'webhook';
+  settings: Record<string, unknown>;
+  min_level: Level;
+  enabled: boolean;
+  version: number;
+}
+
+export interface AuditRecord {
+  sequence: number;
+  at: number;
+  who: string;
+  address: string | null;
+  action: string;
+  kind: string;
+  object: string;
+  organization: string | null;
+}
+
+/** A number of the overview with that of the same hours of last week (null: none yet). */
+export interface Figure {
+  value: number;
+  before: number | null;
+}
+
+export interface Overview {
+  since: number;
+  until: number;
+  figures: Record<'events' | 'alerts' | 'severe' | 'waiting' | 'incidents' | 'overdue', Figure>;
+  /** How many of the nodes the figures cover. */
+  coverage: { online: number; all: number };
+  series: { at: number; events: number; levels: Record<Level, number> }[];
+  agencies: { organization: string; risk: number; alerts: number; severe: number }[];
+  rules: { rule_id: string; title_vi: string; title_en: string; alerts: number }[];
+  newest: Alert[];
+  incidents: Incident[];
+}
+
+export interface Health {
+  version: string;
+  events_per_second: number | null;
+  sensors_online: number;
+  sensors: number;
+  lag_ms: number | null;
+  blind_percent: number | null;
+}

@@ -1,0 +1,130 @@
+/** Log sources: which agency a sender belongs to, how it is read, when its silence is an alarm. */
+import { useQueryClient } from '@tanstack/react-query';
+import { Button, Form, Input, InputNumber, Select } from 'antd';
+import { useState } from 'react';
+
+import { patch, post } from '../../api/http';
+import { useKeys, useOrganizationName, useSources } from '../../api/places';
+import type { Source } from '../../api/types';
+import { useWords } from '../../i18n';
+import { FormDialogue, useRequired } from '../../look/FormDialogue';
+import { Cut, Time } from '../../look/Text';
+import { AgencySelect } from './AgencySelect';
+import { Roster } from './Roster';
+
+const KINDS = ['syslog', 'relp', 'http'] as const;
+const ZONES = ['Asia/Ho_Chi_Minh', 'UTC'];
+
+interface Fields {
+  organization: string;
+  name: string;
+  kind: string;
+  address?: string;
+  listener?: string;
+  certificate?: string;
+  api_key?: string;
+  parser?: string;
+  time_zone: string;
+  silence_minutes?: number | null;
+}
+
+/** What was not filled is absent for the console, not an empty text. */
+const filled = (text: string | null | undefined) => (text === undefined || text === null || text.trim() === '' ? null : text.trim());
+
+function body(fields: Fields, before: Source | null) {
+  return {
+    organization: fields.organization, name: fields.name.trim(), kind: fields.kind,
+    address: filled(fields.address), listener: filled(fields.listener), certificate: filled(fields.certificate), api_key: filled(fields.api_key),
+    parser: filled(fields.parser), time_zone: fields.time_zone,
+    clock_offset_ms: before?.clock_offset_ms ?? 0, expected_per_hour: before?.expected_per_hour ?? null,
+    silence_after_seconds: fields.silence_minutes == null ? null : fields.silence_minutes * 60,
+    owner: before?.owner ?? null,
+  };
+}
+
+function initial(source: Source | null): Partial<Fields> {
+  if (source === null) return { kind: 'syslog', time_zone: 'Asia/Ho_Chi_Minh', silence_minutes: 60 };
+  return {
+    organization: source.organization, name: source.name, kind: source.kind, address: source.address ?? '', listener: source.listener ?? '', certificate: source.certificate ?? '',
+    api_key: source.api_key ?? '', parser: source.parser ?? '', time_zone: source.time_zone,
+    silence_minutes: source.silence_after_seconds === null ? null : Math.round(source.silence_after_seconds / 60),
+  };
+}
+
+function Match() {
+  const { t, name } = useWords();
+  const kind = Form.useWatch<string | undefined>('kind') ?? 'syslog';
+  const keys = useKeys();
+  const required = useRequired();
+  return (
+    <>
+      <Form.Item name="kind" label={t('admin.kind')}><Select options={KINDS.map((value) => ({ value, label: name('sourceKind', value) }))} /></Form.Item>
+      {kind !== 'http' && (
+        <>
+          <div className="row" style={{ alignItems: 'flex-start' }}>
+            <Form.Item name="address" label={t('admin.address')} className="grow"><Input placeholder="192.0.2.10" maxLength={64} className="mono" /></Form.Item>
+            <Form.Item name="listener" label={t('admin.listener')} className="grow"><Input placeholder="0.0.0.0:514" maxLength={64} className="mono" /></Form.Item>
+          </div>
+          <Form.Item name="certificate" label={t('admin.fingerprint')}><Input maxLength={128} className="mono" /></Form.Item>
+        </>
+      )}
+      {kind === 'http' && (
+        <Form.Item name="api_key" label={t('admin.key')} rules={[required]}>
+          <Select options={(keys.data ?? []).filter((key) => key.revoked_at === null).map((key) => ({ value: key.id, label: key.source_name }))} />
+        </Form.Item>
+      )}
+    </>
+  );
+}
+
+function Editor({ source, close }: { source: Source | null; close: () => void }) {
+  const { t } = useWords();
+  const queries = useQueryClient();
+  const required = useRequired();
+  const submit = async (fields: Fields) => {
+    if (source === null) await post('/sources', body(fields, null));
+    else await patch(`/sources/${encodeURIComponent(source.id)}`, { ...body(fields, source), version: source.version });
+    await queries.invalidateQueries({ queryKey: ['sources'] });
+  };
+  return (
+    <FormDialogue<Fields> title={source?.name ?? t('admin.newSource')} act={source === null ? t('common.create') : t('common.save')} close={close} initial={initial(source)} submit={submit}>
+      <Form.Item name="name" label={t('admin.sourceName')} rules={[required]}><Input autoFocus maxLength={100} /></Form.Item>
+      <Form.Item name="organization" label={t('admin.agency')} rules={[required]}><AgencySelect /></Form.Item>
+      <Match />
+      <Form.Item name="parser" label={t('admin.parser')}><Input placeholder={t('admin.parserHint')} maxLength={64} className="mono" /></Form.Item>
+      <div className="row" style={{ alignItems: 'flex-start' }}>
+        <Form.Item name="time_zone" label={t('admin.zone')} className="grow"><Select options={ZONES.map((zone) => ({ value: zone, label: zone }))} /></Form.Item>
+        <Form.Item name="silence_minutes" label={t('admin.silence')} className="grow"><InputNumber min={1} max={100_000} style={{ width: '100%' }} suffix={t('admin.minutesUnit')} /></Form.Item>
+      </div>
+    </FormDialogue>
+  );
+}
+
+export function Sources() {
+  const { t, name, number, language } = useWords();
+  const sources = useSources();
+  const agency = useOrganizationName();
+  const [editing, setEditing] = useState<Source | 'new' | null>(null);
+  return (
+    <>
+      <Roster
+        query={sources}
+        keyOf={(source) => source.id}
+        empty={t('admin.emptySources')}
+        add={{ word: t('admin.newSource'), open: () => setEditing('new') }}
+        columns={[
+          { title: t('admin.sourceName'), cell: (source) => <Cut text={source.name} /> },
+          { title: t('admin.agency'), cell: (source) => <Cut text={agency(source.organization, language)} /> },
+          { title: t('admin.kind'), width: 116, cell: (source) => name('sourceKind', source.kind) },
+          { title: t('admin.match'), width: '16%', cell: (source) => <Cut text={source.address ?? source.certificate ?? source.listener ?? ''} mono /> },
+          { title: t('admin.parser'), width: 120, cell: (source) => <Cut text={source.parser ?? ''} mono /> },
+          { title: t('admin.events'), width: 100, number: true, cell: (source) => number(source.events) },
+          { title: t('admin.unparsed'), width: 116, number: true, cell: (source) => number(source.unparsed) },
+          { title: t('admin.lastSeen'), width: 150, cell: (source) => <span className="live"><i className={source.silent_since === null ? (source.last_seen === null ? 'dot hollow' : 'dot') : 'dot off'} /><Time at={source.last_seen} brief /></span> },
+          { title: '', width: 72, cell: (source) => <Button size="small" type="text" onClick={() => setEditing(source)}>{t('common.edit')}</Button> },
+        ]}
+      />
+      {editing !== null && <Editor source={editing === 'new' ? null : editing} close={() => setEditing(null)} />}
+    </>
+  );
+}

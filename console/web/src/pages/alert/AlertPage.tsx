@@ -1,0 +1,74 @@
+/** One alert on a page of its own: why, what happened around it, who took part, what to do. */
+import { lazy, Suspense } from 'react';
+import { Link, useNavigate, useParams } from 'react-router';
+
+import { useAlert, useWhy } from '../../api/alerts';
+import type { Alert } from '../../api/types';
+import { useWords } from '../../i18n';
+import { Panel } from '../../look/Panel';
+import { Severity } from '../../look/Severity';
+import { Loaded, Skeleton } from '../../look/States';
+import { Outside } from '../../look/Text';
+import { useKeys } from '../../shell/keyboard';
+import { useTriage } from '../alerts/triage';
+import { Actions } from './Actions';
+import { Entities, Exceptions, Facts, Others, Techniques } from './Beside';
+import { Raw, Record, RuleFold, Sentence } from './Reason';
+
+const Around = lazy(() => import('./Around'));
+
+function One({ alert }: { alert: Alert }) {
+  const { t, pick } = useWords();
+  const navigate = useNavigate();
+  const triage = useTriage();
+  const why = useWhy(alert.id);
+  useKeys({
+    a: () => void triage.assignToMe([alert]),
+    t: () => void triage.acknowledge([alert]),
+    e: () => triage.ask('close', [alert]),
+    i: () => triage.ask('raise', [alert]),
+    u: () => void triage.undo(),
+    Escape: () => void navigate(-1),
+  });
+  return (
+    <div className="page">
+      <div className="head" style={{ alignItems: 'center' }}>
+        <Link to="/alerts" className="soft">{t('nav.alerts')}</Link>
+        <span className="faint">/</span>
+        <Severity level={alert.level} />
+        <h1 className="grow" style={{ minWidth: 280 }}><Outside text={pick(alert.title_vi, alert.title_en)} /></h1>
+        {alert.drill && <span className="tag drill">{t('common.drill')}</span>}
+        <div className="row wrap"><Actions alert={alert} /></div>
+      </div>
+      <Loaded query={why} lines={14}>
+        {(found) => (
+          <div className="alert-page">
+            <div className="stack">
+              <Panel title={t('alert.why')}>
+                <div className="stack"><Sentence alert={alert} why={found} /><Record why={found} /></div>
+              </Panel>
+              {found.original !== null && <Panel title={t('alert.record')}><Raw why={found} /></Panel>}
+              <Panel title={t('alert.rule')}><RuleFold alert={alert} why={found} /></Panel>
+            </div>
+            <div className="stack middle">
+              <Panel title={t('alert.around')}>
+                <Suspense fallback={<Skeleton lines={8} />}><Around alert={alert} around={found.around} /></Suspense>
+              </Panel>
+            </div>
+            <div className="stack right">
+              <Panel title={t('alerts.colState')}><Facts alert={alert} /></Panel>
+              <Panel title={t('alert.entities')}><Entities alert={alert} why={found} /></Panel>
+              <Panel title={t('alert.others')}><div className="stack"><Techniques alert={alert} /><Others why={found} /><Exceptions why={found} /></div></Panel>
+            </div>
+          </div>
+        )}
+      </Loaded>
+    </div>
+  );
+}
+
+export default function AlertPage() {
+  const { id = '' } = useParams();
+  const alert = useAlert(id);
+  return <Loaded query={alert} lines={14}>{(found) => <One key={found.id} alert={found} />}</Loaded>;
+}

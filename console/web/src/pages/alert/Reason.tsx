@@ -1,0 +1,102 @@
+/** Why an alert exists: the sentence, the record with the matched fields marked, the rule folded, the record as received. */
+import { Button, Collapse } from 'antd';
+import { useState } from 'react';
+import { Link } from 'react-router';
+
+import type { Alert, Why } from '../../api/types';
+import { useWords } from '../../i18n';
+import { clock } from '../../i18n/format';
+import { Lines, Outside, Rich } from '../../look/Text';
+import { rows } from './record';
+
+/** How many matched fields the sentence names before it says "and n more". */
+const NAMED = 3;
+const VALUE_SIGNS = 160;
+
+function shorten(value: string): string {
+  const signs = Array.from(value);
+  return signs.length > VALUE_SIGNS ? `${signs.slice(0, VALUE_SIGNS).join('')}…` : value;
+}
+
+export function Sentence({ alert, why }: { alert: Alert; why: Why }) {
+  const { t, pick } = useWords();
+  const rule = <b><Outside text={pick(alert.title_vi, alert.title_en)} /></b>;
+  const found = why.event === null ? [] : rows(why.event, why.matched).filter((row) => row.matched);
+  const more = found.length - NAMED;
+  const fields = found.slice(0, NAMED).map((row, index) => (
+    <span key={row.name}>
+      {index > 0 && t('alert.and')}
+      <Rich
+        pattern={t('alert.fieldIs')}
+        parts={{ field: <code><Outside text={row.name} /></code>, value: <code><Outside text={shorten(row.value)} /></code> }}
+      />
+    </span>
+  ));
+  const pattern = found.length === 0 ? t('alert.whyUnknown') : more > 0 ? t('alert.whySentenceMore', { n: more }) : t('alert.whySentence');
+  return (
+    <div className="section" data-test="why">
+      <p className="why"><Rich pattern={pattern} parts={{ rule, fields }} /></p>
+      {alert.count > 1 && (
+        <p className="soft">{t('alert.grouped', { n: alert.count, from: clock(alert.first_seen), to: clock(alert.last_seen) })}</p>
+      )}
+      {why.event === null && <p className="soft">{t('alert.whyGone')}</p>}
+    </div>
+  );
+}
+
+export function Record({ why }: { why: Why }) {
+  const { t } = useWords();
+  const [whole, setWhole] = useState(false);
+  if (why.event === null) return null;
+  const all = rows(why.event, why.matched);
+  const shown = whole ? all : all.filter((row) => row.main);
+  return (
+    <div className="section">
+      <h2>{t('alert.recordFields')}</h2>
+      <table className="record">
+        <tbody>
+          {shown.map((row) => (
+            <tr key={row.name} className={row.matched ? 'matched' : ''}>
+              <td><Outside text={row.name} />{row.matched && <span className="tag" style={{ marginLeft: 6 }}>{t('alert.matched')}</span>}</td>
+              <td><Outside text={row.value} /></td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      {shown.length < all.length || whole ? (
+        <Button size="small" type="text" style={{ alignSelf: 'flex-start' }} onClick={() => setWhole(!whole)}>
+          {whole ? t('alert.showFewer') : t('alert.showAll', { n: all.length })}
+        </Button>
+      ) : null}
+    </div>
+  );
+}
+
+export function RuleFold({ alert, why }: { alert: Alert; why: Why }) {
+  const { t, pick } = useWords();
+  const { rule } = why;
+  return (
+    <div className="section">
+      <h2>{t('alert.rule')}</h2>
+      <p className="row wrap"><Link to={`/rules?id=${encodeURIComponent(alert.rule_id)}`}><Outside text={pick(alert.title_vi, alert.title_en)} /></Link></p>
+      {rule !== null && <p className="soft" style={{ whiteSpace: 'pre-wrap' }}><Lines text={pick(rule.description_vi, rule.description)} /></p>}
+      {rule !== null && rule.source !== '' && (
+        <Collapse
+          size="small"
+          items={[{ key: 'rule', label: t('alert.condition'), children: <pre className="raw"><Lines text={rule.source} /></pre> }]}
+        />
+      )}
+    </div>
+  );
+}
+
+export function Raw({ why }: { why: Why }) {
+  const { t } = useWords();
+  if (why.original === null) return null;
+  return (
+    <div className="section">
+      <h2>{t('alert.raw')}</h2>
+      <pre className="raw"><Lines text={why.original} /></pre>
+    </div>
+  );
+}

@@ -1,0 +1,145 @@
+/** What is done to alerts, from the queue and from the page of one: one place for messages, dialogues and undo. */
+import { useQueryClient, type InfiniteData } from '@tanstack/react-query';
+import { App } from 'antd';
+import { createContext, useCallback, useContext, useMemo, useRef, useState, type ReactNode } from 'react';
+
+import * as api from '../../api/alerts';
+import { ApiError } from '../../api/http';
+import { useSession } from '../../api/session';
+import type { Alert, Page } from '../../api/types';
+import { useWords, type Key } from '../../i18n';
+import { useFailure } from '../../look/States';
+import { CloseDialogue } from './CloseDialogue';
+import { ExceptDialogue } from './ExceptDialogue';
+import { RaiseDialogue } from './RaiseDialogue';
+
+type Dialogue = { kind: 'close' | 'raise' | 'except'; alerts: readonly Alert[]; done: () => void };
+
+export interface Triage {
+  assignToMe: (alerts: readonly Alert[]) => Promise<void>;
+  acknowledge: (alerts: readonly Alert[]) => Promise<void>;
+  reopen: (alerts: readonly Alert[]) => Promise<void>;
+  undo: () => Promise<void>;
+  /** Opens the dialogue that asks for what the act needs; `done` runs after it succeeded. */
+  ask: (kind: Dialogue['kind'], alerts: readonly Alert[], done?: () => void) => void;
+}
+
+const Context = createContext<Triage | null>(null);
+
+type Lists = InfiniteData<Page<Alert>, string | null>;
+
+/** The lists with the changed alerts in their old places: nothing moves under the hand. */
+export function replaced(lists: Lists | undefined, changed: readonly Alert[]): Lists | undefined {
+  if (lists === undefined) return undefined;
+  const byId = new Map(changed.map((alert) => [alert.id, alert]));
+  return { ...lists, pages: lists.pages.map((page) => ({ ...page, items: page.items.map((alert) => byId.get(alert.id) ?? alert) })) };
+}
+
+export function TriageProvider({ children }: { children: ReactNode }) {
+  const { t } = useWords();
+  const { message } = App.useApp();
+  const { me, mayWrite } = useSession();
+  const queries = useQueryClient();
+  const words = useFailure();
+  const past = useRef<string[]>([]);
+  const [dialogue, setDialogue] = useState<Dialogue | null>(null);
+
+  const accept = useCallback((changed: readonly Alert[]) => {
+    queries.setQueriesData<Lists>({ queryKey: ['alerts', 'list'] }, (lists) => replaced(lists, changed));
+    for (const alert of changed) queries.setQueryData(['alert', alert.id], alert);
+    for (const name of ['counts', 'overview', 'incidents', 'incident']) {
+      void queries.invalidateQueries({ queryKey: name === 'counts' ? ['alerts', 'counts'] : [name] });
+    }
+  }, [queries]);
+
+  const fail = useCallback((error: unknown) => {
+    const conflict = error instanceof ApiError && error.code === 'stale';
+    void message.error(conflict ? t('error.conflict') : words(error), 6);
+    if (conflict) void queries.invalidateQueries({ queryKey: ['alerts'] });
+  }, [message, queries, t, words]);
+
+  const run = useCallback(async (work: () => Promise<api.Changed>, done: Key) => {
+    try {
+      const { changed, conflicts, missing, undo } = await work();
+      accept([...changed, ...conflicts]);
+      const skipped = conflicts.length + missing.length;
+      if (undo !== null) past.current = [...past.current.slice(-19), undo];
+      if (changed.length > 0) void message.success(`${t(done, { n: changed.length })} · u: ${t('common.undo').toLowerCase()}`);
+      if (skipped > 0) void message.warning(t('alerts.skipped', { n: skipped }));
+      return changed.length > 0;
+    } catch (error) {
+      fail(error);
+      return false;
+    }
+  }, [accept, fail, message, t]);
+
+  const value = useMemo<Triage>(() => {
+    const may = (alerts: readonly Alert[]) => mayWrite && alerts.length > 0;
+    return {
+      assignToMe: async (alerts) => {
+        if (may(alerts) && me) await run(() => api.assign(alerts, me.id), 'alerts.assigned');
+      },
+      acknowledge: async (alerts) => {
+        if (may(alerts)) await run(() => api.acknowledge(alerts), 'alerts.acknowledged');
+      },
+      reopen: async (alerts) => {
+        if (may(alerts)) await run(() => api.reopen(alerts, ''), 'alerts.reopened');
+      },
+      undo: async () => {
+        const token = past.current.pop();
+        if (token === undefined) {
+          void message.info(t('alerts.nothingToUndo'));
+          return;
+        }
+        try {
+          accept((await api.undo(token)).changed);
+          void message.success(t('common.undone'));
+        } catch (error) {
+          fail(error);
+        }
+      },
+      ask: (kind, alerts, done = () => undefined) => {
+        if (may(alerts)) setDialogue({ kind, alerts, done });
+      },
+    };
+  }, [accept, fail, mayWrite, me, message, run, t]);
+
+  const shut = () => setDialogue(null);
+  const finish = () => {
+    dialogue?.done();
+    shut();
+  };
+  const first = dialogue?.alerts[0];
+  return (
+    <Context.Provider value={value}>
+      {children}
+      {dialogue?.kind === 'close' && (
+        <CloseDialogue
+          count={dialogue.alerts.length}
+          cancel={shut}
+          submit={async (verdict, reason) => {
+            if (await run(() => api.close(dialogue.alerts, verdict, reason), 'alerts.closed')) finish();
+          }}
+        />
+      )}
+      {dialogue?.kind === 'raise' && (
+        <RaiseDialogue
+          alerts={dialogue.alerts}
+          cancel={shut}
+          done={() => {
+            void queries.invalidateQueries({ queryKey: ['alerts'] });
+            void queries.invalidateQueries({ queryKey: ['alert'] });
+            finish();
+          }}
+        />
+      )}
+      {dialogue?.kind === 'except' && first !== undefined && <ExceptDialogue alert={first} cancel={shut} done={finish} />}
+    </Context.Provider>
+  );
+}
+
+export function useTriage(): Triage {
+  const value = useContext(Context);
+  if (value === null) throw new Error('useTriage outside TriageProvider');
+  return value;
+}

@@ -1,0 +1,102 @@
+/** Alerts by severity over the day, stacked; a brush over the axis opens the queue for that time. */
+import { Button } from 'antd';
+import type { EChartsType } from 'echarts/core';
+import { useMemo, useState } from 'react';
+import { useNavigate } from 'react-router';
+
+import { LEVELS, type Level, type Overview } from '../../api/types';
+import { useWords } from '../../i18n';
+import { brief, clock, hour } from '../../i18n/format';
+import { Chart, type Option } from '../../look/Chart';
+import { Severity } from '../../look/Severity';
+import { PALETTES, useShade } from '../../look/theme';
+import { ANY, encode } from '../alerts/view';
+
+/** The worst at the bottom of the stack, where its height can be read. */
+const STACK: readonly Level[] = LEVELS;
+
+interface Axis {
+  axisValue: number;
+  seriesName: string;
+  value: [number, number];
+}
+
+export default function Series({ overview }: { overview: Overview }) {
+  const { t, name, number, language } = useWords();
+  const { shade } = useShade();
+  const navigate = useNavigate();
+  const [chosen, setChosen] = useState<[number, number] | null>(null);
+  const { series } = overview;
+
+  const option = useMemo<Option>(() => {
+    const colours = PALETTES[shade];
+    return {
+      animation: false,
+      grid: { left: 8, right: 12, top: 10, bottom: 4, containLabel: true },
+      tooltip: {
+        trigger: 'axis',
+        renderMode: 'richText',
+        backgroundColor: colours.raised,
+        borderColor: colours.line,
+        textStyle: { color: colours.text, fontSize: 12 },
+        formatter: (points: unknown) => {
+          const rows = points as Axis[];
+          const head = rows[0] === undefined ? '' : clock(rows[0].axisValue);
+          return [head, ...rows.map((row) => `${row.seriesName}: ${number(row.value[1])}`)].join('\n');
+        },
+      },
+      xAxis: {
+        type: 'time',
+        min: overview.since,
+        max: overview.until,
+        axisLabel: { color: colours.faint, fontSize: 11, formatter: (ms: number) => hour(ms), hideOverlap: true },
+        axisLine: { lineStyle: { color: colours.line } },
+        axisTick: { show: false },
+        splitLine: { show: false },
+      },
+      yAxis: {
+        type: 'value',
+        minInterval: 1,
+        axisLabel: { color: colours.faint, fontSize: 11, formatter: (value: number) => number(value) },
+        splitLine: { lineStyle: { color: colours.line, opacity: 0.6 } },
+      },
+      brush: { xAxisIndex: 0, brushType: 'lineX', brushMode: 'single', toolbox: [], throttleType: 'debounce', throttleDelay: 120, outOfBrush: { colorAlpha: 0.35 }, brushStyle: { borderWidth: 1, color: `${colours.accent}22`, borderColor: colours.accent } },
+      series: STACK.map((level) => ({
+        type: 'line',
+        name: name('level', level),
+        stack: 'alerts',
+        step: 'end',
+        symbol: 'none',
+        lineStyle: { width: 1, color: colours.level[level] },
+        itemStyle: { color: colours.level[level] },
+        areaStyle: { color: colours.level[level], opacity: shade === 'dark' ? 0.55 : 0.7 },
+        data: series.map((point) => [point.at, point.levels[level]]),
+      })),
+    };
+  }, [series, shade, name, number, overview.since, overview.until]);
+
+  const listen = (chart: EChartsType) => {
+    chart.dispatchAction({ type: 'takeGlobalCursor', key: 'brush', brushOption: { brushType: 'lineX', brushMode: 'single' } });
+    chart.on('brushEnd', (event: unknown) => {
+      const range = (event as { areas: { coordRange?: [number, number] }[] }).areas[0]?.coordRange;
+      setChosen(range === undefined ? null : [Math.round(range[0]), Math.round(range[1])]);
+    });
+  };
+
+  return (
+    <div className="stack" style={{ gap: 8 }}>
+      <div className="row wrap" style={{ gap: 16, minHeight: 24, fontSize: 12 }}>
+        {LEVELS.map((level) => <Severity key={level} level={level} />)}
+        <span className="grow" />
+        {chosen === null
+          ? <span className="faint">{t('overview.brush')}</span>
+          : (
+            <Button size="small" onClick={() => void navigate(`/alerts?${encode({ ...ANY, range: `${chosen[0]}-${chosen[1]}` })}`)}>
+              {t('overview.brushed', { from: brief(chosen[0], Date.now(), language), to: brief(chosen[1], Date.now(), language) })}
+            </Button>
+          )}
+      </div>
+      <Chart option={option} height={200} label={t('overview.series')} ready={listen} />
+    </div>
+  );
+}

@@ -1,0 +1,110 @@
+/** The rules that are loaded; one of them opens at the right with its whole text. */
+import { useVirtualizer } from '@tanstack/react-virtual';
+import { Button, Input } from 'antd';
+import { useMemo, useRef, useState } from 'react';
+import { Link, useSearchParams } from 'react-router';
+
+import { useRule, useRules } from '../../api/places';
+import type { Rule } from '../../api/types';
+import { useWords } from '../../i18n';
+import { Icon } from '../../look/icons';
+import { Severity } from '../../look/Severity';
+import { Empty, Loaded } from '../../look/States';
+import { Cut, Lines, Outside } from '../../look/Text';
+import { techniques } from '../alerts/classify';
+import { ANY, encode } from '../alerts/view';
+import { useKeys } from '../../shell/keyboard';
+import { logsource, matches } from './search';
+
+const ROW_PX = 32;
+
+function One({ id, close }: { id: string; close: () => void }) {
+  const { t, pick, name } = useWords();
+  const rule = useRule(id);
+  return (
+    <aside className="drawer" style={{ width: 'min(560px, 45vw)' }}>
+      <Loaded query={rule} lines={12}>
+        {(found) => (
+          <>
+            <header>
+              <div className="row">
+                <Severity level={found.level} /><span className="tag">{name('lifecycle', found.status ?? '')}</span><span className="grow" />
+                <Button size="small" type="text" aria-label={t('common.close')} icon={<Icon name="close" size={16} />} onClick={close} />
+              </div>
+              <b style={{ fontSize: 15, lineHeight: '22px' }}><Outside text={pick(found.title_vi, found.title)} /></b>
+            </header>
+            <div className="scroll">
+              <p style={{ whiteSpace: 'pre-wrap' }}><Lines text={pick(found.description_vi, found.description)} /></p>
+              <dl className="facts">
+                <dt>{t('admin.id')}</dt><dd className="mono"><Outside text={found.id} /></dd>
+                <dt>{t('rules.source')}</dt><dd className="mono"><Outside text={logsource(found)} /></dd>
+                <dt>{t('rules.file')}</dt><dd className="mono"><Outside text={found.file} /></dd>
+                {found.author !== null && <><dt>{t('rules.author')}</dt><dd><Outside text={found.author} /></dd></>}
+                {found.tags.length > 0 && <><dt>{t('rules.attack')}</dt><dd className="mono">{found.tags.map((tag) => <div key={tag}><Outside text={tag} /></div>)}</dd></>}
+                {found.falsepositives.length > 0 && <><dt>{t('rules.falsePositives')}</dt><dd>{found.falsepositives.map((text) => <div key={text}><Outside text={text} /></div>)}</dd></>}
+              </dl>
+              <pre className="raw" style={{ maxHeight: 'none' }}><Lines text={found.source} /></pre>
+            </div>
+            <footer><Link to={`/alerts?${encode({ ...ANY, rule: [found.id] })}`}>{t('rules.alerts')}</Link></footer>
+          </>
+        )}
+      </Loaded>
+    </aside>
+  );
+}
+
+function Rows({ rules, chosen, choose }: { rules: readonly Rule[]; chosen: string | null; choose: (id: string) => void }) {
+  const { pick, name } = useWords();
+  const scroll = useRef<HTMLDivElement>(null);
+  const rows = useVirtualizer({ count: rules.length, getScrollElement: () => scroll.current, estimateSize: () => ROW_PX, overscan: 12 });
+  return (
+    <div className="rows" ref={scroll}>
+      <div style={{ height: rows.getTotalSize(), position: 'relative' }}>
+        {rows.getVirtualItems().map((item) => {
+          const rule = rules[item.index];
+          if (rule === undefined) return null;
+          return (
+            <div key={rule.id} className={`alert rule ${rule.id === chosen ? 'current' : ''}`} style={{ transform: `translateY(${item.start}px)` }} onClick={() => choose(rule.id)} role="row">
+              <Severity level={rule.level} />
+              <button type="button" className="plain cut" onClick={() => choose(rule.id)}><Cut text={pick(rule.title_vi, rule.title)} className="title" /></button>
+              <Cut text={logsource(rule)} mono className="soft" />
+              <span className="mono faint cut">{techniques(rule.tags).slice(0, 2).join(' ')}</span>
+              <span className="soft">{name('lifecycle', rule.status ?? '')}</span>
+            </div>
+          );
+        })}
+      </div>
+    </div>
+  );
+}
+
+export default function RulesPage() {
+  const { t } = useWords();
+  const rules = useRules();
+  const [parameters, setParameters] = useSearchParams();
+  const [text, setText] = useState('');
+  const chosen = parameters.get('id');
+  const choose = (id: string | null) => setParameters(id === null ? {} : { id }, { replace: true });
+  const shown = useMemo(() => (rules.data ?? []).filter((rule) => matches(rule, text)), [rules.data, text]);
+  useKeys({ Escape: () => choose(null) });
+  return (
+    <div className="page fixed">
+      <div className="queue">
+        <div className="left">
+          <div className="filters">
+            <h1 className="grow">{t('rules.title')}</h1>
+            <span className="soft">{t('rules.total', { n: shown.length })}</span>
+            <Input data-search="page" size="small" allowClear value={text} onChange={(event) => setText(event.target.value)} placeholder={t('rules.search')} aria-label={t('rules.search')} style={{ width: 260 }} />
+          </div>
+          <div className="columns rule" role="row">
+            <span>{t('rules.level')}</span><span>{t('rules.name')}</span><span>{t('rules.source')}</span><span>{t('rules.attack')}</span><span>{t('rules.status')}</span>
+          </div>
+          <Loaded query={rules} lines={14}>
+            {() => (shown.length === 0 ? <Empty text={t('rules.empty')} /> : <Rows rules={shown} chosen={chosen} choose={choose} />)}
+          </Loaded>
+        </div>
+        {chosen !== null && <One id={chosen} close={() => choose(null)} />}
+      </div>
+    </div>
+  );
+}
