@@ -1,1 +1,20 @@
 //! Packets in, events out.
+//!
+//! - [`capture`]: where frames come from: files, a kernel ring, a portable socket.
+//! - [`layer`]: from a frame to the IP packets inside it.
+//! - [`flow`]: flows, TCP streams in order, `sensor.conn` events.
+//! - [`protocol`]: what the streams say: DNS, HTTP, TLS.
+//! - [`engine`]: the three of them in a row; [`read_file`] runs it over a capture.
+//!
+//! What always holds: any bytes give events or counted anomalies, in bounded memory, without a panic; time comes from
+//! packets, so a capture read twice gives the same events with the same ids.
+
+pub mod capture;
+pub mod engine;
+pub mod flow;
+pub mod layer;
+pub mod protocol;
+mod read;
+
+pub use engine::{Engine, Options, Statistics};
+pub use read::{ReadError, Summary, read_file};

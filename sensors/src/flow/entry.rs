@@ -28,6 +28,53 @@ struct Count {
     frame_bytes: u64,
     /// Transport payload, where there are no sequence numbers.
     payload_bytes: u64,
+    /// Time to live of the first packet.
+    ttl: u8,
+    /// All TCP flags seen, as bits.
+    tcp_flags: u8,
+}
+
+/// What the counts of one side are called.
+struct Names {
+    packets: &'static str,
+    bytes: &'static str,
+    payload_bytes: &'static str,
+    frame_bytes: &'static str,
+    ttl: &'static str,
+    tcp_flags: &'static str,
+}
+
+const SOURCE: Names = Names {
+    packets: "source.packets",
+    bytes: "source.bytes",
+    payload_bytes: "dongson.conn.source.payload_bytes",
+    frame_bytes: "dongson.conn.source.frame_bytes",
+    ttl: "dongson.conn.source.ttl",
+    tcp_flags: "dongson.conn.source.tcp_flags",
+};
+
+const DESTINATION: Names = Names {
+    packets: "destination.packets",
+    bytes: "destination.bytes",
+    payload_bytes: "dongson.conn.destination.payload_bytes",
+    frame_bytes: "dongson.conn.destination.frame_bytes",
+    ttl: "dongson.conn.destination.ttl",
+    tcp_flags: "dongson.conn.destination.tcp_flags",
+};
+
+impl Count {
+    fn describe(&self, event: &mut Event, names: &Names, payload_bytes: u64) {
+        event.set(names.packets, self.packets);
+        event.set(names.bytes, self.ip_bytes);
+        event.set(names.payload_bytes, payload_bytes);
+        event.set(names.frame_bytes, self.frame_bytes);
+        if self.packets > 0 {
+            event.set(names.ttl, self.ttl);
+        }
+        if self.tcp_flags > 0 {
+            event.set(names.tcp_flags, format!("{:02x}", self.tcp_flags));
+        }
+    }
 }
 
 /// What runs over IP.
@@ -147,6 +194,12 @@ impl Flow {
             Side::Originator => &mut self.originator,
             Side::Responder => &mut self.responder,
         };
+        if count.packets == 0 {
+            count.ttl = datagram.ttl;
+        }
+        if tuple.protocol == number::TCP {
+            count.tcp_flags |= datagram.payload.byte(13).unwrap_or(0);
+        }
         count.packets += 1;
         count.ip_bytes += datagram.ip_length as u64;
         count.frame_bytes += u64::from(datagram.path.wire_length);
@@ -268,14 +321,8 @@ impl Flow {
         event.set("dongson.conn.state", self.state());
         event.set("dongson.conn.history", self.history.as_str());
         event.set("dongson.conn.missed_bytes", self.missed());
-        event.set("source.packets", self.originator.packets);
-        event.set("source.bytes", self.originator.ip_bytes);
-        event.set("dongson.conn.source.payload_bytes", source);
-        event.set("dongson.conn.source.frame_bytes", self.originator.frame_bytes);
-        event.set("destination.packets", self.responder.packets);
-        event.set("destination.bytes", self.responder.ip_bytes);
-        event.set("dongson.conn.destination.payload_bytes", destination);
-        event.set("dongson.conn.destination.frame_bytes", self.responder.frame_bytes);
+        self.originator.describe(&mut event, &SOURCE, source);
+        self.responder.describe(&mut event, &DESTINATION, destination);
         event.set("network.packets", self.originator.packets + self.responder.packets);
         event.set("network.bytes", self.originator.ip_bytes + self.responder.ip_bytes);
         if let Some(service) = self.service() {

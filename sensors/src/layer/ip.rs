@@ -29,6 +29,7 @@ struct Header {
     destination: IpAddr,
     /// Length of header and extensions in front of the payload.
     length: usize,
+    ttl: u8,
     intact: bool,
 }
 
@@ -55,6 +56,7 @@ impl Walk<'_> {
             source: IpAddr::V4(ip.source_addr()),
             destination: IpAddr::V4(ip.destination_addr()),
             length: header_length + authentication,
+            ttl: ip.ttl(),
             intact: intact(ip),
         };
         let protocol = payload.ip_number.0;
@@ -88,6 +90,7 @@ impl Walk<'_> {
             source: IpAddr::V6(ip.source_addr()),
             destination: IpAddr::V6(ip.destination_addr()),
             length: 40,
+            ttl: ip.hop_limit(),
             intact: true,
         };
         let rest = rest.get(..length.min(rest.len()))?;
@@ -217,6 +220,7 @@ impl Walk<'_> {
             payload: bytes,
             payload_length: wire_length,
             ip_length: header.length + wire_length,
+            ttl: header.ttl,
             header_intact: header.intact,
             reassembled,
             path,

@@ -46,6 +46,8 @@ pub struct Datagram<'a> {
     pub payload_length: usize,
     /// Length of the IP packet with its header, in bytes; of the whole when it was reassembled.
     pub ip_length: usize,
+    /// Time to live or hop limit.
+    pub ttl: u8,
     /// True when the IP header's own checksum is right or absent (IPv6).
     pub header_intact: bool,
     /// True when it was put together from fragments.

@@ -1,0 +1,120 @@
+//! Every capture of the developer set against what other programs said about it.
+//!
+//! The folder is `DONGSON_PCAP_DIR`, else `data/pcap` of the shared folder (`DONGSON_SHARED`, else `../shared` beside the
+//! workspace); where it is missing the test says so and passes. Its README says when a fact holds. [`table`] is the one
+//! place where names are translated and where a difference in meaning is settled, with its reason; the run prints how many
+//! facts each such line touched. `DONGSON_FAILURES=source/kind` prints the facts that do not hold.
+
+mod capture;
+mod compare;
+mod fact;
+mod table;
+mod values;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use compare::{Judge, Verdict};
+use fact::Fact;
+
+/// Kinds that are compared so far.
+const KINDS: &[&str] = &["conn", "dns", "http", "tls", "fingerprint", "community_id"];
+
+/// The least share of core facts that must hold, in percent, for each source and kind.
+const FLOORS: &[(&str, &str, u32)] = &[];
+
+/// Facts tried and held.
+#[derive(Default, Clone, Copy)]
+struct Score {
+    tried: u32,
+    held: u32,
+}
+
+impl Score {
+    fn count(&mut self, held: bool) {
+        self.tried += 1;
+        self.held += u32::from(held);
+    }
+
+    fn percent(self) -> f64 {
+        f64::from(self.held) * 100.0 / f64::from(self.tried.max(1))
+    }
+}
+
+fn folder() -> Option<PathBuf> {
+    let shared = || {
+        let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared");
+        std::env::var_os("DONGSON_SHARED").map_or_else(|| PathBuf::from(beside), PathBuf::from)
+    };
+    let folder =
+        std::env::var_os("DONGSON_PCAP_DIR").map_or_else(|| shared().join("data/pcap"), PathBuf::from);
+    folder.join("expect.jsonl").is_file().then_some(folder)
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "the scores are what the run is for")]
+fn captures_agree_with_other_programs() {
+    let Some(folder) = folder() else {
+        println!("skipped: no capture set (set DONGSON_PCAP_DIR)");
+        return;
+    };
+    let read = capture::read_all(&folder);
+    println!("{} captures read, {} cut or damaged, none crashed", read.files, read.warnings);
+    let facts = fact::load(&folder.join("expect.jsonl"));
+    let wanted = std::env::var("DONGSON_FAILURES").unwrap_or_default();
+    let mut scores: BTreeMap<(String, String, String), Score> = BTreeMap::new();
+    let mut judge = Judge::new(&folder);
+    let mut uncompared = 0;
+    for fact in &facts {
+        if !KINDS.contains(&fact.kind.as_str()) {
+            uncompared += 1;
+            continue;
+        }
+        let verdict = judge.judge(fact);
+        let key = (fact.kind.clone(), fact.source.clone(), fact.profile.clone());
+        scores.entry(key).or_default().count(verdict.holds());
+        if wanted == format!("{}/{}", fact.source, fact.kind) && fact.profile == "core" {
+            explain(fact, &verdict);
+        }
+    }
+    println!("{uncompared} facts of kinds that are not compared yet");
+    print_scores(&scores);
+    judge.print_touched();
+    for (source, kind, floor) in FLOORS {
+        let key = ((*kind).to_owned(), (*source).to_owned(), "core".to_owned());
+        let Some(score) = scores.get(&key) else { continue };
+        assert!(
+            score.percent() >= f64::from(*floor),
+            "{source}/{kind}: {:.1} % of {} core facts hold, the floor is {floor} %",
+            score.percent(),
+            score.tried
+        );
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "asked for by an environment variable")]
+fn explain(fact: &Fact, verdict: &Verdict) {
+    if let Verdict::Fails(why) = verdict {
+        println!("FAIL {} [{}] {why}", fact.capture, fact.test);
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the scores are what the run is for")]
+fn print_scores(scores: &BTreeMap<(String, String, String), Score>) {
+    println!("{:14} {:20} {:5} {:>6} {:>6} {:>7}", "kind", "source", "", "tried", "held", "%");
+    let mut totals: BTreeMap<(&str, &str), Score> = BTreeMap::new();
+    for ((kind, source, profile), score) in scores {
+        println!(
+            "{kind:14} {source:20} {profile:5} {:6} {:6} {:7.1}",
+            score.tried,
+            score.held,
+            score.percent()
+        );
+        let total = totals.entry((kind, profile)).or_default();
+        total.tried += score.tried;
+        total.held += score.held;
+    }
+    for ((kind, profile), score) in totals {
+        println!("{kind:14} {:20} {profile:5} {:6} {:6} {:7.1}", "all", score.tried, score.held, score.percent());
+    }
+}
