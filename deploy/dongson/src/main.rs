@@ -1,3 +1,42 @@
-//! Entry point.
+//! The one binary of the centre: arguments in, exit code out.
 
-fn main() {}
+mod command;
+mod config;
+mod drill;
+mod output;
+mod process;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use command::Command;
+
+/// Dongson: the security centre's collector, analyzer, rules and console in one program.
+#[derive(Debug, Parser)]
+#[command(
+    name = "dongson",
+    version,
+    about,
+    after_help = "example: dongson up --data /var/lib/dongson\nexit codes: 0 done, 1 something failed or was refused, 2 wrong usage"
+)]
+struct Arguments {
+    /// How the log on standard error is written.
+    #[arg(long, global = true, value_enum, default_value = "text", env = "DONGSON_LOG_FORMAT")]
+    log_format: process::LogFormat,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[expect(clippy::print_stderr, reason = "the log may be turned off, the last word of a command may not")]
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    process::prepare(arguments.log_format);
+    match arguments.command.run() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

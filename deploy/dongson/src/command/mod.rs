@@ -1,0 +1,50 @@
+//! The commands, one file each.
+
+mod admin;
+mod detect;
+mod drill;
+mod fields;
+mod rules;
+mod store;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Runs everything on this machine: collector, analyzer, store and console.
+    Up(up::Up),
+    /// Runs rules over files of events and prints the matches.
+    Detect(detect::Detect),
+    /// Checks and tests rules.
+    #[command(subcommand)]
+    Rules(rules::Rules),
+    /// Makes the bundled attack and sends it the real way.
+    #[command(subcommand)]
+    Drill(drill::Drill),
+    /// Agencies, tokens, keys and sources, at the data folder of this machine.
+    #[command(subcommand)]
+    Admin(admin::Admin),
+    /// The store's engine: its process, and its installation.
+    #[command(subcommand)]
+    Store(store::StoreCommand),
+    /// Prints the table of fields as Markdown.
+    Fields,
+}
+
+impl Command {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Up(up) => up.run(),
+            Self::Detect(detect) => detect.run(),
+            Self::Rules(rules) => rules.run(),
+            Self::Drill(drill) => drill.run(),
+            Self::Admin(admin) => admin.run(),
+            Self::Store(store) => store.run(),
+            Self::Fields => fields::run(),
+        }
+    }
+}

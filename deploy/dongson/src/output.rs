@@ -1,0 +1,77 @@
+//! What commands print: tables for people, JSON for programs. Text from outside is made harmless for a terminal.
+
+use std::io::{self, IsTerminal as _, Write};
+
+use clap::ValueEnum;
+
+/// How a command's answer is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Aligned columns.
+    Table,
+    /// One JSON value.
+    Json,
+}
+
+/// Prints one line on standard output; a closed pipe is no error of ours.
+pub(crate) fn line(text: &str) -> io::Result<()> {
+    written(writeln!(io::stdout().lock(), "{text}"))
+}
+
+/// Prints `value` as one JSON text.
+pub(crate) fn json(value: &impl serde::Serialize) -> anyhow::Result<()> {
+    Ok(line(&serde_json::to_string(value)?)?)
+}
+
+/// Prints rows under their heads, each column as wide as its widest cell.
+pub(crate) fn table(heads: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|row| row.iter().map(|cell| harmless(cell)).collect()).collect();
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
+        cells.chain(heads.get(column).map(|head| head.chars().count())).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..heads.len()).map(width).collect();
+    let mut out = io::stdout().lock();
+    let heads: Vec<String> = heads.iter().map(|head| (*head).to_owned()).collect();
+    for row in std::iter::once(&heads).chain(&rows) {
+        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        written(writeln!(out, "{}", cells.join("  ").trim_end()))?;
+    }
+    Ok(())
+}
+
+/// Text from outside as one line without control, bidirectional and zero-width signs.
+pub(crate) fn harmless(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for sign in text.chars() {
+        let hidden = matches!(sign, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{ad}');
+        if sign.is_control() || hidden { out.extend(sign.escape_unicode()) } else { out.push(sign) }
+    }
+    out
+}
+
+/// A progress bar of `length` steps on a terminal, nothing elsewhere.
+pub(crate) fn progress(length: u64, what: &'static str) -> indicatif::ProgressBar {
+    if !io::stderr().is_terminal() {
+        return indicatif::ProgressBar::hidden();
+    }
+    indicatif::ProgressBar::new(length).with_message(what)
+}
+
+fn written(outcome: io::Result<()>) -> io::Result<()> {
+    match outcome {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_is_not_steered_from_outside() {
+        assert_eq!(harmless("a\u{1b}[2Jb\u{202e}"), "a\\u{1b}[2Jb\\u{202e}");
+    }
+}

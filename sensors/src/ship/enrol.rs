@@ -1,0 +1,251 @@
+//! Enrolment: the sensor makes its key and a request for a certificate, shows its one-time token, and gets the
+//! certificate. The key never leaves this machine.
+//!
+//! A token is `dst1.SECRET.FINGERPRINT`: the secret for the collector, and the SHA-256 of the authority's
+//! certificate (base64url) for us, so that the first connection already knows whom to trust.
+
+use std::fs;
+use std::net::TcpStream;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
+
+use super::identity::save_key;
+use super::{Identity, IdentityError};
+
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Why enrolment failed.
+#[derive(Debug, thiserror::Error)]
+pub enum EnrolError {
+    /// The token is not one.
+    #[error("the token is not of the form dst1.SECRET.FINGERPRINT: copy it whole from the console")]
+    BadToken,
+    /// The address is not one.
+    #[error("{0:?} is not an address like https://collector.example:9443")]
+    BadUrl(String),
+    /// The collector could not be reached.
+    #[error("{url}: {reason}")]
+    Unreachable {
+        /// Where.
+        url: String,
+        /// What the network said.
+        reason: String,
+    },
+    /// Another authority than the token names.
+    #[error("the server at {0} does not belong to the authority that the token names: do not trust it, and ask the administrator")]
+    WrongAuthority(String),
+    /// The collector refused.
+    #[error("the collector refused the enrolment: {0}")]
+    Refused(String),
+    /// The key or the request could not be made.
+    #[error("the key could not be made: {0}")]
+    Key(#[from] rcgen::Error),
+    /// The identity could not be written.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The folder could not be made.
+    #[error("the folder could not be made: {0}")]
+    Folder(std::io::Error),
+    /// There is an identity already.
+    #[error("this sensor is enrolled already as {0}; use another --data, or remove its identity.json first")]
+    Enrolled(String),
+}
+
+#[derive(Serialize)]
+struct Request<'a> {
+    token: &'a str,
+    csr: &'a str,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    sensor: String,
+    organization: String,
+    node: String,
+    certificate: String,
+    ca: String,
+}
+
+/// Enrols this machine with the collector at `url` (`https://host:port`) and writes the identity into `folder`.
+pub fn enrol(url: &str, token: &str, folder: &Path) -> Result<Identity, EnrolError> {
+    let url = url.trim_end_matches('/');
+    let (secret, fingerprint) = split_token(token).ok_or(EnrolError::BadToken)?;
+    if let Ok(present) = Identity::load(folder) {
+        return Err(EnrolError::Enrolled(present.sensor));
+    }
+    fs::create_dir_all(folder).map_err(EnrolError::Folder)?;
+    let authority = authority_of(url, &fingerprint)?;
+    let key = rcgen::KeyPair::generate()?;
+    let mut params = rcgen::CertificateParams::default();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(rcgen::DnType::CommonName, "dongson-sensor");
+    let request = params.serialize_request(&key)?.pem()?;
+    // The key is on disk before the certificate exists: a lost answer costs a token, not a key.
+    save_key(folder, &key.serialize_pem())?;
+    let answer = ask(url, secret, &request, &authority)?;
+    let identity = Identity {
+        url: url.to_owned(),
+        sensor: answer.sensor,
+        organization: answer.organization,
+        node: answer.node,
+        certificate: answer.certificate,
+        authority: answer.ca,
+    };
+    identity.save(folder)?;
+    Ok(identity)
+}
+
+fn split_token(token: &str) -> Option<(&str, Vec<u8>)> {
+    let (secret, fingerprint) = token.trim().strip_prefix("dst1.")?.split_once('.')?;
+    let fingerprint = URL_SAFE_NO_PAD.decode(fingerprint).ok()?;
+    (!secret.is_empty() && fingerprint.len() == 32).then_some((secret, fingerprint))
+}
+
+fn ask(url: &str, secret: &str, csr: &str, authority: &CertificateDer<'_>) -> Result<Answer, EnrolError> {
+    let unreachable = |error: ureq::Error| EnrolError::Unreachable { url: url.to_owned(), reason: error.to_string() };
+    let root = Certificate::from_der(authority).to_owned();
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .tls_config(TlsConfig::builder().root_certs(RootCerts::new_with_certs(&[root])).build())
+        .timeout_global(Some(TIMEOUT))
+        .http_status_as_error(false)
+        .build()
+        .into();
+    let mut answer = agent
+        .post(format!("{url}/v1/enrol"))
+        .send_json(Request { token: secret, csr })
+        .map_err(unreachable)?;
+    let status = answer.status();
+    let text = answer.body_mut().read_to_string().map_err(unreachable)?;
+    if !status.is_success() {
+        let said: String = text.chars().take(300).collect();
+        return Err(EnrolError::Refused(format!("{status} {said}")));
+    }
+    serde_json::from_str(&text).map_err(|error| EnrolError::Refused(format!("its answer is not understood: {error}")))
+}
+
+/// The authority's certificate, taken from the server's chain and known by its fingerprint.
+///
+/// The connection made here carries nothing; the real one follows with this certificate as its only root.
+fn authority_of(url: &str, fingerprint: &[u8]) -> Result<CertificateDer<'static>, EnrolError> {
+    let bad = || EnrolError::BadUrl(url.to_owned());
+    let place = url.strip_prefix("https://").ok_or_else(bad)?;
+    let place = place.split('/').next().unwrap_or(place);
+    let host = place.rsplit_once(':').map_or(place, |(host, _)| host).trim_matches(['[', ']']);
+    let address = if place.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) {
+        place.to_owned()
+    } else {
+        format!("{place}:443")
+    };
+    let name = ServerName::try_from(host.to_owned()).map_err(|_| bad())?;
+    let chain = chain_of(&address, name)
+        .map_err(|error| EnrolError::Unreachable { url: url.to_owned(), reason: error.to_string() })?;
+    chain
+        .into_iter()
+        .find(|certificate| Sha256::digest(certificate).as_slice() == fingerprint)
+        .ok_or_else(|| EnrolError::WrongAuthority(url.to_owned()))
+}
+
+/// The certificates that the server shows.
+fn chain_of(address: &str, name: ServerName<'static>) -> std::io::Result<Vec<CertificateDer<'static>>> {
+    let provider = Arc::new(ring::default_provider());
+    let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(std::io::Error::other)?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(TakeChain(provider)))
+        .with_no_client_auth();
+    let mut connection = ClientConnection::new(Arc::new(config), name).map_err(std::io::Error::other)?;
+    let mut stream = connect(address)?;
+    while connection.is_handshaking() {
+        connection.complete_io(&mut stream)?;
+    }
+    connection.send_close_notify();
+    // The handshake has given what was wanted; whether the goodbye arrives does not matter.
+    let _closed = connection.complete_io(&mut stream);
+    Ok(connection.peer_certificates().map(|chain| chain.iter().map(|one| one.clone().into_owned()).collect()).unwrap_or_default())
+}
+
+fn connect(address: &str) -> std::io::Result<TcpStream> {
+    let mut last = std::io::Error::other("the name has no address");
+    for place in std::net::ToSocketAddrs::to_socket_addrs(address)? {
+        match TcpStream::connect_timeout(&place, TIMEOUT) {
+            Ok(stream) => {
+                stream.set_read_timeout(Some(TIMEOUT))?;
+                stream.set_write_timeout(Some(TIMEOUT))?;
+                return Ok(stream);
+            }
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+/// Takes any chain whose key signed the handshake; who it is, the fingerprint decides afterwards.
+#[derive(Debug)]
+struct TakeChain(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for TakeChain {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens() {
+        let good = format!("dst1.abc.{}", URL_SAFE_NO_PAD.encode([7; 32]));
+        assert_eq!(split_token(&good), Some(("abc", vec![7; 32])));
+        for bad in ["", "dst1.abc", "dst1..AAAA", "dst2.abc.AAAA", "dst1.abc.AAAA", "dst1.abc.!!!"] {
+            assert_eq!(split_token(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_checked_before_anything_is_sent() {
+        assert!(matches!(authority_of("http://x", &[0; 32]), Err(EnrolError::BadUrl(_))));
+        assert!(matches!(authority_of("https://127.0.0.1:1", &[0; 32]), Err(EnrolError::Unreachable { .. })));
+    }
+}

@@ -1,0 +1,121 @@
+//! The link: sends the spool's batches to the collector, oldest first, one at a time.
+//!
+//! `POST /v1/batch`, body zstd over JSON lines, headers `dongson-epoch`, `dongson-sequence`, `dongson-events`. The
+//! collector answers after its log has synced the batch; a batch whose answer was lost is sent again and is the same
+//! events there. What the answers mean: 2xx acknowledged; 400 and 413 refused for good (set aside, counted); 401 and
+//! 403 the certificate is not taken; all else, and every failure of the network: again later.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use ureq::Agent;
+
+use super::spool::Waiting;
+use super::{Identity, IdentityError};
+
+/// Longest that one batch may take.
+const TIMEOUT: Duration = Duration::from_secs(60);
+/// Pause after the first failure; it doubles up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+/// Longest pause between two tries.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Why a batch was not acknowledged.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    /// There is no identity, or it is spoilt.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The batch's file could not be read.
+    #[error("batch {sequence}: {error}")]
+    Batch {
+        /// Its sequence.
+        sequence: u64,
+        /// What the system said.
+        error: io::Error,
+    },
+}
+
+/// What became of a try.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sent {
+    /// The collector has it for good.
+    Acknowledged,
+    /// The collector will never take it.
+    Refused(String),
+    /// Not now: network, overload, or a certificate that is not taken.
+    Later {
+        /// What went wrong.
+        reason: String,
+        /// How long to wait before the next try.
+        pause: Duration,
+    },
+}
+
+/// The road to one collector.
+#[derive(Debug)]
+pub struct Link {
+    agent: Agent,
+    url: String,
+    /// Nonce of the drill session under which everything is sent.
+    drill: Option<String>,
+    pause: Duration,
+}
+
+impl Link {
+    /// A link with the identity of `folder`; with `drill` everything is sent under that session's nonce.
+    pub fn new(identity: &Identity, folder: &Path, drill: Option<String>) -> Result<Self, LinkError> {
+        let agent = Agent::config_builder()
+            .tls_config(identity.tls(folder)?)
+            .timeout_global(Some(TIMEOUT))
+            .http_status_as_error(false)
+            .build()
+            .into();
+        Ok(Self { agent, url: format!("{}/v1/batch", identity.url), drill, pause: FIRST_PAUSE })
+    }
+
+    /// Tries to send one batch.
+    pub fn send(&mut self, epoch: u64, batch: &Waiting) -> Result<Sent, LinkError> {
+        let body = fs::read(&batch.path)
+            .map_err(|error| LinkError::Batch { sequence: batch.sequence, error })?;
+        let mut request = self.agent.post(&self.url);
+        if let Some(nonce) = &self.drill {
+            request = request.header("dongson-drill", nonce);
+        }
+        let answer = request
+            .header("content-type", "application/x-ndjson")
+            .header("content-encoding", "zstd")
+            .header("dongson-epoch", epoch.to_string())
+            .header("dongson-sequence", batch.sequence.to_string())
+            .header("dongson-events", batch.events.to_string())
+            .send(&body[..]);
+        let sent = match answer {
+            Err(error) => self.later(error.to_string(), None),
+            Ok(mut answer) => {
+                let status = answer.status();
+                let wait = answer.headers().get("retry-after").and_then(|value| value.to_str().ok());
+                let wait = wait.and_then(|text| text.parse().ok()).map(Duration::from_secs);
+                // The words of a refusal only help a person; that they cannot be read changes nothing.
+                let said = answer.body_mut().read_to_string().unwrap_or_default();
+                let said: String = said.chars().take(300).collect();
+                match status.as_u16() {
+                    200..=299 => {
+                        self.pause = FIRST_PAUSE;
+                        Sent::Acknowledged
+                    }
+                    400 | 413 => Sent::Refused(format!("the collector answered {status}: {said:?}")),
+                    _ => self.later(format!("the collector answered {status}: {said:?}"), wait),
+                }
+            }
+        };
+        Ok(sent)
+    }
+
+    fn later(&mut self, reason: String, asked: Option<Duration>) -> Sent {
+        let pause = asked.unwrap_or(self.pause).min(LONGEST_PAUSE);
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        Sent::Later { reason, pause }
+    }
+}

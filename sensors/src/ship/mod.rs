@@ -1,0 +1,35 @@
+//! From events to the collector: batches on disk, a link that sends them over mutual TLS, and the enrolment that
+//! gives the sensor its certificate.
+//!
+//! [`spool`] keeps every batch on disk until the collector has acknowledged it; [`link`] sends them in order and
+//! never gives one up because of the network; [`enrol`] makes the key (which never leaves this machine) and gets the
+//! certificate; [`identity`] is what enrolment leaves on disk.
+
+pub mod enrol;
+pub mod identity;
+pub mod link;
+pub mod shipper;
+pub mod spool;
+
+pub use enrol::{EnrolError, enrol};
+pub use identity::{Identity, IdentityError};
+pub use link::{Link, LinkError, Sent};
+pub use shipper::{Counts, ShipError, ShipOptions, Shipper};
+pub use spool::{Spool, SpoolError, Stored};
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+/// Writes a file so that after a power cut it is there whole or not at all: a new name, synced, renamed, the folder
+/// synced. `mode` is the file's permissions.
+fn write_whole(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let folder = path.parent().ok_or_else(|| io::Error::other("the file has no folder"))?;
+    let unfinished = path.with_extension("tmp");
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&unfinished)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&unfinished, path)?;
+    File::open(folder)?.sync_all()
+}

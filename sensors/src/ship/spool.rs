@@ -1,0 +1,290 @@
+//! The spool: batches of events on disk, oldest first, until they are acknowledged.
+//!
+//! A batch is one file `SEQUENCE-EVENTS.ndjson.zst`, made whole or not at all (new name, fsync, rename, fsync of the
+//! folder), so kill -9 and a power cut leave only whole batches. `state.json` holds the epoch (random, chosen when
+//! the spool was made), the next sequence, and what was lost because the quota was reached. Sequences are never used
+//! twice: the state is synced before the batch that uses it.
+//!
+//! When the quota is reached the new batch is refused and counted by dataset; what is older stays, because the
+//! beginning of an attack is worth more than its flood.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use dongson_event::Event;
+use serde::{Deserialize, Serialize};
+
+use super::write_whole;
+
+/// Level of zstd: about a third of the bytes at 2 us an event.
+const ZSTD_LEVEL: i32 = 3;
+const SUFFIX: &str = ".ndjson.zst";
+
+/// Why the spool cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SpoolError {
+    /// The disk refused.
+    #[error("spool {path:?}: {error}")]
+    Disk {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// `state.json` holds something else than a state.
+    #[error("{path:?} is not a spool's state ({reason}); move the folder away to begin a new spool")]
+    State {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stored {
+    /// On disk under this sequence.
+    Kept(u64),
+    /// Refused because the quota is reached; its events were counted as lost.
+    Lost(u64),
+}
+
+/// A batch that waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// Its sequence.
+    pub sequence: u64,
+    /// How many events it holds.
+    pub events: u64,
+    /// Its file.
+    pub path: PathBuf,
+    /// Its size in bytes.
+    pub bytes: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct State {
+    epoch: u64,
+    next: u64,
+    /// Events lost to the quota, by dataset.
+    lost: BTreeMap<String, u64>,
+}
+
+/// The spool of one sensor; one process has it open.
+#[derive(Debug)]
+pub struct Spool {
+    folder: PathBuf,
+    quota_bytes: u64,
+    state: State,
+    waiting: BTreeMap<u64, Waiting>,
+}
+
+impl Spool {
+    /// Opens the spool in `folder`, or makes it; it will hold at most `quota_bytes`.
+    pub fn open(folder: &Path, quota_bytes: u64) -> Result<Self, SpoolError> {
+        fs::create_dir_all(folder).map_err(|error| disk(folder, error))?;
+        let waiting = scan(folder)?;
+        let path = folder.join("state.json");
+        let mut state = match fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map_err(|error| SpoolError::State { path: path.clone(), reason: error.to_string() })?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                State { epoch: rand::random(), next: 1, lost: BTreeMap::new() }
+            }
+            Err(error) => return Err(disk(&path, error)),
+        };
+        if let Some(newest) = waiting.keys().next_back() {
+            state.next = state.next.max(newest.saturating_add(1));
+        }
+        let spool = Self { folder: folder.to_owned(), quota_bytes, state, waiting };
+        spool.save()?;
+        Ok(spool)
+    }
+
+    /// The number that tells this spool from an earlier one of the same sensor.
+    pub fn epoch(&self) -> u64 {
+        self.state.epoch
+    }
+
+    /// Puts a batch on disk; when this answers [`Stored::Kept`], a power cut does not lose it.
+    pub fn store(&mut self, events: &[Event]) -> Result<Stored, SpoolError> {
+        let body = pack(events).map_err(|error| disk(&self.folder, error))?;
+        let bytes = body.len() as u64;
+        if self.bytes().saturating_add(bytes) > self.quota_bytes {
+            return self.lose(events);
+        }
+        let sequence = self.state.next;
+        self.state.next = sequence.saturating_add(1);
+        self.save()?;
+        let events = events.len() as u64;
+        let path = self.folder.join(format!("{sequence:020}-{events}{SUFFIX}"));
+        write_whole(&path, &body, 0o600).map_err(|error| disk(&path, error))?;
+        self.waiting.insert(sequence, Waiting { sequence, events, path, bytes });
+        Ok(Stored::Kept(sequence))
+    }
+
+    /// The oldest batch that waits.
+    pub fn oldest(&self) -> Option<&Waiting> {
+        self.waiting.values().next()
+    }
+
+    /// Takes a batch off the disk: the collector has it, or has refused it for good.
+    pub fn remove(&mut self, sequence: u64) -> Result<(), SpoolError> {
+        let Some(gone) = self.waiting.remove(&sequence) else { return Ok(()) };
+        match fs::remove_file(&gone.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(disk(&gone.path, error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Moves a batch that the collector refuses for good into the folder `refused`, for a person to look at.
+    pub fn set_aside(&mut self, sequence: u64) -> Result<(), SpoolError> {
+        let Some(gone) = self.waiting.remove(&sequence) else { return Ok(()) };
+        let folder = self.folder.join("refused");
+        fs::create_dir_all(&folder).map_err(|error| disk(&folder, error))?;
+        let name = gone.path.file_name().unwrap_or_default();
+        fs::rename(&gone.path, folder.join(name)).map_err(|error| disk(&gone.path, error))
+    }
+
+    /// Bytes that wait.
+    pub fn bytes(&self) -> u64 {
+        self.waiting.values().map(|batch| batch.bytes).sum()
+    }
+
+    /// Batches that wait.
+    pub fn batches(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Events lost to the quota since the spool was made, by dataset.
+    pub fn lost(&self) -> &BTreeMap<String, u64> {
+        &self.state.lost
+    }
+
+    fn lose(&mut self, events: &[Event]) -> Result<Stored, SpoolError> {
+        for event in events {
+            *self.state.lost.entry(event.dataset().to_owned()).or_default() += 1;
+        }
+        self.save()?;
+        Ok(Stored::Lost(events.len() as u64))
+    }
+
+    fn save(&self) -> Result<(), SpoolError> {
+        let path = self.folder.join("state.json");
+        let text = serde_json::to_vec(&self.state)
+            .map_err(|error| SpoolError::State { path: path.clone(), reason: error.to_string() })?;
+        write_whole(&path, &text, 0o600).map_err(|error| disk(&path, error))
+    }
+}
+
+fn pack(events: &[Event]) -> io::Result<Vec<u8>> {
+    let mut encoder = zstd::Encoder::new(Vec::new(), ZSTD_LEVEL)?;
+    for event in events {
+        serde_json::to_writer(&mut encoder, event)?;
+        io::Write::write_all(&mut encoder, b"\n")?;
+    }
+    encoder.finish()
+}
+
+/// The whole batches in `folder`; unfinished ones are removed.
+fn scan(folder: &Path) -> Result<BTreeMap<u64, Waiting>, SpoolError> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(folder).map_err(|error| disk(folder, error))? {
+        let path = entry.map_err(|error| disk(folder, error))?.path();
+        if path.extension().is_some_and(|extension| extension == "tmp") {
+            fs::remove_file(&path).map_err(|error| disk(&path, error))?;
+        } else if let Some((sequence, events)) = parse_name(&path) {
+            let bytes = fs::metadata(&path).map_err(|error| disk(&path, error))?.len();
+            found.insert(sequence, Waiting { sequence, events, path, bytes });
+        }
+    }
+    Ok(found)
+}
+
+fn parse_name(path: &Path) -> Option<(u64, u64)> {
+    let (sequence, events) = path.file_name()?.to_str()?.strip_suffix(SUFFIX)?.split_once('-')?;
+    Some((sequence.parse().ok()?, events.parse().ok()?))
+}
+
+fn disk(path: &Path, error: io::Error) -> SpoolError {
+    SpoolError::Disk { path: path.to_owned(), error }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dongson_event::Timestamp;
+
+    fn events(count: usize) -> Vec<Event> {
+        (0..count)
+            .map(|number| {
+                let mut event = Event::of("sensor.dns", Timestamp::from_seconds(1));
+                event.set("dns.question.name", format!("{number}.example"));
+                event
+            })
+            .collect()
+    }
+
+    #[test]
+    fn batches_survive_a_new_start_and_sequences_are_never_used_twice() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut spool = Spool::open(folder.path(), 1 << 20).unwrap();
+        let epoch = spool.epoch();
+        assert_eq!(spool.store(&events(3)).unwrap(), Stored::Kept(1));
+        assert_eq!(spool.store(&events(2)).unwrap(), Stored::Kept(2));
+        drop(spool);
+        let mut spool = Spool::open(folder.path(), 1 << 20).unwrap();
+        assert_eq!(spool.epoch(), epoch);
+        assert_eq!(spool.oldest().map(|batch| (batch.sequence, batch.events)), Some((1, 3)));
+        spool.remove(1).unwrap();
+        spool.remove(2).unwrap();
+        drop(spool);
+        let mut spool = Spool::open(folder.path(), 1 << 20).unwrap();
+        assert_eq!(spool.batches(), 0);
+        assert_eq!(spool.store(&events(1)).unwrap(), Stored::Kept(3));
+    }
+
+    #[test]
+    fn a_batch_holds_its_events() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut spool = Spool::open(folder.path(), 1 << 20).unwrap();
+        spool.store(&events(2)).unwrap();
+        let body = zstd::decode_all(fs::File::open(&spool.oldest().unwrap().path).unwrap()).unwrap();
+        let lines: Vec<_> = body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
+        assert_eq!(lines.len(), 2);
+        assert_eq!(Event::parse(lines[1]).unwrap().0, events(2)[1]);
+    }
+
+    #[test]
+    fn a_full_spool_counts_what_it_refuses() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut spool = Spool::open(folder.path(), 300).unwrap();
+        let mut lost = 0;
+        for _ in 0..10 {
+            if let Stored::Lost(events) = spool.store(&events(1)).unwrap() {
+                lost += events;
+            }
+        }
+        assert!(lost > 0 && spool.bytes() <= 300);
+        assert_eq!(spool.lost().get("sensor.dns"), Some(&lost));
+        drop(spool);
+        assert_eq!(Spool::open(folder.path(), 300).unwrap().lost().get("sensor.dns"), Some(&lost));
+    }
+
+    #[test]
+    fn an_unfinished_batch_is_no_batch() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("00000000000000000009-4.ndjson.tmp"), b"half").unwrap();
+        assert_eq!(Spool::open(folder.path(), 300).unwrap().batches(), 0);
+    }
+
+    #[test]
+    fn a_spoilt_state_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("state.json"), b"{").unwrap();
+        assert!(matches!(Spool::open(folder.path(), 300), Err(SpoolError::State { .. })));
+    }
+}
