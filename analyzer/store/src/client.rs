@@ -1,0 +1,173 @@
+//! The way to the store: one client that writes, one that reads within a scope.
+
+use std::collections::BTreeSet;
+
+use bytes::{Bytes, BytesMut};
+use clickhouse::query::Query;
+use clickhouse::{Client, Compression};
+use dongson_event::{Alert, Signal};
+
+use crate::facts::{AlertRow, SignalRow};
+use crate::row::{EventRow, column_names};
+use crate::shim::{READER, SCOPE_SETTING, WRITER};
+use crate::{Result, StoreError, migrations};
+
+/// Most rows of one insert: a larger one might be cut into several blocks, and a block is what a token protects.
+pub const MAX_INSERT_ROWS: usize = 100_000;
+/// Most bytes of one insert.
+pub const MAX_INSERT_BYTES: usize = 64 << 20;
+/// Bytes of one piece on the way.
+const PIECE_BYTES: usize = 1 << 20;
+
+/// Whose data a question may see. Every reading function asks for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    /// Every agency: the centre's own people.
+    All,
+    /// These agencies alone, by their ids.
+    Organizations(BTreeSet<String>),
+}
+
+impl Scope {
+    /// One agency.
+    pub fn organization(id: impl Into<String>) -> Self {
+        Self::Organizations(BTreeSet::from([id.into()]))
+    }
+
+    /// True when the agency's data may be seen.
+    pub fn allows(&self, organization: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Organizations(ids) => ids.contains(organization),
+        }
+    }
+
+    fn setting(&self) -> Result<String> {
+        match self {
+            Self::All => Ok("*".to_owned()),
+            Self::Organizations(ids) if ids.is_empty() => Err(StoreError::EmptyScope),
+            Self::Organizations(ids) => {
+                serde_json::to_string(ids).map_err(|error| StoreError::Unreadable(error.to_string()))
+            }
+        }
+    }
+}
+
+/// A store: the embedded one or a server. Clones share connections.
+#[derive(Debug, Clone)]
+pub struct StoreClient {
+    writer: Client,
+    reader: Client,
+    embedded: bool,
+}
+
+impl StoreClient {
+    /// The embedded store at `url` with the secrets of its two users.
+    pub fn new(url: &str, writer_key: &str, reader_key: &str) -> Self {
+        let client = |user, key| base(url).with_user(user).with_password(key);
+        Self { writer: client(WRITER, writer_key), reader: client(READER, reader_key), embedded: true }
+    }
+
+    /// A `ClickHouse` server. `user` must be allowed to create the database `dongson`; the scope is sent as
+    /// `additional_table_filters` with each question.
+    pub fn external(url: &str, user: &str, password: &str) -> Self {
+        let client = base(url).with_user(user).with_password(password);
+        Self { writer: client.clone(), reader: client, embedded: false }
+    }
+
+    /// Makes the tables or brings them up; answers their version.
+    pub async fn migrate(&self) -> Result<u32> {
+        migrations::migrate(&self.writer).await
+    }
+
+    /// Asks whether the store answers.
+    pub async fn ping(&self) -> Result<()> {
+        let one: u8 = self.writer.query("SELECT 1").fetch_one().await?;
+        if one == 1 { Ok(()) } else { Err(StoreError::NotReady(format!("SELECT 1 gave {one}"))) }
+    }
+
+    /// The client that may do everything, for maintenance. What an agency's people see never comes through it.
+    pub fn writer(&self) -> &Client {
+        &self.writer
+    }
+
+    /// A question within `scope`: `SELECT` over the tables of `dongson`, `?` for values.
+    pub fn ask(&self, scope: &Scope, sql: &str) -> Result<Query> {
+        let query = self.reader.query(sql);
+        let value = scope.setting()?;
+        if self.embedded {
+            return Ok(query.with_setting(SCOPE_SETTING, value));
+        }
+        let Scope::Organizations(ids) = scope else { return Ok(query) };
+        let quote = |text: &str| format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"));
+        let list: Vec<String> = ids.iter().map(|id| quote(id)).collect();
+        let filter = quote(&format!("organization_id IN ({})", list.join(",")));
+        let tables: Vec<String> =
+            migrations::SCOPED_TABLES.iter().map(|table| format!("'dongson.{table}':{filter}")).collect();
+        Ok(query.with_setting("additional_table_filters", format!("{{{}}}", tables.join(","))))
+    }
+
+    /// Writes events. When it answers they are synced to disk; the same `token` again writes nothing.
+    ///
+    /// # Errors
+    /// `InsertTooLarge` above [`MAX_INSERT_ROWS`] or [`MAX_INSERT_BYTES`]; cut the batch at fixed places then.
+    pub async fn insert_events(&self, rows: &[EventRow], token: &str) -> Result<()> {
+        let total: usize = rows.iter().map(|row| row.bytes().len()).sum();
+        if rows.len() > MAX_INSERT_ROWS || total > MAX_INSERT_BYTES {
+            return Err(StoreError::InsertTooLarge { rows: rows.len(), bytes: total });
+        }
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<String> = column_names().iter().map(|name| format!("`{name}`")).collect();
+        let sql = format!("INSERT INTO dongson.events ({}) FORMAT RowBinary", names.join(","));
+        let mut insert = self.writing(token).insert_formatted_with(sql);
+        let mut piece = BytesMut::with_capacity(PIECE_BYTES.min(total) + 4_096);
+        for row in rows {
+            piece.extend_from_slice(row.bytes());
+            if piece.len() >= PIECE_BYTES {
+                insert.send(piece.split().freeze()).await?;
+            }
+        }
+        insert.send(Bytes::from(piece)).await?;
+        insert.end().await?;
+        metrics::counter!("store_inserted_events_total").increment(rows.len() as u64);
+        Ok(())
+    }
+
+    /// Writes signals as [`StoreClient::insert_events`] writes events.
+    pub async fn insert_signals(&self, signals: &[Signal], token: &str) -> Result<()> {
+        if signals.is_empty() {
+            return Ok(());
+        }
+        let mut insert = self.writing(token).insert_unescaped::<SignalRow>("dongson.signals").await?;
+        for signal in signals {
+            insert.write(&SignalRow::of(signal)?).await?;
+        }
+        Ok(insert.end().await?)
+    }
+
+    /// Writes alerts as [`StoreClient::insert_events`] writes events.
+    pub async fn insert_alerts(&self, alerts: &[Alert], token: &str) -> Result<()> {
+        if alerts.is_empty() {
+            return Ok(());
+        }
+        let mut insert = self.writing(token).insert_unescaped::<AlertRow>("dongson.alerts").await?;
+        for alert in alerts {
+            insert.write(&AlertRow::of(alert)?).await?;
+        }
+        Ok(insert.end().await?)
+    }
+
+    fn writing(&self, token: &str) -> Client {
+        self.writer
+            .clone()
+            .with_setting("async_insert", "0")
+            .with_setting("insert_deduplicate", "1")
+            .with_setting("insert_deduplication_token", token)
+    }
+}
+
+fn base(url: &str) -> Client {
+    Client::default().with_url(url).with_compression(Compression::None)
+}

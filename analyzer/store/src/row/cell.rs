@@ -1,0 +1,92 @@
+//! A value as a column holds it.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use dongson_event::fields::Kind;
+use dongson_event::{Timestamp, Value};
+
+/// What stands in a column.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Cell {
+    /// Nothing, or nothing that the column can hold.
+    Null,
+    /// Of a text column.
+    Text(String),
+    /// Of a whole number.
+    Long(i64),
+    /// Of a number with a fraction.
+    Float(f64),
+    /// Of a truth value.
+    Bool(bool),
+    /// Of an address; IPv4 stands inside IPv6.
+    Ip(Ipv6Addr),
+    /// Of a moment.
+    Date(Timestamp),
+    /// Of a list; never empty.
+    List(Vec<Cell>),
+}
+
+impl Cell {
+    /// The nearest that a column of `kind` can hold of `value`.
+    pub(super) fn of(kind: Kind, value: &Value) -> Self {
+        match element(kind) {
+            Some(element) => {
+                let cells: Vec<Self> =
+                    value.scalars().iter().map(|scalar| Self::of(element, scalar)).collect();
+                let cells: Vec<Self> = cells.into_iter().filter(|cell| *cell != Self::Null).collect();
+                if cells.is_empty() { Self::Null } else { Self::List(cells) }
+            }
+            None => Self::scalar(kind, value).unwrap_or(Self::Null),
+        }
+    }
+
+    fn scalar(kind: Kind, value: &Value) -> Option<Self> {
+        Some(match kind {
+            Kind::Long => Self::Long(match value {
+                Value::Text(text) => text.parse().ok()?,
+                other => other.as_i64()?,
+            }),
+            Kind::Float => Self::Float(value.as_f64()?),
+            Kind::Bool => Self::Bool(value.as_bool()?),
+            Kind::Ip => Self::Ip(match value.as_str()?.parse().ok()? {
+                IpAddr::V4(address) => address.to_ipv6_mapped(),
+                IpAddr::V6(address) => address,
+            }),
+            Kind::Date => Self::Date(Timestamp::parse(value.as_str()?).ok()?),
+            _ => match value {
+                Value::Null => return None,
+                other => Self::Text(other.to_text().into_owned()),
+            },
+        })
+    }
+
+    /// The value that this cell says; `None` for nothing.
+    pub(super) fn value(&self, kind: Kind) -> Option<Value> {
+        Some(match self {
+            Self::Null => return None,
+            Self::Text(text) => Value::Text(text.clone()),
+            Self::Long(number) => Value::Int(*number),
+            Self::Float(number) => Value::Float(*number),
+            Self::Bool(truth) => Value::Bool(*truth),
+            Self::Ip(address) => match address.to_ipv4_mapped() {
+                Some(address) => Value::from(IpAddr::V4(address)),
+                None => Value::from(IpAddr::V6(*address)),
+            },
+            Self::Date(moment) => Value::from(*moment),
+            Self::List(cells) => {
+                let element = element(kind).unwrap_or(kind);
+                Value::List(cells.iter().filter_map(|cell| cell.value(element)).collect())
+            }
+        })
+    }
+}
+
+/// The kind of the elements of a list; `None` for a scalar.
+pub(super) const fn element(kind: Kind) -> Option<Kind> {
+    match kind {
+        Kind::Keywords => Some(Kind::Keyword),
+        Kind::Longs => Some(Kind::Long),
+        Kind::Ips => Some(Kind::Ip),
+        _ => None,
+    }
+}

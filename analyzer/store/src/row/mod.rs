@@ -1,0 +1,225 @@
+//! Events as rows of `dongson.events`, and back without loss.
+//!
+//! A field of the table has its column; the value stands there when the column's type holds it exactly. What a column
+//! does not hold exactly (text where a number belongs, a null, an empty list, an address written unusually) and every
+//! field without a column stands in `rest` as JSON text. A value in `rest` wins over its column, which then holds the
+//! nearest value that SQL can search. The raw record stands in `original`.
+
+mod binary;
+mod cell;
+
+use std::collections::BTreeMap;
+
+use dongson_event::fields::{self, Field};
+use dongson_event::{Event, Value};
+
+use crate::{Result, StoreError};
+use cell::Cell;
+
+/// The fields that every stored event has; their columns are not nullable.
+pub const REQUIRED: [&str; 5] =
+    ["@timestamp", "event.ingested", "event.id", "organization.id", "event.dataset"];
+/// The field that has a column of another kind: the raw record.
+const ORIGINAL: &str = "event.original";
+
+/// The columns that are made from the table of fields, in its order.
+pub(crate) fn columns() -> impl Iterator<Item = &'static Field> {
+    fields::columns()
+}
+
+/// Names of all columns that a row fills, in its order.
+pub(crate) fn column_names() -> Vec<String> {
+    let own = ["original", "rest", "retention_days"].map(str::to_owned);
+    columns().map(Field::column_name).chain(own).collect()
+}
+
+/// How long events are kept, in days, by dataset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetentionPolicy {
+    /// For datasets without a line of their own.
+    pub default_days: u16,
+    /// Days by dataset or by its beginning up to a dot (`sensor` is for `sensor.dns` too); the longest wins.
+    pub datasets: BTreeMap<String, u16>,
+}
+
+impl Default for RetentionPolicy {
+    /// One year; traffic metadata 180 days.
+    fn default() -> Self {
+        Self { default_days: 365, datasets: BTreeMap::from([("sensor".to_owned(), 180)]) }
+    }
+}
+
+impl RetentionPolicy {
+    /// The days for `dataset`.
+    pub fn days(&self, dataset: &str) -> u16 {
+        let mut name = dataset;
+        loop {
+            if let Some(days) = self.datasets.get(name) {
+                return *days;
+            }
+            match name.rsplit_once('.') {
+                Some((parent, _)) => name = parent,
+                None => return self.default_days,
+            }
+        }
+    }
+}
+
+/// One row, encoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventRow {
+    bytes: Vec<u8>,
+}
+
+impl EventRow {
+    /// Encodes `event`.
+    ///
+    /// # Errors
+    /// `Incomplete` when one of [`REQUIRED`] is absent or not of its type.
+    pub fn from_event(event: &Event, retention: &RetentionPolicy) -> Result<Self> {
+        let mut rest = Vec::new();
+        let mut bytes = Vec::with_capacity(768);
+        let by_name: Vec<(&str, &Value)> = event.iter().collect();
+        for field in columns() {
+            let found = by_name.binary_search_by(|(name, _)| (*name).cmp(field.name));
+            let value = found.ok().and_then(|at| by_name.get(at)).map(|(_, value)| *value);
+            let cell = value.map_or(Cell::Null, |value| Cell::of(field.kind, value));
+            if let Some(value) = value
+                && cell.value(field.kind).as_ref() != Some(value)
+            {
+                rest.push((field.name, value));
+            }
+            let required = REQUIRED.contains(&field.name);
+            if required && cell == Cell::Null {
+                return Err(StoreError::Incomplete { id: event.id().to_owned(), field: field.name });
+            }
+            binary::put_cell(&mut bytes, field.kind, &cell, !required);
+        }
+        let mut original = None;
+        for (name, value) in by_name {
+            match (name, value) {
+                (ORIGINAL, Value::Text(text)) => original = Some(text.as_str()),
+                _ if fields::find(name).is_some_and(|field| field.column) => {}
+                _ => rest.push((name, value)),
+            }
+        }
+        binary::put_nullable_text(&mut bytes, original);
+        binary::put_count(&mut bytes, rest.len());
+        for (name, value) in rest {
+            binary::put_text(&mut bytes, name);
+            let json =
+                serde_json::to_string(value).map_err(|error| StoreError::Unreadable(error.to_string()))?;
+            binary::put_text(&mut bytes, &json);
+        }
+        bytes.extend_from_slice(&retention.days(event.dataset()).to_le_bytes());
+        Ok(Self { bytes })
+    }
+
+    /// The row in `RowBinary`, in the order of the columns.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Takes the next row off `bytes`; `None` at the end.
+    ///
+    /// # Errors
+    /// `Unreadable` when the bytes are not rows of this version's columns.
+    pub(crate) fn read_event(bytes: &mut &[u8]) -> Result<Option<Event>> {
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        let unreadable = || StoreError::Unreadable("a row of events ends too early".to_owned());
+        let mut event = Event::new();
+        for field in columns() {
+            let nullable = !REQUIRED.contains(&field.name);
+            let cell = binary::take_cell(bytes, field.kind, nullable).ok_or_else(unreadable)?;
+            event.set_some(field.name, cell.value(field.kind));
+        }
+        let original = binary::take_nullable_text(bytes).ok_or_else(unreadable)?;
+        event.set_some(ORIGINAL, original);
+        for _ in 0..binary::take_count(bytes).ok_or_else(unreadable)? {
+            let name = binary::take_text(bytes).ok_or_else(unreadable)?;
+            let json = binary::take_text(bytes).ok_or_else(unreadable)?;
+            let value: Value = serde_json::from_str(&json)
+                .map_err(|error| StoreError::Unreadable(format!("{name:?}: {error}")))?;
+            event.set(name, value);
+        }
+        binary::take_u16(bytes).ok_or_else(unreadable)?;
+        Ok(Some(event))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dongson_event::Timestamp;
+    use proptest::prelude::*;
+
+    fn scalar() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::Bool),
+            any::<i64>().prop_map(Value::Int),
+            any::<f64>().prop_filter("finite", |number| number.is_finite()).prop_map(Value::Float),
+            any::<String>().prop_map(Value::Text),
+            Just(Value::Text(String::new())),
+            any::<std::net::IpAddr>().prop_map(Value::from),
+            Just(Value::Text("::ffff:10.0.0.1".to_owned())),
+            any::<i64>().prop_map(|nanos| Value::from(Timestamp::from_nanos(nanos))),
+            Just(Value::Text("2026-11-23T09:05:12+07:00".to_owned())),
+            any::<u16>().prop_map(|number| Value::Text(number.to_string())),
+        ]
+    }
+
+    fn value() -> impl Strategy<Value = Value> {
+        prop_oneof![3 => scalar(), 1 => prop::collection::vec(scalar(), 0..4).prop_map(Value::List)]
+    }
+
+    fn name() -> impl Strategy<Value = String> {
+        let known = (0..fields::FIELDS.len()).prop_map(|at| fields::FIELDS.get(at).unwrap().name.to_owned());
+        prop_oneof![5 => known, 1 => "[a-z.@\u{1ea1}]{1,12}"]
+    }
+
+    proptest! {
+        #[test]
+        fn an_event_comes_back_whole(pairs in prop::collection::vec((name(), value()), 0..30), moment: i64, taken: i64) {
+            let mut event = Event::new();
+            for (name, value) in pairs {
+                event.set(name, value);
+            }
+            event.set("@timestamp", Timestamp::from_nanos(moment));
+            event.set("event.ingested", Timestamp::from_nanos(taken));
+            event.set("event.id", "0198");
+            event.set("organization.id", "so-yte");
+            event.set("event.dataset", "sshd");
+            let row = EventRow::from_event(&event, &RetentionPolicy::default()).unwrap();
+            let mut bytes = row.bytes();
+            prop_assert_eq!(EventRow::read_event(&mut bytes).unwrap(), Some(event));
+            prop_assert_eq!(EventRow::read_event(&mut bytes).unwrap(), None);
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes: Vec<u8>) {
+            drop(EventRow::read_event(&mut bytes.as_slice()));
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let event = Event::of("sshd", Timestamp::from_nanos(0));
+        let missing = EventRow::from_event(&event, &RetentionPolicy::default());
+        assert!(
+            matches!(missing, Err(StoreError::Incomplete { field: "event.ingested", .. })),
+            "{missing:?}"
+        );
+    }
+
+    #[test]
+    fn retention_goes_by_the_longest_name() {
+        let policy = RetentionPolicy {
+            default_days: 1,
+            datasets: BTreeMap::from([("sensor".to_owned(), 2), ("sensor.dns".to_owned(), 3)]),
+        };
+        assert_eq!(["sshd", "sensor.tls", "sensor.dns"].map(|dataset| policy.days(dataset)), [1, 2, 3]);
+    }
+}
