@@ -104,7 +104,9 @@ impl RuleError {
     pub(crate) fn anchor(&self) -> Option<&str> {
         match self {
             Self::NotYaml { .. } | Self::Unreadable(_) | Self::Missing { .. } => None,
-            Self::WrongType { key, .. } | Self::UnknownModifier { key, .. } | Self::Modifier { key, .. } => Some(key),
+            Self::WrongType { key, .. } | Self::UnknownModifier { key, .. } | Self::Modifier { key, .. } => {
+                Some(key)
+            }
             Self::Value { value, .. } => Some(value),
             Self::Condition { .. } => Some("condition:"),
             Self::Obsolete { what, .. } | Self::Unsupported { what, .. } => Some(what),

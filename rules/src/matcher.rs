@@ -100,7 +100,9 @@ impl Matcher {
     fn plan(&self, place: &Place) -> Route {
         let sources = self.taxonomies.sources(place);
         let rules = self.rules.rules().iter().enumerate();
-        let asked = rules.filter(|(_, rule)| !rule.correlation && sources.iter().any(|given| rule.logsource.accepts(given)));
+        let asked = rules.filter(|(_, rule)| {
+            !rule.correlation && sources.iter().any(|given| rule.logsource.accepts(given))
+        });
         let names = self.rules.tables().names.iter().map(|name| self.taxonomies.names(place, name));
         Route { rules: asked.map(|(number, _)| number).collect(), names: names.collect(), mode: self.mode }
     }

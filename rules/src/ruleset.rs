@@ -13,7 +13,6 @@ use crate::rule::Rule;
 use crate::sigma::detection::{self, Detection};
 use crate::sigma::document::{self, MAX_FILE_BYTES};
 use crate::sigma::meta;
-use crate::sigma::value::Placeholders;
 
 /// Deepest folder below a given one that is read.
 const MAX_FOLDER_DEPTH: usize = 32;
@@ -159,8 +158,9 @@ impl<'o> Loader<'o> {
             return Err(format!("has {size} bytes; a rule file may have {MAX_FILE_BYTES}"));
         }
         let bytes = fs::read(path).map_err(|error| format!("cannot be read: {error}"))?;
-        let text = String::from_utf8(bytes)
-            .map_err(|error| format!("is not UTF-8 after byte {}; save it as UTF-8", error.utf8_error().valid_up_to()))?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            format!("is not UTF-8 after byte {}; save it as UTF-8", error.utf8_error().valid_up_to())
+        })?;
         self.text(name, &text);
         Ok(())
     }
@@ -191,7 +191,8 @@ impl<'o> Loader<'o> {
             self.pending.push(Pending { rule, content: document.content.clone(), line: document.line });
         } else {
             let rules = &mut self.report.rules;
-            let detection = detection::build(&document.content, &self.options.placeholders, &mut rules.tables)?;
+            let detection =
+                detection::build(&document.content, &self.options.placeholders, &mut rules.tables)?;
             rules.rules.push(rule);
             rules.detections.push(Some(detection));
         }
@@ -229,10 +230,9 @@ impl<'o> Loader<'o> {
 /// True for `*.yml` and `*.yaml` that are not samples.
 fn is_rule_file(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-    (name.ends_with(".yml") || name.ends_with(".yaml"))
-        && !name.ends_with(".test.yml")
-        && !name.ends_with(".test.yaml")
-        && !name.starts_with('.')
+    let stem = name.strip_suffix(".yml").or_else(|| name.strip_suffix(".yaml"));
+    let sample = |stem: &str| stem.strip_suffix(".test").is_some();
+    stem.is_some_and(|stem| !stem.is_empty() && !sample(stem) && !stem.starts_with('.'))
 }
 
 #[cfg(test)]
@@ -292,7 +292,8 @@ mod tests {
         fs::write(folder.path().join("a.test.yml"), "fires: []").unwrap();
         fs::write(folder.path().join("notes.txt"), "x").unwrap();
         fs::write(folder.path().join("bad.yml"), b"\xFF").unwrap();
-        let report = RuleSet::load(&[folder.path().to_owned(), folder.path().join("absent")], &LoadOptions::default());
+        let report =
+            RuleSet::load(&[folder.path().to_owned(), folder.path().join("absent")], &LoadOptions::default());
         assert_eq!((report.files, report.compiled, report.refused.len()), (4, 2, 2));
         assert_eq!(report.rules.find("two"), Some(1));
     }

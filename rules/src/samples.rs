@@ -95,7 +95,8 @@ enum Step {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Repeat {
-    repeat: usize,
+    #[serde(rename = "repeat")]
+    times: usize,
     #[serde(default)]
     every: Option<String>,
     event: Json,
@@ -111,8 +112,13 @@ pub fn run(paths: &[PathBuf], options: &LoadOptions) -> TestReport {
     for rule in rules.rules().iter().filter(|rule| rule.reported) {
         files.entry(rule.file.clone()).or_default().push(rule.id.clone());
     }
-    let mut report =
-        TestReport { files: files.len(), samples: 0, failed: Vec::new(), untested: Vec::new(), refused: loaded.refused };
+    let mut report = TestReport {
+        files: files.len(),
+        samples: 0,
+        failed: Vec::new(),
+        untested: Vec::new(),
+        refused: loaded.refused,
+    };
     for (file, ids) in &files {
         let path = Path::new(file).with_extension("test.yml");
         match read(&path) {
@@ -141,10 +147,17 @@ fn read(path: &Path) -> Result<Samples, Option<String>> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(None),
         Err(error) => return Err(Some(format!("cannot be read: {error}"))),
     };
-    serde_yaml_ng::from_str(&text).map_err(|error| Some(format!("not a sample file (fires, silent): {error}")))
+    serde_yaml_ng::from_str(&text)
+        .map_err(|error| Some(format!("not a sample file (fires, silent): {error}")))
 }
 
-fn one_file(path: &Path, samples: &Samples, ids: &[String], detector: impl Fn() -> Detector, report: &mut TestReport) {
+fn one_file(
+    path: &Path,
+    samples: &Samples,
+    ids: &[String],
+    detector: impl Fn() -> Detector,
+    report: &mut TestReport,
+) {
     let named = [("fires", true, &samples.fires), ("silent", false, &samples.silent)];
     for (word, wanted, list) in named {
         for (index, sample) in list.iter().enumerate() {
@@ -185,10 +198,11 @@ fn events(sample: &Sample) -> Result<Vec<Event>, String> {
     for step in steps {
         let (count, every, event) = match step {
             Step::Event(event) => (1, Duration::from_secs(1), event),
-            Step::Repeat(Repeat { repeat, every, event }) => {
+            Step::Repeat(Repeat { times, every, event }) => {
                 let every = every.as_deref().unwrap_or("1s");
-                let span = timespan(every).ok_or_else(|| format!("`every: {every}` is not a time such as 5s"))?;
-                (*repeat, span, event)
+                let span =
+                    timespan(every).ok_or_else(|| format!("`every: {every}` is not a time such as 5s"))?;
+                (*times, span, event)
             }
         };
         if events.len() + count > MAX_EVENTS {
@@ -230,7 +244,11 @@ mod tests {
     fn what_is_wrong_is_told() {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
-        let rule = |id: &str| format!("title: T {id}\nid: {id}\nlogsource: {{product: dongson}}\ndetection: {{s: {{a: b}}, condition: s}}\n");
+        let rule = |id: &str| {
+            format!(
+                "title: T {id}\nid: {id}\nlogsource: {{product: dongson}}\ndetection: {{s: {{a: b}}, condition: s}}\n"
+            )
+        };
         write("good.yml", &rule("good"));
         write("good.test.yml", "fires: [{event.dataset: x, a: B}]\nsilent: [{event: {dataset: x}, a: c}]\n");
         write("bad.yml", &rule("bad"));
@@ -240,7 +258,8 @@ mod tests {
         write("typo.test.yml", "fire: []\n");
         let report = run(&[folder.path().to_owned()], &LoadOptions::default());
         assert_eq!((report.files, report.samples), (4, 5));
-        let failed: Vec<_> = report.failed.iter().map(|failure| (failure.sample.as_str(), failure.reason.as_str())).collect();
+        let failed: Vec<_> =
+            report.failed.iter().map(|failure| (failure.sample.as_str(), failure.reason.as_str())).collect();
         assert_eq!(failed[0], ("fires 1", "no rule of the file fired"));
         assert_eq!(failed[1], ("silent 1", "T bad fired"));
         assert!(failed[2].1.contains("object"), "{failed:?}");

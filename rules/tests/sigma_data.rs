@@ -2,7 +2,9 @@
 //!
 //! The data is not part of the project. It is looked for in the folder `DONGSON_SIGMA_DIR`, else in
 //! `$DONGSON_SHARED/data/sigma`, else in `../shared/data/sigma` beside the workspace. Files of the same form whose
-//! names begin with `regression-` and `otrf-` and `-flat-expected` work, too.
+//! names begin with `regression-` and `otrf-` work, too.
+
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test that reports what it counted")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -22,7 +24,8 @@ const FOLDERS: [&str; 4] = ["rules", "rules-emerging-threats", "rules-threat-hun
 fn data() -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent()?.to_owned();
     let shared = || std::env::var_os("DONGSON_SHARED").map_or_else(|| root.join("../shared"), PathBuf::from);
-    let folder = std::env::var_os("DONGSON_SIGMA_DIR").map_or_else(|| shared().join("data/sigma"), PathBuf::from);
+    let folder =
+        std::env::var_os("DONGSON_SIGMA_DIR").map_or_else(|| shared().join("data/sigma"), PathBuf::from);
     if folder.is_dir() {
         return Some(folder);
     }
@@ -45,7 +48,12 @@ fn rules_compile() {
     let Some((folder, report)) = RULES.as_ref() else { return };
     println!("files {} compiled {} refused {}", report.files, report.compiled, report.refused.len());
     for refusal in &report.refused {
-        println!("  {}:{}: {}", refusal.file.trim_start_matches(&folder.path().display().to_string()), refusal.line, refusal.reason);
+        println!(
+            "  {}:{}: {}",
+            refusal.file.trim_start_matches(&folder.path().display().to_string()),
+            refusal.line,
+            refusal.reason
+        );
     }
     println!("predicates {}", report.rules.predicates());
     assert_eq!(report.files, report.compiled + report.refused.len());
@@ -125,7 +133,9 @@ fn regression_cases_fire() {
             let case: Case = serde_json::from_str(&line.unwrap()).unwrap();
             tally.expected += 1;
             let events = case.events.iter().zip(1..);
-            let hits = events.filter(|(event, number)| ids(&mut detector, *number, event).contains(&case.rule_id)).count();
+            let hits = events
+                .filter(|(event, number)| ids(&mut detector, *number, event).contains(&case.rule_id))
+                .count();
             let name = format!("{} {}", case.rule_id, case.rule_title);
             if hits > 0 {
                 tally.fired += 1;
@@ -185,14 +195,19 @@ fn otrf_events_fire_what_is_expected() {
 #[test]
 fn otrf_events_as_published_find_their_log_source() {
     let Some(mut detector) = detector(Mode::Auto) else { return };
-    for file in files("otrf-", ".jsonl.zst").into_iter().filter(|path| !path.to_string_lossy().contains("flat")) {
+    for file in
+        files("otrf-", ".jsonl.zst").into_iter().filter(|path| !path.to_string_lossy().contains("flat"))
+    {
         let (mut events, mut hits) = (0, 0);
         for record in dongson_rules::detect::open(&file).unwrap() {
             let record = record.unwrap();
             events += 1;
             hits += detector.event("", record.number, record.event).len();
         }
-        println!("{}: {events} events, {hits} matches in auto mode", file.file_name().unwrap().to_string_lossy());
+        println!(
+            "{}: {events} events, {hits} matches in auto mode",
+            file.file_name().unwrap().to_string_lossy()
+        );
         assert!(hits > 0);
     }
 }

@@ -10,7 +10,8 @@ use crate::rule::Rule;
 use crate::sigma::meta::{text, texts, timespan};
 
 /// Keys that `correlation:` may have.
-const KEYS: [&str; 8] = ["type", "rules", "group-by", "timespan", "condition", "aliases", "generate", "timeframe"];
+const KEYS: [&str; 8] =
+    ["type", "rules", "group-by", "timespan", "condition", "aliases", "generate", "timeframe"];
 /// Largest number that a condition may name: state is bounded by it.
 pub(super) const MAX_THRESHOLD: u64 = 100_000;
 
@@ -69,7 +70,9 @@ impl Definition {
             return Err(fail(format!("unknown key {key:?}; the keys are {}", KEYS.join(", "))));
         }
         if map.contains_key("detection") {
-            return Err(fail("a document has either `detection` or `correlation`; make two documents".to_owned()));
+            return Err(fail(
+                "a document has either `detection` or `correlation`; make two documents".to_owned(),
+            ));
         }
         let kind = kind(text(own, "type")?.as_deref())?;
         let names = texts(own, "rules")?;
@@ -77,11 +80,14 @@ impl Definition {
             return Err(fail("`rules` must name at least one rule by id or name".to_owned()));
         }
         let resolved = names.iter().map(|name| resolve(name, rules)).collect::<Result<Vec<_>, _>>()?;
-        let timespan = text(own, "timespan")?
-            .and_then(|span| timespan(&span))
-            .ok_or_else(|| fail("`timespan` must be a number and one of s, m, h, d, w, such as 5m".to_owned()))?;
+        let timespan = text(own, "timespan")?.and_then(|span| timespan(&span)).ok_or_else(|| {
+            fail("`timespan` must be a number and one of s, m, h, d, w, such as 5m".to_owned())
+        })?;
         let (conditions, counted) = condition(own.get("condition"), kind, resolved.len())?;
-        let generate = [own.get("generate"), map.get("generate")].into_iter().flatten().any(|flag| flag.as_bool() == Some(true));
+        let generate = [own.get("generate"), map.get("generate")]
+            .into_iter()
+            .flatten()
+            .any(|flag| flag.as_bool() == Some(true));
         let aliases = aliases(own.get("aliases"), &names, &resolved)?;
         Ok(Self {
             number,
@@ -132,10 +138,12 @@ fn kind(word: Option<&str>) -> Result<Kind, RuleError> {
         Some("value_count") => Ok(Kind::ValueCount),
         Some("temporal") => Ok(Kind::Temporal),
         Some("temporal_ordered") => Ok(Kind::TemporalOrdered),
-        Some(other @ ("value_sum" | "value_avg" | "value_percentile" | "value_median")) => Err(RuleError::Unsupported {
-            what: format!("correlation type {other}"),
-            instead: "use event_count, value_count, temporal or temporal_ordered",
-        }),
+        Some(other @ ("value_sum" | "value_avg" | "value_percentile" | "value_median")) => {
+            Err(RuleError::Unsupported {
+                what: format!("correlation type {other}"),
+                instead: "use event_count, value_count, temporal or temporal_ordered",
+            })
+        }
         other => Err(RuleError::Correlation(format!(
             "type {:?} is unknown; use event_count, value_count, temporal or temporal_ordered",
             other.unwrap_or_default()
@@ -151,7 +159,9 @@ fn resolve(name: &str, rules: &[Rule]) -> Result<usize, RuleError> {
             instead: "refer to the plain rules instead",
         }),
         Some((number, _)) => Ok(number),
-        None => Err(RuleError::Correlation(format!("no rule has the id or name {name:?}; load its file together with this one"))),
+        None => Err(RuleError::Correlation(format!(
+            "no rule has the id or name {name:?}; load its file together with this one"
+        ))),
     }
 }
 
@@ -164,7 +174,9 @@ fn condition(value: Option<&Yaml>, kind: Kind, rules: usize) -> Result<Condition
         None if matches!(kind, Kind::Temporal | Kind::TemporalOrdered) => {
             return Ok((vec![(Relation::Gte, rules as u64)], Vec::new()));
         }
-        Some(Yaml::String(_)) => return fail("a condition in words is not supported; write a map such as `gte: 10`"),
+        Some(Yaml::String(_)) => {
+            return fail("a condition in words is not supported; write a map such as `gte: 10`");
+        }
         _ => return fail("`condition` must be a map such as `gte: 10`"),
     };
     let mut conditions = Vec::new();
@@ -217,7 +229,8 @@ fn aliases(
                 return Err(fail(format!("alias {alias:?} must be a map: rule -> field")));
             };
             let at = names.iter().position(|name| name == rule).and_then(|at| numbers.get(at));
-            let number = at.ok_or_else(|| fail(format!("alias {alias:?} names {rule:?}, which is not in `rules`")))?;
+            let number =
+                at.ok_or_else(|| fail(format!("alias {alias:?} names {rule:?}, which is not in `rules`")))?;
             fields.insert(*number, field.to_owned());
         }
         all.insert(alias.to_owned(), fields);

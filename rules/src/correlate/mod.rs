@@ -68,7 +68,11 @@ pub fn keyed(matcher: &mut Matcher, event: &Event, base: usize) -> Vec<RuleMatch
             let text = value.to_text().into_owned();
             (!text.is_empty()).then_some(text)
         };
-        let group = definition.group_by.iter().map(|field| Some((field.clone(), text(field)?))).collect::<Option<Vec<_>>>();
+        let group = definition
+            .group_by
+            .iter()
+            .map(|field| Some((field.clone(), text(field)?)))
+            .collect::<Option<Vec<_>>>();
         let values = definition.counted.iter().map(|field| text(field)).collect::<Option<Vec<_>>>();
         let (Some(group), Some(values)) = (group, values) else { continue };
         all.push(RuleMatchKeyed {

@@ -50,7 +50,9 @@ impl Correlator {
 
     /// Takes one match, in the order (event time, event id), and gives the correlations that it completes.
     pub fn observe(&mut self, seen: &RuleMatchKeyed) -> Vec<CorrelationMatch> {
-        let Some(definition) = self.by_id.get(&seen.correlation).and_then(|&at| self.rules.correlations().get(at)) else {
+        let Some(definition) =
+            self.by_id.get(&seen.correlation).and_then(|&at| self.rules.correlations().get(at))
+        else {
             return Vec::new();
         };
         let base = |&number: &usize| self.rules.rule(number).is_some_and(|rule| rule.id == seen.base);
@@ -82,7 +84,10 @@ impl Correlator {
     /// Drops groups of which nothing counts any more at `now`, the watermark of event time.
     pub fn forget_idle(&mut self, now: Timestamp) {
         for (id, scopes) in &mut self.state.rules {
-            let Some(definition) = self.by_id.get(id).and_then(|&at| self.rules.correlations().get(at)) else { continue };
+            let Some(definition) = self.by_id.get(id).and_then(|&at| self.rules.correlations().get(at))
+            else {
+                continue;
+            };
             for groups in scopes.values_mut() {
                 groups.retain(|_, window| !idle(window, definition, now));
             }

@@ -58,7 +58,8 @@ fn run(correlation: &str, seen: &[(i64, &str, &str, &str, &str)]) -> Vec<(i64, u
 
 #[test]
 fn event_count_slides() {
-    let rule = "  type: event_count\n  rules: [failed]\n  group-by: [ip]\n  timespan: 10s\n  condition: {gte: 3}\n";
+    let rule =
+        "  type: event_count\n  rules: [failed]\n  group-by: [ip]\n  timespan: 10s\n  condition: {gte: 3}\n";
     let fail = |second| (second, "fail", "a", "u", "o");
     assert_eq!(run(rule, &[fail(0), fail(6), fail(9), fail(10)]), [(9, 3)]);
     assert_eq!(run(rule, &[fail(0), fail(6), fail(17), fail(18)]), []);
@@ -72,8 +73,7 @@ fn event_count_slides() {
 
 #[test]
 fn value_count_counts_different_values() {
-    let rule =
-        "  type: value_count\n  rules: [fail]\n  group-by: [ip]\n  timespan: 1m\n  condition: {field: user, gt: 2}\n";
+    let rule = "  type: value_count\n  rules: [fail]\n  group-by: [ip]\n  timespan: 1m\n  condition: {field: user, gt: 2}\n";
     let fail = |second, user| (second, "fail", "a", user, "o");
     assert_eq!(run(rule, &[fail(0, "x"), fail(1, "x"), fail(2, "y"), fail(3, "y"), fail(4, "z")]), [(4, 3)]);
     assert_eq!(run(rule, &[fail(0, "x"), fail(50, "y"), fail(61, "z")]), []);
@@ -81,7 +81,8 @@ fn value_count_counts_different_values() {
 
 #[test]
 fn temporal_in_any_and_in_given_order() {
-    let common = "  rules: [fail, ok]\n  group-by: [who]\n  timespan: 1m\n  aliases: {who: {fail: ip, ok: target}}\n";
+    let common =
+        "  rules: [fail, ok]\n  group-by: [who]\n  timespan: 1m\n  aliases: {who: {fail: ip, ok: target}}\n";
     let (fail, ok) = (|second| (second, "fail", "a", "u", "o"), |second| (second, "ok", "a", "u", "o"));
     let any = format!("  type: temporal\n{common}");
     let ordered = format!("  type: temporal_ordered\n{common}");
@@ -123,7 +124,9 @@ fn refusals() {
 
 #[test]
 fn a_flood_of_groups_is_bounded_and_keeps_the_frequent() {
-    let report = load("  type: event_count\n  rules: [fail]\n  group-by: [ip]\n  timespan: 1h\n  condition: {gte: 3}\n");
+    let report = load(
+        "  type: event_count\n  rules: [fail]\n  group-by: [ip]\n  timespan: 1h\n  condition: {gte: 3}\n",
+    );
     let mut correlator = Correlator::new(Arc::new(report.rules));
     let mut seen = |scope: &str, ip: String, second: i64| {
         let keyed = RuleMatchKeyed {
@@ -171,8 +174,10 @@ proptest! {
 #[test]
 fn samples_of_correlations_run() {
     let folder = tempfile::tempdir().unwrap();
-    let rule = "  type: event_count\n  rules: [failed]\n  group-by: [ip]\n  timespan: 10s\n  condition: {gte: 3}\n";
-    std::fs::write(folder.path().join("c.yml"), format!("{BASES}---\ntitle: C\nid: c\ncorrelation:\n{rule}")).unwrap();
+    let rule =
+        "  type: event_count\n  rules: [failed]\n  group-by: [ip]\n  timespan: 10s\n  condition: {gte: 3}\n";
+    std::fs::write(folder.path().join("c.yml"), format!("{BASES}---\ntitle: C\nid: c\ncorrelation:\n{rule}"))
+        .unwrap();
     let samples = "fires:\n  - - repeat: 3\n      every: 2s\n      event: {product: x, kind: fail, ip: a}\nsilent:\n  - - repeat: 3\n      every: 6s\n      event: {product: x, kind: fail, ip: a}\n  - - repeat: 3\n      every: 2s\n      event: {product: x, kind: fail, ip: 'a{n}'}\n  - {product: x, kind: fail, ip: a}\n";
     std::fs::write(folder.path().join("c.test.yml"), samples).unwrap();
     let report = samples::run(&[folder.path().to_owned()], &LoadOptions::default());

@@ -5,8 +5,8 @@ use std::collections::{BTreeSet, VecDeque};
 use dongson_event::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::definition::{Definition, Kind};
 use super::RuleMatchKeyed;
+use super::definition::{Definition, Kind};
 
 /// One match that still counts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +33,12 @@ pub(super) struct Window {
 impl Window {
     /// Takes one match. Gives the count when the correlation is to be reported: when it is reached, and again each
     /// timespan for as long as it stays so.
-    pub(super) fn record(&mut self, definition: &Definition, seen: &RuleMatchKeyed, order: usize) -> Option<u64> {
+    pub(super) fn record(
+        &mut self,
+        definition: &Definition,
+        seen: &RuleMatchKeyed,
+        order: usize,
+    ) -> Option<u64> {
         let at = self.newest().map_or(seen.at, |newest| newest.max(seen.at));
         self.forget(definition, at);
         self.holding = self.holding && definition.reached(self.count(definition));

@@ -9,7 +9,7 @@ const HEADER: [&str; 5] = ["Channel", "EventID", "Provider_Name", "Computer", "E
 /// Names as rules use them, when `event` is such a record; otherwise the event as it was.
 ///
 /// Attributes are joined by `_` (`Provider_Name`); the container below `UserData` is left out; `Data` elements with
-/// names become fields of those names, without names the list `Data`; `@timestamp` is `SystemTime`.
+/// names become fields of those names, without names the list `Data`; spaces in names are left out; `@timestamp` is `SystemTime`.
 pub fn unpack(event: Event) -> Event {
     let is_record = ["Event.System.EventID", "Event.System.EventID.#text", "Event.System.Channel"]
         .iter()
@@ -38,7 +38,7 @@ pub fn unpack(event: Event) -> Event {
         flat.set("TimeCreated", time);
     }
     name_data(&mut data);
-    for (name, value) in data {
+    for (name, value) in data.into_iter().flat_map(spaceless) {
         if !HEADER.contains(&name.as_str()) || flat.get(&name).is_none() {
             flat.set(name, value);
         }
@@ -52,14 +52,25 @@ fn plain(name: &str) -> String {
     name.replace(".#attributes.", "_").replace("#attributes.", "EventData_")
 }
 
+/// Rules write names without spaces (`ThreatName`), some with `_` for them: both are given.
+fn spaceless((name, value): (String, Value)) -> Vec<(String, Value)> {
+    if !name.contains(' ') {
+        return vec![(name, value)];
+    }
+    vec![(name.replace(' ', ""), value.clone()), (name.replace(' ', "_"), value)]
+}
+
 /// `Data` elements that carry names become fields of these names.
 fn name_data(data: &mut Vec<(String, Value)>) {
     let take = |data: &[(String, Value)], wanted: &str| data.iter().position(|(name, _)| name == wanted);
     let (Some(names), Some(texts)) = (take(data, "Data_Name"), take(data, "Data")) else { return };
     let pairs: Vec<(String, Value)> = match (data.get(names), data.get(texts)) {
-        (Some((_, names)), Some((_, texts))) if names.scalars().len() == texts.scalars().len() => {
-            names.scalars().iter().map(|name| name.to_text().into_owned()).zip(texts.scalars().to_vec()).collect()
-        }
+        (Some((_, names)), Some((_, texts))) if names.scalars().len() == texts.scalars().len() => names
+            .scalars()
+            .iter()
+            .map(|name| name.to_text().into_owned())
+            .zip(texts.scalars().to_vec())
+            .collect(),
         _ => return,
     };
     data.retain(|(name, _)| name != "Data_Name" && name != "Data");
@@ -82,8 +93,15 @@ mod tests {
     fn records_of_evtx_tools() {
         check(
             r##"{"Event":{"#attributes":{"xmlns":"x"},"System":{"Provider":{"#attributes":{"Name":"P"}},"EventID":{"#attributes":{"Qualifiers":1},"#text":7045},"Channel":"System","TimeCreated":{"#attributes":{"SystemTime":"2026-11-23T00:00:00Z"}},"Execution":{"#attributes":{"ProcessID":4}},"Version":5},"EventData":{"ServiceName":"s","Channel":"other","Version":"10"}}}"##,
-            &[("Provider_Name", "P"), ("EventID", "7045"), ("Channel", "System"), ("ServiceName", "s"), ("Execution_ProcessID", "4"),
-              ("@timestamp", "2026-11-23T00:00:00Z"), ("Version", "10")],
+            &[
+                ("Provider_Name", "P"),
+                ("EventID", "7045"),
+                ("Channel", "System"),
+                ("ServiceName", "s"),
+                ("Execution_ProcessID", "4"),
+                ("@timestamp", "2026-11-23T00:00:00Z"),
+                ("Version", "10"),
+            ],
         );
         check(
             r##"{"Event":{"System":{"EventID":5858,"Channel":"W"},"UserData":{"Operation_ClientFailure":{"#attributes":{"xmlns":"u"},"Operation":"Start"}}}}"##,
@@ -92,6 +110,10 @@ mod tests {
         check(
             r##"{"Event":{"System":{"EventID":1,"Channel":"W"},"EventData":{"Data":[{"#attributes":{"Name":"a"},"#text":"1"},{"#attributes":{"Name":"b"},"#text":"2"}]}}}"##,
             &[("a", "1"), ("b", "2")],
+        );
+        check(
+            r#"{"Event":{"System":{"EventID":1119,"Channel":"W"},"EventData":{"Threat Name":"t"}}}"#,
+            &[("ThreatName", "t"), ("Threat_Name", "t")],
         );
         check(
             r##"{"Event":{"System":{"EventID":1,"Channel":"W"},"EventData":{"Data":{"#text":["x","y"]}}}}"##,

@@ -85,7 +85,8 @@ impl Records {
     fn learn(&mut self) -> io::Result<Shape> {
         loop {
             let buffer = self.input.fill_buf()?;
-            let blank = buffer.iter().take_while(|byte| byte.is_ascii_whitespace() && **byte != b'\n').count();
+            let blank =
+                buffer.iter().take_while(|byte| byte.is_ascii_whitespace() && **byte != b'\n').count();
             match buffer.get(blank) {
                 None if buffer.is_empty() => return Ok(Shape::Lines),
                 Some(b'[') => {
@@ -97,7 +98,9 @@ impl Records {
                     self.number += 1;
                     self.input.consume(blank + 1);
                 }
-                Some(0xEF) if buffer.get(blank..blank + 3) == Some(b"\xEF\xBB\xBF") => self.input.consume(blank + 3),
+                Some(0xEF) if buffer.get(blank..blank + 3) == Some(b"\xEF\xBB\xBF") => {
+                    self.input.consume(blank + 3);
+                }
                 Some(_) => return Ok(Shape::Lines),
                 None => self.input.consume(blank),
             }
@@ -282,7 +285,11 @@ mod tests {
     /// Numbers of records; those that are none are negative.
     fn numbers(bytes: &[u8]) -> Vec<i64> {
         let records = Records::new(io::Cursor::new(bytes.to_vec())).unwrap();
-        records.map(|record| record.map_or_else(|bad| -bad.number.cast_signed(), |good| good.number.cast_signed())).collect()
+        records
+            .map(|record| {
+                record.map_or_else(|bad| -bad.number.cast_signed(), |good| good.number.cast_signed())
+            })
+            .collect()
     }
 
     fn check(text: &str, expected: &[i64]) {

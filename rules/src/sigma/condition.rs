@@ -89,7 +89,10 @@ pub(crate) fn fits(pattern: &str, name: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == name,
         Some((head, tail)) => name.strip_prefix(head).is_some_and(|rest| {
-            rest.char_indices().map(|(at, _)| at).chain([rest.len()]).any(|at| fits(tail, rest.get(at..).unwrap_or_default()))
+            rest.char_indices()
+                .map(|(at, _)| at)
+                .chain([rest.len()])
+                .any(|at| fits(tail, rest.get(at..).unwrap_or_default()))
         }),
     }
 }
@@ -172,13 +175,17 @@ impl Parser<'_, '_> {
             "all" => true,
             other => return Err(format!("`{other} of`: only `1 of`, `any of` and `all of` exist")),
         };
-        let target = self.words.get(2).copied().filter(|word| !matches!(*word, "(" | ")" | "and" | "or" | "not"));
+        let target =
+            self.words.get(2).copied().filter(|word| !matches!(*word, "(" | ")" | "and" | "or" | "not"));
         let target = target.ok_or_else(|| format!("`{quantity} of` needs `them` or a name with `*`"))?;
         self.words = self.words.get(3..).unwrap_or_default();
         Ok(Condition::Of { all, pattern: (target != "them").then(|| target.to_owned()) })
     }
 
-    fn deeper(&mut self, inner: impl FnOnce(&mut Self) -> Result<Condition, String>) -> Result<Condition, String> {
+    fn deeper(
+        &mut self,
+        inner: impl FnOnce(&mut Self) -> Result<Condition, String>,
+    ) -> Result<Condition, String> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
             return Err(format!("more than {MAX_DEPTH} levels deep; make it simpler"));
@@ -226,7 +233,10 @@ mod tests {
     fn precedence() {
         check("a or b and not c", r#"Or([Name("a"), And([Name("b"), Not(Name("c"))])])"#);
         check("(a or b) and c", r#"And([Or([Name("a"), Name("b")]), Name("c")])"#);
-        check("not 1 of filter_* and a", r#"And([Not(Of { all: false, pattern: Some("filter_*") }), Name("a")])"#);
+        check(
+            "not 1 of filter_* and a",
+            r#"And([Not(Of { all: false, pattern: Some("filter_*") }), Name("a")])"#,
+        );
         check("all of them", "Of { all: true, pattern: None }");
         check("any of sel*x", r#"Of { all: false, pattern: Some("sel*x") }"#);
         check("not(a)", r#"Not(Name("a"))"#);
@@ -250,9 +260,13 @@ mod tests {
 
     #[test]
     fn patterns_of_names() {
-        for (pattern, name, expected) in
-            [("sel*", "selection", true), ("*_x", "a_x", true), ("a*b*c", "aXbYc", true), ("a*", "ba", false), ("a", "ab", false)]
-        {
+        for (pattern, name, expected) in [
+            ("sel*", "selection", true),
+            ("*_x", "a_x", true),
+            ("a*b*c", "aXbYc", true),
+            ("a*", "ba", false),
+            ("a", "ab", false),
+        ] {
             assert_eq!(fits(pattern, name), expected, "{pattern} {name}");
         }
     }
@@ -260,7 +274,8 @@ mod tests {
     fn condition() -> impl Strategy<Value = Condition> {
         let leaf = prop_oneof![
             "[a-z_]{2,8}x".prop_map(Condition::Name),
-            (any::<bool>(), prop::option::of("[a-z]{1,4}\\*")).prop_map(|(all, pattern)| Condition::Of { all, pattern }),
+            (any::<bool>(), prop::option::of("[a-z]{1,4}\\*"))
+                .prop_map(|(all, pattern)| Condition::Of { all, pattern }),
         ];
         leaf.prop_recursive(4, 24, 4, |inner| {
             prop_oneof![

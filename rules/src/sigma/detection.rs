@@ -33,19 +33,29 @@ pub(crate) struct Detection {
 }
 
 /// Builds the detection of one rule.
-pub(crate) fn build(map: &Mapping, placeholders: &Placeholders, tables: &mut Tables) -> Result<Detection, RuleError> {
+pub(crate) fn build(
+    map: &Mapping,
+    placeholders: &Placeholders,
+    tables: &mut Tables,
+) -> Result<Detection, RuleError> {
     let missing = |key: &str, hint| RuleError::Missing { key: key.to_owned(), hint };
     let Some(detection) = map.get("detection") else {
         return Err(missing("detection", "name what to look for and a condition"));
     };
     let Yaml::Mapping(detection) = detection else {
-        return Err(RuleError::WrongType { key: "detection".to_owned(), expected: "a map of selections and a condition" });
+        return Err(RuleError::WrongType {
+            key: "detection".to_owned(),
+            expected: "a map of selections and a condition",
+        });
     };
     let mut builder = Builder { placeholders, tables };
     let mut selections = Vec::new();
     for (name, content) in detection {
         let Some(name) = name.as_str() else {
-            return Err(RuleError::WrongType { key: "detection".to_owned(), expected: "a map whose keys are names" });
+            return Err(RuleError::WrongType {
+                key: "detection".to_owned(),
+                expected: "a map whose keys are names",
+            });
         };
         match name {
             "condition" => {}
@@ -58,7 +68,8 @@ pub(crate) fn build(map: &Mapping, placeholders: &Placeholders, tables: &mut Tab
             name => selections.push((name.to_owned(), builder.selection(name, content)?)),
         }
     }
-    let condition = detection.get("condition").ok_or_else(|| missing("condition", "say which selections must hold"))?;
+    let condition =
+        detection.get("condition").ok_or_else(|| missing("condition", "say which selections must hold"))?;
     let condition = read_condition(condition, &selections)?;
     Ok(Detection { selections, condition })
 }
@@ -69,9 +80,11 @@ fn read_condition(condition: &Yaml, selections: &[(String, Node)]) -> Result<Nod
     let wrong = || RuleError::WrongType { key: "condition".to_owned(), expected: "text, or a list of texts" };
     match condition {
         Yaml::String(text) => one(text),
-        Yaml::Sequence(items) if !items.is_empty() => {
-            items.iter().map(|item| one(item.as_str().ok_or_else(wrong)?)).collect::<Result<_, _>>().map(Node::Any)
-        }
+        Yaml::Sequence(items) if !items.is_empty() => items
+            .iter()
+            .map(|item| one(item.as_str().ok_or_else(wrong)?))
+            .collect::<Result<_, _>>()
+            .map(Node::Any),
         _ => Err(wrong()),
     }
 }
@@ -91,7 +104,8 @@ fn resolve(condition: &Condition, text: &str, selections: &[(String, Node)]) -> 
             .map(Node::Selection)
             .ok_or_else(|| fail(format!("there is no selection {name:?}"))),
         Condition::Of { all, pattern } => {
-            let named = selections.iter().enumerate().filter(|(_, (name, _))| chosen(pattern.as_deref(), name));
+            let named =
+                selections.iter().enumerate().filter(|(_, (name, _))| chosen(pattern.as_deref(), name));
             let nodes: Vec<Node> = named.map(|(index, _)| Node::Selection(index)).collect();
             if nodes.is_empty() {
                 return Err(fail(format!("no selection fits {:?}", pattern.as_deref().unwrap_or("them"))));
@@ -139,7 +153,10 @@ impl Builder<'_> {
 
     fn map(&mut self, name: &str, map: &Mapping) -> Result<Node, RuleError> {
         if map.is_empty() {
-            return Err(RuleError::WrongType { key: name.to_owned(), expected: "a map with at least one field" });
+            return Err(RuleError::WrongType {
+                key: name.to_owned(),
+                expected: "a map with at least one field",
+            });
         }
         let entries = map.iter().map(|(key, value)| {
             let digits;
@@ -149,7 +166,12 @@ impl Builder<'_> {
                     digits = number.to_string();
                     &digits
                 }
-                _ => return Err(RuleError::WrongType { key: name.to_owned(), expected: "a map whose keys are fields" }),
+                _ => {
+                    return Err(RuleError::WrongType {
+                        key: name.to_owned(),
+                        expected: "a map whose keys are fields",
+                    });
+                }
             };
             self.entry(&Key::parse(key)?, value)
         });
@@ -160,13 +182,18 @@ impl Builder<'_> {
     fn entry(&mut self, key: &Key<'_>, value: &Yaml) -> Result<Node, RuleError> {
         let values = match value {
             Yaml::Sequence(items) if items.is_empty() => {
-                return Err(RuleError::WrongType { key: key.text.to_owned(), expected: "a list with at least one value" });
+                return Err(RuleError::WrongType {
+                    key: key.text.to_owned(),
+                    expected: "a list with at least one value",
+                });
             }
             Yaml::Sequence(items) => items.as_slice(),
             single => std::slice::from_ref(single),
         };
-        let target = if key.field.is_empty() { Target::Anywhere } else { Target::Field(self.tables.field(key.field)) };
-        let mut nodes = values.iter().map(|value| self.value(key, target, value)).collect::<Result<Vec<_>, _>>()?;
+        let target =
+            if key.field.is_empty() { Target::Anywhere } else { Target::Field(self.tables.field(key.field)) };
+        let mut nodes =
+            values.iter().map(|value| self.value(key, target, value)).collect::<Result<Vec<_>, _>>()?;
         let node = match nodes.pop() {
             Some(only) if nodes.is_empty() => only,
             last => {

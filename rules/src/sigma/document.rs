@@ -17,7 +17,7 @@ pub(crate) struct Document<'t> {
     text: &'t str,
 }
 
-impl<'t> Document<'t> {
+impl Document<'_> {
     /// The line of the first occurrence of `needle`; the document's own line where it does not occur.
     pub(crate) fn line_of(&self, needle: Option<&str>) -> usize {
         let holds = |needle: &str| self.text.lines().position(|line| line.contains(needle));
@@ -31,7 +31,10 @@ impl<'t> Document<'t> {
 
 /// The documents of `text`, or why one of them is none.
 pub(crate) fn split(text: &str) -> Vec<Result<Document<'_>, RuleError>> {
-    parts(text.strip_prefix('\u{feff}').unwrap_or(text)).into_iter().filter_map(|(line, part)| read(line, part)).collect()
+    parts(text.strip_prefix('\u{feff}').unwrap_or(text))
+        .into_iter()
+        .filter_map(|(line, part)| read(line, part))
+        .collect()
 }
 
 /// Cuts at lines that begin with `---` or `...`, which YAML allows nowhere else at the start of a line.
@@ -62,7 +65,9 @@ fn read(line: usize, text: &str) -> Option<Result<Document<'_>, RuleError>> {
             let rest: usize = text.split_inclusive('\n').take(lead).map(str::len).sum();
             Ok(Document { content, line: line + lead, text: text.get(rest..).unwrap_or_default() })
         }
-        Ok(_) => Err(RuleError::NotYaml { line, reason: "a rule is a map that begins with `title:`".to_owned() }),
+        Ok(_) => {
+            Err(RuleError::NotYaml { line, reason: "a rule is a map that begins with `title:`".to_owned() })
+        }
         Err(error) => {
             let at = error.location().map_or(0, |location| location.line().saturating_sub(1));
             Err(RuleError::NotYaml { line: line + at, reason: error.to_string() })
@@ -77,7 +82,8 @@ mod tests {
 
     #[test]
     fn documents_and_lines() {
-        let documents = split("# head\ntitle: a\nx: 1\n---\n\ntitle: b\n bad: x\n---\n- list\n--- \ntitle: 'it''s'\n");
+        let documents =
+            split("# head\ntitle: a\nx: 1\n---\n\ntitle: b\n bad: x\n---\n- list\n--- \ntitle: 'it''s'\n");
         assert_eq!(documents.len(), 4);
         let first = documents[0].as_ref().unwrap();
         assert_eq!((first.line, first.line_of(Some("x: 1")), first.line_of(Some("nowhere"))), (2, 3, 2));

@@ -5,8 +5,8 @@ use std::time::Duration;
 use dongson_event::Level;
 use serde_yaml_ng::{Mapping, Value};
 
-use crate::rule::{LogSource, Rule, Status};
 use crate::RuleError;
+use crate::rule::{LogSource, Rule, Status};
 
 /// Taxonomies whose names a rule may use: Sigma's, and the ECS names of our events.
 const TAXONOMIES: [&str; 3] = ["sigma", "ecs", "dongson"];
@@ -14,9 +14,10 @@ const TAXONOMIES: [&str; 3] = ["sigma", "ecs", "dongson"];
 /// Reads everything but detection and correlation. `file` and `line` say where the document stands.
 pub(crate) fn read(map: &Mapping, file: &str, line: usize) -> Result<Rule, RuleError> {
     refuse_obsolete(map)?;
-    let title = text(map, "title")?
-        .filter(|title| !title.trim().is_empty())
-        .ok_or(RuleError::Missing { key: "title".to_owned(), hint: "say in one line what the rule detects" })?;
+    let title = text(map, "title")?.filter(|title| !title.trim().is_empty()).ok_or(RuleError::Missing {
+        key: "title".to_owned(),
+        hint: "say in one line what the rule detects",
+    })?;
     let name = text(map, "name")?;
     let correlation = map.contains_key("correlation");
     let mut rule = Rule {
@@ -28,7 +29,12 @@ pub(crate) fn read(map: &Mapping, file: &str, line: usize) -> Result<Rule, RuleE
         description_vi: None,
         level: word(map, "level", "one of informational, low, medium, high, critical", Level::parse)?
             .unwrap_or(Level::Medium),
-        status: word(map, "status", "one of stable, test, experimental, deprecated, unsupported", Status::parse)?,
+        status: word(
+            map,
+            "status",
+            "one of stable, test, experimental, deprecated, unsupported",
+            Status::parse,
+        )?,
         author: text(map, "author")?,
         tags: texts(map, "tags")?,
         references: texts(map, "references")?,
@@ -85,7 +91,9 @@ fn read_own(own: &Value, rule: &mut Rule) -> Result<(), RuleError> {
     rule.description_vi = text(own, "description_vi")?;
     rule.entity = texts(own, "entity")?;
     rule.window = text(own, "window")?
-        .map(|span| timespan(&span).ok_or_else(|| wrong("window", "a number and one of s, m, h, d, w, such as 1h")))
+        .map(|span| {
+            timespan(&span).ok_or_else(|| wrong("window", "a number and one of s, m, h, d, w, such as 1h"))
+        })
         .transpose()?;
     Ok(())
 }
@@ -100,7 +108,8 @@ fn logsource(map: &Mapping) -> Result<LogSource, RuleError> {
         return Err(wrong("logsource", "a map of product, category, service"));
     };
     let lower = |key: &str| Ok(text(source, key)?.map(|word| word.to_lowercase()));
-    let logsource = LogSource { product: lower("product")?, category: lower("category")?, service: lower("service")? };
+    let logsource =
+        LogSource { product: lower("product")?, category: lower("category")?, service: lower("service")? };
     if logsource == LogSource::default() { Err(missing()) } else { Ok(logsource) }
 }
 

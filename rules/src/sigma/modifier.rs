@@ -121,7 +121,9 @@ impl<'t> Key<'t> {
     pub fn parse(text: &'t str) -> Result<Self, RuleError> {
         let mut words = text.split('|');
         let field = words.next().unwrap_or_default();
-        let modifiers = words.map(|word| Modifier::parse(word).ok_or_else(|| unknown(text, word))).collect::<Result<_, _>>()?;
+        let modifiers = words
+            .map(|word| Modifier::parse(word).ok_or_else(|| unknown(text, word)))
+            .collect::<Result<_, _>>()?;
         Ok(Self { text, field, modifiers })
     }
 
@@ -135,7 +137,10 @@ fn unknown(key: &str, word: &str) -> RuleError {
     let near = NAMES.iter().map(|(name, _)| (distance(word, name), *name)).min();
     let hint = match near {
         Some((0..=2, name)) if word.len() > 1 => format!("write {name:?}"),
-        _ => format!("the modifiers are {}", NAMES.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")),
+        _ => format!(
+            "the modifiers are {}",
+            NAMES.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+        ),
     };
     RuleError::UnknownModifier { key: key.to_owned(), modifier: word.to_owned(), hint }
 }

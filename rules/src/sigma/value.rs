@@ -75,14 +75,25 @@ pub(crate) fn tests(
     for &modifier in &key.modifiers {
         let mut next = Vec::with_capacity(drafts.len());
         for draft in drafts {
-            next.extend(apply(modifier, draft, placeholders).map_err(|reason| misuse(key, modifier, value, reason))?);
+            next.extend(
+                apply(modifier, draft, placeholders)
+                    .map_err(|reason| misuse(key, modifier, value, reason))?,
+            );
         }
         if next.len() > MAX_EXPANSION {
-            return Err(misuse(key, modifier, value, format!("more than {MAX_EXPANSION} values; list fewer")));
+            return Err(misuse(
+                key,
+                modifier,
+                value,
+                format!("more than {MAX_EXPANSION} values; list fewer"),
+            ));
         }
         drafts = next;
     }
-    drafts.into_iter().map(|draft| finish(key, draft, tables).map_err(|reason| invalid(key, value, reason))).collect()
+    drafts
+        .into_iter()
+        .map(|draft| finish(key, &draft, tables).map_err(|reason| invalid(key, value, reason)))
+        .collect()
 }
 
 fn misuse(key: &Key<'_>, modifier: Modifier, value: &Yaml, reason: String) -> RuleError {
@@ -116,8 +127,14 @@ fn apply(modifier: Modifier, mut draft: Draft, placeholders: &Placeholders) -> R
             raw(&draft, "write `re` as the first modifier")?;
             draft.kind = Kind::Regex { insensitive: false, multi_line: false, single_line: false };
         }
-        Modifier::ReInsensitive | Modifier::ReMultiLine | Modifier::ReSingleLine => regex_flag(&mut draft, modifier)?,
-        Modifier::Base64 | Modifier::Base64Offset | Modifier::Utf16Le | Modifier::Utf16Be | Modifier::Utf16 => {
+        Modifier::ReInsensitive | Modifier::ReMultiLine | Modifier::ReSingleLine => {
+            regex_flag(&mut draft, modifier)?;
+        }
+        Modifier::Base64
+        | Modifier::Base64Offset
+        | Modifier::Utf16Le
+        | Modifier::Utf16Be
+        | Modifier::Utf16 => {
             return encoded(modifier, &draft);
         }
         Modifier::Compare(order) => {
@@ -152,7 +169,9 @@ fn affix(draft: &mut Draft, affix: Affix) -> Result<(), String> {
             }
             draft.item = Item::Glyphs(glyphs);
         }
-        Kind::Regex { .. } => return Err("a regular expression matches anywhere; use `^` and `$` instead".to_owned()),
+        Kind::Regex { .. } => {
+            return Err("a regular expression matches anywhere; use `^` and `$` instead".to_owned());
+        }
         _ => return Err("works on text; leave it out".to_owned()),
     }
     Ok(())
@@ -267,23 +286,25 @@ fn expand(draft: &Draft, placeholders: &Placeholders) -> Result<Vec<Draft>, Stri
     let mut rest = text.as_str();
     while let Some(at) = rest.find(['%', '\\']) {
         let (before, tail) = rest.split_at(at);
-        texts.iter_mut().for_each(|text| text.push_str(before));
+        append(&mut texts, before);
         let escaped = tail.strip_prefix("\\\\%").or_else(|| tail.strip_prefix("\\%"));
         if let Some(after) = escaped {
-            texts.iter_mut().for_each(|text| text.push('%'));
+            append(&mut texts, "%");
             rest = after;
         } else if let Some(after) = tail.strip_prefix('\\') {
-            texts.iter_mut().for_each(|text| text.push('\\'));
+            append(&mut texts, "\\");
             rest = after;
         } else if let Some((name, after)) = tail.strip_prefix('%').and_then(|inner| inner.split_once('%')) {
-            let values = placeholders
-                .get(name)
-                .filter(|values| !values.is_empty())
-                .ok_or_else(|| format!("placeholder %{name}% has no values; define it or leave the rule out"))?;
-            texts = texts.iter().flat_map(|text| values.iter().map(move |value| format!("{text}{value}"))).collect();
+            let values = placeholders.get(name).filter(|values| !values.is_empty()).ok_or_else(|| {
+                format!("placeholder %{name}% has no values; define it or leave the rule out")
+            })?;
+            texts = texts
+                .iter()
+                .flat_map(|text| values.iter().map(move |value| format!("{text}{value}")))
+                .collect();
             rest = after;
         } else {
-            texts.iter_mut().for_each(|text| text.push('%'));
+            append(&mut texts, "%");
             rest = tail.strip_prefix('%').unwrap_or_default();
         }
         if texts.len() > MAX_EXPANSION {
@@ -298,22 +319,30 @@ fn expand(draft: &Draft, placeholders: &Placeholders) -> Result<Vec<Draft>, Stri
     Ok(done.collect())
 }
 
+fn append(texts: &mut [String], part: &str) {
+    for text in texts {
+        text.push_str(part);
+    }
+}
+
 /// The test that is left when all modifiers are applied.
-fn finish(key: &Key<'_>, draft: Draft, tables: &mut Tables) -> Result<Test, String> {
+fn finish(key: &Key<'_>, draft: &Draft, tables: &mut Tables) -> Result<Test, String> {
     let text = match &draft.item {
         Item::Raw(text) => Some(text.as_str()),
         _ => None,
     };
     match draft.kind {
-        Kind::Plain => plain(key, &draft),
-        Kind::Regex { insensitive, multi_line, single_line } => RegexBuilder::new(text.ok_or("must be text")?)
-            .case_insensitive(insensitive)
-            .multi_line(multi_line)
-            .dot_matches_new_line(single_line)
-            .size_limit(MAX_REGEX_BYTES)
-            .build()
-            .map(|regex| Test::Regex(flagged(regex, insensitive, multi_line, single_line)))
-            .map_err(|error| format!("not a regular expression that runs in linear time: {error}")),
+        Kind::Plain => plain(key, draft),
+        Kind::Regex { insensitive, multi_line, single_line } => {
+            RegexBuilder::new(text.ok_or("must be text")?)
+                .case_insensitive(insensitive)
+                .multi_line(multi_line)
+                .dot_matches_new_line(single_line)
+                .size_limit(MAX_REGEX_BYTES)
+                .build()
+                .map(|regex| Test::Regex(flagged(regex, insensitive, multi_line, single_line)))
+                .map_err(|error| format!("not a regular expression that runs in linear time: {error}"))
+        }
         Kind::Cidr => text
             .and_then(|text| text.parse().ok())
             .map(Test::Cidr)
@@ -333,12 +362,18 @@ fn finish(key: &Key<'_>, draft: Draft, tables: &mut Tables) -> Result<Test, Stri
 
 /// `Regex::as_str` does not tell the flags, and tests are shared by what they say: the flags go into the text.
 fn flagged(regex: regex::Regex, insensitive: bool, multi_line: bool, single_line: bool) -> regex::Regex {
-    let flags: String =
-        [(insensitive, 'i'), (multi_line, 'm'), (single_line, 's')].iter().filter(|(on, _)| *on).map(|(_, flag)| flag).collect();
+    let flags: String = [(insensitive, 'i'), (multi_line, 'm'), (single_line, 's')]
+        .iter()
+        .filter(|(on, _)| *on)
+        .map(|(_, flag)| flag)
+        .collect();
     if flags.is_empty() {
         return regex;
     }
-    RegexBuilder::new(&format!("(?{flags}){}", regex.as_str())).size_limit(MAX_REGEX_BYTES).build().unwrap_or(regex)
+    RegexBuilder::new(&format!("(?{flags}){}", regex.as_str()))
+        .size_limit(MAX_REGEX_BYTES)
+        .build()
+        .unwrap_or(regex)
 }
 
 fn plain(key: &Key<'_>, draft: &Draft) -> Result<Test, String> {
@@ -355,7 +390,7 @@ fn plain(key: &Key<'_>, draft: &Draft) -> Result<Test, String> {
                 glyph::open_start(&mut glyphs);
                 glyph::open_end(&mut glyphs);
             }
-            Ok(Test::Text(Pattern::new(&glyphs, draft.cased)))
+            Ok(Test::Text(Box::new(Pattern::new(&glyphs, draft.cased))))
         }
     }
 }
@@ -393,7 +428,8 @@ mod tests {
         let known = Placeholders::from([("Servers".to_owned(), vec!["srv*".to_owned(), "dc1".to_owned()])]);
         let draft = |text: &str| Draft { item: Item::Raw(text.to_owned()), kind: Kind::Plain, cased: false };
         let texts = |text: &str| {
-            expand(&draft(text), &known).map(|drafts| drafts.iter().map(|d| raw(d, "").unwrap().to_owned()).collect::<Vec<_>>())
+            expand(&draft(text), &known)
+                .map(|drafts| drafts.iter().map(|d| raw(d, "").unwrap().to_owned()).collect::<Vec<_>>())
         };
         assert_eq!(texts("a-%Servers%"), Ok(vec!["a-srv*".to_owned(), "a-dc1".to_owned()]));
         assert_eq!(texts(r"\%Servers%"), Ok(vec!["%Servers%".to_owned()]));

@@ -145,7 +145,10 @@ fn logsources<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<L
         service: Option<String>,
     }
     let all = Vec::<Words>::deserialize(deserializer)?;
-    Ok(all.into_iter().map(|w| LogSource { product: w.product, category: w.category, service: w.service }).collect())
+    Ok(all
+        .into_iter()
+        .map(|w| LogSource { product: w.product, category: w.category, service: w.service })
+        .collect())
 }
 
 /// The texts of all `*.yml` of a folder.
@@ -173,11 +176,13 @@ pub(super) fn read_all(documents: &[(&str, &str)]) -> Result<Vec<File>, Taxonomy
             files.push(((*name).to_owned(), file));
         }
     }
-    let all: BTreeMap<String, File> = files.iter().map(|(_, file)| (file.taxonomy.clone(), file.clone())).collect();
+    let all: BTreeMap<String, File> =
+        files.iter().map(|(_, file)| (file.taxonomy.clone(), file.clone())).collect();
     for (name, file) in &mut files {
         let fail = |reason: String| TaxonomyError::Invalid { file: name.clone(), reason };
         for other in std::mem::take(&mut file.include) {
-            let other = all.get(&other).ok_or_else(|| fail(format!("includes {other:?}, which does not exist")))?;
+            let other =
+                all.get(&other).ok_or_else(|| fail(format!("includes {other:?}, which does not exist")))?;
             file.sources.extend(other.sources.iter().cloned());
             for (table, names) in &other.tables {
                 file.tables.entry(table.clone()).or_insert_with(|| names.clone());

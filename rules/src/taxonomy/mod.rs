@@ -56,10 +56,18 @@ pub(crate) struct Place {
 #[derive(Debug, Clone)]
 struct Taxonomy {
     file: File,
-    /// field -> folded value -> sources whose first condition it is.
-    index: Vec<(Vec<String>, HashMap<String, Vec<usize>>)>,
+    index: Vec<Index>,
     /// Sources whose conditions only ask for presence.
     open: Vec<usize>,
+}
+
+/// Sources by the value of the first exact condition that they have.
+#[derive(Debug, Clone)]
+struct Index {
+    /// The names of the condition's field, best first.
+    names: Vec<String>,
+    /// Folded value -> numbers of sources.
+    sources: HashMap<String, Vec<usize>>,
 }
 
 impl Taxonomies {
@@ -68,13 +76,15 @@ impl Taxonomies {
     /// # Panics
     /// Never: a unit test reads all of them.
     pub fn embedded() -> Self {
-        Self::from_documents(EMBEDDED).unwrap_or_else(|error| unreachable!("shipped taxonomies are tested: {error}"))
+        Self::from_documents(EMBEDDED)
+            .unwrap_or_else(|error| unreachable!("shipped taxonomies are tested: {error}"))
     }
 
     /// Those of a folder instead.
     pub fn load(folder: &Path) -> Result<Self, TaxonomyError> {
         let files = file::read_folder(folder)?;
-        let documents: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+        let documents: Vec<(&str, &str)> =
+            files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
         Self::from_documents(&documents)
     }
 
@@ -98,16 +108,19 @@ impl Taxonomies {
             return Place { stated: Some(stated(event)), ..Place::default() };
         }
         let recognised = self.list.iter().position(|taxonomy| taxonomy.recognises(event));
-        let sources = recognised.and_then(|at| self.list.get(at)).map_or_else(Vec::new, |own| own.sources_of(event));
+        let sources =
+            recognised.and_then(|at| self.list.get(at)).map_or_else(Vec::new, |own| own.sources_of(event));
         // `service` alone says nothing: many formats have a field of that name.
         let says = stated(event);
-        let stated = (says.product.is_some() || says.category.is_some()) && event.get("event.dataset").is_none();
+        let stated =
+            (says.product.is_some() || says.category.is_some()) && event.get("event.dataset").is_none();
         Place { taxonomy: recognised, sources, stated: stated.then_some(says) }
     }
 
     pub(crate) fn sources(&self, place: &Place) -> Vec<LogSource> {
         let taxonomy = place.taxonomy.and_then(|at| self.list.get(at));
-        let given = taxonomy.into_iter().flat_map(|taxonomy| taxonomy.chosen(place)).flat_map(|source| &source.is);
+        let given =
+            taxonomy.into_iter().flat_map(|taxonomy| taxonomy.chosen(place)).flat_map(|source| &source.is);
         let mut all: Vec<LogSource> = given.chain(&place.stated).cloned().collect();
         all.sort();
         all.dedup();
@@ -116,10 +129,13 @@ impl Taxonomies {
 
     /// The names under which events of `place` may carry the field `name`, best first.
     pub(crate) fn names(&self, place: &Place, name: &str) -> Vec<String> {
-        let Some(taxonomy) = place.taxonomy.and_then(|at| self.list.get(at)) else { return vec![name.to_owned()] };
+        let Some(taxonomy) = place.taxonomy.and_then(|at| self.list.get(at)) else {
+            return vec![name.to_owned()];
+        };
         let tables = taxonomy.chosen(place).flat_map(|source| &source.tables);
         let mapped = tables.filter_map(|table| taxonomy.file.tables.get(table)?.get(name));
-        let mut names: Vec<String> = mapped.chain(taxonomy.file.names.get(name)).flat_map(file::Names::all).cloned().collect();
+        let mut names: Vec<String> =
+            mapped.chain(taxonomy.file.names.get(name)).flat_map(file::Names::all).cloned().collect();
         names.push(name.to_owned());
         names.extend(taxonomy.file.prefixes.iter().map(|prefix| format!("{prefix}{name}")));
         let mut seen = std::collections::HashSet::new();
@@ -144,13 +160,13 @@ impl Taxonomy {
                 continue;
             };
             let names = names_of(&taxonomy.file, field);
-            let at = taxonomy.index.iter().position(|(held, _)| *held == names).unwrap_or_else(|| {
-                taxonomy.index.push((names, HashMap::new()));
+            let at = taxonomy.index.iter().position(|held| held.names == names).unwrap_or_else(|| {
+                taxonomy.index.push(Index { names, sources: HashMap::new() });
                 taxonomy.index.len() - 1
             });
-            if let Some((_, values)) = taxonomy.index.get_mut(at) {
+            if let Some(index) = taxonomy.index.get_mut(at) {
                 for value in wanted.texts() {
-                    values.entry(fold(&value).into_owned()).or_default().push(number);
+                    index.sources.entry(fold(&value).into_owned()).or_default().push(number);
                 }
             }
         }
@@ -164,16 +180,19 @@ impl Taxonomy {
     /// Numbers of the sources that the event fits, in order.
     fn sources_of(&self, event: &Event) -> Vec<usize> {
         let mut candidates = self.open.clone();
-        for (names, values) in &self.index {
+        for Index { names, sources } in &self.index {
             if let Some(value) = names.iter().find_map(|name| event.get(name)) {
-                candidates.extend(values.get(fold(&value.to_text()).as_ref()).into_iter().flatten());
+                candidates.extend(sources.get(fold(&value.to_text()).as_ref()).into_iter().flatten());
             }
         }
         candidates.sort_unstable();
         candidates.dedup();
         candidates.retain(|&number| {
             self.file.sources.get(number).is_some_and(|source| {
-                source.when.iter().all(|(field, wanted)| wanted.fits(find(&names_of(&self.file, field), event)))
+                source
+                    .when
+                    .iter()
+                    .all(|(field, wanted)| wanted.fits(find(&names_of(&self.file, field), event)))
             })
         });
         candidates
@@ -190,7 +209,8 @@ fn find<'e>(names: &[String], event: &'e Event) -> Option<&'e Value> {
 
 /// The names of a condition's field, without the tables of sources.
 fn names_of(file: &File, field: &str) -> Vec<String> {
-    let mut names: Vec<String> = file.names.get(field).into_iter().flat_map(file::Names::all).cloned().collect();
+    let mut names: Vec<String> =
+        file.names.get(field).into_iter().flat_map(file::Names::all).cloned().collect();
     names.push(field.to_owned());
     names
 }
@@ -199,7 +219,11 @@ impl Wanted {
     /// True when `value` is one of those that are wanted.
     fn fits(&self, value: Option<&Value>) -> bool {
         let Some(value) = value else { return false };
-        self.anything() || value.scalars().iter().any(|scalar| self.texts().any(|text| fold(&text) == fold(&scalar.to_text())))
+        self.anything()
+            || value
+                .scalars()
+                .iter()
+                .any(|scalar| self.texts().any(|text| fold(&text) == fold(&scalar.to_text())))
     }
 }
 

@@ -31,7 +31,11 @@ fn log_sources_by_format() {
     let windows = Some("windows");
     check(
         r#"{"Channel":"Microsoft-Windows-Sysmon/Operational","EventID":13}"#,
-        &[(windows, Some("registry_set"), None), (windows, Some("registry_event"), None), (windows, None, Some("sysmon"))],
+        &[
+            (windows, Some("registry_set"), None),
+            (windows, Some("registry_event"), None),
+            (windows, None, Some("sysmon")),
+        ],
     );
     check(
         r#"{"Channel":"Microsoft-Windows-Sysmon/Operational","EventID":"12","EventType":"INFO","EventTypeOrignal":"DeleteValue"}"#,
@@ -41,12 +45,27 @@ fn log_sources_by_format() {
         r#"{"winlog":{"channel":"Security","event_id":"4688"},"event":{"dataset":"windows.security"}}"#,
         &[(windows, Some("process_creation"), None), (windows, None, Some("security"))],
     );
-    check(r#"{"event.dataset":"sensor.dns"}"#, &[(None, Some("dns"), None), (Some("dongson"), None, Some("dns"))]);
-    check(r#"{"event.dataset":"nginx.access"}"#, &[(None, Some("webserver"), None), (None, None, Some("nginx"))]);
+    check(
+        r#"{"event.dataset":"sensor.dns"}"#,
+        &[(None, Some("dns"), None), (Some("dongson"), None, Some("dns"))],
+    );
+    check(
+        r#"{"event.dataset":"nginx.access"}"#,
+        &[(None, Some("webserver"), None), (None, None, Some("nginx"))],
+    );
     check(r#"{"event_type":"http","timestamp":"x","http":{"url":"/"}}"#, &[(None, Some("proxy"), None)]);
-    check(r#"{"_path":"dns","ts":1.5,"uid":"C","id.orig_h":"10.0.0.1"}"#, &[(Some("zeek"), None, Some("dns"))]);
-    check(r#"{"ts":1.5,"uid":"C","id.orig_h":"10.0.0.1","conn_state":"SF"}"#, &[(Some("zeek"), None, Some("conn"))]);
-    check(r#"{"product":"Linux","category":"process_creation"}"#, &[(Some("linux"), Some("process_creation"), None)]);
+    check(
+        r#"{"_path":"dns","ts":1.5,"uid":"C","id.orig_h":"10.0.0.1"}"#,
+        &[(Some("zeek"), None, Some("dns"))],
+    );
+    check(
+        r#"{"ts":1.5,"uid":"C","id.orig_h":"10.0.0.1","conn_state":"SF"}"#,
+        &[(Some("zeek"), None, Some("conn"))],
+    );
+    check(
+        r#"{"product":"Linux","category":"process_creation"}"#,
+        &[(Some("linux"), Some("process_creation"), None)],
+    );
 }
 
 #[test]
@@ -60,19 +79,28 @@ fn names_by_format() {
     let security = r#"{"winlog.channel":"Security","winlog.event_id":4688,"winlog.event_data.NewProcessName":"C:\\a.exe"}"#;
     assert_eq!(find(security, "Image").as_deref(), Some("C:\\a.exe"));
     assert_eq!(find(security, "EventID").as_deref(), Some("4688"));
-    assert_eq!(find(r#"{"event.dataset":"sensor.dns","dns.question.name":"a.vn"}"#, "query").as_deref(), Some("a.vn"));
+    assert_eq!(
+        find(r#"{"event.dataset":"sensor.dns","dns.question.name":"a.vn"}"#, "query").as_deref(),
+        Some("a.vn")
+    );
     assert_eq!(
         find(r#"{"event.dataset":"sensor.dns","dns.question.name":"a.vn"}"#, "dns.question.name").as_deref(),
         Some("a.vn")
     );
-    assert_eq!(find(r#"{"event_type":"dns","timestamp":"x","dns":{"rrname":"a.vn"}}"#, "query").as_deref(), Some("a.vn"));
+    assert_eq!(
+        find(r#"{"event_type":"dns","timestamp":"x","dns":{"rrname":"a.vn"}}"#, "query").as_deref(),
+        Some("a.vn")
+    );
 }
 
 #[test]
 fn in_sigma_mode_only_the_event_speaks() {
-    let event = event(r#"{"product":"windows","category":"registry_set","Channel":"Microsoft-Windows-Sysmon/Operational","EventID":13}"#);
+    let event = event(
+        r#"{"product":"windows","category":"registry_set","Channel":"Microsoft-Windows-Sysmon/Operational","EventID":13}"#,
+    );
     let given = Taxonomies::embedded().logsources(&event, Mode::Sigma);
-    let stated = LogSource { product: Some("windows".into()), category: Some("registry_set".into()), service: None };
+    let stated =
+        LogSource { product: Some("windows".into()), category: Some("registry_set".into()), service: None };
     assert_eq!(given, [stated]);
 }
 

@@ -28,7 +28,10 @@ pub fn parse(value: &str) -> Vec<Glyph> {
         match sign {
             '*' => push(&mut glyphs, Glyph::Many),
             '?' => push(&mut glyphs, Glyph::One),
-            '\\' => plain(&mut glyphs, signs.next_if(|next| matches!(next, '*' | '?' | '\\')).unwrap_or('\\')),
+            '\\' => {
+                let escaped = signs.next_if(|next| matches!(next, '*' | '?' | '\\'));
+                plain(&mut glyphs, escaped.unwrap_or('\\'));
+            }
             other => plain(&mut glyphs, other),
         }
     }
@@ -162,13 +165,10 @@ mod tests {
 
     #[test]
     fn dashes_of_options_only() {
-        assert_eq!(windash(&parse(" -enc a-b /x")), [
-            text(" "),
-            Glyph::Dash,
-            text("enc a-b "),
-            Glyph::Dash,
-            text("x")
-        ]);
+        assert_eq!(
+            windash(&parse(" -enc a-b /x")),
+            [text(" "), Glyph::Dash, text("enc a-b "), Glyph::Dash, text("x")]
+        );
         assert_eq!(expand(&windash(&parse("-a")), 5).map(|all| all.len()), Some(5));
         assert_eq!(expand(&windash(&parse("-a -b")), 24), None);
     }

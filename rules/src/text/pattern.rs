@@ -20,7 +20,7 @@ enum Plan {
     Exact(String),
     Start(String),
     End(String),
-    Inside(Finder<'static>),
+    Inside(Box<Finder<'static>>),
     Glob(Vec<Sign>),
 }
 
@@ -44,7 +44,7 @@ impl Pattern {
             [Glyph::Text(text), Glyph::Many] => Plan::Start(ready(text)),
             [Glyph::Many, Glyph::Text(text)] => Plan::End(ready(text)),
             [Glyph::Many, Glyph::Text(text), Glyph::Many] => {
-                Plan::Inside(Finder::new(ready(text).as_bytes()).into_owned())
+                Plan::Inside(Box::new(Finder::new(ready(text).as_bytes()).into_owned()))
             }
             _ => Plan::Glob(signs(glyphs, cased)),
         };
