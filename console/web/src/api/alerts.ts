@@ -1,13 +1,13 @@
 /** The alert queue: lists, counts, one alert with its reasons, and what is done to alerts. */
 import { keepPreviousData, useInfiniteQuery, useQuery } from '@tanstack/react-query';
 
-import { get, post, type Query } from './http';
-import type { Alert, Counts, Page, Why } from './types';
+import { get, post } from './http';
+import type { Alert, AlertList, EventsAround, Why } from './types';
 
 export const SORTS = ['last_seen', 'risk', 'count', 'level'] as const;
 export type Sort = (typeof SORTS)[number];
 
-/** What the queue is narrowed to; an empty list is no narrowing. `owner` holds account ids, `me` or `none`. */
+/** What the queue is narrowed to; an empty list is no narrowing. `owner` holds account ids, `me` or an empty text for nobody. */
 export interface AlertFilter {
   state: readonly string[];
   level: readonly string[];
@@ -16,9 +16,8 @@ export interface AlertFilter {
   owner: readonly string[];
   /** Words in title, entity or rule. */
   q: string;
-  /** `type:value` of one entity, or empty. */
+  /** The value of one entity, or empty. */
   entity: string;
-  incident: string;
   drill: boolean | null;
   since: number | null;
   until: number | null;
@@ -26,20 +25,16 @@ export interface AlertFilter {
 }
 
 export const NO_FILTER: AlertFilter = {
-  state: [], level: [], organization: [], rule: [], owner: [], q: '', entity: '', incident: '', drill: null, since: null, until: null, sort: 'last_seen',
+  state: [], level: [], organization: [], rule: [], owner: [], q: '', entity: '', drill: null, since: null, until: null, sort: 'last_seen',
 };
 
 const PAGE = 200;
-
-function query(filter: AlertFilter): Query {
-  return { ...filter };
-}
 
 /** The list, page after page. It is read again only when the filter changes or the reader asks: it never moves by itself. */
 export function useAlerts(filter: AlertFilter) {
   return useInfiniteQuery({
     queryKey: ['alerts', 'list', filter],
-    queryFn: ({ pageParam, signal }) => get<Page<Alert>>('/alerts', { ...query(filter), limit: PAGE, cursor: pageParam }, signal),
+    queryFn: ({ pageParam, signal }) => get<AlertList>('/alerts', { ...filter, limit: PAGE, cursor: pageParam }, signal),
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next,
     placeholderData: keepPreviousData,
@@ -49,10 +44,11 @@ export function useAlerts(filter: AlertFilter) {
   });
 }
 
-export function useCounts(filter: AlertFilter) {
+/** The counts beside the filters. */
+export function useFacets(filter: AlertFilter) {
   return useQuery({
-    queryKey: ['alerts', 'counts', filter],
-    queryFn: ({ signal }) => get<Counts>('/alerts/counts', query(filter), signal),
+    queryKey: ['alerts', 'facets', filter],
+    queryFn: async ({ signal }) => (await get<AlertList>('/alerts', { ...filter, limit: 1, facets: true }, signal)).facets,
     placeholderData: keepPreviousData,
   });
 }
@@ -69,26 +65,31 @@ export function useWhy(id: string) {
   });
 }
 
-/** What a change of many alerts did: the changed ones, those that somebody else had changed, and the way back. */
-export interface Changed {
+/** What happened around an alert; asked only where it is shown. */
+export function useAround(id: string) {
+  return useQuery({
+    queryKey: ['alert', id, 'around'],
+    queryFn: ({ signal }) => get<EventsAround>(`/alerts/${encodeURIComponent(id)}/around`, {}, signal),
+    staleTime: 60_000,
+  });
+}
+
+/** What came of an act: the changed alerts, those that it could not change, and the way back. */
+export interface Done {
   changed: Alert[];
   conflicts: Alert[];
   missing: string[];
   undo: string | null;
 }
 
-interface Named {
-  id: string;
-  version: number;
-}
+export type Action =
+  | { action: 'assign'; owner: string | null }
+  | { action: 'acknowledge' | 'start' | 'reopen' }
+  | { action: 'close'; verdict: string; reason: string };
 
-const named = (alerts: readonly Alert[]): Named[] => alerts.map(({ id, version }) => ({ id, version }));
+/** How many alerts one act may touch. */
+export const MOST_AT_ONCE = 500;
 
-export const assign = (alerts: readonly Alert[], owner: string | null): Promise<Changed> =>
-  post('/alerts/assign', { alerts: named(alerts), owner });
-export const acknowledge = (alerts: readonly Alert[]): Promise<Changed> => post('/alerts/acknowledge', { alerts: named(alerts) });
-export const close = (alerts: readonly Alert[], verdict: string, reason: string): Promise<Changed> =>
-  post('/alerts/close', { alerts: named(alerts), verdict, reason });
-export const reopen = (alerts: readonly Alert[], reason: string): Promise<Changed> =>
-  post('/alerts/reopen', { alerts: named(alerts), reason });
-export const undo = (token: string): Promise<Changed> => post('/alerts/undo', { token });
+export const act = (alerts: readonly Alert[], action: Action): Promise<Done> =>
+  post('/alerts/triage', { alerts: alerts.slice(0, MOST_AT_ONCE).map(({ id, version }) => ({ id, version })), ...action });
+export const undo = (token: string): Promise<Done> => post('/alerts/undo', { undo: token });

@@ -31,7 +31,7 @@ export function onSignedOut(call: () => void): void {
 
 export type Query = Readonly<Record<string, string | number | boolean | readonly string[] | null | undefined>>;
 
-/** `path?a=1&b=x,y`: empty values are left out, lists are joined by commas. */
+/** `path?a=1&b=x,y`: empty values and lists are left out, lists are joined by commas; an empty text within a list stands for itself. */
 export function address(path: string, query: Query = {}): string {
   const parameters = new URLSearchParams();
   for (const [name, value] of Object.entries(query)) {
@@ -118,6 +118,10 @@ export async function patch<Answer>(path: string, body: unknown): Promise<Answer
   return (await send('PATCH', path, { body })) as Answer;
 }
 
-export async function remove(path: string, body?: unknown): Promise<void> {
-  await send('DELETE', path, { body });
+export async function put<Answer>(path: string, body: unknown): Promise<Answer> {
+  return (await send('PUT', path, { body })) as Answer;
+}
+
+export async function remove(path: string): Promise<void> {
+  await send('DELETE', path);
 }

@@ -2,7 +2,7 @@
 import { keepPreviousData, useInfiniteQuery, useQuery } from '@tanstack/react-query';
 
 import { get, patch, post, remove } from './http';
-import type { Alert, Category, Entry, Incident, Level, Page } from './types';
+import type { Alert, Category, Entry, Incident, Level } from './types';
 
 export interface IncidentFilter {
   status: readonly string[];
@@ -13,7 +13,7 @@ export interface IncidentFilter {
 export function useIncidents(filter: IncidentFilter) {
   return useInfiniteQuery({
     queryKey: ['incidents', 'list', filter],
-    queryFn: ({ pageParam, signal }) => get<Page<Incident>>('/incidents', { ...filter, limit: 100, cursor: pageParam }, signal),
+    queryFn: ({ pageParam, signal }) => get<{ incidents: Incident[]; next: string | null }>('/incidents', { ...filter, limit: 100, after: pageParam }, signal),
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next,
     placeholderData: keepPreviousData,
@@ -27,14 +27,14 @@ export function useIncident(id: string) {
 export function useTimeline(id: string) {
   return useQuery({
     queryKey: ['incident', id, 'timeline'],
-    queryFn: ({ signal }) => get<Page<Entry>>(`/incidents/${encodeURIComponent(id)}/timeline`, {}, signal),
+    queryFn: ({ signal }) => get<{ entries: Entry[]; unbroken: boolean }>(`/incidents/${encodeURIComponent(id)}/timeline`, {}, signal),
   });
 }
 
 export function useIncidentAlerts(id: string) {
   return useQuery({
     queryKey: ['incident', id, 'alerts'],
-    queryFn: ({ signal }) => get<Page<Alert>>('/alerts', { incident: id, limit: 200 }, signal),
+    queryFn: async ({ signal }) => (await get<{ alerts: Alert[] }>(`/incidents/${encodeURIComponent(id)}/alerts`, {}, signal)).alerts,
   });
 }
 
@@ -53,7 +53,7 @@ export type IncidentChange = Partial<Pick<Incident, 'title' | 'class' | 'severit
 export const change = (incident: Incident, fields: IncidentChange): Promise<Incident> =>
   patch(`/incidents/${encodeURIComponent(incident.id)}`, { ...fields, version: incident.version });
 
-export const comment = (id: string, text: string): Promise<Entry> => post(`/incidents/${encodeURIComponent(id)}/comments`, { text });
+export const comment = (id: string, text: string): Promise<Incident> => post(`/incidents/${encodeURIComponent(id)}/comments`, { text });
 
 export const close = (incident: Incident, outcome: { verdict: string; cause: string; lesson: string }): Promise<Incident> =>
   post(`/incidents/${encodeURIComponent(incident.id)}/close`, { ...outcome, version: incident.version });

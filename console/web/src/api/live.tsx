@@ -1,70 +1,94 @@
-/** The console's stream of server-sent events: new alerts are counted, not shown, until the reader asks for them. */
-import { useQuery } from '@tanstack/react-query';
+/**
+ * The console's stream of server-sent events: new alerts are kept aside, not shown, until the reader asks for them; the
+ * figures of the status line come the same way.
+ */
 import { createContext, useCallback, useContext, useEffect, useMemo, useState, type ReactNode } from 'react';
 
-import { address, poll } from './http';
-import type { Health } from './types';
+import { address } from './http';
+import { useSession } from './session';
+import type { Alert, StatusFigures } from './types';
 
 export type LineState = 'live' | 'paused' | 'lost';
 
 interface Live {
   line: LineState;
-  /** New alerts since the queue was last read. */
-  waiting: number;
+  /** Untouched alerts that the stream told of since the queue was last read, by id. */
+  fresh: ReadonlyMap<string, Alert>;
   /** The queue has been read: nothing waits. */
   seen: () => void;
   toggle: () => void;
-  health: Health | undefined;
+  figures: StatusFigures | null;
 }
 
 const Context = createContext<Live | null>(null);
 
+/** Of more than this many waiting alerts the page only needs to know that there are many. */
+const MOST_FRESH = 2_000;
+
+/** After how long a stream that the console ended is tried again, in milliseconds. */
+const AGAIN_MS = 3_000;
+
+/** A message of the stream, or null when it is not what was promised. */
+export function read(data: string): unknown {
+  try {
+    return JSON.parse(data) as unknown;
+  } catch {
+    return null;
+  }
+}
+
+/** The waiting alerts after a message: untouched ones come in, those that somebody took go out. */
+export function gather(known: ReadonlyMap<string, Alert>, told: readonly Alert[]): ReadonlyMap<string, Alert> {
+  const after = new Map(known);
+  for (const alert of told) {
+    if (alert.state !== 'new') after.delete(alert.id);
+    else if (after.size < MOST_FRESH) after.set(alert.id, alert);
+  }
+  return after;
+}
+
 export function LiveProvider({ children }: { children: ReactNode }) {
+  const { check } = useSession();
   const [paused, setPaused] = useState(false);
   const [lost, setLost] = useState(!navigator.onLine);
-  const [fresh, setFresh] = useState<ReadonlySet<string>>(new Set());
+  const [fresh, setFresh] = useState<ReadonlyMap<string, Alert>>(new Map());
+  const [figures, setFigures] = useState<StatusFigures | null>(null);
+  const [attempt, setAttempt] = useState(0);
 
   useEffect(() => {
     if (paused) return;
+    let timer: ReturnType<typeof setTimeout> | undefined;
     const stream = new EventSource(address('/stream'));
     stream.onopen = () => setLost(false);
-    stream.onerror = () => setLost(true);
-    stream.addEventListener('alert', (event: MessageEvent<string>) => {
-      const id = freshAlert(event.data);
-      if (id !== null) setFresh((known) => (known.has(id) || known.size >= 10_000 ? known : new Set(known).add(id)));
+    stream.onerror = () => {
+      setLost(true);
+      if (stream.readyState !== EventSource.CLOSED) return;
+      // The browser gave up: the session may be over, or the console is starting again.
+      void check();
+      timer = setTimeout(() => setAttempt((before) => before + 1), AGAIN_MS);
+    };
+    stream.addEventListener('alerts', (event: MessageEvent<string>) => {
+      const message = read(event.data) as { alerts: Alert[] } | null;
+      if (message !== null) setFresh((known) => gather(known, message.alerts));
+    });
+    stream.addEventListener('figures', (event: MessageEvent<string>) => {
+      const message = read(event.data) as StatusFigures | null;
+      if (message !== null) setFigures(message);
     });
     const offline = () => setLost(true);
     window.addEventListener('offline', offline);
     return () => {
       stream.close();
+      clearTimeout(timer);
       window.removeEventListener('offline', offline);
     };
-  }, [paused]);
+  }, [paused, attempt, check]);
 
-  const health = useQuery({
-    queryKey: ['health'],
-    queryFn: ({ signal }) => poll<Health>('/health', {}, signal),
-    refetchInterval: paused ? false : 5_000,
-  });
-
-  const seen = useCallback(() => setFresh(new Set()), []);
+  const seen = useCallback(() => setFresh(new Map()), []);
   const toggle = useCallback(() => setPaused((before) => !before), []);
   const line: LineState = paused ? 'paused' : lost ? 'lost' : 'live';
-  const value = useMemo<Live>(
-    () => ({ line, waiting: fresh.size, seen, toggle, health: health.data }),
-    [line, fresh, seen, toggle, health.data],
-  );
+  const value = useMemo<Live>(() => ({ line, fresh, seen, toggle, figures }), [line, fresh, seen, toggle, figures]);
   return <Context.Provider value={value}>{children}</Context.Provider>;
-}
-
-/** The id of the alert when the message tells of a new one; changes of known alerts are none of the queue's news. */
-export function freshAlert(data: string): string | null {
-  try {
-    const message = JSON.parse(data) as { id?: unknown; state?: unknown; version?: unknown };
-    return typeof message.id === 'string' && message.state === 'new' ? message.id : null;
-  } catch {
-    return null;
-  }
 }
 
 export function useLive(): Live {

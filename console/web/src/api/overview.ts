@@ -4,10 +4,10 @@ import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { poll } from './http';
 import type { Overview } from './types';
 
-export function useOverview(organization: string, live: boolean) {
+export function useOverview(organization: string, drill: boolean, live: boolean) {
   return useQuery({
-    queryKey: ['overview', organization],
-    queryFn: ({ signal }) => poll<Overview>('/overview', { organization }, signal),
+    queryKey: ['overview', organization, drill],
+    queryFn: ({ signal }) => poll<Overview>('/overview', { organization, drill }, signal),
     refetchInterval: live ? 15_000 : false,
     placeholderData: keepPreviousData,
   });

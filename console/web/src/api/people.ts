@@ -2,14 +2,14 @@
 import { useCallback } from 'react';
 
 import { useWords } from '../i18n';
-import { useAccounts } from './places';
+import { usePeople } from './places';
 import { useSession } from './session';
 
 /** The name of an account; the start of its id where the person may not see the list of people. */
 export function usePersonName(): (id: string | null) => string {
   const { t } = useWords();
   const { me } = useSession();
-  const { data } = useAccounts();
+  const { data } = usePeople();
   return useCallback((id: string | null) => {
     if (id === null || id === '') return t('common.unassigned');
     const account = data?.find((one) => one.id === id) ?? (me?.id === id ? me : undefined);

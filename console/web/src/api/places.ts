@@ -1,26 +1,31 @@
 /** Agencies, people, sensors, rules, sources, keys, exceptions and channels: small lists that are read whole. */
 import { useQuery } from '@tanstack/react-query';
 
-import { get } from './http';
-import type { Account, ApiKey, AuditRecord, Channel, Exception, Organization, Page, Rule, Sensor, Source } from './types';
+import { get, poll } from './http';
+import type { Account, ApiKey, AuditRecord, Channel, Exception, Organization, PersonName, Rule, Sensor, Source } from './types';
 
-function useList<Item>(name: string, path: string, refetchMs?: number) {
+/** The list under `field` of the answer of `path`. */
+function useList<Item>(name: string, path: string, field: string, more: { enabled?: boolean; refetchInterval?: number } = {}) {
   return useQuery({
     queryKey: [name],
-    queryFn: async ({ signal }) => (await get<Page<Item>>(path, { limit: 1000 }, signal)).items,
-    ...(refetchMs === undefined ? {} : { refetchInterval: refetchMs }),
+    queryFn: async ({ signal }) => {
+      const ask = more.refetchInterval === undefined ? get : poll;
+      return (await ask<Record<string, Item[] | undefined>>(path, {}, signal))[field] ?? [];
+    },
+    ...more,
   });
 }
 
-export const useOrganizations = () => useList<Organization>('organizations', '/agencies');
-export const useSensors = (refetchMs?: number) => useList<Sensor>('sensors', '/sensors', refetchMs);
-export const useRules = () => useList<Rule>('rules', '/rules');
-export const useSources = () => useList<Source>('sources', '/sources');
-export const useKeys = () => useList<ApiKey>('keys', '/keys');
-export const useAccounts = () => useList<Account>('accounts', '/users');
-export const useExceptions = () => useList<Exception>('exceptions', '/exceptions');
-export const useChannels = () => useList<Channel>('channels', '/notifications');
-export const useAudit = () => useList<AuditRecord>('audit', '/audit');
+export const useOrganizations = () => useList<Organization>('organizations', '/agencies', 'agencies');
+export const usePeople = () => useList<PersonName>('people', '/people', 'people');
+export const useSensors = (refetchInterval: number) => useList<Sensor>('sensors', '/sensors', 'sensors', { refetchInterval });
+export const useRules = () => useList<Rule>('rules', '/rules', 'rules');
+export const useSources = () => useList<Source>('sources', '/sources', 'sources');
+export const useKeys = () => useList<ApiKey>('keys', '/api-keys', 'api_keys');
+export const useAccounts = () => useList<Account>('accounts', '/users', 'users');
+export const useExceptions = () => useList<Exception>('exceptions', '/exceptions', 'exceptions');
+export const useChannels = () => useList<Channel>('channels', '/notifications', 'channels');
+export const useAudit = () => useList<AuditRecord>('audit', '/audit', 'entries');
 
 /** One rule with its whole text. */
 export function useRule(id: string | null) {

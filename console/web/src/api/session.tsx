@@ -3,7 +3,7 @@ import { useQueryClient } from '@tanstack/react-query';
 import { createContext, useCallback, useContext, useEffect, useMemo, useState, type ReactNode } from 'react';
 
 import { useWords, type Language } from '../i18n';
-import { ApiError, get, keepCsrf, onSignedOut, patch, post, remove } from './http';
+import { ApiError, get, keepCsrf, onSignedOut, poll, post, put, remove } from './http';
 import type { Me } from './types';
 
 interface SessionAnswer {
@@ -19,6 +19,8 @@ export interface Session {
   /** Why the first question failed, when it was not a plain "nobody". */
   failure: unknown;
   start: () => Promise<void>;
+  /** Asks whether the session still holds; ends it here when it does not. */
+  check: () => Promise<void>;
   signIn: (login: string, password: string) => Promise<void>;
   signOut: () => Promise<void>;
   changePassword: (current: string, wanted: string) => Promise<void>;
@@ -53,14 +55,24 @@ export function SessionProvider({ children }: { children: ReactNode }) {
     }
   }, [accept]);
 
+  const end = useCallback(() => {
+    setExpired(true);
+    setMe(null);
+    queries.clear();
+  }, [queries]);
+
+  const check = useCallback(async () => {
+    try {
+      await poll('/session');
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 401) end();
+    }
+  }, [end]);
+
   useEffect(() => {
-    onSignedOut(() => {
-      setExpired(true);
-      setMe(null);
-      queries.clear();
-    });
+    onSignedOut(end);
     void start();
-  }, [queries, start]);
+  }, [end, start]);
 
   const signIn = useCallback(async (login: string, password: string) => {
     accept(await post<SessionAnswer>('/session', { login, password }));
@@ -74,21 +86,20 @@ export function SessionProvider({ children }: { children: ReactNode }) {
   }, [queries]);
 
   const changePassword = useCallback(async (current: string, wanted: string) => {
-    await post('/session/password', { current_password: current, new_password: wanted });
-    accept(await get<SessionAnswer>('/session'));
+    accept(await post<SessionAnswer>('/session/password', { present: current, new: wanted }));
   }, [accept]);
 
   const chooseLanguage = useCallback((language: Language) => {
     setLanguage(language);
     // The choice holds in this browser at once; the console keeps it for mails. A failure there changes nothing here.
-    if (me) patch('/session', { language }).catch(() => undefined);
+    if (me) put('/session/language', { language }).catch(() => undefined);
   }, [me, setLanguage]);
 
   const value = useMemo<Session>(() => ({
-    me, expired, failure, start, signIn, signOut, changePassword, chooseLanguage,
+    me, expired, failure, start, check, signIn, signOut, changePassword, chooseLanguage,
     mayWrite: me?.role === 'administrator' || me?.role === 'analyst',
     isAdministrator: me?.role === 'administrator',
-  }), [me, expired, failure, start, signIn, signOut, changePassword, chooseLanguage]);
+  }), [me, expired, failure, start, check, signIn, signOut, changePassword, chooseLanguage]);
   return <Context.Provider value={value}>{children}</Context.Provider>;
 }
 

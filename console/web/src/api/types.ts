@@ -23,14 +23,6 @@ export const CLASSES = ['MD', 'TT', 'BN', 'XN', 'DQ', 'BF', 'DD', 'DF', 'LD', 'L
 
 export const VERDICTS = ['true_positive', 'false_positive', 'benign', 'duplicate'] as const;
 
-/** One page of a list; `next` asks for the page after it. */
-export interface Page<Item> {
-  /** How many there are in all, where the console counts them. */
-  total?: number;
-  items: Item[];
-  next: string | null;
-}
-
 export interface Me {
   id: string;
   login: string;
@@ -72,11 +64,21 @@ export interface Alert {
   verdict: string | null;
   reason: string | null;
   incident: string | null;
+  created_at: number;
+  event_id: string;
   version: number;
 }
 
+/** A page of the queue; `next` asks for the page after it. */
+export interface AlertList {
+  alerts: Alert[];
+  total: number;
+  next: string | null;
+  facets: Facets | null;
+}
+
 /** How many alerts each value of a filter would leave. */
-export type Counts = Record<'state' | 'level' | 'organization' | 'rule' | 'owner', { value: string; count: number; title_vi?: string; title_en?: string }[]>;
+export type Facets = Record<'state' | 'level' | 'organization' | 'rule' | 'owner', { value: string; count: number }[]>;
 
 /** A flat event: ECS dotted names to values. */
 export type Fields = Record<string, unknown>;
@@ -106,15 +108,23 @@ export interface MatchedField {
   selection: string;
 }
 
-/** Why an alert exists, with what lies around it. */
+/** Why an alert exists. */
 export interface Why {
+  alert: Alert;
   rule: Rule | null;
-  matched: string[];
+  /** Whether the event store answered; if not, `event` and `signals` are empty. */
+  store_available: boolean;
+  /** The event of the first match. */
   event: Fields | null;
-  original: string | null;
-  around: { id: string; at: number; dataset: string; summary: string; related: boolean }[];
-  others: Alert[];
+  signals: { event_id: string; at: number; rule_id: string; fields: MatchedField[] }[];
+  related: Alert[];
   exceptions: Exception[];
+}
+
+export interface EventsAround {
+  events: Fields[];
+  /** There were more. */
+  cut: boolean;
 }
 
 export interface Exception {
@@ -130,6 +140,17 @@ export interface Exception {
   ended_at: number | null;
   hits: number;
   version: number;
+}
+
+/** One legal clock of an incident. */
+export interface Deadline {
+  kind: 'first_notice' | 'report';
+  from: number;
+  due: number;
+  /** When the notice or report was sent; null: not yet. */
+  met_at: number | null;
+  /** The article that it comes from. */
+  source: string;
 }
 
 export interface Incident {
@@ -150,7 +171,7 @@ export interface Incident {
   cause: string | null;
   lesson: string | null;
   drill: boolean;
-  alerts: number;
+  deadlines: Deadline[];
   version: number;
 }
 
@@ -174,15 +195,22 @@ export interface Sensor {
   last_seen: number | null;
   silent_since: number | null;
   health: Record<string, unknown> | null;
+  online: boolean;
 }
 
-export interface EnrolmentToken {
+/** A new token: `text` is what the sensor is given. */
+export interface TokenMade {
+  token: { id: string; organization: string; node: string; expires_at: number };
+  text: string;
+}
+
+/** A name to show; `assignable` may be given work. */
+export interface PersonName {
   id: string;
-  organization: string;
-  node: string;
-  expires_at: number;
-  secret: string;
-  command: string | null;
+  login: string;
+  full_name: string;
+  role: Role;
+  assignable: boolean;
 }
 
 export interface ApiKey {
@@ -253,30 +281,43 @@ export interface AuditRecord {
   organization: string | null;
 }
 
-/** A number of the overview with that of the same hours of last week (null: none yet). */
+/** A number of the overview (null: the event store does not answer) with that of the same hours of last week (null: none yet). */
 export interface Figure {
-  value: number;
+  value: number | null;
   before: number | null;
+}
+
+/** An agency's or rule's part of the alerts. */
+export interface Share {
+  id: string;
+  name: string;
+  name_en: string;
+  alerts: number;
+  open: number;
+  severe: number;
+  risk: number;
 }
 
 export interface Overview {
   since: number;
   until: number;
-  figures: Record<'events' | 'alerts' | 'severe' | 'waiting' | 'incidents' | 'overdue', Figure>;
-  /** How many of the nodes the figures cover. */
-  coverage: { online: number; all: number };
-  series: { at: number; events: number; levels: Record<Level, number> }[];
-  agencies: { organization: string; risk: number; alerts: number; severe: number }[];
-  rules: { rule_id: string; title_vi: string; title_en: string; alerts: number }[];
+  figures: Record<'events' | 'alerts' | 'severe' | 'open_alerts' | 'open_incidents' | 'sensors_online', Figure>;
+  /** How many of the sensors the figures cover. */
+  coverage: { online: number; total: number };
+  store_available: boolean;
+  /** Spans without any are left out. */
+  series: { step_ms: number; events: { at: number; count: number }[]; alerts: { at: number; level: Level; count: number }[] };
+  organizations: Share[];
+  rules: Share[];
   newest: Alert[];
-  incidents: Incident[];
+  incidents: { incident: Omit<Incident, 'deadlines'>; deadline: Deadline | null }[];
 }
 
-export interface Health {
-  version: string;
-  events_per_second: number | null;
+/** The figures of the status line, from the stream. */
+export interface StatusFigures {
+  events_last_minute: number | null;
   sensors_online: number;
-  sensors: number;
-  lag_ms: number | null;
-  blind_percent: number | null;
+  sensors_total: number;
+  open_alerts: number;
+  version: string;
 }

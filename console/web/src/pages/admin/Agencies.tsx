@@ -3,7 +3,7 @@ import { useQueryClient } from '@tanstack/react-query';
 import { Button, Form, Input, Select } from 'antd';
 import { useState } from 'react';
 
-import { patch, post } from '../../api/http';
+import { post, put } from '../../api/http';
 import { useOrganizationName, useOrganizations } from '../../api/places';
 import type { Organization } from '../../api/types';
 import { useWords } from '../../i18n';
@@ -27,7 +27,7 @@ function Editor({ agency, close }: { agency: Organization | null; close: () => v
   const submit = async (fields: Fields) => {
     const body = { name: fields.name.trim(), name_en: fields.name_en?.trim() ?? '', parent: fields.parent ?? null, level: fields.level };
     if (agency === null) await post('/agencies', { ...body, id: fields.id.trim() });
-    else await patch(`/agencies/${encodeURIComponent(agency.id)}`, { ...body, version: agency.version });
+    else await put(`/agencies/${encodeURIComponent(agency.id)}`, { ...body, version: agency.version });
     await queries.invalidateQueries({ queryKey: ['organizations'] });
   };
   return (

@@ -3,7 +3,7 @@ import { useQueryClient } from '@tanstack/react-query';
 import { Button, Checkbox, Form, Input, InputNumber, Select } from 'antd';
 import { useState } from 'react';
 
-import { patch, post, remove } from '../../api/http';
+import { post, put, remove } from '../../api/http';
 import { useChannels, useOrganizationName } from '../../api/places';
 import { LEVELS, type Channel } from '../../api/types';
 import { useWords } from '../../i18n';
@@ -51,7 +51,7 @@ function Editor({ channel, close }: { channel: Channel | null; close: () => void
   const required = useRequired();
   const submit = async (fields: ChannelFields) => {
     if (channel === null) await post('/notifications', toBody(fields));
-    else await patch(`/notifications/${encodeURIComponent(channel.id)}`, { ...toBody(fields), version: channel.version });
+    else await put(`/notifications/${encodeURIComponent(channel.id)}`, { ...toBody(fields), version: channel.version });
     await queries.invalidateQueries({ queryKey: ['channels'] });
   };
   const initial: Partial<ChannelFields> = channel === null ? { kind: 'smtp', min_level: 'high', enabled: true, port: 587, tls: 'starttls' } : toFields(channel);
@@ -82,7 +82,7 @@ export function Channels() {
     title: t('admin.removeChannel', { name: channel.name }),
     effect: t('admin.removeChannelEffect'),
     act: t('common.delete'),
-    run: () => act(() => remove(`/notifications/${encodeURIComponent(channel.id)}`, { version: channel.version }), 'common.deleted'),
+    run: () => act(() => remove(`/notifications/${encodeURIComponent(channel.id)}`), 'common.deleted'),
   });
   return (
     <>

@@ -1,6 +1,6 @@
 /** Keys of the senders that speak HTTPS; the secret is shown once. */
 import { useQueryClient } from '@tanstack/react-query';
-import { Alert as Notice, Button, Checkbox, Form, Input, Modal } from 'antd';
+import { Alert as Notice, Button, Form, Input, Modal } from 'antd';
 import { useState } from 'react';
 
 import { post } from '../../api/http';
@@ -19,7 +19,6 @@ import { useAct } from './useAct';
 interface Fields {
   organization: string;
   source_name: string;
-  drill?: boolean;
 }
 
 export function Keys() {
@@ -37,7 +36,7 @@ export function Keys() {
     title: t('admin.revokeKeyTitle', { name: key.source_name }),
     effect: t('admin.revokeKeyEffect'),
     act: t('admin.revoke'),
-    run: () => act(() => post(`/keys/${encodeURIComponent(key.id)}/revoke`), 'admin.revoked'),
+    run: () => act(() => post(`/api-keys/${encodeURIComponent(key.id)}/revoke`), 'admin.revoked'),
   });
   return (
     <>
@@ -62,14 +61,13 @@ export function Keys() {
           act={t('common.create')}
           close={() => setMaking(false)}
           submit={async (fields) => {
-            const made = await post<{ secret: string }>('/keys', { organization: fields.organization, source_name: fields.source_name.trim(), drill: fields.drill ?? false });
+            const made = await post<{ secret: string }>('/api-keys', { organization: fields.organization, source_name: fields.source_name.trim() });
             setSecret(made.secret);
             await queries.invalidateQueries({ queryKey: ['keys'] });
           }}
         >
           <Form.Item name="source_name" label={t('admin.sourceName')} rules={[required]}><Input autoFocus maxLength={100} /></Form.Item>
           <Form.Item name="organization" label={t('admin.agency')} rules={[required]}><AgencySelect /></Form.Item>
-          <Form.Item name="drill" valuePropName="checked"><Checkbox>{t('admin.drillKey')}</Checkbox></Form.Item>
         </FormDialogue>
       )}
       {secret !== null && (

@@ -3,7 +3,7 @@ import { useQueryClient } from '@tanstack/react-query';
 import { Button, Form, Input, InputNumber, Select } from 'antd';
 import { useState } from 'react';
 
-import { patch, post } from '../../api/http';
+import { post, put } from '../../api/http';
 import { useKeys, useOrganizationName, useSources } from '../../api/places';
 import type { Source } from '../../api/types';
 import { useWords } from '../../i18n';
@@ -13,6 +13,8 @@ import { AgencySelect } from './AgencySelect';
 import { Roster } from './Roster';
 
 const KINDS = ['syslog', 'relp', 'http'] as const;
+/** The names of the collector's listeners. */
+const LISTENERS = ['udp', 'tcp', 'tls', 'relp'];
 const ZONES = ['Asia/Ho_Chi_Minh', 'UTC'];
 
 interface Fields {
@@ -63,7 +65,7 @@ function Match() {
         <>
           <div className="row" style={{ alignItems: 'flex-start' }}>
             <Form.Item name="address" label={t('admin.address')} className="grow"><Input placeholder="192.0.2.10" maxLength={64} className="mono" /></Form.Item>
-            <Form.Item name="listener" label={t('admin.listener')} className="grow"><Input placeholder="0.0.0.0:514" maxLength={64} className="mono" /></Form.Item>
+            <Form.Item name="listener" label={t('admin.listener')} className="grow"><Select allowClear options={LISTENERS.map((value) => ({ value, label: value }))} /></Form.Item>
           </div>
           <Form.Item name="certificate" label={t('admin.fingerprint')}><Input maxLength={128} className="mono" /></Form.Item>
         </>
@@ -83,7 +85,7 @@ function Editor({ source, close }: { source: Source | null; close: () => void })
   const required = useRequired();
   const submit = async (fields: Fields) => {
     if (source === null) await post('/sources', body(fields, null));
-    else await patch(`/sources/${encodeURIComponent(source.id)}`, { ...body(fields, source), version: source.version });
+    else await put(`/sources/${encodeURIComponent(source.id)}`, { ...body(fields, source), version: source.version });
     await queries.invalidateQueries({ queryKey: ['sources'] });
   };
   return (

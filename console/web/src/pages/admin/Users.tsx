@@ -3,7 +3,7 @@ import { useQueryClient } from '@tanstack/react-query';
 import { Alert as Notice, Button, Form, Input, Modal, Select } from 'antd';
 import { useState } from 'react';
 
-import { patch, post } from '../../api/http';
+import { post, put } from '../../api/http';
 import { useAccounts, useOrganizationName } from '../../api/places';
 import { useSession } from '../../api/session';
 import { ROLES, type Account, type Role } from '../../api/types';
@@ -38,7 +38,7 @@ function Editor({ account, close, made }: { account: Account | null; close: () =
   const submit = async (fields: Fields) => {
     const body = { full_name: fields.full_name.trim(), role: fields.role, organizations: scope(fields.organizations) };
     if (account === null) made(await post<Made>('/users', { ...body, login: fields.login.trim() }));
-    else await patch(`/users/${encodeURIComponent(account.id)}`, { ...body, disabled: account.disabled, version: account.version });
+    else await put(`/users/${encodeURIComponent(account.id)}`, { ...body, disabled: account.disabled, version: account.version });
     await queries.invalidateQueries({ queryKey: ['accounts'] });
   };
   return (
@@ -71,10 +71,10 @@ export function Users() {
     title: t('admin.resetTitle', { name: account.login }),
     effect: t('admin.resetEffect'),
     act: t('admin.resetPassword'),
-    run: () => act(async () => setMade(await post<Made>(`/users/${encodeURIComponent(account.id)}/password`, { version: account.version })), 'common.saved'),
+    run: () => act(async () => setMade(await post<Made>(`/users/${encodeURIComponent(account.id)}/reset-password`)), 'common.saved'),
   });
   const lock = (account: Account) => act(
-    () => patch(`/users/${encodeURIComponent(account.id)}`, { full_name: account.full_name, role: account.role, organizations: account.organizations, disabled: !account.disabled, version: account.version }),
+    () => put(`/users/${encodeURIComponent(account.id)}`, { full_name: account.full_name, role: account.role, organizations: account.organizations, disabled: !account.disabled, version: account.version }),
     'common.saved',
   );
   const state = (account: Account) => (account.disabled ? t('admin.disabled') : account.must_change_password ? t('admin.mustChange') : t('admin.active'));

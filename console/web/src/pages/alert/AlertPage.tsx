@@ -47,12 +47,12 @@ function One({ alert }: { alert: Alert }) {
               <Panel title={t('alert.why')}>
                 <div className="stack"><Sentence alert={alert} why={found} /><Record why={found} /></div>
               </Panel>
-              {found.original !== null && <Panel title={t('alert.record')}><Raw why={found} /></Panel>}
+              <Raw why={found} panel />
               <Panel title={t('alert.rule')}><RuleFold alert={alert} why={found} /></Panel>
             </div>
             <div className="stack middle">
               <Panel title={t('alert.around')}>
-                <Suspense fallback={<Skeleton lines={8} />}><Around alert={alert} around={found.around} /></Suspense>
+                <Suspense fallback={<Skeleton lines={8} />}><Around alert={alert} why={found} /></Suspense>
               </Panel>
             </div>
             <div className="stack right">

@@ -71,8 +71,8 @@ export function Others({ why }: { why: Why }) {
   return (
     <div className="section">
       <h2>{t('alert.others')}</h2>
-      {why.others.length === 0 && <p className="faint">{t('alert.othersEmpty')}</p>}
-      {why.others.map((other) => (
+      {why.related.length === 0 && <p className="faint">{t('alert.othersEmpty')}</p>}
+      {why.related.map((other) => (
         <Link key={other.id} to={`/alerts/${encodeURIComponent(other.id)}`} className="row" style={{ color: 'inherit', fontSize: 12, minHeight: 24 }}>
           <Severity level={other.level} wordless />
           <Cut text={pick(other.title_vi, other.title_en)} className="grow" />

@@ -6,8 +6,9 @@ import { Link } from 'react-router';
 import type { Alert, Why } from '../../api/types';
 import { useWords } from '../../i18n';
 import { clock } from '../../i18n/format';
+import { Panel } from '../../look/Panel';
 import { Lines, Outside, Rich } from '../../look/Text';
-import { rows } from './record';
+import { matchedFields, matchedNames, rows, text } from './record';
 
 /** How many matched fields the sentence names before it says "and n more". */
 const NAMED = 3;
@@ -21,14 +22,14 @@ function shorten(value: string): string {
 export function Sentence({ alert, why }: { alert: Alert; why: Why }) {
   const { t, pick } = useWords();
   const rule = <b><Outside text={pick(alert.title_vi, alert.title_en)} /></b>;
-  const found = why.event === null ? [] : rows(why.event, why.matched).filter((row) => row.matched);
+  const found = matchedFields(why);
   const more = found.length - NAMED;
-  const fields = found.slice(0, NAMED).map((row, index) => (
-    <span key={row.name}>
+  const fields = found.slice(0, NAMED).map((one, index) => (
+    <span key={`${one.selection} ${one.field ?? ''} ${index}`}>
       {index > 0 && t('alert.and')}
       <Rich
-        pattern={t('alert.fieldIs')}
-        parts={{ field: <code><Outside text={row.name} /></code>, value: <code><Outside text={shorten(row.value)} /></code> }}
+        pattern={one.field === null ? t('alert.recordHolds') : t('alert.fieldIs')}
+        parts={{ field: <code><Outside text={one.field ?? ''} /></code>, value: <code><Outside text={shorten(one.value)} /></code> }}
       />
     </span>
   ));
@@ -39,7 +40,7 @@ export function Sentence({ alert, why }: { alert: Alert; why: Why }) {
       {alert.count > 1 && (
         <p className="soft">{t('alert.grouped', { n: alert.count, from: clock(alert.first_seen), to: clock(alert.last_seen) })}</p>
       )}
-      {why.event === null && <p className="soft">{t('alert.whyGone')}</p>}
+      {why.event === null && <p className="soft">{why.store_available ? t('alert.whyGone') : t('alert.noStore')}</p>}
     </div>
   );
 }
@@ -48,7 +49,7 @@ export function Record({ why }: { why: Why }) {
   const { t } = useWords();
   const [whole, setWhole] = useState(false);
   if (why.event === null) return null;
-  const all = rows(why.event, why.matched);
+  const all = rows(why.event, matchedNames(why));
   const shown = whole ? all : all.filter((row) => row.main);
   return (
     <div className="section">
@@ -90,13 +91,12 @@ export function RuleFold({ alert, why }: { alert: Alert; why: Why }) {
   );
 }
 
-export function Raw({ why }: { why: Why }) {
+/** The record as received; `panel` puts it on a surface of its own. */
+export function Raw({ why, panel = false }: { why: Why; panel?: boolean }) {
   const { t } = useWords();
-  if (why.original === null) return null;
-  return (
-    <div className="section">
-      <h2>{t('alert.raw')}</h2>
-      <pre className="raw"><Lines text={why.original} /></pre>
-    </div>
-  );
+  const original = text(why.event?.['event.original']);
+  if (original === '') return null;
+  const record = <pre className="raw"><Lines text={original} /></pre>;
+  if (panel) return <Panel title={t('alert.raw')}>{record}</Panel>;
+  return <div className="section"><h2>{t('alert.raw')}</h2>{record}</div>;
 }

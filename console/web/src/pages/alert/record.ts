@@ -1,5 +1,5 @@
 /** An event as rows: what matched first, then what people look at first, then the rest by name. */
-import type { Fields } from '../../api/types';
+import type { Fields, MatchedField, Why } from '../../api/types';
 
 export interface RecordRow {
   name: string;
@@ -36,4 +36,33 @@ export function rows(event: Fields, matched: readonly string[]): RecordRow[] {
       return { name, value: text(value), matched: hit, main: hit || place(name) < MAIN.length };
     })
     .sort((one, other) => Number(other.matched) - Number(one.matched) || place(one.name) - place(other.name) || one.name.localeCompare(other.name));
+}
+
+/** What matched in the event that the alert shows: that of its own signal, or of the first. */
+export function matchedFields(why: Pick<Why, 'alert' | 'signals'>): MatchedField[] {
+  const own = why.signals.find((signal) => signal.event_id === why.alert.event_id) ?? why.signals[0];
+  return own?.fields ?? [];
+}
+
+/** The names among them, for marking the record. */
+export function matchedNames(why: Pick<Why, 'alert' | 'signals'>): string[] {
+  return matchedFields(why).map(({ field }) => field).filter((field) => field !== null);
+}
+
+/** One line about an event: what an analyst reads first, by what it has. */
+export function summary(event: Fields): string {
+  const of = (name: string) => text(event[name]);
+  const join = (parts: readonly string[]) => parts.filter((part) => part !== '').join(' ');
+  const road = event['source.ip'] === undefined && event['destination.ip'] === undefined
+    ? ''
+    : `${of('source.ip')} → ${of('destination.ip')}${event['destination.port'] === undefined ? '' : `:${of('destination.port')}`}`;
+  const deed = of('process.command_line') || of('dns.question.name') || join([of('http.request.method'), of('url.original') || of('url.path')])
+    || of('tls.client.server_name') || of('message') || of('event.action') || of('event.original');
+  return join([road, of('user.name'), deed]).slice(0, 400);
+}
+
+/** When an event happened, in milliseconds; 0 when it does not say. */
+export function eventTime(event: Fields): number {
+  const at = Date.parse(text(event['@timestamp']));
+  return Number.isNaN(at) ? 0 : at;
 }

@@ -4,7 +4,7 @@ import { Button } from 'antd';
 import { useCallback, useDeferredValue, useMemo, useState } from 'react';
 import { useNavigate, useSearchParams } from 'react-router';
 
-import { useAlerts, useCounts } from '../../api/alerts';
+import { useAlerts, useFacets } from '../../api/alerts';
 import { useLive } from '../../api/live';
 import { useSession } from '../../api/session';
 import type { Alert } from '../../api/types';
@@ -17,6 +17,7 @@ import { Drawer } from './Drawer';
 import { Filters } from './Filters';
 import { Rows } from './Rows';
 import { useTriage } from './triage';
+import { news } from './news';
 import { ANY, decode, encode, toFilter, type View } from './view';
 import { Views } from './Views';
 
@@ -26,7 +27,7 @@ export function AlertsPage() {
   const queries = useQueryClient();
   const { me, mayWrite } = useSession();
   const { organization } = useScope();
-  const { waiting, seen } = useLive();
+  const { fresh, seen } = useLive();
   const triage = useTriage();
   const [parameters, setParameters] = useSearchParams();
   const search = parameters.toString();
@@ -36,8 +37,8 @@ export function AlertsPage() {
   const settled = useDeferredValue(filter);
 
   const list = useAlerts(settled);
-  const counts = useCounts(settled);
-  const alerts = useMemo(() => list.data?.pages.flatMap((page) => page.items) ?? [], [list.data]);
+  const facets = useFacets(settled);
+  const alerts = useMemo(() => list.data?.pages.flatMap((page) => page.alerts) ?? [], [list.data]);
   const [currentId, setCurrentId] = useState<string | null>(null);
   const [picked, setPicked] = useState<ReadonlySet<string>>(new Set());
   const [open, setOpen] = useState(false);
@@ -47,6 +48,8 @@ export function AlertsPage() {
   const current = alerts[index];
   const chosen = alerts.filter((alert) => picked.has(alert.id));
   const targets: readonly Alert[] = chosen.length > 0 ? chosen : current === undefined ? [] : [current];
+
+  const waiting = useMemo(() => news(fresh, alerts, filter), [fresh, alerts, filter]);
 
   const setView = useCallback((next: View) => {
     setParameters(encode(next), { replace: true });
@@ -61,7 +64,7 @@ export function AlertsPage() {
     queries.removeQueries({ queryKey: ['alerts', 'list'], type: 'inactive' });
     setAsked(Date.now());
     void queries.resetQueries({ queryKey: ['alerts', 'list'] });
-    void queries.invalidateQueries({ queryKey: ['alerts', 'counts'] });
+    void queries.invalidateQueries({ queryKey: ['alerts', 'facets'] });
   }, [queries, seen]);
 
   const move = (step: number) => {
@@ -117,7 +120,7 @@ export function AlertsPage() {
       <div className="queue">
         <div className="left">
           <Views view={view} setView={setView} me={me?.id ?? ''} total={list.data?.pages[0]?.total ?? null} />
-          <Filters view={view} setView={setView} counts={counts.data} />
+          <Filters view={view} setView={setView} counts={facets.data} />
           <div style={{ position: 'relative', display: 'flex', flexDirection: 'column', flex: '1 1 0', minHeight: 0 }}>
             {list.error !== null && alerts.length === 0 ? (
               <Failed error={list.error} retry={() => void list.refetch()} />

@@ -4,9 +4,9 @@ import dayjs from 'dayjs';
 import { useEffect, useState, type ReactNode } from 'react';
 
 import { SORTS } from '../../api/alerts';
-import { useOrganizationName } from '../../api/places';
+import { useOrganizationName, useRules } from '../../api/places';
 import { usePersonName } from '../../api/people';
-import { ALERT_STATES, LEVELS, type Counts } from '../../api/types';
+import { ALERT_STATES, LEVELS, type Facets } from '../../api/types';
 import { useWords } from '../../i18n';
 import { brief } from '../../i18n/format';
 import { Severity } from '../../look/Severity';
@@ -16,7 +16,7 @@ import { bounds, RANGES, toggle, type ListName, type View } from './view';
 interface Props {
   view: View;
   setView: (view: View) => void;
-  counts: Counts | undefined;
+  counts: Facets | null | undefined;
 }
 
 function Chip(props: { on: boolean; count: number | undefined; click: () => void; children: ReactNode; label: string }) {
@@ -134,10 +134,11 @@ export function Filters(props: Props) {
   const { t, name, pick, language } = useWords();
   const agency = useOrganizationName();
   const person = usePersonName();
-  const of = (list: 'state' | 'level', value: string) => (counts === undefined ? undefined : (counts[list].find((item) => item.value === value)?.count ?? 0));
+  const rules = useRules();
+  const of = (list: 'state' | 'level', value: string) => (counts == null ? undefined : (counts[list].find((item) => item.value === value)?.count ?? 0));
   const ruleName = (id: string) => {
-    const rule = counts?.rule.find((item) => item.value === id);
-    return rule === undefined ? id : pick(rule.title_vi, rule.title_en) || id;
+    const rule = rules.data?.find((one) => one.id === id);
+    return rule === undefined ? id : pick(rule.title_vi, rule.title);
   };
   return (
     <div className="filters" role="toolbar" aria-label={t('common.search')}>

@@ -6,7 +6,7 @@ import { createContext, useCallback, useContext, useMemo, useRef, useState, type
 import * as api from '../../api/alerts';
 import { ApiError } from '../../api/http';
 import { useSession } from '../../api/session';
-import type { Alert, Page } from '../../api/types';
+import type { Alert, AlertList } from '../../api/types';
 import { useWords, type Key } from '../../i18n';
 import { useFailure } from '../../look/States';
 import { CloseDialogue } from './CloseDialogue';
@@ -26,13 +26,13 @@ export interface Triage {
 
 const Context = createContext<Triage | null>(null);
 
-type Lists = InfiniteData<Page<Alert>, string | null>;
+type Lists = InfiniteData<AlertList, string | null>;
 
 /** The lists with the changed alerts in their old places: nothing moves under the hand. */
 export function replaced(lists: Lists | undefined, changed: readonly Alert[]): Lists | undefined {
   if (lists === undefined) return undefined;
   const byId = new Map(changed.map((alert) => [alert.id, alert]));
-  return { ...lists, pages: lists.pages.map((page) => ({ ...page, items: page.items.map((alert) => byId.get(alert.id) ?? alert) })) };
+  return { ...lists, pages: lists.pages.map((page) => ({ ...page, alerts: page.alerts.map((alert) => byId.get(alert.id) ?? alert) })) };
 }
 
 export function TriageProvider({ children }: { children: ReactNode }) {
@@ -47,9 +47,7 @@ export function TriageProvider({ children }: { children: ReactNode }) {
   const accept = useCallback((changed: readonly Alert[]) => {
     queries.setQueriesData<Lists>({ queryKey: ['alerts', 'list'] }, (lists) => replaced(lists, changed));
     for (const alert of changed) queries.setQueryData(['alert', alert.id], alert);
-    for (const name of ['counts', 'overview', 'incidents', 'incident']) {
-      void queries.invalidateQueries({ queryKey: name === 'counts' ? ['alerts', 'counts'] : [name] });
-    }
+    for (const queryKey of [['alerts', 'facets'], ['overview'], ['incident']]) void queries.invalidateQueries({ queryKey });
   }, [queries]);
 
   const fail = useCallback((error: unknown) => {
@@ -58,9 +56,9 @@ export function TriageProvider({ children }: { children: ReactNode }) {
     if (conflict) void queries.invalidateQueries({ queryKey: ['alerts'] });
   }, [message, queries, t, words]);
 
-  const run = useCallback(async (work: () => Promise<api.Changed>, done: Key) => {
+  const run = useCallback(async (alerts: readonly Alert[], action: api.Action, done: Key) => {
     try {
-      const { changed, conflicts, missing, undo } = await work();
+      const { changed, conflicts, missing, undo } = await api.act(alerts, action);
       accept([...changed, ...conflicts]);
       const skipped = conflicts.length + missing.length;
       if (undo !== null) past.current = [...past.current.slice(-19), undo];
@@ -77,13 +75,13 @@ export function TriageProvider({ children }: { children: ReactNode }) {
     const may = (alerts: readonly Alert[]) => mayWrite && alerts.length > 0;
     return {
       assignToMe: async (alerts) => {
-        if (may(alerts) && me) await run(() => api.assign(alerts, me.id), 'alerts.assigned');
+        if (may(alerts) && me) await run(alerts, { action: 'assign', owner: me.id }, 'alerts.assigned');
       },
       acknowledge: async (alerts) => {
-        if (may(alerts)) await run(() => api.acknowledge(alerts), 'alerts.acknowledged');
+        if (may(alerts)) await run(alerts, { action: 'acknowledge' }, 'alerts.acknowledged');
       },
       reopen: async (alerts) => {
-        if (may(alerts)) await run(() => api.reopen(alerts, ''), 'alerts.reopened');
+        if (may(alerts)) await run(alerts, { action: 'reopen' }, 'alerts.reopened');
       },
       undo: async () => {
         const token = past.current.pop();
@@ -118,7 +116,7 @@ export function TriageProvider({ children }: { children: ReactNode }) {
           count={dialogue.alerts.length}
           cancel={shut}
           submit={async (verdict, reason) => {
-            if (await run(() => api.close(dialogue.alerts, verdict, reason), 'alerts.closed')) finish();
+            if (await run(dialogue.alerts, { action: 'close', verdict, reason }, 'alerts.closed')) finish();
           }}
         />
       )}

@@ -76,7 +76,7 @@ export function toFilter(view: View, now: number, organization: string): AlertFi
   const length = RANGE_MS[view.range];
   return {
     ...NO_FILTER,
-    state: view.state, level: view.level, rule: view.rule, owner: view.owner, q: view.q, entity: view.entity, drill: view.drill, sort: view.sort,
+    state: view.state, level: view.level, rule: view.rule, owner: view.owner.map((owner) => (owner === 'none' ? '' : owner)), q: view.q, entity: view.entity, drill: view.drill, sort: view.sort,
     organization: organization === '' ? view.organization : [organization],
     since: chosen !== null ? chosen[0] : length === undefined ? null : now - length,
     until: chosen !== null ? chosen[1] : null,

@@ -2,11 +2,11 @@
 import { Button, Popconfirm } from 'antd';
 import { useEffect, useState } from 'react';
 
-import type { Incident } from '../../api/types';
+import type { Deadline, Incident } from '../../api/types';
 import { useWords } from '../../i18n';
 import { moment, span } from '../../i18n/format';
 import { Time } from '../../look/Text';
-import { clocks, filled, urgency, type LegalClock } from './clocks';
+import { filled, urgency } from './clocks';
 
 /** The present, every half minute: a clock that is read in hours need not move more often. */
 export function useNow(): number {
@@ -19,34 +19,34 @@ export function useNow(): number {
 }
 
 /** What is left of a clock, as a word for a column. */
-export function ClockWord({ clock }: { clock: LegalClock | null }) {
+export function ClockWord({ clock }: { clock: Deadline | null }) {
   const { t, language } = useWords();
   const now = useNow();
   if (clock === null) return <span className="faint">–</span>;
-  const state = urgency(clock, now);
+  const state = urgency(clock, false, now);
   const word = state === 'over' ? t('incident.overdue', { span: span(now - clock.due) }) : t('incident.left', { span: span(clock.due - now) });
   const colour = state === 'over' ? 'critical' : state === 'soon' ? 'high' : '';
   return <span className={colour} title={t('incident.clockUntil', { time: moment(clock.due, language) })}>{word}</span>;
 }
 
-function Bar({ clock, now, sent }: { clock: LegalClock; now: number; sent: (() => void) | null }) {
+function Bar({ clock, stopped, now, sent }: { clock: Deadline; stopped: boolean; now: number; sent: (() => void) | null }) {
   const { t, language } = useWords();
-  const state = urgency(clock, now);
+  const state = urgency(clock, stopped, now);
   const atOnce = clock.due === clock.from;
   const title = clock.kind === 'report' ? t('incident.clock72') : atOnce ? t('incident.clock0') : t('incident.clock24');
   return (
-    <div className={`clockbar ${state}`} data-test="clock-bar" title={t('incident.basis')}>
+    <div className={`clockbar ${state}`} data-test="clock-bar" title={`${t('incident.basis')} (${clock.source})`}>
       <div className="row">
         <span className="grow cut">{title}</span>
         <span className="left">
-          {clock.met !== null ? t('incident.clockMet', { time: moment(clock.met, language) }) : clock.stopped ? t('incident.clockStopped') : <ClockWord clock={clock} />}
+          {clock.met_at !== null ? t('incident.clockMet', { time: moment(clock.met_at, language) }) : stopped ? t('incident.clockStopped') : <ClockWord clock={clock} />}
         </span>
       </div>
       <div className="track"><i style={{ width: `${filled(clock, now) * 100}%` }} /></div>
       <div className="row faint" style={{ fontSize: 12, minHeight: 24 }}>
         <Time at={clock.from} />
         <span className="grow" />
-        {sent !== null && clock.met === null && (
+        {sent !== null && clock.met_at === null && (
           <Popconfirm title={t('incident.markSentTitle')} description={t('incident.markSentEffect')} onConfirm={sent} okText={t('incident.markSent')} cancelText={t('common.cancel')}>
             <Button size="small" type="text">{t('incident.markSent')}</Button>
           </Popconfirm>
@@ -58,12 +58,13 @@ function Bar({ clock, now, sent }: { clock: LegalClock; now: number; sent: (() =
 }
 
 /** `markSent` records that a notice or report went out now; null where the person may not. */
-export function Clocks({ incident, markSent }: { incident: Incident; markSent: ((kind: LegalClock['kind']) => void) | null }) {
+export function Clocks({ incident, markSent }: { incident: Incident; markSent: ((kind: Deadline['kind']) => void) | null }) {
   const now = useNow();
+  const stopped = incident.status === 'closed';
   return (
     <div className="clocks">
-      {clocks(incident).map((clock) => (
-        <Bar key={clock.kind} clock={clock} now={now} sent={markSent === null || clock.stopped ? null : () => markSent(clock.kind)} />
+      {incident.deadlines.map((clock) => (
+        <Bar key={clock.kind} clock={clock} stopped={stopped} now={now} sent={markSent === null || stopped ? null : () => markSent(clock.kind)} />
       ))}
     </div>
   );

@@ -74,7 +74,7 @@ function One({ incident }: { incident: Incident }) {
       if (acts && me) void change({ owner: me.id });
     },
   });
-  const linked = alerts.data?.items ?? [];
+  const linked = alerts.data ?? [];
   return (
     <div className="page">
       <div className="incident-head">

@@ -95,9 +95,14 @@ export function Progress({ incident, box }: { incident: Incident; box: RefObject
         </div>
       )}
       <Loaded query={timeline} lines={6}>
-        {(page) => (page.items.length === 0
+        {(course) => (course.entries.length === 0
           ? <Empty text={t('incident.noProgress')} />
-          : <div>{[...page.items].sort((one, other) => other.sequence - one.sequence).map((entry) => <One key={entry.sequence} entry={entry} />)}</div>)}
+          : (
+            <div>
+              {[...course.entries].sort((one, other) => other.sequence - one.sequence).map((entry) => <One key={entry.sequence} entry={entry} />)}
+              <p className={course.unbroken ? 'faint' : 'critical'} style={{ padding: '8px 0', fontSize: 12 }}>{course.unbroken ? t('incident.unbroken') : t('incident.broken')}</p>
+            </div>
+          ))}
       </Loaded>
     </div>
   );

@@ -2,7 +2,7 @@
 import { Select } from 'antd';
 
 import type { IncidentChange } from '../../api/incidents';
-import { useAccounts } from '../../api/places';
+import { usePeople } from '../../api/places';
 import { usePersonName } from '../../api/people';
 import { useSession } from '../../api/session';
 import { CATEGORIES, CLASSES, INCIDENT_STATUSES, LEVELS, type Incident } from '../../api/types';
@@ -16,12 +16,11 @@ interface Props {
   change: ((fields: IncidentChange) => Promise<void>) | null;
 }
 
-/** Who can work on it: the accounts that the person sees, at least the person. */
+/** Who can be given it: the colleagues that can work, at least the person. */
 function useOwners() {
   const { me } = useSession();
-  const { data } = useAccounts();
-  const people = (data ?? []).filter((account) => !account.disabled && account.role !== 'agency_viewer');
-  const ids = people.map((account) => account.id);
+  const { data } = usePeople();
+  const ids = (data ?? []).filter((person) => person.assignable).map((person) => person.id);
   return me && !ids.includes(me.id) ? [me.id, ...ids] : ids;
 }
 

@@ -80,7 +80,7 @@ export default function IncidentsPage() {
       <div style={{ overflow: 'auto', flex: '1 1 0' }}>
         <Loaded query={list} lines={12}>
           {(data) => {
-            const incidents = data.pages.flatMap((page) => page.items);
+            const incidents = data.pages.flatMap((page) => page.incidents);
             if (incidents.length === 0) return <Empty text={t('incidents.empty')}><Link to="/alerts">{t('nav.alerts')}</Link></Empty>;
             return (
               <>

@@ -11,6 +11,7 @@ import { Chart, type Option } from '../../look/Chart';
 import { Severity } from '../../look/Severity';
 import { PALETTES, useShade } from '../../look/theme';
 import { ANY, encode } from '../alerts/view';
+import { spans } from './spans';
 
 /** The worst at the bottom of the stack, where its height can be read. */
 const STACK: readonly Level[] = LEVELS;
@@ -21,12 +22,12 @@ interface Axis {
   value: [number, number];
 }
 
-export default function Series({ overview }: { overview: Overview }) {
+export default function Series({ overview, drill }: { overview: Overview; drill: boolean }) {
   const { t, name, number, language } = useWords();
   const { shade } = useShade();
   const navigate = useNavigate();
   const [chosen, setChosen] = useState<[number, number] | null>(null);
-  const { series } = overview;
+  const points = useMemo(() => spans(overview), [overview]);
 
   const option = useMemo<Option>(() => {
     const colours = PALETTES[shade];
@@ -70,10 +71,10 @@ export default function Series({ overview }: { overview: Overview }) {
         lineStyle: { width: 1, color: colours.level[level] },
         itemStyle: { color: colours.level[level] },
         areaStyle: { color: colours.level[level], opacity: shade === 'dark' ? 0.55 : 0.7 },
-        data: series.map((point) => [point.at, point.levels[level]]),
+        data: points[level],
       })),
     };
-  }, [series, shade, name, number, overview.since, overview.until]);
+  }, [points, shade, name, number, overview.since, overview.until]);
 
   const listen = (chart: EChartsType) => {
     chart.dispatchAction({ type: 'takeGlobalCursor', key: 'brush', brushOption: { brushType: 'lineX', brushMode: 'single' } });
@@ -91,7 +92,7 @@ export default function Series({ overview }: { overview: Overview }) {
         {chosen === null
           ? <span className="faint">{t('overview.brush')}</span>
           : (
-            <Button size="small" onClick={() => void navigate(`/alerts?${encode({ ...ANY, range: `${chosen[0]}-${chosen[1]}` })}`)}>
+            <Button size="small" onClick={() => void navigate(`/alerts?${encode({ ...ANY, drill, range: `${chosen[0]}-${chosen[1]}` })}`)}>
               {t('overview.brushed', { from: brief(chosen[0], Date.now(), language), to: brief(chosen[1], Date.now(), language) })}
             </Button>
           )}

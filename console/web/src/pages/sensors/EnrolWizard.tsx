@@ -4,7 +4,7 @@ import { useState } from 'react';
 
 import { post } from '../../api/http';
 import { useOrganizations, useSensors } from '../../api/places';
-import type { EnrolmentToken } from '../../api/types';
+import type { TokenMade } from '../../api/types';
 import { useWords } from '../../i18n';
 import { moment } from '../../i18n/format';
 import { Copyable } from '../../look/Copyable';
@@ -18,7 +18,7 @@ interface Place {
   hours: number;
 }
 
-function Where({ made }: { made: (token: EnrolmentToken) => void }) {
+function Where({ made }: { made: (token: TokenMade) => void }) {
   const { t, pick } = useWords();
   const { data } = useOrganizations();
   const words = useFailure();
@@ -28,7 +28,7 @@ function Where({ made }: { made: (token: EnrolmentToken) => void }) {
     setBusy(true);
     setFailure(null);
     try {
-      made(await post<EnrolmentToken>('/sensors/tokens', { organization, node: node.trim(), expires_in_seconds: hours * 3600 }));
+      made(await post<TokenMade>('/enrolment-tokens', { organization, node: node.trim(), minutes: hours * 60 }));
     } catch (error) {
       setFailure(error);
       setBusy(false);
@@ -48,25 +48,26 @@ function Where({ made }: { made: (token: EnrolmentToken) => void }) {
   );
 }
 
-function Command({ token, ran }: { token: EnrolmentToken; ran: () => void }) {
+function Command({ token, ran }: { token: TokenMade; ran: () => void }) {
   const { t, language } = useWords();
   return (
     <div className="stack">
-      <Notice type="warning" title={t('sensors.tokenOnce', { time: moment(token.expires_at, language) })} />
+      <Notice type="warning" title={t('sensors.tokenOnce', { time: moment(token.token.expires_at, language) })} />
       <span>{t('sensors.command')}</span>
-      <Copyable text={enrolCommand(token, window.location.hostname)} test="enrol-command" />
+      <Copyable text={enrolCommand(token.text, window.location.hostname)} test="enrol-command" />
       <div className="row" style={{ justifyContent: 'flex-end' }}><Button type="primary" onClick={ran}>{t('sensors.iRan')}</Button></div>
     </div>
   );
 }
 
-function Waiting({ token, close }: { token: EnrolmentToken; close: () => void }) {
+function Waiting({ token, close }: { token: TokenMade; close: () => void }) {
   const { t, language } = useWords();
   const { data } = useSensors(3_000);
-  const sensor = data?.find((one) => one.node === token.node && one.organization === token.organization && one.revoked_at === null);
+  const { node, organization } = token.token;
+  const sensor = data?.find((one) => one.node === node && one.organization === organization && one.revoked_at === null);
   return (
     <div className="stack">
-      <p>{sensor === undefined ? t('sensors.waitingFor', { node: token.node }) : t('sensors.connected', { node: token.node })}</p>
+      <p>{sensor === undefined ? t('sensors.waitingFor', { node }) : t('sensors.connected', { node })}</p>
       {sensor?.last_seen != null && <p><Outside text={t('sensors.firstData', { time: moment(sensor.last_seen, language) })} /></p>}
       <div className="row" style={{ justifyContent: 'flex-end' }}><Button type={sensor === undefined ? 'default' : 'primary'} onClick={close}>{sensor === undefined ? t('common.close') : t('common.done')}</Button></div>
     </div>
@@ -75,7 +76,7 @@ function Waiting({ token, close }: { token: EnrolmentToken; close: () => void })
 
 export function EnrolWizard({ close }: { close: () => void }) {
   const { t } = useWords();
-  const [token, setToken] = useState<EnrolmentToken | null>(null);
+  const [token, setToken] = useState<TokenMade | null>(null);
   const [ran, setRan] = useState(false);
   const step = token === null ? 0 : ran ? 2 : 1;
   return (

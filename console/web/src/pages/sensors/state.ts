@@ -3,11 +3,11 @@ import type { Sensor } from '../../api/types';
 
 export type SensorState = 'online' | 'silent' | 'waiting' | 'revoked';
 
-/** A sensor that was never heard is waiting; one that the console marked silent is silent. */
-export function sensorState(sensor: Pick<Sensor, 'revoked_at' | 'silent_since' | 'last_seen'>): SensorState {
+/** The console says who is online; one that was never heard is waiting, not silent. */
+export function sensorState(sensor: Pick<Sensor, 'revoked_at' | 'online' | 'last_seen'>): SensorState {
   if (sensor.revoked_at !== null) return 'revoked';
-  if (sensor.last_seen === null) return 'waiting';
-  return sensor.silent_since === null ? 'online' : 'silent';
+  if (sensor.online) return 'online';
+  return sensor.last_seen === null ? 'waiting' : 'silent';
 }
 
 /** A number of the health report, whatever it is called among `names`; null when it is not there. */
