@@ -1,0 +1,48 @@
+//! The audit chain: for administrators.
+
+use axum::extract::State;
+use dongson_registry::{AuditEntry, AuditProof};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::{
+    Console,
+    auth::Administrator,
+    error::ApiResult,
+    extract::{Json, Query},
+};
+
+/// Which entries.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AuditQuery {
+    /// Only entries before this place in the chain.
+    before: Option<i64>,
+    /// 1 to 500; 100 if not given.
+    limit: Option<u32>,
+}
+
+/// Entries of the chain.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct AuditList {
+    /// Newest first.
+    entries: Vec<AuditEntry>,
+}
+
+/// The audit chain, newest first.
+#[utoipa::path(get, path = "/audit", tag = "audit", params(AuditQuery), responses((status = 200, body = AuditList)))]
+pub(crate) async fn list(
+    State(console): State<Console>,
+    _: Administrator,
+    Query(query): Query<AuditQuery>,
+) -> ApiResult<Json<AuditList>> {
+    let entries = console.registry.audit_entries(query.before, query.limit.unwrap_or(100)).await?;
+    Ok(Json(AuditList { entries }))
+}
+
+/// Walks the whole chain and says whether it is unbroken.
+#[utoipa::path(get, path = "/audit/verify", tag = "audit", responses((status = 200, body = AuditProof)))]
+pub(crate) async fn verify(State(console): State<Console>, _: Administrator) -> ApiResult<Json<AuditProof>> {
+    Ok(Json(console.registry.audit_verify().await?))
+}

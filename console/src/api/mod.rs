@@ -1,0 +1,153 @@
+//! The resources under `/api/v1`, one file each, and the document that describes them.
+
+mod agencies;
+mod alerts;
+mod api_keys;
+mod assets;
+mod audit;
+mod events;
+mod exceptions;
+mod health;
+mod incidents;
+mod notifications;
+mod overview;
+mod rules;
+mod sensors;
+mod session;
+mod sources;
+mod stream;
+mod triage;
+mod users;
+mod why;
+
+use axum::Router;
+use utoipa::{
+    OpenApi,
+    openapi::{
+        Content, Ref, RefOr, Response,
+        path::{Operation, PathItem},
+        security::{ApiKey, ApiKeyValue, SecurityScheme},
+    },
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{Console, Problem, auth, error::ApiError};
+
+/// Head of the document.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Dongson console",
+        description = "Triage, incidents and administration of a provincial cyber-security centre. Times are milliseconds since 1970 UTC. Lists hold only what lies in the caller's scope."
+    ),
+    components(schemas(Problem))
+)]
+struct Document;
+
+/// All resources with their descriptions.
+pub(crate) fn router() -> OpenApiRouter<Console> {
+    let api = OpenApiRouter::new()
+        .routes(routes!(session::sign_in, session::me, session::sign_out))
+        .routes(routes!(session::change_password))
+        .routes(routes!(session::set_language))
+        .routes(routes!(overview::overview))
+        .routes(routes!(alerts::list))
+        .routes(routes!(alerts::one))
+        .routes(routes!(why::why))
+        .routes(routes!(why::around))
+        .routes(routes!(triage::act))
+        .routes(routes!(triage::undo))
+        .routes(routes!(incidents::list, incidents::create))
+        .routes(routes!(incidents::one, incidents::patch))
+        .routes(routes!(incidents::comment))
+        .routes(routes!(incidents::timeline))
+        .routes(routes!(incidents::alerts, incidents::link))
+        .routes(routes!(incidents::unlink))
+        .routes(routes!(incidents::close))
+        .routes(routes!(exceptions::list, exceptions::create))
+        .routes(routes!(exceptions::end))
+        .routes(routes!(notifications::list, notifications::create))
+        .routes(routes!(notifications::update, notifications::delete))
+        .routes(routes!(notifications::deliveries))
+        .routes(routes!(agencies::list, agencies::create))
+        .routes(routes!(agencies::one, agencies::update))
+        .routes(routes!(sensors::list))
+        .routes(routes!(sensors::one))
+        .routes(routes!(sensors::revoke))
+        .routes(routes!(sensors::tokens, sensors::create_token))
+        .routes(routes!(sensors::revoke_token))
+        .routes(routes!(sources::list, sources::create))
+        .routes(routes!(sources::one, sources::update, sources::delete))
+        .routes(routes!(api_keys::list, api_keys::create))
+        .routes(routes!(api_keys::revoke))
+        .routes(routes!(assets::list))
+        .routes(routes!(assets::import))
+        .routes(routes!(users::list, users::create))
+        .routes(routes!(users::update))
+        .routes(routes!(users::reset_password))
+        .routes(routes!(users::people))
+        .routes(routes!(audit::list))
+        .routes(routes!(audit::verify))
+        .routes(routes!(rules::list))
+        .routes(routes!(rules::one))
+        .routes(routes!(events::search))
+        .routes(routes!(events::one))
+        .routes(routes!(stream::stream))
+        .routes(routes!(health::health));
+    OpenApiRouter::with_openapi(Document::openapi()).nest("/api/v1", api)
+}
+
+/// Routes for machines that the document does not describe, and the document itself.
+pub(crate) fn machine_routes() -> Router<Console> {
+    Router::new()
+        .route("/healthz", axum::routing::get(health::healthz))
+        .route("/metrics", axum::routing::get(health::metrics))
+        .route("/api/v1/openapi.json", axum::routing::get(async || axum::Json(openapi())))
+}
+
+/// The document of the API, generated from the code.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    let (_, mut document) = router().split_for_parts();
+    let components = document.components.get_or_insert_default();
+    let cookie = ApiKey::Cookie(ApiKeyValue::new(auth::COOKIE));
+    components.add_security_scheme("session", SecurityScheme::ApiKey(cookie));
+    for item in document.paths.paths.values_mut() {
+        for operation in operations(item) {
+            describe_problem(operation);
+        }
+    }
+    document
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete]
+        .into_iter()
+        .filter_map(Option::as_mut)
+}
+
+/// Every operation may answer a problem.
+fn describe_problem(operation: &mut Operation) {
+    let mut response = Response::new("What went wrong");
+    let body = Content::new(Some(RefOr::<utoipa::openapi::Schema>::Ref(Ref::from_schema_name("Problem"))));
+    response.content.insert("application/problem+json".into(), RefOr::T(body));
+    operation.responses.responses.insert("default".into(), RefOr::T(response));
+}
+
+/// Splits a comma-separated list and reads each value.
+fn list_of<T>(field: &'static str, text: Option<&str>) -> Result<Vec<T>, ApiError>
+where
+    T: serde::de::DeserializeOwned,
+{
+    let values = text.unwrap_or_default().split(',').filter(|value| !value.is_empty()).take(200);
+    values
+        .map(|value| {
+            serde_json::from_value(value.into())
+                .map_err(|_| ApiError::invalid(field, "is not one of the values"))
+        })
+        .collect()
+}
+
+/// Splits a comma-separated list of texts, where one empty value stands for itself.
+fn texts_of(text: Option<&str>) -> Vec<String> {
+    text.map(|text| text.split(',').take(200).map(str::to_owned).collect()).unwrap_or_default()
+}

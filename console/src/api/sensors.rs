@@ -1,0 +1,152 @@
+//! Sensors and their enrolment tokens.
+
+use axum::{extract::State, http::StatusCode};
+use dongson_registry::{EnrolmentToken, Millis, NewToken, Sensor};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{
+    Console,
+    auth::{Administrator, Reader},
+    error::ApiResult,
+    extract::{Json, Path},
+};
+
+/// A sensor and whether it is heard of.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SensorView {
+    #[serde(flatten)]
+    sensor: Sensor,
+    /// Not revoked, and heard of within its silence limit.
+    online: bool,
+}
+
+/// The sensors.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SensorList {
+    /// By agency and node.
+    sensors: Vec<SensorView>,
+    /// The time that `online` was judged by.
+    at: Millis,
+}
+
+/// The enrolment tokens.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TokenList {
+    /// Newest first.
+    tokens: Vec<EnrolmentToken>,
+}
+
+/// What a new token is bound to.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TokenRequest {
+    /// The agency of the sensor.
+    organization: String,
+    /// The node that it will watch: 1 to 64 of a-z, 0-9, -, _ and .
+    node: String,
+    /// For how many minutes it may be used; 60 if not given, at most seven days.
+    #[serde(default)]
+    minutes: Option<u32>,
+}
+
+/// A new token, shown this once.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TokenMade {
+    #[serde(flatten)]
+    made: NewToken,
+    /// What the sensor is given: `dst1.<secret>.<fingerprint of the authority>`; without the last part where the
+    /// collector has not published its authority yet.
+    text: String,
+}
+
+/// Why.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Reason {
+    /// At most 500 characters.
+    reason: String,
+}
+
+/// Name of the setting in which the collector publishes the SHA-256 of its authority's certificate (base64url).
+const AUTHORITY_SETTING: &str = "authority.fingerprint";
+
+fn view(sensor: Sensor, now: Millis) -> SensorView {
+    let heard =
+        sensor.last_seen.is_some_and(|seen| now < seen.saturating_add(sensor.silence_after_seconds * 1000));
+    SensorView { online: heard && sensor.revoked_at.is_none(), sensor }
+}
+
+/// The sensors in scope.
+#[utoipa::path(get, path = "/sensors", tag = "sensors", responses((status = 200, body = SensorList)))]
+pub(crate) async fn list(
+    State(console): State<Console>,
+    Reader(person): Reader,
+) -> ApiResult<Json<SensorList>> {
+    let found = console.registry.sensors(&person.scope).await?;
+    let sensors = found.into_iter().map(|sensor| view(sensor, person.at)).collect();
+    Ok(Json(SensorList { sensors, at: person.at }))
+}
+
+/// One sensor.
+#[utoipa::path(get, path = "/sensors/{id}", tag = "sensors", params(("id" = String, Path)), responses((status = 200, body = SensorView)))]
+pub(crate) async fn one(
+    State(console): State<Console>,
+    Reader(person): Reader,
+    Path(id): Path<String>,
+) -> ApiResult<Json<SensorView>> {
+    Ok(Json(view(console.registry.sensor(&person.scope, &id).await?, person.at)))
+}
+
+/// Shuts a sensor out for ever.
+#[utoipa::path(post, path = "/sensors/{id}/revoke", tag = "sensors", params(("id" = String, Path)), request_body = Reason, responses((status = 200, body = SensorView)))]
+pub(crate) async fn revoke(
+    State(console): State<Console>,
+    Administrator(person): Administrator,
+    Path(id): Path<String>,
+    Json(given): Json<Reason>,
+) -> ApiResult<Json<SensorView>> {
+    let revoked = console.registry.revoke_sensor(&person.scope, &person.change(), &id, &given.reason).await?;
+    Ok(Json(view(revoked, person.at)))
+}
+
+/// The enrolment tokens.
+#[utoipa::path(get, path = "/enrolment-tokens", tag = "sensors", responses((status = 200, body = TokenList)))]
+pub(crate) async fn tokens(
+    State(console): State<Console>,
+    Administrator(person): Administrator,
+) -> ApiResult<Json<TokenList>> {
+    Ok(Json(TokenList { tokens: console.registry.enrolment_tokens(&person.scope).await? }))
+}
+
+/// Makes a one-time token for a sensor.
+#[utoipa::path(post, path = "/enrolment-tokens", tag = "sensors", request_body = TokenRequest, responses((status = 201, body = TokenMade)))]
+pub(crate) async fn create_token(
+    State(console): State<Console>,
+    Administrator(person): Administrator,
+    Json(given): Json<TokenRequest>,
+) -> ApiResult<(StatusCode, Json<TokenMade>)> {
+    let life = Millis::from(given.minutes.unwrap_or(60)) * 60_000;
+    let made = console
+        .registry
+        .create_enrolment_token(&person.change(), &given.organization, &given.node, life)
+        .await?;
+    let authority = console.registry.setting(AUTHORITY_SETTING).await?;
+    let fingerprint = authority.as_ref().and_then(|setting| setting.value.as_str());
+    let text = match fingerprint {
+        Some(fingerprint) => format!("dst1.{}.{fingerprint}", made.secret),
+        None => format!("dst1.{}", made.secret),
+    };
+    Ok((StatusCode::CREATED, Json(TokenMade { made, text })))
+}
+
+/// Withdraws a token that was not used.
+#[utoipa::path(post, path = "/enrolment-tokens/{id}/revoke", tag = "sensors", params(("id" = String, Path)), responses((status = 204)))]
+pub(crate) async fn revoke_token(
+    State(console): State<Console>,
+    Administrator(person): Administrator,
+    Path(id): Path<String>,
+) -> ApiResult<StatusCode> {
+    console.registry.revoke_enrolment_token(&person.scope, &person.change(), &id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,138 @@
+//! The stream of server-sent events: alerts as they are made or change, and the figures of the status line.
+//!
+//! `event: alerts` carries `{"alerts": [...]}`, `event: figures` what [`StatusLine`] holds. Nothing is sent for what is
+//! out of scope. The stream ends with the session; the page then connects again and is told to sign in.
+
+use std::{convert::Infallible, time::Duration};
+
+use axum::{
+    extract::State,
+    http::HeaderMap,
+    response::{
+        IntoResponse,
+        sse::{Event, KeepAlive, Sse},
+    },
+};
+use axum_extra::extract::cookie::{Cookie, CookieJar};
+use dongson_registry::Scope;
+use futures::Stream;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::overview::coverage;
+use crate::{
+    Console,
+    auth::{COOKIE, Reader},
+    error::ApiResult,
+};
+
+/// How often the registry is asked for changes.
+const POLL: Duration = Duration::from_secs(1);
+
+/// After how many polls figures are sent and the session is looked at again.
+const FIGURES_EVERY: u32 = 10;
+
+/// Figures of the status line.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct StatusLine {
+    /// Events in the last full minute, by event time; none if the event store does not answer.
+    events_last_minute: Option<i64>,
+    /// Sensors heard of in time.
+    sensors_online: usize,
+    /// Sensors that are not revoked.
+    sensors_total: usize,
+    /// Alerts that are not closed, drills left out.
+    open_alerts: i64,
+    /// Version of the program.
+    version: &'static str,
+}
+
+/// One open stream.
+struct Follow {
+    console: Console,
+    scope: Scope,
+    secret: String,
+    change: i64,
+    polls: u32,
+}
+
+/// New and changed alerts, and the figures of the status line.
+#[utoipa::path(get, path = "/stream", tag = "stream", responses((status = 200, content_type = "text/event-stream", body = StatusLine)))]
+pub(crate) async fn stream(
+    State(console): State<Console>,
+    Reader(person): Reader,
+    headers: HeaderMap,
+) -> ApiResult<impl IntoResponse> {
+    let change = console.registry.alert_change().await?;
+    let jar = CookieJar::from_headers(&headers);
+    let secret = jar.get(COOKIE).map(Cookie::value).unwrap_or_default().to_owned();
+    let follow = Follow { console, scope: person.scope, secret, change, polls: 0 };
+    Ok(Sse::new(events(follow)).keep_alive(KeepAlive::default()))
+}
+
+/// Polls until the session or the program ends.
+fn events(follow: Follow) -> impl Stream<Item = Result<Event, Infallible>> {
+    futures::stream::unfold(follow, |mut follow| async move {
+        loop {
+            let first = follow.polls == 0;
+            if !first && !follow.wait().await {
+                return None;
+            }
+            let due = follow.polls.is_multiple_of(FIGURES_EVERY);
+            follow.polls = follow.polls.wrapping_add(1).max(1);
+            if due {
+                if !follow.signed_in().await {
+                    return None;
+                }
+                let figures = follow.figures().await?;
+                return Some((Ok(figures), follow));
+            }
+            if let Some(alerts) = follow.alerts().await? {
+                return Some((Ok(alerts), follow));
+            }
+        }
+    })
+}
+
+impl Follow {
+    /// Waits for the next poll; false when the program ends.
+    async fn wait(&self) -> bool {
+        tokio::select! {
+            () = self.console.shutdown.cancelled() => false,
+            () = tokio::time::sleep(POLL) => true,
+        }
+    }
+
+    /// Whether the session is still in force, with the scope that it began with.
+    async fn signed_in(&self) -> bool {
+        let (limits, now) = (self.console.session_limits(), self.console.now());
+        let found = self.console.registry.session(&self.secret, limits, false, now).await;
+        matches!(found, Ok(Some(session)) if session.account.scope() == self.scope)
+    }
+
+    /// Alerts that changed since the last poll. The outer `None` ends the stream.
+    async fn alerts(&mut self) -> Option<Option<Event>> {
+        let (alerts, next) =
+            self.console.registry.alerts_changed(&self.scope, self.change, 200).await.ok()?;
+        self.change = next;
+        if alerts.is_empty() {
+            return Some(None);
+        }
+        Event::default().event("alerts").json_data(serde_json::json!({ "alerts": alerts })).ok().map(Some)
+    }
+
+    async fn figures(&self) -> Option<Event> {
+        let now = self.console.now();
+        let minute = now - now % 60_000;
+        let series = self.console.facts.event_series(&self.scope, minute - 60_000, minute, 60_000).await.ok();
+        let coverage = coverage(&self.console.registry.sensors(&self.scope).await.ok()?, now);
+        let line = StatusLine {
+            events_last_minute: series.map(|buckets| buckets.iter().map(|bucket| bucket.count).sum()),
+            sensors_online: coverage.online,
+            sensors_total: coverage.total,
+            open_alerts: self.console.registry.open_alerts(&self.scope, false).await.ok()?,
+            version: env!("CARGO_PKG_VERSION"),
+        };
+        Event::default().event("figures").json_data(line).ok()
+    }
+}

@@ -1,0 +1,133 @@
+//! Errors become words for the client here: a status, a stable code, a sentence in both languages, the request's id.
+
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use dongson_registry::Error as RegistryError;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{FactsError, words};
+
+/// The body of every answer that is not a success.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Problem {
+    /// The HTTP status.
+    pub status: u16,
+    /// A stable code, for example `not_found`.
+    pub code: String,
+    /// What happened and what to do, in Vietnamese.
+    pub message_vi: String,
+    /// The same in English.
+    pub message_en: String,
+    /// The field of the request that is wrong, where one is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// For asking about it: the same id stands in the log.
+    pub request_id: String,
+}
+
+/// Why a handler does not answer what was asked. Becomes a [`Problem`] when [`crate::respond`] adds the request's id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ApiError {
+    pub(crate) status: StatusCode,
+    pub(crate) code: &'static str,
+    pub(crate) vi: String,
+    pub(crate) en: String,
+    pub(crate) field: Option<&'static str>,
+}
+
+/// The result of every handler.
+pub(crate) type ApiResult<T> = Result<T, ApiError>;
+
+impl ApiError {
+    /// An error whose words are in the table.
+    pub(crate) fn new(status: StatusCode, code: &'static str) -> Self {
+        let (vi, en) = words::of_code(code);
+        Self { status, code, vi: vi.to_owned(), en: en.to_owned(), field: None }
+    }
+
+    /// 404: it does not exist, or not for this caller.
+    pub(crate) fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found")
+    }
+
+    /// 422 about one field; `reason` is in the table of reasons.
+    pub(crate) fn invalid(field: &'static str, reason: &str) -> Self {
+        let vi = format!("{field}: {}", words::of_reason(reason));
+        Self {
+            status: StatusCode::UNPROCESSABLE_ENTITY,
+            code: "invalid",
+            vi,
+            en: format!("{field}: {reason}"),
+            field: Some(field),
+        }
+    }
+
+    /// 500; the cause goes to the log and not to the client.
+    fn internal(cause: &dyn std::fmt::Display) -> Self {
+        tracing::error!(%cause, "request failed");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal")
+    }
+
+    /// The body, with the request's id.
+    pub(crate) fn problem(&self, request_id: &str) -> Problem {
+        Problem {
+            status: self.status.as_u16(),
+            code: self.code.to_owned(),
+            message_vi: self.vi.clone(),
+            message_en: self.en.clone(),
+            field: self.field.map(str::to_owned),
+            request_id: request_id.to_owned(),
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        if self.status == StatusCode::TOO_MANY_REQUESTS {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("300"));
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<RegistryError> for ApiError {
+    fn from(error: RegistryError) -> Self {
+        match error {
+            RegistryError::NotFound(_) => Self::not_found(),
+            RegistryError::Stale { .. } => Self::new(StatusCode::CONFLICT, "stale"),
+            RegistryError::Taken(_) => Self::new(StatusCode::CONFLICT, "taken"),
+            RegistryError::Invalid { field, reason } => Self::invalid(field, reason),
+            RegistryError::Refused { what, reason } => Self {
+                status: StatusCode::CONFLICT,
+                code: "refused",
+                vi: format!("{}: {}", words::of_thing(what), words::of_reason(reason)),
+                en: format!("{what}: {reason}"),
+                field: None,
+            },
+            RegistryError::WeakPassword(weak) => {
+                let en = weak.to_string();
+                let vi = words::of_reason(&en).to_owned();
+                Self {
+                    status: StatusCode::UNPROCESSABLE_ENTITY,
+                    code: "weak_password",
+                    vi,
+                    en,
+                    field: Some("password"),
+                }
+            }
+            other => Self::internal(&other),
+        }
+    }
+}
+
+impl From<FactsError> for ApiError {
+    fn from(error: FactsError) -> Self {
+        tracing::warn!(%error, "the event store did not answer");
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable")
+    }
+}

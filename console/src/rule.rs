@@ -1,0 +1,46 @@
+//! What the page shows of a rule.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// Where a rule looks.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct LogSource {
+    /// For example `linux`.
+    pub product: Option<String>,
+    /// For example `process_creation`.
+    pub category: Option<String>,
+    /// For example `sshd`.
+    pub service: Option<String>,
+}
+
+/// A rule, without what only the matcher needs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct RuleInfo {
+    /// Id.
+    pub id: String,
+    /// English title.
+    pub title: String,
+    /// Vietnamese title.
+    pub title_vi: Option<String>,
+    /// English description.
+    pub description: Option<String>,
+    /// Vietnamese description.
+    pub description_vi: Option<String>,
+    /// `informational`, `low`, `medium`, `high` or `critical`.
+    pub level: String,
+    /// `stable`, `test`, `experimental`, ...
+    pub status: Option<String>,
+    /// Who wrote it.
+    pub author: Option<String>,
+    /// ATT&CK and other tags.
+    pub tags: Vec<String>,
+    /// Where it looks.
+    pub logsource: LogSource,
+    /// What may set it off without an attack.
+    pub falsepositives: Vec<String>,
+    /// The name of its file.
+    pub file: String,
+    /// Its text (YAML).
+    pub source: String,
+}

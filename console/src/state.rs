@@ -1,0 +1,85 @@
+//! What all handlers share.
+
+use std::{fmt, sync::Arc};
+
+use dongson_registry::{Millis, Registry, SessionLimits};
+use tokio_util::sync::CancellationToken;
+
+use crate::{Config, Facts, RuleInfo, limit::SignInLimit};
+
+/// What the console is made of.
+pub struct Parts {
+    /// How it is set up.
+    pub config: Config,
+    /// The transactional database.
+    pub registry: Registry,
+    /// The event store.
+    pub facts: Arc<dyn Facts>,
+    /// The rules that are live.
+    pub rules: Vec<RuleInfo>,
+    /// Makes the text of `/metrics`.
+    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    /// Tells the time; tests hold it still.
+    pub clock: fn() -> Millis,
+}
+
+/// The shared state of the handlers. Cheap to clone.
+#[derive(Clone)]
+pub struct Console(Arc<Inner>);
+
+/// The parts of [`Console`], for the handlers of this crate alone.
+#[doc(hidden)]
+pub struct Inner {
+    pub(crate) config: Config,
+    pub(crate) registry: Registry,
+    pub(crate) facts: Arc<dyn Facts>,
+    pub(crate) rules: Vec<RuleInfo>,
+    pub(crate) metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    pub(crate) clock: fn() -> Millis,
+    pub(crate) sign_ins: SignInLimit,
+    /// Ends the open streams.
+    pub(crate) shutdown: CancellationToken,
+}
+
+impl Console {
+    /// Puts the parts together; `shutdown` ends open streams.
+    pub fn new(parts: Parts, shutdown: CancellationToken) -> Self {
+        Self(Arc::new(Inner {
+            config: parts.config,
+            registry: parts.registry,
+            facts: parts.facts,
+            rules: parts.rules,
+            metrics: parts.metrics,
+            clock: parts.clock,
+            sign_ins: SignInLimit::default(),
+            shutdown,
+        }))
+    }
+
+    /// The present time.
+    pub(crate) fn now(&self) -> Millis {
+        (self.clock)()
+    }
+
+    /// How long sessions live.
+    pub(crate) fn session_limits(&self) -> SessionLimits {
+        SessionLimits {
+            life_ms: Millis::from(self.config.session_minutes) * 60_000,
+            idle_ms: Millis::from(self.config.idle_minutes) * 60_000,
+        }
+    }
+}
+
+impl std::ops::Deref for Console {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Console {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Console").field("config", &self.config).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,203 @@
+//! The Vietnamese beside the English of every error: by code, by reason, by thing.
+
+/// Code, Vietnamese, English.
+const CODES: &[(&str, &str, &str)] = &[
+    ("not_found", "Không tìm thấy.", "Not found."),
+    (
+        "unauthenticated",
+        "Bạn chưa đăng nhập hoặc phiên đã hết hạn. Hãy đăng nhập lại.",
+        "Sign in first; the session may have expired.",
+    ),
+    (
+        "sign_in_refused",
+        "Tên đăng nhập hoặc mật khẩu không đúng, hoặc tài khoản đang bị khóa 15 phút sau 5 lần sai.",
+        "Wrong name or password, or the account is locked for 15 minutes after 5 failures.",
+    ),
+    (
+        "too_many_tries",
+        "Đăng nhập quá nhiều lần từ địa chỉ này. Hãy thử lại sau 5 phút.",
+        "Too many sign-ins from this address. Try again in 5 minutes.",
+    ),
+    (
+        "password_change_required",
+        "Hãy đổi mật khẩu trước khi làm việc khác.",
+        "Change the password before anything else.",
+    ),
+    (
+        "csrf",
+        "Yêu cầu thiếu mã xác nhận phiên. Hãy tải lại trang.",
+        "The request lacks the session's token. Reload the page.",
+    ),
+    ("forbidden", "Vai trò của bạn không được làm việc này.", "Your role does not allow this."),
+    (
+        "stale",
+        "Người khác vừa thay đổi mục này. Hãy tải lại rồi làm lại.",
+        "Somebody else has just changed this. Load it again and repeat.",
+    ),
+    ("taken", "Tên này đã được dùng.", "This name is in use already."),
+    ("bad_request", "Yêu cầu không đúng dạng.", "The request cannot be read."),
+    ("too_large", "Yêu cầu quá lớn.", "The request is too large."),
+    (
+        "media_type",
+        "Nội dung phải là JSON (content-type: application/json).",
+        "The body must be JSON (content-type: application/json).",
+    ),
+    ("method_not_allowed", "Phương thức không được phép ở địa chỉ này.", "The method is not allowed here."),
+    (
+        "store_unavailable",
+        "Kho sự kiện chưa trả lời. Hãy thử lại sau ít giây.",
+        "The event store does not answer. Try again in a few seconds.",
+    ),
+    (
+        "internal",
+        "Lỗi bên trong hệ thống. Hãy báo mã yêu cầu cho quản trị.",
+        "Internal error. Tell the administrator the request id.",
+    ),
+];
+
+/// English reason, Vietnamese.
+const REASONS: &[(&str, &str)] = &[
+    ("must not be empty", "không được để trống"),
+    ("is too long", "quá dài"),
+    ("must not hold control characters", "không được chứa ký tự điều khiển"),
+    ("must be 1 to 64 of a-z, 0-9, -, _ and .", "phải gồm 1 đến 64 ký tự a-z, 0-9, -, _ và ."),
+    ("must be 1 to 5", "phải từ 1 đến 5"),
+    ("would make a loop", "tạo thành vòng lặp cơ quan cấp trên"),
+    (
+        "must be informational, low, medium, high or critical",
+        "phải là informational, low, medium, high hoặc critical",
+    ),
+    ("must cut the time into at most 2000 spans", "phải chia thời gian thành tối đa 2000 khoảng"),
+    ("was not given out by this list", "không phải do danh sách này cấp"),
+    ("must name 1 to 500 alerts", "phải nêu từ 1 đến 500 cảnh báo"),
+    ("must be at most 500", "tối đa 500"),
+    ("must be more than zero and at most seven days", "phải lớn hơn 0 và tối đa bảy ngày"),
+    ("was used already", "đã được dùng"),
+    ("was withdrawn", "đã bị thu hồi"),
+    ("has expired", "đã hết hạn"),
+    (
+        "name a rule or an entity: an exception cannot hide everything",
+        "phải nêu luật hoặc đối tượng: ngoại lệ không được ẩn tất cả",
+    ),
+    ("type and value of the entity go together", "loại và giá trị của đối tượng phải đi cùng nhau"),
+    ("must lie in the future, at most a year ahead", "phải ở tương lai, tối đa một năm"),
+    ("name one agency of yours", "phải nêu một cơ quan thuộc phạm vi của bạn"),
+    ("has ended already", "đã kết thúc"),
+    (
+        "closing needs verdict, cause and lesson",
+        "đóng sự cố cần kết luận, nguyên nhân và bài học kinh nghiệm",
+    ),
+    ("is closed; open it again first", "đã đóng; hãy mở lại trước"),
+    ("is closed already", "đã đóng"),
+    ("belongs to another agency than the incident", "thuộc cơ quan khác với sự cố"),
+    ("belongs to another incident", "đã thuộc sự cố khác"),
+    ("must lie between the year 2000 and now", "phải từ năm 2000 đến hiện tại"),
+    ("give an address or a host", "phải có địa chỉ hoặc tên máy"),
+    ("is no address or network", "không phải địa chỉ hoặc dải mạng"),
+    ("must be at most 100,000", "tối đa 100.000"),
+    ("must be an object", "phải là một đối tượng JSON"),
+    ("smtp needs host, from and to; webhook needs url", "smtp cần host, from và to; webhook cần url"),
+    ("url must begin with https:// or http://", "url phải bắt đầu bằng https:// hoặc http://"),
+    ("are longer than 16 KiB", "dài hơn 16 KiB"),
+    ("is longer than 64 KiB", "dài hơn 64 KiB"),
+    ("is revoked", "đã bị thu hồi"),
+    ("is revoked already", "đã bị thu hồi"),
+    (
+        "give an address, listener, certificate or api_key",
+        "phải có địa chỉ, cổng nhận, chứng thư số hoặc khóa API",
+    ),
+    ("is not a name of the time zone database", "không phải tên múi giờ"),
+    ("must be more than zero", "phải lớn hơn 0"),
+    ("a source stays with its agency", "nguồn nhật ký không chuyển sang cơ quan khác"),
+    ("is no account that may work on this", "không phải tài khoản được xử lý việc này"),
+    ("is the last administrator", "là quản trị cuối cùng"),
+    ("is wrong", "không đúng"),
+    ("must be vi or en", "phải là vi hoặc en"),
+    ("it has fewer than 14 characters", "Mật khẩu phải có ít nhất 14 ký tự."),
+    ("it has more than 200 characters", "Mật khẩu không được quá 200 ký tự."),
+    (
+        "it needs small letters, capital letters, digits and other signs",
+        "Mật khẩu cần có chữ thường, chữ hoa, chữ số và ký tự khác.",
+    ),
+    ("it holds the login name", "Mật khẩu không được chứa tên đăng nhập."),
+    ("it is the present password", "Mật khẩu mới phải khác mật khẩu hiện tại."),
+    ("must not be longer than 31 days", "không được dài quá 31 ngày"),
+    ("must end after it begins", "phải kết thúc sau khi bắt đầu"),
+    ("is not one of the values", "không phải một trong các giá trị cho phép"),
+    ("must be name:value", "phải có dạng tên:giá trị"),
+];
+
+/// English name of a thing, Vietnamese.
+const THINGS: &[(&str, &str)] = &[
+    ("enrolment token", "Mã đăng ký"),
+    ("sensor", "Cảm biến"),
+    ("api key", "Khóa API"),
+    ("alert", "Cảnh báo"),
+    ("incident", "Sự cố"),
+    ("exception", "Ngoại lệ"),
+    ("account", "Tài khoản"),
+    ("present password", "Mật khẩu hiện tại"),
+];
+
+/// Vietnamese and English of a code.
+pub(crate) fn of_code(code: &str) -> (&'static str, &'static str) {
+    CODES.iter().find(|(known, ..)| *known == code).map_or(("Lỗi.", "Error."), |(_, vi, en)| (vi, en))
+}
+
+/// Vietnamese of a reason, or the reason itself.
+pub(crate) fn of_reason(reason: &str) -> &str {
+    REASONS.iter().find(|(known, _)| *known == reason).map_or(reason, |(_, vi)| vi)
+}
+
+/// Vietnamese of a thing, or its name itself.
+pub(crate) fn of_thing(thing: &str) -> &str {
+    THINGS.iter().find(|(known, _)| *known == thing).map_or(thing, |(_, vi)| vi)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use super::*;
+
+    /// All texts in the registry's and our sources that stand between `before` and the next quote.
+    fn texts(before: &str) -> Vec<String> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut found = Vec::new();
+        for folder in [root.join("registry/src"), root.join("src"), root.join("src/api")] {
+            for file in fs::read_dir(folder).unwrap() {
+                let path = file.unwrap().path();
+                if path.extension().is_none_or(|extension| extension != "rs") || path.ends_with("words.rs") {
+                    continue;
+                }
+                let source = fs::read_to_string(path).unwrap();
+                let code = source.split("#[cfg(test)]").next().unwrap();
+                found.extend(
+                    code.split(before)
+                        .skip(1)
+                        .filter_map(|rest| rest.split_once('"'))
+                        .map(|(text, _)| text.to_owned()),
+                );
+            }
+        }
+        assert!(!found.is_empty(), "nothing found after {before}");
+        found
+    }
+
+    #[test]
+    fn every_reason_and_thing_has_its_vietnamese() {
+        let missing: Vec<String> = texts("reason: \"")
+            .into_iter()
+            .filter(|text| of_reason(text) == text && !text.contains("test"))
+            .collect();
+        assert_eq!(missing, Vec::<String>::new());
+        let missing: Vec<String> =
+            texts("Refused { what: \"").into_iter().filter(|text| of_thing(text) == text).collect();
+        assert_eq!(missing, Vec::<String>::new());
+        let missing: Vec<String> = texts("#[error(\"it ")
+            .into_iter()
+            .filter(|text| of_reason(&format!("it {text}")).starts_with("it "))
+            .collect();
+        assert_eq!(missing, Vec::<String>::new());
+    }
+}
