@@ -86,13 +86,10 @@ fn refine_dataset(envelope: &Event, parsed: &mut Event) {
 }
 
 fn text(line: &str, context: &Context<'_>) -> Result<Parsed, Refusal> {
-    if let Some(parsed) = auditd::record(line).or_else(|| weblog::access(line)) {
-        return Ok(parsed);
-    }
     match syslog::header(line, context) {
         Ok(header) => Ok(content(&header, context)),
         Err(reason) if line.starts_with('<') => Err(reason.into()),
-        Err(_) => Err(Refusal::Unknown),
+        Err(_) => auditd::record(line).or_else(|| weblog::access(line)).ok_or(Refusal::Unknown),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Suricata's EVE JSON: what ECS and the sensor's own names know is renamed, the rest stays as `suricata.eve.*`.
 
-use super::json::{claim_from, read, rename};
+use super::json::{claim_from, instant, read, rename};
 use super::{Context, Parsed, Refusal};
 use dongson_event::{Event, Value};
 
@@ -38,6 +38,12 @@ pub(crate) fn from_event(mut parsed: Parsed, context: &Context<'_>) -> Result<Pa
         rename(&mut parsed.event, from, to);
     }
     prefix_rest(&mut parsed.event);
+    for name in ["event.start", "event.end", "tls.server.not_before", "tls.server.not_after"] {
+        let moment = parsed.event.get(name).and_then(|value| instant(value, context));
+        if let Some(moment) = moment {
+            parsed.set(name, moment.at.to_string());
+        }
+    }
     derive(&kind, &mut parsed.event);
     parsed.set("event.dataset", format!("suricata.{kind}"));
     parsed.set("event.module", "suricata");

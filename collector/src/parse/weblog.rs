@@ -9,10 +9,9 @@ use std::borrow::Cow;
 /// Reads one line of an access log, with or without a syslog header.
 pub fn parse(bytes: &[u8], context: &Context<'_>) -> Result<Parsed, Refusal> {
     let line = String::from_utf8_lossy(bytes);
-    if let Some(parsed) = access(line.trim()) {
-        return Ok(parsed);
-    }
-    let header = super::syslog::header(&line, context)?;
+    let Ok(header) = super::syslog::header(&line, context) else {
+        return access(line.trim()).ok_or(Refusal::Other("weblog"));
+    };
     let mut parsed = access(header.message).ok_or(Refusal::Other("weblog"))?;
     parsed.text("host.name", header.host);
     if let Some(dataset) = dataset(header.program) {
@@ -58,7 +57,8 @@ fn client(front: &str, parsed: &mut Parsed) -> Option<()> {
         Some((_ident, user)) if second.parse::<std::net::IpAddr>().is_ok() => (first, second, user),
         _ => ("", first, third),
     };
-    if address.is_empty() || address.contains(['"', '{', '=']) {
+    let plain = |sign: char| sign.is_ascii_alphanumeric() || matches!(sign, '.' | ':' | '-' | '_' | '%');
+    if address.is_empty() || !address.chars().all(plain) {
         return None;
     }
     parsed.endpoint(Side::Source, address);

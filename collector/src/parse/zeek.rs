@@ -233,7 +233,13 @@ fn derive(log: &str, event: &mut Event) {
     if let Some(version) = event.text("tls.version").and_then(tls_version) {
         event.set("tls.version", version);
     }
+    if event.text("network.protocol") == Some("ssl") {
+        event.set("network.protocol", "tls");
+    }
     if log == "dns" {
+        if event.text("dns.question.class") == Some("C_INTERNET") {
+            event.set("dns.question.class", "IN");
+        }
         resolved(event);
     }
     if log == "http" {

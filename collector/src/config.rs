@@ -1,0 +1,127 @@
+//! The collector's settings: where it listens, where its data folder is, and what bounds it.
+
+use serde::Deserialize;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Settings of one collector. A misspelt key is refused.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Folder of the certificate authority; made when missing.
+    pub data: PathBuf,
+    /// HTTPS: sensors, NDJSON, `_bulk`.
+    pub https: SocketAddr,
+    /// Names and addresses that stand in the server's certificate; `localhost` is always there.
+    #[serde(default)]
+    pub server_names: Vec<String>,
+    /// Syslog over UDP (listener name `udp`); none = off.
+    #[serde(default)]
+    pub syslog_udp: Option<SocketAddr>,
+    /// Syslog over TCP (listener name `tcp`); none = off.
+    #[serde(default)]
+    pub syslog_tcp: Option<SocketAddr>,
+    /// Syslog over TLS, RFC 5425 (listener name `tls`); none = off.
+    #[serde(default)]
+    pub syslog_tls: Option<SocketAddr>,
+    /// RELP (listener name `relp`); none = off.
+    #[serde(default)]
+    pub relp: Option<SocketAddr>,
+    /// Zone of local times of sources that the registry does not know, as a name of the time zone database.
+    #[serde(default = "default_zone")]
+    pub time_zone: String,
+    /// What bounds memory, connections and time.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// What bounds memory, connections and time.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Most connections of one listener; more wait.
+    pub connections: usize,
+    /// Longest request body as sent, in bytes.
+    pub body_bytes: usize,
+    /// Longest request body after decompression, in bytes.
+    pub inflated_bytes: usize,
+    /// Bytes of request bodies in memory at once; beyond, the answer is 429.
+    pub inflight_bytes: usize,
+    /// Longest RELP frame in bytes.
+    pub relp_frame_bytes: usize,
+    /// A connection that says nothing for so long is closed, in seconds.
+    pub idle_seconds: u64,
+    /// Longest time for a TLS handshake, request head or body, in seconds.
+    pub request_seconds: u64,
+    /// Datagrams that may wait; beyond, they are dropped and counted.
+    pub datagram_queue: usize,
+    /// How often sources are read again and silence is looked for, in milliseconds.
+    pub watch_milliseconds: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 1_024,
+            body_bytes: 16 << 20,
+            inflated_bytes: 32 << 20,
+            inflight_bytes: 256 << 20,
+            relp_frame_bytes: 16 << 20,
+            idle_seconds: 600,
+            request_seconds: 60,
+            datagram_queue: 65_536,
+            watch_milliseconds: 2_000,
+        }
+    }
+}
+
+impl Limits {
+    pub(crate) fn idle(&self) -> Duration {
+        Duration::from_secs(self.idle_seconds)
+    }
+
+    pub(crate) fn request(&self) -> Duration {
+        Duration::from_secs(self.request_seconds)
+    }
+
+    pub(crate) fn watch(&self) -> Duration {
+        Duration::from_millis(self.watch_milliseconds.max(10))
+    }
+}
+
+fn default_zone() -> String {
+    "Asia/Ho_Chi_Minh".to_owned()
+}
+
+impl Config {
+    /// Every listener on a free port of the loopback address: for tests and benches.
+    pub fn loopback(data: PathBuf) -> Self {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self {
+            data,
+            https: any,
+            server_names: vec!["127.0.0.1".to_owned()],
+            syslog_udp: Some(any),
+            syslog_tcp: Some(any),
+            syslog_tls: Some(any),
+            relp: Some(any),
+            time_zone: default_zone(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelt_key_is_refused() {
+        let text = "data = \"d\"\nhttps = \"127.0.0.1:1\"\n";
+        let config: Config = toml::from_str(text).expect("the least that is needed");
+        assert_eq!(config.time_zone, "Asia/Ho_Chi_Minh");
+        let error = toml::from_str::<Config>(&format!("{text}syslog_upd = \"127.0.0.1:2\"\n")).unwrap_err();
+        assert!(error.to_string().contains("syslog_upd"), "{error}");
+    }
+}

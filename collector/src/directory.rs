@@ -1,0 +1,155 @@
+//! Who is who: from a peer's address, an API key or a sensor's certificate to the [`Origin`] of its records.
+//!
+//! The sources of the registry are read again every few seconds. A syslog peer that no source matches belongs to the
+//! agency `unassigned`: its records are taken, counted and shown, never lost.
+
+use crate::intake::{Format, Origin};
+use crate::parse::{self, Parser};
+use dongson_event::authority::Principal;
+use dongson_event::clock::ClockPolicy;
+use dongson_event::fields::Setter;
+use dongson_registry::{ApiKey, Registry, Scope, Sensor, Source, SourceKind};
+use jiff::tz::TimeZone;
+use std::net::IpAddr;
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+/// The agency of syslog peers that no source matches.
+pub const UNASSIGNED: &str = "unassigned";
+/// How long a sensor may have kept events on its disk.
+const SENSOR_SPOOL: Duration = Duration::from_hours(24 * 30);
+
+/// Looks up origins.
+#[derive(Debug)]
+pub struct Directory {
+    registry: Registry,
+    zone: TimeZone,
+    sources: RwLock<Arc<Vec<Source>>>,
+}
+
+impl Directory {
+    /// Reads the sources; `zone` holds where the registry says nothing.
+    pub async fn open(registry: Registry, zone: TimeZone) -> Result<Self, dongson_registry::Error> {
+        let sources = registry.sources(&Scope::All).await?;
+        Ok(Self { registry, zone, sources: RwLock::new(Arc::new(sources)) })
+    }
+
+    /// The registry behind it.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Reads the sources again.
+    pub async fn refresh(&self) -> Result<(), dongson_registry::Error> {
+        let fresh = Arc::new(self.registry.sources(&Scope::All).await?);
+        if let Ok(mut sources) = self.sources.write() {
+            *sources = fresh;
+        }
+        Ok(())
+    }
+
+    fn sources(&self) -> Arc<Vec<Source>> {
+        self.sources.read().map(|sources| Arc::clone(&sources)).unwrap_or_default()
+    }
+
+    /// A syslog or RELP peer: the source that matches most narrowly, else [`UNASSIGNED`] with the peer's address.
+    pub fn peer(&self, peer: IpAddr, listener: &str, certificate: Option<&str>) -> Origin {
+        let wanted = if listener == "relp" { SourceKind::Relp } else { SourceKind::Syslog };
+        let sources = self.sources();
+        let found = sources
+            .iter()
+            .filter(|source| source.kind == wanted)
+            .filter_map(|source| Some((source.matches(peer, listener, certificate)?, source)))
+            .max_by_key(|(bits, source)| (source.certificate.is_some(), *bits, source.listener.is_some()));
+        match found {
+            Some((_, source)) => self.of_source(source, format!("syslog:{}", source.id), None),
+            None => self.unassigned(peer, listener),
+        }
+    }
+
+    fn unassigned(&self, peer: IpAddr, listener: &str) -> Origin {
+        let address = peer.to_canonical();
+        Origin {
+            principal: Principal {
+                id: format!("syslog:{listener}:{address}"),
+                right: Setter::Source,
+                organization: UNASSIGNED.to_owned(),
+                observer: address.to_string(),
+                drill: None,
+            },
+            source: None,
+            format: Format::Records(by_content()),
+            zone: self.zone.clone(),
+            clock: ClockPolicy::default(),
+        }
+    }
+
+    fn of_source(&self, source: &Source, id: String, drill: Option<String>) -> Origin {
+        let parser = source.parser.as_deref().and_then(parse::by_name).unwrap_or_else(by_content);
+        Origin {
+            principal: Principal {
+                id,
+                right: Setter::Source,
+                organization: source.organization.clone(),
+                observer: source.name.clone(),
+                drill,
+            },
+            source: Some(source.id.clone()),
+            format: Format::Records(parser),
+            zone: TimeZone::get(&source.time_zone).unwrap_or_else(|_| self.zone.clone()),
+            clock: ClockPolicy {
+                // The registry says what to add to the source's clock; the policy, how far it is ahead.
+                offset_nanos: source.clock_offset_ms.saturating_mul(-1_000_000),
+                ..ClockPolicy::default()
+            },
+        }
+    }
+
+    /// The holder of an API key, with the settings of the source that names the key.
+    pub fn key(&self, key: &ApiKey, drill: Option<String>) -> Origin {
+        let id = format!("key:{}", key.id);
+        let sources = self.sources();
+        let named = |source: &&Source| {
+            source.api_key.as_deref() == Some(key.id.as_str()) && source.organization == key.organization
+        };
+        if let Some(source) = sources.iter().find(named) {
+            return self.of_source(source, id, drill);
+        }
+        Origin {
+            principal: Principal {
+                id,
+                right: Setter::Source,
+                organization: key.organization.clone(),
+                observer: key.source_name.clone(),
+                drill,
+            },
+            source: None,
+            format: Format::Records(by_content()),
+            zone: self.zone.clone(),
+            clock: ClockPolicy::default(),
+        }
+    }
+
+    /// An enrolled sensor.
+    pub fn sensor(&self, sensor: &Sensor, drill: Option<String>) -> Origin {
+        Origin {
+            principal: Principal {
+                id: format!("sensor:{}", sensor.id),
+                right: Setter::Sensor,
+                organization: sensor.organization.clone(),
+                observer: sensor.node.clone(),
+                drill,
+            },
+            source: None,
+            format: Format::Events,
+            zone: TimeZone::UTC,
+            clock: ClockPolicy { longest_spool: SENSOR_SPOOL, ..ClockPolicy::default() },
+        }
+    }
+}
+
+/// The parser that looks at the record; it is the first of the table.
+fn by_content() -> &'static Parser {
+    const AUTO: Parser = Parser { name: "auto", parse: parse::auto::parse };
+    parse::by_name("auto").unwrap_or(&AUTO)
+}

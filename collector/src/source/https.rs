@@ -1,0 +1,194 @@
+//! The HTTPS listener: TLS with an optional client certificate, limits, and the routes of [`super::ndjson`],
+//! [`super::elastic`] and [`super::sensor`].
+
+use super::body::Room;
+use super::identity::ClientCertificate;
+use super::{Hall, elastic, ndjson, sensor};
+use crate::authority::{Authority, fingerprint};
+use axum::Router;
+use axum::routing::get;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use rustls::RootCertStore;
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt as _;
+
+/// How long requests may still run after shutdown began.
+const LAST_REQUESTS: Duration = Duration::from_secs(10);
+
+/// What the routes share.
+#[derive(Debug, Clone)]
+pub(crate) struct App {
+    pub(crate) hall: Hall,
+    pub(crate) room: Room,
+    pub(crate) authority: Arc<Authority>,
+    pub(crate) batches: Arc<sensor::Batches>,
+}
+
+/// Why TLS cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// The key or chain does not fit.
+    #[error("TLS: {0}")]
+    Rustls(#[from] rustls::Error),
+    /// The verifier of client certificates cannot be made.
+    #[error("TLS client verification: {0}")]
+    Verifier(#[from] rustls::server::VerifierBuilderError),
+}
+
+type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+/// TLS for HTTPS: a client certificate is optional, but one that is shown must be of our authority.
+pub(crate) fn https_tls(authority: &Authority, (chain, key): Identity) -> Result<TlsAcceptor, TlsError> {
+    let provider = Arc::new(ring::default_provider());
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.certificate().clone())?;
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+        .allow_unauthenticated()
+        .build()?;
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(chain, key)?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// TLS for syslog (RFC 5425): a client may show any certificate; the registry knows sources by its fingerprint.
+pub(crate) fn syslog_tls((chain, key): Identity) -> Result<TlsAcceptor, TlsError> {
+    let provider = Arc::new(ring::default_provider());
+    let verifier = Arc::new(AnyCertificate::new(&provider));
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(chain, key)?;
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// Accepts every client certificate whose key the client holds (RFC 5425, 5.1: pinning by fingerprint).
+#[derive(Debug)]
+struct AnyCertificate {
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl AnyCertificate {
+    fn new(provider: &CryptoProvider) -> Self {
+        Self { algorithms: provider.signature_verification_algorithms }
+    }
+}
+
+impl ClientCertVerifier for AnyCertificate {
+    fn root_hint_subjects(&self) -> &[rustls::DistinguishedName] {
+        &[]
+    }
+
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn verify_client_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &rustls::DigitallySignedStruct,
+    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls12_signature(message, certificate, signature, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &rustls::DigitallySignedStruct,
+    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls13_signature(message, certificate, signature, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+/// Accepts connections until shutdown, then lets running requests end.
+pub(crate) async fn serve(app: App, listener: TcpListener, tls: TlsAcceptor) {
+    let room = Arc::new(Semaphore::new(app.hall.limits.connections));
+    let tasks = tokio_util::task::TaskTracker::new();
+    let shutdown = app.hall.shutdown.clone();
+    let router = router(app.clone());
+    loop {
+        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { break };
+        let accepted = tokio::select! {
+            () = shutdown.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        let (socket, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "accepting an HTTPS connection failed");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        let (hall, router, tls) = (app.hall.clone(), router.clone(), tls.clone());
+        tasks.spawn(async move {
+            if let Err(error) = connection(&hall, router, tls, socket).await {
+                tracing::debug!(%error, %peer, "an HTTPS connection broke");
+            }
+            drop(permit);
+        });
+    }
+    tasks.close();
+    tasks.wait().await;
+}
+
+type Broken = Box<dyn std::error::Error + Send + Sync>;
+
+async fn connection(hall: &Hall, router: Router, tls: TlsAcceptor, socket: TcpStream) -> Result<(), Broken> {
+    let stream = tokio::time::timeout(hall.limits.request(), tls.accept(socket)).await??;
+    let first = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+    let certificate = ClientCertificate(first.map(|certificate| fingerprint(certificate)));
+    let service = hyper::service::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+        request.extensions_mut().insert(certificate.clone());
+        router.clone().oneshot(request.map(axum::body::Body::new))
+    });
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(hall.limits.request());
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(hall.limits.request())
+        .max_concurrent_streams(64);
+    let serving = builder.serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(serving);
+    tokio::select! {
+        ended = serving.as_mut() => return ended,
+        () = hall.shutdown.cancelled() => serving.as_mut().graceful_shutdown(),
+    }
+    tokio::time::timeout(LAST_REQUESTS, serving).await?
+}
+
+fn router(app: App) -> Router {
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .merge(ndjson::routes())
+        .merge(sensor::routes())
+        .merge(elastic::routes())
+        .with_state(app)
+}

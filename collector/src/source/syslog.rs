@@ -1,0 +1,272 @@
+//! Syslog over UDP, TCP (RFC 6587) and TLS (RFC 5425).
+//!
+//! None of them has an acknowledgement: what is read is kept. A stream is read no faster than the bus takes it;
+//! datagrams that do not fit the queue are counted as dropped, those that the kernel dropped are counted apart.
+
+use super::framing::{Frame, Framer};
+use super::{Hall, fresh_epoch};
+use crate::intake::{Normal, Origin, part};
+use crate::publish::{Item, now};
+use bytes::Bytes;
+use dongson_event::identity;
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::net::{TcpListener, UdpSocket};
+use tokio::sync::{Semaphore, mpsc};
+use tokio_rustls::TlsAcceptor;
+
+/// Most records published at once.
+const BATCH: usize = 500;
+/// Largest UDP datagram.
+const DATAGRAM: usize = 65_535;
+/// Receive buffer that is asked of the kernel for UDP.
+const SOCKET_BUFFER: usize = 8 << 20;
+
+/// Opens the UDP socket with a large receive buffer.
+pub(crate) fn bind_udp(address: SocketAddr) -> std::io::Result<UdpSocket> {
+    let domain = socket2::Domain::for_address(address);
+    let socket = socket2::Socket::new(domain, socket2::Type::DGRAM, Some(socket2::Protocol::UDP))?;
+    socket.set_recv_buffer_size(SOCKET_BUFFER)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    UdpSocket::from_std(socket.into())
+}
+
+/// Reads datagrams until shutdown; what was read is published before it ends.
+pub(crate) async fn udp(hall: Hall, socket: UdpSocket) {
+    let (sender, receiver) = mpsc::channel(hall.limits.datagram_queue);
+    let port = socket.local_addr().map_or(0, |address| address.port());
+    let writer = tokio::spawn(publish_datagrams(hall.clone(), receiver));
+    let watch = tokio::spawn(count_kernel_drops(hall.clone(), port));
+    read_datagrams(&hall, &socket, &sender).await;
+    drop(sender);
+    if let Err(error) = writer.await {
+        tracing::error!(%error, "datagrams that were read are lost");
+    }
+    watch.abort();
+}
+
+async fn read_datagrams(hall: &Hall, socket: &UdpSocket, queue: &mpsc::Sender<(IpAddr, Bytes)>) {
+    let mut buffer = vec![0; DATAGRAM];
+    loop {
+        let read = tokio::select! {
+            () = hall.shutdown.cancelled() => return,
+            read = socket.recv_from(&mut buffer) => read,
+        };
+        match read {
+            Ok((length, peer)) => {
+                let datagram = Bytes::copy_from_slice(buffer.get(..length).unwrap_or_default());
+                // A full queue loses the datagram: UDP has nobody to tell.
+                if queue.try_send((peer.ip(), datagram)).is_err() {
+                    hall.publisher.tally().lose(1);
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "reading a datagram failed");
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+    }
+}
+
+async fn publish_datagrams(hall: Hall, mut queue: mpsc::Receiver<(IpAddr, Bytes)>) {
+    let epoch = fresh_epoch();
+    let mut sequence = 0;
+    let mut batch = Vec::with_capacity(BATCH);
+    while queue.recv_many(&mut batch, BATCH).await > 0 {
+        let mut peers: HashMap<IpAddr, Vec<Item>> = HashMap::new();
+        let mut order = Vec::new();
+        for (peer, raw) in batch.drain(..) {
+            let items = peers.entry(peer).or_insert_with(|| {
+                order.push(peer);
+                Vec::new()
+            });
+            items.push(Item { raw, id: identity::of_sequence(&format!("udp:{peer}"), epoch, sequence, 0) });
+            sequence += 1;
+        }
+        for peer in order {
+            let Some(items) = peers.remove(&peer) else { continue };
+            let lost = items.len() as u64;
+            let origin = Arc::new(hall.directory.peer(peer, "udp", None));
+            if !hall.insist(&origin, items).await {
+                hall.publisher.tally().lose(lost);
+            }
+        }
+    }
+}
+
+/// The kernel's count of datagrams that found no room in the socket's buffer (`/proc/net/udp`, column `drops`).
+async fn count_kernel_drops(hall: Hall, port: u16) {
+    let mut seen = kernel_drops(port).unwrap_or(0);
+    let mut ticks = tokio::time::interval(Duration::from_secs(5));
+    loop {
+        tokio::select! {
+            () = hall.shutdown.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        if let Some(drops) = kernel_drops(port) {
+            hall.publisher.tally().lose(drops.saturating_sub(seen));
+            seen = drops;
+        }
+    }
+}
+
+fn kernel_drops(port: u16) -> Option<u64> {
+    let mine = format!(":{port:04X}");
+    let mut found = None;
+    for table in ["/proc/net/udp", "/proc/net/udp6"] {
+        let text = std::fs::read_to_string(table).unwrap_or_default();
+        for line in text.lines().skip(1) {
+            let mut words = line.split_whitespace();
+            let local = words.nth(1).unwrap_or_default();
+            if local.ends_with(&mine) {
+                let drops: u64 = words.last().and_then(|word| word.parse().ok()).unwrap_or(0);
+                found = Some(found.unwrap_or(0) + drops);
+            }
+        }
+    }
+    found
+}
+
+/// Accepts connections until shutdown; `tls` none = plain TCP.
+pub(crate) async fn streams(hall: Hall, listener: TcpListener, tls: Option<TlsAcceptor>) {
+    let room = Arc::new(Semaphore::new(hall.limits.connections));
+    let tasks = tokio_util::task::TaskTracker::new();
+    loop {
+        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { break };
+        let accepted = tokio::select! {
+            () = hall.shutdown.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        let (socket, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "accepting a syslog connection failed");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        let (hall, tls) = (hall.clone(), tls.clone());
+        tasks.spawn(async move {
+            match tls {
+                None => session(&hall, socket, peer.ip(), "tcp", None).await,
+                Some(tls) => secure(&hall, tls, socket, peer.ip()).await,
+            }
+            drop(permit);
+        });
+    }
+    tasks.close();
+    tasks.wait().await;
+}
+
+async fn secure(hall: &Hall, tls: TlsAcceptor, socket: tokio::net::TcpStream, peer: IpAddr) {
+    match tokio::time::timeout(hall.limits.request(), tls.accept(socket)).await {
+        Ok(Ok(stream)) => {
+            let certificate = stream
+                .get_ref()
+                .1
+                .peer_certificates()
+                .and_then(<[_]>::first)
+                .map(|certificate| crate::authority::fingerprint(certificate));
+            session(hall, stream, peer, "tls", certificate).await;
+        }
+        Ok(Err(error)) => tracing::debug!(%error, %peer, "a TLS handshake failed"),
+        Err(_) => tracing::debug!(%peer, "a TLS handshake took too long"),
+    }
+}
+
+/// One connection: read, cut, publish, read on.
+async fn session(
+    hall: &Hall,
+    mut stream: impl AsyncRead + Unpin,
+    peer: IpAddr,
+    listener: &str,
+    certificate: Option<String>,
+) {
+    let mut connection = Connection { epoch: fresh_epoch(), sequence: 0, long: None };
+    let mut framer = Framer::new();
+    let mut buffer = vec![0; 64 << 10];
+    let mut open = true;
+    while open {
+        let read = tokio::select! {
+            () = hall.shutdown.cancelled() => Ok(Ok(0)),
+            read = tokio::time::timeout(hall.limits.idle(), stream.read(&mut buffer)) => read,
+        };
+        match read {
+            Ok(Ok(length)) if length > 0 => framer.push(buffer.get(..length).unwrap_or_default()),
+            _ => open = false,
+        }
+        // Looked up anew for each read: an administrator may have changed the source meanwhile.
+        let origin = Arc::new(hall.directory.peer(peer, listener, certificate.as_deref()));
+        let mut items = Vec::new();
+        while let Some(frame) = framer.next_frame().or_else(|| if open { None } else { framer.finish() }) {
+            match frame {
+                Frame::Whole(raw) => items.push(connection.item(&origin, raw)),
+                long => {
+                    publish(hall, &origin, std::mem::take(&mut items)).await;
+                    let normal = connection.part(&origin, &long);
+                    publish_part(hall, &origin, normal).await;
+                }
+            }
+            if items.len() == BATCH {
+                publish(hall, &origin, std::mem::take(&mut items)).await;
+            }
+        }
+        publish(hall, &origin, items).await;
+    }
+}
+
+async fn publish(hall: &Hall, origin: &Arc<Origin>, items: Vec<Item>) {
+    let records = items.len() as u64;
+    if records > 0 && !hall.insist(origin, items).await {
+        hall.publisher.tally().lose(records);
+    }
+}
+
+async fn publish_part(hall: &Hall, origin: &Arc<Origin>, (normal, last): (Normal, bool)) {
+    let mut pause = Duration::from_millis(50);
+    while let Err(error) = hall.publisher.append(origin, vec![normal.clone()], u64::from(last), None).await {
+        hall.wait(&error, &mut pause).await;
+        if hall.shutdown.is_cancelled() {
+            hall.publisher.tally().lose(u64::from(last));
+            return;
+        }
+    }
+}
+
+/// Gives the records of one connection their identity.
+struct Connection {
+    epoch: u64,
+    sequence: u64,
+    /// Identity of the long record that is passing.
+    long: Option<uuid::Uuid>,
+}
+
+impl Connection {
+    fn next_id(&mut self, origin: &Origin) -> uuid::Uuid {
+        self.sequence += 1;
+        identity::of_sequence(&origin.principal.id, self.epoch, self.sequence, 0)
+    }
+
+    fn item(&mut self, origin: &Origin, raw: Bytes) -> Item {
+        Item { raw, id: self.next_id(origin) }
+    }
+
+    /// The event of a part, and whether it is the last one.
+    fn part(&mut self, origin: &Origin, frame: &Frame) -> (Normal, bool) {
+        let (bytes, number, totals) = match frame {
+            Frame::Whole(bytes) => (bytes, 1, None),
+            Frame::Part { bytes, number, totals } => (bytes, *number, totals.as_ref()),
+        };
+        let id = match self.long {
+            Some(id) => id,
+            None => self.next_id(origin),
+        };
+        self.long = if totals.is_some() { None } else { Some(id) };
+        let reason = "the record is longer than 1 MiB";
+        (part(origin, bytes, id, number, totals, reason, now()), totals.is_some())
+    }
+}
