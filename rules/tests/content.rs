@@ -33,8 +33,14 @@ fn all_rules_compile_and_say_what_they_are_about() {
     for rule in told {
         let file = &rule.file;
         let texts = [&rule.title_vi, &rule.description_vi];
-        assert!(texts.iter().all(|text| text.as_deref().is_some_and(is_vietnamese)), "{file}: Vietnamese texts");
-        assert!(!rule.description.is_empty() && !rule.falsepositives.is_empty(), "{file}: description, falsepositives");
+        assert!(
+            texts.iter().all(|text| text.as_deref().is_some_and(is_vietnamese)),
+            "{file}: Vietnamese texts"
+        );
+        assert!(
+            !rule.description.is_empty() && !rule.falsepositives.is_empty(),
+            "{file}: description, falsepositives"
+        );
         assert!(rule.window.is_some() && !rule.entity.is_empty(), "{file}: window and entity");
         for name in &rule.entity {
             let known = fields::find(name).is_some() || OTHER_NAMES.contains(&name.as_str());
@@ -47,5 +53,11 @@ fn all_rules_compile_and_say_what_they_are_about() {
 fn all_samples_do_what_they_should() {
     let report = samples::run(&[folder()], &LoadOptions::default());
     println!("{} files, {} samples", report.files, report.samples);
-    assert!(report.is_clean(), "{:#?} untested {:#?} refused {:#?}", report.failed, report.untested, report.refused);
+    assert!(
+        report.is_clean(),
+        "{:#?} untested {:#?} refused {:#?}",
+        report.failed,
+        report.untested,
+        report.refused
+    );
 }
