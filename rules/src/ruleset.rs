@@ -307,9 +307,9 @@ mod tests {
         ) {
             let mut text = "title: T\nlogsource: {product: x}\ndetection:\n  sel:\n".to_owned();
             for (key, value) in keys.iter().zip(&values) {
-                text.push_str(&format!("    {key}: {value}\n"));
+                text += &format!("    {key}: {value}\n");
             }
-            text.push_str(&format!("  condition: {condition}\n"));
+            text += &format!("  condition: {condition}\n");
             let report = load(&text);
             prop_assert_eq!(report.compiled + report.refused.len(), 1);
         }

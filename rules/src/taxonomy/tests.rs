@@ -11,8 +11,8 @@ fn check(text: &str, expected: &[(Option<&str>, Option<&str>, Option<&str>)]) {
     let taxonomies = Taxonomies::embedded();
     let given = taxonomies.logsources(&event, Mode::Auto);
     for (product, category, service) in expected {
-        let own = |word: &Option<&str>| word.map(str::to_owned);
-        let wanted = LogSource { product: own(product), category: own(category), service: own(service) };
+        let own = |word: Option<&str>| word.map(str::to_owned);
+        let wanted = LogSource { product: own(*product), category: own(*category), service: own(*service) };
         assert!(given.iter().any(|source| wanted.accepts(source)), "{text}: {wanted:?} not in {given:?}");
     }
 }
