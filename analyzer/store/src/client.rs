@@ -8,7 +8,7 @@ use clickhouse::{Client, Compression};
 use dongson_event::{Alert, Signal};
 
 use crate::facts::{AlertRow, SignalRow};
-use crate::row::{EventRow, column_names};
+use crate::row::EventRow;
 use crate::shim::{READER, SCOPE_SETTING, WRITER};
 use crate::{Result, StoreError, migrations};
 
@@ -112,19 +112,23 @@ impl StoreClient {
     /// # Errors
     /// `InsertTooLarge` above [`MAX_INSERT_ROWS`] or [`MAX_INSERT_BYTES`]; cut the batch at fixed places then.
     pub async fn insert_events(&self, rows: &[EventRow], token: &str) -> Result<()> {
-        let total: usize = rows.iter().map(|row| row.bytes().len()).sum();
+        let total: usize = rows.iter().map(EventRow::size).sum();
         if rows.len() > MAX_INSERT_ROWS || total > MAX_INSERT_BYTES {
             return Err(StoreError::InsertTooLarge { rows: rows.len(), bytes: total });
         }
         if rows.is_empty() {
             return Ok(());
         }
-        let names: Vec<String> = column_names().iter().map(|name| format!("`{name}`")).collect();
-        let sql = format!("INSERT INTO dongson.events ({}) FORMAT RowBinary", names.join(","));
+        let filled = EventRow::filled(rows);
+        let names: Vec<String> =
+            filled.iter().map(|(_, field)| format!("`{}`", field.column_name())).collect();
+        let names = names.join(",");
+        let sql =
+            format!("INSERT INTO dongson.events ({names},original,rest,retention_days) FORMAT RowBinary");
         let mut insert = self.writing(token).insert_formatted_with(sql);
         let mut piece = BytesMut::with_capacity(PIECE_BYTES.min(total) + 4_096);
         for row in rows {
-            piece.extend_from_slice(row.bytes());
+            row.write(&filled, &mut piece);
             if piece.len() >= PIECE_BYTES {
                 insert.send(piece.split().freeze()).await?;
             }

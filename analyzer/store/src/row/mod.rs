@@ -65,10 +65,13 @@ impl RetentionPolicy {
     }
 }
 
-/// One row, encoded.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One row, encoded. Columns in which nothing stands take no room.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct EventRow {
+    /// The cells one after the other, then what every row has: original, rest, `retention_days`.
     bytes: Vec<u8>,
+    /// Number of the column of each cell, rising, and where the cell ends in `bytes`.
+    cells: Vec<(u16, u32)>,
 }
 
 impl EventRow {
@@ -77,10 +80,10 @@ impl EventRow {
     /// # Errors
     /// `Incomplete` when one of [`REQUIRED`] is absent or not of its type.
     pub fn from_event(event: &Event, retention: &RetentionPolicy) -> Result<Self> {
-        let mut rest = Vec::new();
-        let mut bytes = Vec::with_capacity(768);
         let by_name: Vec<(&str, &Value)> = event.iter().collect();
-        for field in columns() {
+        let mut row = Self { bytes: Vec::with_capacity(512), cells: Vec::with_capacity(by_name.len()) };
+        let mut rest = Vec::new();
+        for (number, field) in (0_u16..).zip(columns()) {
             let found = by_name.binary_search_by(|(name, _)| (*name).cmp(field.name));
             let value = found.ok().and_then(|at| by_name.get(at)).map(|(_, value)| *value);
             let cell = value.map_or(Cell::Null, |value| Cell::of(field.kind, value));
@@ -90,34 +93,75 @@ impl EventRow {
                 rest.push((field.name, value));
             }
             let required = REQUIRED.contains(&field.name);
-            if required && cell == Cell::Null {
+            if cell != Cell::Null {
+                binary::put_cell(&mut row.bytes, field.kind, &cell, !required);
+                row.cells.push((number, u32::try_from(row.bytes.len()).unwrap_or(u32::MAX)));
+            } else if required {
                 return Err(StoreError::Incomplete { id: event.id().to_owned(), field: field.name });
             }
-            binary::put_cell(&mut bytes, field.kind, &cell, !required);
         }
+        row.put_tail(&by_name, rest)?;
+        row.bytes.extend_from_slice(&retention.days(event.dataset()).to_le_bytes());
+        Ok(row)
+    }
+
+    /// The raw record, and as JSON what stands in no column: `rest` and the fields that have none.
+    fn put_tail<'e>(
+        &mut self,
+        by_name: &[(&'e str, &'e Value)],
+        mut rest: Vec<(&'e str, &'e Value)>,
+    ) -> Result<()> {
         let mut original = None;
-        for (name, value) in by_name {
+        for &(name, value) in by_name {
             match (name, value) {
                 (ORIGINAL, Value::Text(text)) => original = Some(text.as_str()),
                 _ if fields::find(name).is_some_and(|field| field.column) => {}
                 _ => rest.push((name, value)),
             }
         }
-        binary::put_nullable_text(&mut bytes, original);
-        binary::put_count(&mut bytes, rest.len());
+        binary::put_nullable_text(&mut self.bytes, original);
+        binary::put_count(&mut self.bytes, rest.len());
         for (name, value) in rest {
-            binary::put_text(&mut bytes, name);
+            binary::put_text(&mut self.bytes, name);
             let json =
                 serde_json::to_string(value).map_err(|error| StoreError::Unreadable(error.to_string()))?;
-            binary::put_text(&mut bytes, &json);
+            binary::put_text(&mut self.bytes, &json);
         }
-        bytes.extend_from_slice(&retention.days(event.dataset()).to_le_bytes());
-        Ok(Self { bytes })
+        Ok(())
     }
 
-    /// The row in `RowBinary`, in the order of the columns.
-    pub(crate) fn bytes(&self) -> &[u8] {
-        &self.bytes
+    /// Bytes that it takes at most in an insert.
+    pub(crate) fn size(&self) -> usize {
+        self.bytes.len() + columns().count()
+    }
+
+    /// The columns in which something stands in any of `rows`: an insert names these alone, which the engine takes
+    /// more than twice as fast.
+    pub(crate) fn filled<'r>(rows: impl IntoIterator<Item = &'r Self>) -> Vec<(u16, &'static Field)> {
+        let mut filled = vec![false; columns().count()];
+        for (number, _) in rows.into_iter().flat_map(|row| &row.cells) {
+            if let Some(seen) = filled.get_mut(usize::from(*number)) {
+                *seen = true;
+            }
+        }
+        (0_u16..).zip(columns()).zip(filled).filter(|(_, filled)| *filled).map(|(column, _)| column).collect()
+    }
+
+    /// Appends the row in `RowBinary`: these columns, then original, rest and `retention_days`.
+    pub(crate) fn write(&self, filled: &[(u16, &'static Field)], bytes: &mut impl bytes::BufMut) {
+        let (mut cells, mut start) = (self.cells.iter().peekable(), 0);
+        for (number, field) in filled {
+            match cells.next_if(|(held, _)| held == number) {
+                Some((_, end)) => {
+                    let end = usize::try_from(*end).unwrap_or(usize::MAX);
+                    bytes.put_slice(self.bytes.get(start..end).unwrap_or_default());
+                    start = end;
+                }
+                // No element in a list, otherwise null.
+                None => bytes.put_u8(u8::from(cell::element(field.kind).is_none())),
+            }
+        }
+        bytes.put_slice(self.bytes.get(start..).unwrap_or_default());
     }
 
     /// Takes the next row off `bytes`; `None` at the end.
@@ -193,7 +237,11 @@ mod tests {
             event.set("organization.id", "so-yte");
             event.set("event.dataset", "sshd");
             let row = EventRow::from_event(&event, &RetentionPolicy::default()).unwrap();
-            let mut bytes = row.bytes();
+            let all: Vec<_> = (0..).zip(columns()).collect();
+            let mut written = Vec::new();
+            row.write(&all, &mut written);
+            prop_assert!(written.len() <= row.size());
+            let mut bytes = written.as_slice();
             prop_assert_eq!(EventRow::read_event(&mut bytes).unwrap(), Some(event));
             prop_assert_eq!(EventRow::read_event(&mut bytes).unwrap(), None);
         }
