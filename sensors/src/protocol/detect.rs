@@ -16,6 +16,13 @@ pub(super) enum Verdict {
     Maybe,
 }
 
+impl Verdict {
+    /// A verdict that is final.
+    pub(super) fn of(fits: bool) -> Self {
+        if fits { Self::Yes } else { Self::No }
+    }
+}
+
 /// Bytes of one side that detectors look at.
 pub(super) const LIMIT: usize = 1024;
 
@@ -70,8 +77,8 @@ static TCP: &[Named] = &[
     upgrading("mysql", |s| mysql(s.prefix), Kind::Mysql),
     named("tds", |s| tds(s.prefix)),
     named("dce_rpc", |s| dce_rpc(s.prefix)),
-    named("krb_tcp", |s| kerberos_tcp(s)),
-    named("ldap_tcp", |s| ldap(s)),
+    named("krb_tcp", kerberos_tcp),
+    named("ldap_tcp", ldap),
     named("redis", |s| redis(s.prefix)),
     named("telnet", |s| telnet(s.prefix)),
     upgrading("xmpp", |s| xmpp(s.prefix), Kind::Xmpp),
@@ -123,7 +130,7 @@ pub(super) fn udp(ports: [u16; 2], bytes: &[u8]) -> Option<&'static str> {
         [0x81, 0x0a | 0x0b, ..] if on(47_808) => "bacnet",
         [1, 0, 0, 0, ..] if bytes.len() == 148 => "wireguard",
         [2, 0, 0, 0, ..] if bytes.len() == 92 => "wireguard",
-        [0x38, ..] | [0x40, ..] if on(1194) && bytes.len() >= 14 => "openvpn",
+        [0x38 | 0x40, ..] if on(1194) && bytes.len() >= 14 => "openvpn",
         _ if (on(500) || on(4500)) && ike(bytes) => "ipsec",
         _ if dnp3(bytes) == Verdict::Yes => "dnp3_udp",
         _ => return None,
@@ -175,7 +182,7 @@ fn smb(prefix: &[u8]) -> Verdict {
     shape(prefix, 8, |at, byte| match at {
         0 => byte == 0,
         1 => byte <= 1,
-        4 => matches!(byte, 0xfe | 0xff | 0xfd),
+        4 => matches!(byte, 0xfd..=0xff),
         5..=7 => b"SMB".get(at - 5) == Some(&byte),
         _ => true,
     })
@@ -242,8 +249,7 @@ fn s7(prefix: &[u8]) -> Verdict {
 fn postgresql(prefix: &[u8]) -> Verdict {
     let request = begins(prefix, &[b"\x00\x00\x00\x08\x04\xd2\x16\x2f", b"\x00\x00\x00\x08\x04\xd2\x16\x30"]);
     let startup = shape(prefix, 9, |at, byte| match at {
-        0 | 1 => byte == 0,
-        4 | 6 | 7 => byte == 0,
+        0 | 1 | 4 | 6 | 7 => byte == 0,
         5 => byte == 3,
         8 => byte.is_ascii_lowercase() || byte == b'_',
         _ => true,

@@ -201,13 +201,11 @@ impl Crypto {
         self.waiting.insert(offset, bytes.to_vec());
         while let Some((offset, piece)) = self.waiting.pop_first() {
             let end = self.base + self.ready.len();
-            match end.checked_sub(offset) {
-                Some(known) => self.ready.extend_from_slice(piece.get(known..).unwrap_or_default()),
-                None => {
-                    self.waiting.insert(offset, piece);
-                    return;
-                }
-            }
+            let Some(known) = end.checked_sub(offset) else {
+                self.waiting.insert(offset, piece);
+                return;
+            };
+            self.ready.extend_from_slice(piece.get(known..).unwrap_or_default());
         }
     }
 

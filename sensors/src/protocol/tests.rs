@@ -1,6 +1,7 @@
 //! Laws of the whole: no panic, chunking changes nothing, services are handed over.
 
 use super::*;
+use dongson_event::{Event, Timestamp};
 use proptest::prelude::*;
 
 const C: Side = Side::Originator;

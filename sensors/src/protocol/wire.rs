@@ -94,9 +94,9 @@ pub(super) fn text(bytes: &[u8], limit: usize) -> String {
     for chunk in bytes.utf8_chunks() {
         for sign in chunk.valid().chars() {
             if sign.is_control() {
-                escape(&mut out, sign.encode_utf8(&mut [0; 4]).as_bytes())
+                escape(&mut out, sign.encode_utf8(&mut [0; 4]).as_bytes());
             } else {
-                out.push(sign)
+                out.push(sign);
             }
         }
         escape(&mut out, chunk.invalid());

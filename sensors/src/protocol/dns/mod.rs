@@ -1,7 +1,7 @@
-//! DNS over UDP and TCP, and its relatives: mDNS (RFC 6762), LLMNR (RFC 4795), NetBIOS names (RFC 1002).
+//! DNS over UDP and TCP, and its relatives: `mDNS` (RFC 6762), LLMNR (RFC 4795), `NetBIOS` names (RFC 1002).
 //!
 //! In: datagrams, or the bytes of a stream with a two-byte length before each message. Out: one `sensor.dns` event per
-//! message; `dns.type` is `query` or `answer`; an answer repeats the question and carries, in `event.duration`, the time
+//! message; `dns.type` is `query` or `answer`; an answer repeats the question and carries, in `dongson.dns.rtt`, the time
 //! since its query. Lists (`dns.answers.name`, `.type`, `.class`, `.ttl`, `.data`) run in parallel, in the order sent.
 //!
 //! `dns.question.name` is in lower case (resolvers mix cases on purpose); where the wire differed,
@@ -10,6 +10,7 @@
 mod data;
 mod message;
 mod names;
+mod shape;
 
 use std::collections::VecDeque;
 
@@ -130,7 +131,7 @@ fn is_orderly(message: &Message) -> bool {
         matches!(question.class & 0x7fff, 1 | 3 | 4 | 255) && (1..=300).contains(&question.kind)
     });
     let header = matches!(message.opcode(), 0 | 4 | 5) && message.flags & 0x40 == 0;
-    let idle_query = message.is_response() || (answers == 0 && message.flags & 0xf == 0);
+    let idle_query = message.is_response() || (answers == 0 && message.flags.trailing_zeros() >= 4);
     sizes && asked && header && idle_query
 }
 
@@ -165,7 +166,7 @@ fn describe(message: &Message, dialect: Dialect, at: Timestamp, asked: Option<Ti
     if message.is_response() {
         event.set("dns.response_code", names::rcode(message.rcode()));
         event.set("dongson.dns.answers_count", message.answers.len());
-        event.set_some("event.duration", asked.map(|asked| at.nanos().saturating_sub(asked.nanos()).max(0)));
+        event.set_some("dongson.dns.rtt", asked.map(|asked| at.nanos().saturating_sub(asked.nanos()).max(0)));
     }
     questions(&mut event, message, dialect);
     let netbios = dialect == Dialect::NetBios;
@@ -210,13 +211,17 @@ fn questions(event: &mut Event, message: &Message, dialect: Dialect) {
         if lower != name {
             event.set("dongson.dns.question_original", name);
         }
+        shape::describe(event, &lower);
         event.set("dns.question.name", lower);
         event.set("dns.question.type", names::kind(question.kind, netbios));
         event.set("dns.question.class", names::class(question.class));
     }
     if message.questions.len() > 1 {
         let all = message.questions.iter().take(MAX_LISTED);
-        event.set("dongson.dns.questions.name", all.clone().map(|q| q.name.clone()).collect::<Vec<_>>());
+        event.set(
+            "dongson.dns.questions.name",
+            all.clone().map(|question| question.name.clone()).collect::<Vec<_>>(),
+        );
         event
             .set("dongson.dns.questions.type", all.map(|q| names::kind(q.kind, netbios)).collect::<Vec<_>>());
     }
@@ -235,6 +240,7 @@ fn answers(event: &mut Event, records: &[Record], netbios: bool) {
     let classes =
         records.iter().take(MAX_LISTED).map(|record| names::class(record.class)).collect::<Vec<_>>();
     event.set("dns.answers.class", classes);
+    event.set("dongson.dns.answer_bytes", records.iter().map(|record| record.data.len()).sum::<usize>());
     let addresses = records.iter().take(MAX_LISTED).filter(|record| matches!(record.kind, 1 | 28));
     let addresses: Vec<_> = addresses
         .filter(|record| record.data.parse::<std::net::IpAddr>().is_ok())
@@ -272,8 +278,7 @@ fn header_flags(message: &Message) -> Vec<&'static str> {
 /// Decodes the first-level encoding of RFC 1001, 14.1: 32 letters are 16 signs, the last of which is the kind of name.
 fn netbios_name(name: &str) -> String {
     let (label, scope) = name.split_once('.').map_or((name, None), |(label, scope)| (label, Some(scope)));
-    let halves: Vec<u8> =
-        label.bytes().filter(|letter| letter.is_ascii_uppercase()).map(|l| l - b'A').collect();
+    let halves: Vec<u8> = label.bytes().filter(u8::is_ascii_uppercase).map(|l| l - b'A').collect();
     if label.len() != 32 || halves.len() != 32 || halves.iter().any(|&half| half > 15) {
         return name.to_owned();
     }
@@ -283,7 +288,7 @@ fn netbios_name(name: &str) -> String {
     let end = trimmed.iter().rposition(|&sign| sign != 0).map_or(0, |last| last + 1);
     let mut text = super::wire::text(trimmed.get(..end).unwrap_or_default(), 16);
     if let Some(&suffix) = suffix.first() {
-        text.push_str(&format!("<{suffix:02x}>"));
+        text = format!("{text}<{suffix:02x}>");
     }
     match scope {
         Some(scope) if !scope.is_empty() => format!("{text}.{scope}"),
@@ -319,7 +324,7 @@ mod tests {
         assert_eq!(query.text("dongson.dns.question_original"), Some("wWw.example.vn"));
         assert_eq!(query.text("dns.type"), Some("query"));
         assert_eq!(answer.text("dns.response_code"), Some("NOERROR"));
-        assert_eq!(answer.int("event.duration"), Some(5_000_000));
+        assert_eq!(answer.int("dongson.dns.rtt"), Some(5_000_000));
         assert_eq!(answer.get("dns.resolved_ip"), Some(&Value::from(vec!["203.0.113.7"])));
         assert_eq!(answer.get("dns.header_flags"), Some(&Value::from(vec!["RD", "RA"])));
     }

@@ -19,11 +19,11 @@ pub(super) fn describe(mut transaction: Transaction) -> Event {
     }
     let body = &transaction.request_body;
     event.set("http.request.body.bytes", body.wire_bytes());
-    event.set_some("dongson.http.request_body_unpacked_bytes", body.unpacked_bytes());
+    event.set_some("dongson.http.request.unpacked_bytes", body.unpacked_bytes());
     event.set_some("http.request.mime_type", mime_type(body));
     let body = &transaction.response_body;
     event.set("http.response.body.bytes", body.wire_bytes());
-    event.set_some("dongson.http.response_body_unpacked_bytes", body.unpacked_bytes());
+    event.set_some("dongson.http.response.unpacked_bytes", body.unpacked_bytes());
     event.set_some("http.response.mime_type", mime_type(body));
     if let Some(request) = transaction.request {
         describe_request(&mut event, request);
@@ -61,33 +61,29 @@ fn describe_request(event: &mut Event, request: Request) {
     event.set_some("dongson.http.host", request.host);
     event.set_some("dongson.http.origin", request.origin);
     event.set_some("url.username", request.username);
-    event.set_some("dongson.http.password_hash", request.password);
     event.set_some("dongson.http.cookie_hash", request.cookie);
-    if let Some((scheme, hash)) = request.authorization {
-        event.set("dongson.http.authorization_scheme", scheme);
-        event.set("dongson.http.authorization_hash", hash);
-    }
+    event.set_some("dongson.http.authorization", request.authorization);
     if !request.proxied.is_empty() {
-        event.set("dongson.http.proxied", request.proxied);
+        event.set("dongson.http.forwarded", request.proxied);
     }
     let Shared { version, content_type, content_encoding, upgrade, .. } = request.shared;
     event.set("http.version", version);
-    event.set_some("dongson.http.request_content_type", content_type);
-    event.set_some("dongson.http.request_content_encoding", content_encoding);
+    event.set_some("dongson.http.request.content_type", content_type);
+    event.set_some("dongson.http.request.content_encoding", content_encoding);
     event.set_some("dongson.http.upgrade", upgrade);
 }
 
 fn describe_response(event: &mut Event, response: Response) {
     event.set("http.response.status_code", response.status);
     event.set("dongson.http.status_message", response.reason);
-    event.set_some("dongson.http.server", response.server);
-    event.set_some("dongson.http.location", response.location);
-    event.set_some("dongson.http.set_cookie_hash", response.set_cookie);
+    event.set_some("dongson.http.response.server", response.server);
+    event.set_some("dongson.http.response.location", response.location);
+    event.set_some("dongson.http.response.cookie_hash", response.set_cookie);
     let Shared { version, content_type, content_encoding, .. } = response.shared;
     // Zeek's `version` is the response's where there is one; the request's is kept where there is none.
     event.set("http.version", version);
-    event.set_some("dongson.http.response_content_type", content_type);
-    event.set_some("dongson.http.response_content_encoding", content_encoding);
+    event.set_some("dongson.http.response.content_type", content_type);
+    event.set_some("dongson.http.response.content_encoding", content_encoding);
 }
 
 /// The target as sent, and its parts (RFC 9112, 3.2).
@@ -107,6 +103,9 @@ fn describe_url(event: &mut Event, request: &Request) {
     event.set("url.original", target);
     let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
     if !path.is_empty() {
+        let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
+        let extension = name.rsplit_once('.').map(|(_, extension)| extension.to_lowercase());
+        event.set_some("url.extension", extension.filter(|extension| (1..=16).contains(&extension.len())));
         event.set("url.path", path);
     }
     event.set_some("url.query", query);

@@ -3,6 +3,9 @@
 //! In: the bytes up to the empty line. Out: what events and framing need; everything else is dropped here. Lines may end in a
 //! bare LF, header lines may be folded, a target may contain spaces, names are compared without case.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::protocol::secret;
 use crate::protocol::wire::{starts_with_no_case, text};
 
@@ -76,10 +79,8 @@ pub(super) struct Request {
     pub(super) origin: Option<String>,
     /// User name of Basic credentials.
     pub(super) username: Option<String>,
-    /// Sealed password of Basic credentials.
-    pub(super) password: Option<String>,
-    /// Scheme of other credentials, and their sealed value.
-    pub(super) authorization: Option<(String, String)>,
+    /// Scheme of the credentials, a blank, and their sealed secret; of Basic credentials the password alone.
+    pub(super) authorization: Option<String>,
     /// Sealed.
     pub(super) cookie: Option<String>,
     /// `Name: value` of headers that a proxy adds.
@@ -187,15 +188,13 @@ impl Request {
     fn authorize(&mut self, value: &[u8], key: &[u8; 32]) {
         let (scheme, credentials) = split_word(value).unwrap_or((value, &[]));
         if !scheme.eq_ignore_ascii_case(b"basic") {
-            self.authorization = Some((text(scheme, 64), secret::seal(key, credentials)));
+            self.authorization = Some(format!("{} {}", text(scheme, 64), secret::seal(key, credentials)));
             return;
         }
-        use base64::Engine as _;
-        let decoded =
-            base64::engine::general_purpose::STANDARD.decode(credentials.trim_ascii()).unwrap_or_default();
+        let decoded = STANDARD.decode(credentials.trim_ascii()).unwrap_or_default();
         let mut parts = decoded.splitn(2, |&sign| sign == b':');
         self.username = parts.next().filter(|name| !name.is_empty()).map(|name| text(name, 256));
-        self.password = parts.next().map(|password| secret::seal(key, password));
+        self.authorization = parts.next().map(|password| format!("Basic {}", secret::seal(key, password)));
     }
 }
 

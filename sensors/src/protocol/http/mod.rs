@@ -123,9 +123,9 @@ impl Http {
         if self.over {
             *bytes = &[];
         } else if side == self.client {
-            self.from_client(at, bytes, out);
+            self.client_data(at, bytes, out);
         } else {
-            self.from_server(at, bytes, out);
+            self.server_data(at, bytes, out);
         }
         self.tunnel
     }
@@ -135,7 +135,7 @@ impl Http {
         std::mem::take(&mut self.held)
     }
 
-    fn from_client(&mut self, at: Timestamp, bytes: &mut &[u8], out: &mut Vec<Event>) {
+    fn client_data(&mut self, at: Timestamp, bytes: &mut &[u8], out: &mut Vec<Event>) {
         while let Some(part) = self.requests.next(bytes) {
             match part {
                 Part::Head(head) => self.request(at, &head, out),
@@ -176,7 +176,7 @@ impl Http {
         self.pending.push_back(transaction);
     }
 
-    fn from_server(&mut self, at: Timestamp, bytes: &mut &[u8], out: &mut Vec<Event>) {
+    fn server_data(&mut self, at: Timestamp, bytes: &mut &[u8], out: &mut Vec<Event>) {
         if std::mem::take(&mut self.owed) {
             self.emit(out);
         }
@@ -228,8 +228,8 @@ impl Http {
             self.tunnel = connected;
         } else if refused {
             self.requests.release();
-            let held = self.held();
-            self.from_client(at, &mut held.as_slice(), out);
+            let early = self.held();
+            self.client_data(at, &mut early.as_slice(), out);
         }
     }
 
@@ -240,7 +240,7 @@ impl Http {
     }
 
     fn emit(&mut self, out: &mut Vec<Event>) {
-        out.extend(self.pending.pop_front().map(|transaction| event::describe(transaction)));
+        out.extend(self.pending.pop_front().map(event::describe));
     }
 
     /// A hole in the stream.
@@ -268,12 +268,12 @@ impl Http {
 /// Whether a stream begins with a request, or with a response (`Role::Server`).
 pub(super) fn detect(prefix: &[u8]) -> (Verdict, Speaker) {
     let start = prefix.trim_ascii_start();
-    let response = starts_like(start, b"HTTP/", |rest| match rest {
+    let verdict = starts_like(start, b"HTTP/", |rest| match rest {
         [b'0'..=b'9', ..] => Verdict::Yes,
         [] => Verdict::Maybe,
         _ => Verdict::No,
     });
-    match response {
+    match verdict {
         Verdict::No => (detect_request(start), Speaker::Client),
         verdict => (verdict, Speaker::Server),
     }
@@ -316,8 +316,7 @@ fn detect_request(start: &[u8]) -> Verdict {
     match (plausible, whole) {
         (false, _) => Verdict::No,
         (true, false) => Verdict::Maybe,
-        (true, true) if starts => Verdict::Yes,
-        (true, true) => Verdict::No,
+        (true, true) => Verdict::of(starts),
     }
 }
 

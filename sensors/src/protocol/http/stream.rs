@@ -171,26 +171,26 @@ impl Stream {
                     Role::Server => (head::is_status_line(line), false),
                 };
                 match (starts, simple || full) {
-                    (true, true) => return self.head(),
+                    (true, true) => return Some(self.head()),
                     (true, false) => self.state = State::Headers,
                     (false, _) => self.pass_over(),
                 }
             }
-            State::Headers if line.is_empty() || full => return self.head(),
+            State::Headers if line.is_empty() || full => return Some(self.head()),
             State::ChunkSize => {
                 let size = chunk_size(line);
                 self.clear();
                 self.state = match size {
                     Some(0) => State::Trailers,
                     Some(size) => State::Chunk(size),
-                    None => return self.lose(),
+                    None => return Some(self.lose()),
                 };
             }
             State::ChunkEnd => {
                 let empty = line.is_empty();
                 self.clear();
                 if !empty {
-                    return self.lose();
+                    return Some(self.lose());
                 }
                 self.state = State::ChunkSize;
             }
@@ -212,10 +212,10 @@ impl Stream {
         self.line = 0;
     }
 
-    fn head(&mut self) -> Option<Part<'static>> {
+    fn head(&mut self) -> Part<'static> {
         self.state = State::Held;
         self.line = 0;
-        Some(Part::Head(std::mem::take(&mut self.buffer)))
+        Part::Head(std::mem::take(&mut self.buffer))
     }
 
     fn pass_over(&mut self) {
@@ -227,10 +227,10 @@ impl Stream {
     }
 
     /// The framing is broken: the message ends here and the search for the next one begins.
-    fn lose(&mut self) -> Option<Part<'static>> {
+    fn lose(&mut self) -> Part<'static> {
         self.clear();
         self.state = State::Start;
-        Some(Part::End)
+        Part::End
     }
 
     /// A hole of `length` bytes; the part that it brings about, if any.
@@ -243,7 +243,7 @@ impl Stream {
                 self.state = State::Start;
             }
             State::ToClose | State::Held | State::Dead => {}
-            _ => return self.lose(),
+            _ => return Some(self.lose()),
         }
         None
     }

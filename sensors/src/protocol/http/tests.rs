@@ -115,7 +115,7 @@ fn packed_bodies_are_measured_twice() {
     let head =
         format!("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n", packed.len());
     let events = run(&[(C, b"GET / HTTP/1.1\r\n\r\n"), (S, &[head.as_bytes(), &packed].concat())], 7);
-    assert_eq!(events[0].int("dongson.http.response_body_unpacked_bytes"), Some(16));
+    assert_eq!(events[0].int("dongson.http.response.unpacked_bytes"), Some(16));
     assert_eq!(events[0].text("http.response.mime_type"), Some("text/html"));
 }
 

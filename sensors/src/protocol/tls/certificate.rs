@@ -49,6 +49,7 @@ struct Leaf {
     key_bits: usize,
     signature_algorithm: String,
     is_ca: bool,
+    validity_days: i64,
 }
 
 /// The names under which one side's chain goes into an event.
@@ -71,12 +72,15 @@ pub(super) struct Fields {
     key_bits: &'static str,
     signature_algorithm: &'static str,
     is_ca: &'static str,
+    chain_length: &'static str,
+    self_signed: &'static str,
+    validity_days: &'static str,
 }
 
 macro_rules! fields {
     ($side:literal) => {
         Fields {
-            chain: concat!("dongson.tls.", $side, "_chain_sha256"),
+            chain: concat!("dongson.tls.", $side, ".chain_sha256"),
             md5: concat!("tls.", $side, ".hash.md5"),
             sha1: concat!("tls.", $side, ".hash.sha1"),
             sha256: concat!("tls.", $side, ".hash.sha256"),
@@ -92,7 +96,10 @@ macro_rules! fields {
             key_algorithm: concat!("tls.", $side, ".x509.public_key_algorithm"),
             key_bits: concat!("tls.", $side, ".x509.public_key_size"),
             signature_algorithm: concat!("tls.", $side, ".x509.signature_algorithm"),
-            is_ca: concat!("dongson.tls.", $side, "_is_ca"),
+            is_ca: concat!("dongson.tls.", $side, ".is_ca"),
+            chain_length: concat!("dongson.tls.", $side, ".chain_length"),
+            self_signed: concat!("dongson.tls.", $side, ".self_signed"),
+            validity_days: concat!("dongson.tls.", $side, ".validity_days"),
         }
     };
 }
@@ -125,8 +132,11 @@ impl Chain {
         event.set_some(fields.sha256, self.fingerprints.first().cloned());
         event.set(fields.sha1, self.sha1);
         event.set(fields.md5, self.md5);
+        event.set(fields.chain_length, self.fingerprints.len());
         event.set(fields.chain, self.fingerprints);
         let Some(leaf) = self.leaf else { return };
+        event.set(fields.self_signed, leaf.subject == leaf.issuer);
+        event.set(fields.validity_days, leaf.validity_days);
         event.set(fields.subject, leaf.subject);
         event.set(fields.issuer, leaf.issuer);
         event.set_some(fields.not_before, leaf.not_before);
@@ -146,6 +156,8 @@ impl Chain {
 fn leaf(der: &[u8]) -> Option<Leaf> {
     let (_, certificate) = X509Certificate::from_der(der).ok()?;
     let key = certificate.public_key();
+    let validity = certificate.validity();
+    let seconds = validity.not_after.timestamp().saturating_sub(validity.not_before.timestamp());
     Some(Leaf {
         version: certificate.version().0.saturating_add(1),
         serial: serial(certificate.raw_serial()),
@@ -153,13 +165,14 @@ fn leaf(der: &[u8]) -> Option<Leaf> {
         issuer: distinguished_name(certificate.issuer()),
         common_name: common_name(certificate.subject()),
         issuer_common_name: common_name(certificate.issuer()),
-        not_before: moment(certificate.validity().not_before.timestamp()),
-        not_after: moment(certificate.validity().not_after.timestamp()),
+        not_before: moment(validity.not_before.timestamp()),
+        not_after: moment(validity.not_after.timestamp()),
         names: alternative_names(&certificate),
         key_algorithm: algorithm(&key.algorithm.algorithm),
         key_bits: key.parsed().map_or(0, |key| key_bits(&key)),
         signature_algorithm: algorithm(&certificate.signature_algorithm.algorithm),
         is_ca: certificate.is_ca(),
+        validity_days: seconds / 86_400,
     })
 }
 
@@ -231,7 +244,7 @@ fn attribute_value(attribute: &AttributeTypeAndValue<'_>) -> String {
     }
 }
 
-/// The names of a CertificateRequest's authorities (RFC 5246, 7.4.4), for TLS 1.2 (`signatures`) and before.
+/// The names of a `CertificateRequest`'s authorities (RFC 5246, 7.4.4), for TLS 1.2 (`signatures`) and before.
 pub(super) fn requested_authorities(body: &[u8], signatures: bool) -> Option<Vec<String>> {
     let mut cursor = Cursor::new(body);
     cursor.vec8()?;

@@ -1,7 +1,7 @@
 //! Fingerprints of a TLS client and server from their hellos.
 //!
 //! JA3 and JA3S (Salesforce, 2017): MD5 over version, ciphers, extensions, groups and point formats, without GREASE.
-//! JA4 (FoxIO, BSD-3-Clause specification): a readable head and two truncated SHA-256, of sorted ciphers and of sorted
+//! JA4 (`FoxIO`, BSD-3-Clause specification): a readable head and two truncated SHA-256, of sorted ciphers and of sorted
 //! extensions with the signature schemes; the raw (`_r`) and original-order (`_o`, `_ro`) forms as well. The other members of
 //! the JA4+ family have another licence and are not here on purpose.
 

@@ -1,4 +1,4 @@
-//! ClientHello and ServerHello (RFC 8446, 4.1; RFC 5246, 7.4.1; RFC 6347, 4.2.1), read as far as they go.
+//! `ClientHello` and `ServerHello` (RFC 8446, 4.1; RFC 5246, 7.4.1; RFC 6347, 4.2.1), read as far as they go.
 
 use crate::protocol::wire::{Cursor, numbers16, text};
 

@@ -173,14 +173,6 @@ fn is_version(code: u16) -> bool {
     matches!(code >> 8, 3 | 0x7f)
 }
 
-/// Whether a stream begins with a hello: a handshake record that holds type 1 (client) or 2 (server), or SSL 2.0's.
-pub(super) fn detect(prefix: &[u8]) -> Option<Speaker> {
-    match detect_verdict(prefix) {
-        (Verdict::Yes, speaker) => Some(speaker),
-        _ => None,
-    }
-}
-
 /// Who says a hello.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Speaker {
@@ -188,8 +180,8 @@ pub(super) enum Speaker {
     Server,
 }
 
-/// The verdict on a prefix, and who speaks if it is TLS.
-pub(super) fn detect_verdict(prefix: &[u8]) -> (Verdict, Speaker) {
+/// Whether a stream begins with a hello, and whose: a handshake record that holds type 1 or 2, or SSL 2.0's form.
+pub(super) fn detect(prefix: &[u8]) -> (Verdict, Speaker) {
     let mut cursor = Cursor::new(prefix);
     let verdict = match cursor.u8() {
         None => Verdict::Maybe,
@@ -210,7 +202,7 @@ fn detect_record(mut cursor: Cursor<'_>) -> (Verdict, Speaker) {
     }
     let Some((_, length)) = cursor.u8().zip(cursor.u16()) else { return wait };
     let length = usize::from(length);
-    if length > MAX_RECORD || length < 4 {
+    if !(4..=MAX_RECORD).contains(&length) {
         return refuse;
     }
     let Some(((kind, long), version)) = cursor.u8().zip(cursor.u24()).zip(cursor.u8()) else { return wait };
@@ -298,16 +290,16 @@ pub(super) mod tests {
     #[test]
     fn hellos_are_recognised() {
         let (hello, answer, _) = exchange();
-        assert_eq!(detect(&hello), Some(Speaker::Client));
-        assert_eq!(detect(&answer), Some(Speaker::Server));
-        assert_eq!(detect_verdict(&hello[..6]).0, Verdict::Maybe);
-        assert_eq!(detect(&record(23, &[0; 50])), None);
+        assert_eq!(detect(&hello), (Verdict::Yes, Speaker::Client));
+        assert_eq!(detect(&answer), (Verdict::Yes, Speaker::Server));
+        assert_eq!(detect(&hello[..6]).0, Verdict::Maybe);
+        assert_eq!(detect(&record(23, &[0; 50])).0, Verdict::No);
         let v2 = [&[0x80, 9 + 3 + 16, 1, 3, 1, 0, 3, 0, 0, 0, 16, 0, 0, 5][..], &[1; 16]].concat();
-        assert_eq!(detect(&v2), Some(Speaker::Client));
+        assert_eq!(detect(&v2).0, Verdict::Yes);
         let mut tls = Tls::new(Side::Originator, Timestamp::default());
         let mut out = Vec::new();
         tls.data(Side::Originator, &v2, &mut out);
         tls.finish(&mut out);
-        assert_eq!(out[0].text("dongson.tls.client_version"), Some("0x0301"));
+        assert_eq!(out[0].text("dongson.tls.client.version"), Some("0x0301"));
     }
 }

@@ -99,7 +99,7 @@ impl Session {
             (true, 11) => self.client_chain = Chain::parse(body).or(self.client_chain.take()),
             (false, 11) => self.server_chain = Chain::parse(body).or(self.server_chain.take()),
             (false, 12) => {
-                self.group = self.group.or_else(|| exchanged_group(body, self.server.as_ref()?.cipher))
+                self.group = self.group.or_else(|| exchanged_group(body, self.server.as_ref()?.cipher));
             }
             (false, 13) => {
                 let signatures =
@@ -193,9 +193,9 @@ impl Session {
         event.set("tls.resumed", self.is_resumed());
         event.set("dongson.tls.history", self.history);
         if !self.server_messages.is_empty() {
-            event.set("dongson.tls.server_handshakes", self.server_messages);
+            event.set("dongson.tls.server.handshakes", self.server_messages);
         }
-        event.set_some("dongson.tls.last_alert", self.last_alert.map(names::alert));
+        event.set_some("dongson.tls.alert", self.last_alert.map(names::alert));
         event.set_some("tls.curve", self.group.map(names::group));
         event.set_some(
             "dongson.tls.requested_authorities",
@@ -221,43 +221,49 @@ fn client(event: &mut Event, hello: ClientHello, again: &[ClientHello], carrier:
     let ja3 = fingerprint::ja3(&hello);
     let ja4 = fingerprint::ja4(&hello, carrier);
     event.set("tls.client.ja3", ja3.hash);
-    event.set("dongson.tls.ja3_string", ja3.text);
+    event.set("dongson.tls.client.ja3_string", ja3.text);
     event.set("tls.client.ja4", ja4.hash);
-    event.set("dongson.tls.ja4_r", ja4.raw);
-    event.set("dongson.tls.ja4_o", ja4.original);
-    event.set("dongson.tls.ja4_ro", ja4.original_raw);
+    event.set("dongson.tls.client.ja4_r", ja4.raw);
+    event.set("dongson.tls.client.ja4_o", ja4.original);
+    event.set("dongson.tls.client.ja4_ro", ja4.original_raw);
     if !again.is_empty() {
         let all: Vec<_> = again.iter().map(|hello| fingerprint::ja4(hello, carrier)).collect();
-        event.set("dongson.tls.retry.ja4", all.iter().map(|ja4| ja4.hash.clone()).collect::<Vec<_>>());
-        event.set("dongson.tls.retry.ja4_r", all.iter().map(|ja4| ja4.raw.clone()).collect::<Vec<_>>());
-        event.set("dongson.tls.retry.ja4_o", all.iter().map(|ja4| ja4.original.clone()).collect::<Vec<_>>());
+        event.set("dongson.tls.client.retry_ja4", all.iter().map(|ja4| ja4.hash.clone()).collect::<Vec<_>>());
         event
-            .set("dongson.tls.retry.ja4_ro", all.into_iter().map(|ja4| ja4.original_raw).collect::<Vec<_>>());
+            .set("dongson.tls.client.retry_ja4_r", all.iter().map(|ja4| ja4.raw.clone()).collect::<Vec<_>>());
+        event.set(
+            "dongson.tls.client.retry_ja4_o",
+            all.iter().map(|ja4| ja4.original.clone()).collect::<Vec<_>>(),
+        );
+        event.set(
+            "dongson.tls.client.retry_ja4_ro",
+            all.into_iter().map(|ja4| ja4.original_raw).collect::<Vec<_>>(),
+        );
     }
-    event.set("dongson.tls.client_version", hex_number(hello.version));
+    event.set("dongson.tls.client.version", hex_number(hello.version));
     if !hello.versions.is_empty() {
         event.set(
-            "dongson.tls.client_versions",
+            "dongson.tls.client.supported_versions",
             hello.versions.iter().map(|&v| hex_number(v)).collect::<Vec<_>>(),
         );
     }
     event.set_some("tls.client.server_name", hello.server_name);
     if !hello.alpn.is_empty() {
         event
-            .set("dongson.tls.client_alpn", hello.alpn.iter().map(|name| text(name, 64)).collect::<Vec<_>>());
+            .set("dongson.tls.client.alpn", hello.alpn.iter().map(|name| text(name, 64)).collect::<Vec<_>>());
     }
 }
 
 fn server(event: &mut Event, hello: ServerHello) {
     let ja3s = fingerprint::ja3s(&hello);
     event.set("tls.server.ja3s", ja3s.hash);
-    event.set("dongson.tls.ja3s_string", ja3s.text);
+    event.set("dongson.tls.server.ja3s_string", ja3s.text);
     let (protocol, version) = names::version(hello.negotiated());
     event.set("tls.version_protocol", protocol);
     event.set("tls.version", version);
     event.set("tls.cipher", names::cipher(hello.cipher));
     event.set("dongson.tls.cipher_code", hex_number(hello.cipher));
-    event.set("dongson.tls.server_version", hex_number(hello.version));
+    event.set("dongson.tls.server.version", hex_number(hello.version));
     event.set_some("tls.next_protocol", hello.alpn.map(|name| Value::from(text(&name, 64))));
 }
 

@@ -1,0 +1,316 @@
+//! One TCP connection: who speaks what is found out, then one parser gets the bytes.
+//!
+//! Until then the first bytes of both sides are kept, in the order they were sent, and given to the parser that was chosen. A
+//! proxy's tunnel gets a connection of its own inside, a service that turns into TLS changes its parser.
+
+use dongson_event::{Event, Timestamp};
+
+use super::detect::{self, Scene, Verdict};
+use super::dns::{self, Dns};
+use super::http::{self, Http};
+use super::tls::{self, Tls};
+use super::upgrade::{self, Upgrade};
+use super::wire::Cursor;
+use super::{Options, Side};
+
+/// How deep a tunnel may lie in a tunnel.
+const MAX_DEPTH: u8 = 3;
+/// Bytes of one side after which an unknown stream is given up.
+const MAX_UNKNOWN: u64 = 16 * 1024;
+
+#[derive(Debug)]
+enum TcpParser {
+    Detecting,
+    Tls(Box<Tls>),
+    Http(Box<Http>),
+    Dns(Box<Dns>),
+    Upgrade(Box<Upgrade>),
+    Tunnel(Box<Tcp>),
+    /// Named or given up: nothing is read any more.
+    Done,
+}
+
+/// The beginning of one side of a stream that is not recognised yet.
+#[derive(Debug, Default)]
+struct Beginning {
+    bytes: Vec<u8>,
+    /// All bytes so far, kept or not.
+    seen: u64,
+    /// Bytes that were not kept.
+    lost: u64,
+    /// No detector can say yes to this side any more.
+    refused: bool,
+}
+
+/// One TCP connection.
+#[derive(Debug)]
+pub struct Tcp {
+    ports: [u16; 2],
+    options: Options,
+    depth: u8,
+    beginnings: [Beginning; 2],
+    /// Who sent how many of the kept bytes, in their order, and when.
+    runs: Vec<Run>,
+    service: Option<&'static str>,
+    parser: TcpParser,
+}
+
+/// Bytes of one side without a byte of the other between them.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    side: Side,
+    at: Timestamp,
+    length: usize,
+}
+
+/// What was recognised, and who the client is.
+#[derive(Debug, Clone, Copy)]
+enum Found {
+    Tls(Side),
+    Http(Side),
+    Dns,
+    Named(&'static detect::Named, Side),
+}
+
+impl Tcp {
+    /// A connection between these ports, with default options.
+    pub fn new(source_port: u16, destination_port: u16) -> Self {
+        Self::with_options(source_port, destination_port, Options::default())
+    }
+
+    /// A connection between these ports.
+    pub fn with_options(source_port: u16, destination_port: u16, options: Options) -> Self {
+        Self::nested([source_port, destination_port], options, 0)
+    }
+
+    fn nested(ports: [u16; 2], options: Options, depth: u8) -> Self {
+        let beginnings = Default::default();
+        Self {
+            ports,
+            options,
+            depth,
+            beginnings,
+            runs: Vec::new(),
+            service: None,
+            parser: TcpParser::Detecting,
+        }
+    }
+
+    /// The next bytes of one side's stream, in order; what they complete is added to `out`.
+    pub fn data(&mut self, side: Side, at: Timestamp, bytes: &[u8], out: &mut Vec<Event>) {
+        match &mut self.parser {
+            TcpParser::Detecting => self.begin(side, at, bytes, out),
+            TcpParser::Tls(tls) => tls.data(side, bytes, out),
+            TcpParser::Http(_) => self.http(side, at, bytes, out),
+            TcpParser::Dns(dns) => dns.stream(side, at, bytes, out),
+            TcpParser::Upgrade(_) => self.upgrade(side, at, bytes, out),
+            TcpParser::Tunnel(inner) => inner.data(side, at, bytes, out),
+            TcpParser::Done => {}
+        }
+    }
+
+    /// `length` bytes of one side are missing before its next data.
+    pub fn gap(&mut self, side: Side, length: u64) {
+        match &mut self.parser {
+            TcpParser::Detecting => {
+                *side.of_mut(&mut self.beginnings) = Beginning::default();
+                self.runs.retain(|run| run.side != side);
+            }
+            TcpParser::Tls(tls) => tls.gap(side, length),
+            TcpParser::Http(http) => http.gap(side, length),
+            TcpParser::Dns(_) => self.parser = TcpParser::Done,
+            TcpParser::Upgrade(upgrade) => upgrade.gap(side),
+            TcpParser::Tunnel(inner) => inner.gap(side, length),
+            TcpParser::Done => {}
+        }
+    }
+
+    /// The end of the connection: what is incomplete goes out.
+    pub fn finish(&mut self, at: Timestamp, out: &mut Vec<Event>) {
+        match std::mem::replace(&mut self.parser, TcpParser::Done) {
+            TcpParser::Detecting => self.finish_beginning(at, out),
+            TcpParser::Tls(mut tls) => tls.finish(out),
+            TcpParser::Http(mut http) => http.finish(at, out),
+            TcpParser::Tunnel(mut inner) => inner.finish(at, out),
+            TcpParser::Dns(_) | TcpParser::Upgrade(_) | TcpParser::Done => {}
+        }
+    }
+
+    /// Zeek's name of the service, once it is known; `smtp,ssl` and the like after a switch to TLS.
+    pub fn service(&self) -> Option<&'static str> {
+        self.service
+    }
+
+    /// False when more bytes of this side would not change anything, so that the caller may stop reassembling it.
+    pub fn wants_more(&self, side: Side) -> bool {
+        match &self.parser {
+            TcpParser::Tls(tls) => tls.wants_more(side),
+            TcpParser::Http(http) => http.wants_more(side),
+            TcpParser::Detecting | TcpParser::Dns(_) => true,
+            TcpParser::Upgrade(upgrade) => upgrade.is_open(),
+            TcpParser::Tunnel(inner) => inner.wants_more(side),
+            TcpParser::Done => false,
+        }
+    }
+
+    /// Bytes of a stream that is not recognised yet: keeps the first ones and asks the detectors.
+    fn begin(&mut self, side: Side, at: Timestamp, bytes: &[u8], out: &mut Vec<Event>) {
+        let beginning = side.of_mut(&mut self.beginnings);
+        let room = detect::LIMIT.saturating_sub(beginning.bytes.len());
+        let (kept, rest) = bytes.split_at_checked(room).unwrap_or((bytes, &[]));
+        beginning.bytes.extend_from_slice(kept);
+        beginning.seen += bytes.len() as u64;
+        match self.runs.last_mut().filter(|run| run.side == side) {
+            Some(run) => run.length += kept.len(),
+            None => self.runs.push(Run { side, at, length: kept.len() }),
+        }
+        if !beginning.refused {
+            match self.recognise(side) {
+                Ok(found) => {
+                    self.install(found, at, out);
+                    return self.data(side, at, rest, out);
+                }
+                Err(verdict) => {
+                    let beginning = side.of_mut(&mut self.beginnings);
+                    beginning.refused = verdict == Verdict::No || beginning.bytes.len() >= detect::LIMIT;
+                }
+            }
+        }
+        side.of_mut(&mut self.beginnings).lost += rest.len() as u64;
+        let [originator, responder] = &self.beginnings;
+        let both = originator.refused && responder.refused;
+        if both || originator.seen.max(responder.seen) > MAX_UNKNOWN {
+            self.parser = TcpParser::Done;
+            (self.beginnings, self.runs) = Default::default();
+        }
+    }
+
+    /// Asks the detectors about one side: TLS, HTTP, the named services, DNS; on port 53 DNS first.
+    fn recognise(&self, side: Side) -> Result<Found, Verdict> {
+        let prefix = side.of(&self.beginnings).bytes.as_slice();
+        let (tls, speaker) = tls::detect(prefix);
+        let client = if speaker == tls::Speaker::Client { side } else { side.other() };
+        let tls = (tls, Found::Tls(client));
+        let (http, speaker) = http::detect(prefix);
+        let client = if speaker == http::Speaker::Client { side } else { side.other() };
+        let http = (http, Found::Http(client));
+        let dns = (dns::detect_stream(prefix), Found::Dns);
+        let scene = Scene { prefix, peer: &side.other().of(&self.beginnings).bytes, ports: self.ports };
+        let named = match detect::tcp(&scene) {
+            Ok(named) => (Verdict::Yes, Found::Named(named, self.client_of(named, side))),
+            Err(verdict) => (verdict, Found::Dns),
+        };
+        let port = self.ports.iter().any(|port| matches!(port, 53 | 5353 | 5355));
+        let order = if port { [dns, tls, http, named] } else { [tls, http, named, dns] };
+        for (verdict, found) in order {
+            match verdict {
+                Verdict::Yes => return Ok(found),
+                Verdict::Maybe => return Err(Verdict::Maybe),
+                Verdict::No => {}
+            }
+        }
+        Err(Verdict::No)
+    }
+
+    /// The client of a named service whose `side` was recognised; greetings come from servers.
+    fn client_of(&self, named: &detect::Named, side: Side) -> Side {
+        let prefix = side.of(&self.beginnings).bytes.as_slice();
+        let greets = [&b"220"[..], b"+OK", b"* "].iter().any(|start| prefix.starts_with(start));
+        let server = greets || named.upgrade == Some(upgrade::Kind::Mysql);
+        if server { side.other() } else { side }
+    }
+
+    /// Sets up the parser that was found and gives it what both sides have said, in the order they said it.
+    fn install(&mut self, found: Found, at: Timestamp, out: &mut Vec<Event>) {
+        match found {
+            Found::Tls(client) => {
+                let started = self.runs.iter().find(|run| run.side == client).map_or(at, |run| run.at);
+                self.service = Some("ssl");
+                self.parser = TcpParser::Tls(Box::new(Tls::new(client, started)));
+            }
+            Found::Http(client) => {
+                self.service = Some("http");
+                self.parser = TcpParser::Http(Box::new(Http::new(client, self.options.secret_key)));
+            }
+            Found::Dns => {
+                let [source, destination] = self.ports;
+                self.service = Some("dns");
+                self.parser = TcpParser::Dns(Box::new(Dns::new(source, destination)));
+            }
+            Found::Named(named, client) => {
+                self.service = Some(named.service);
+                self.parser = match named.upgrade {
+                    Some(kind) => TcpParser::Upgrade(Box::new(Upgrade::new(kind, client))),
+                    None => TcpParser::Done,
+                };
+            }
+        }
+        let (beginnings, runs): ([Beginning; 2], Vec<Run>) =
+            (std::mem::take(&mut self.beginnings), std::mem::take(&mut self.runs));
+        let [originator, responder] = &beginnings;
+        let mut rests = [Cursor::new(&originator.bytes), Cursor::new(&responder.bytes)];
+        for run in runs {
+            let bytes = run.side.of_mut(&mut rests).take(run.length).unwrap_or_default();
+            self.data(run.side, run.at, bytes, out);
+        }
+        for side in [Side::Originator, Side::Responder] {
+            let lost = side.of(&beginnings).lost;
+            if lost > 0 {
+                self.gap(side, lost);
+            }
+        }
+    }
+
+    /// At the end of a connection that was never recognised: what is still possible is tried.
+    fn finish_beginning(&mut self, at: Timestamp, out: &mut Vec<Event>) {
+        for side in [Side::Originator, Side::Responder] {
+            let prefix = side.of(&self.beginnings).bytes.as_slice();
+            let whole_line = prefix.split(|&sign| sign == b'\n').next().unwrap_or(prefix);
+            let (verdict, speaker) = http::detect(&[whole_line, b"\r\n"].concat());
+            if verdict == Verdict::Yes && speaker == http::Speaker::Client {
+                self.parser = TcpParser::Detecting;
+                self.install(Found::Http(side), at, out);
+                return self.finish(at, out);
+            }
+        }
+    }
+
+    fn http(&mut self, side: Side, at: Timestamp, mut bytes: &[u8], out: &mut Vec<Event>) {
+        let TcpParser::Http(http) = &mut self.parser else { return };
+        if !http.data(side, at, &mut bytes, out) {
+            return;
+        }
+        let held = http.held();
+        if self.depth >= MAX_DEPTH {
+            self.parser = TcpParser::Done;
+            return;
+        }
+        // The tunnel's ends are the connection's: the client of the proxy is the client inside.
+        let mut inner = Self::nested(self.ports, self.options, self.depth + 1);
+        let client = side.other();
+        if !held.is_empty() {
+            inner.data(client, at, &held, out);
+        }
+        if !bytes.is_empty() {
+            inner.data(side, at, bytes, out);
+        }
+        self.parser = TcpParser::Tunnel(Box::new(inner));
+    }
+
+    fn upgrade(&mut self, side: Side, at: Timestamp, bytes: &[u8], out: &mut Vec<Event>) {
+        let TcpParser::Upgrade(upgrade) = &mut self.parser else { return };
+        let Some(halves) = upgrade.data(side, bytes) else {
+            if !upgrade.is_open() {
+                self.parser = TcpParser::Done;
+            }
+            return;
+        };
+        let client = upgrade.client;
+        self.service = Some(upgrade.kind.joined());
+        self.parser = TcpParser::Tls(Box::new(Tls::new(client, at)));
+        for side in [client, client.other()] {
+            let held: &Vec<u8> = side.of(&halves);
+            self.data(side, at, held, out);
+        }
+    }
+}

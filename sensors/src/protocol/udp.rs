@@ -1,0 +1,108 @@
+//! One UDP flow: each datagram is looked at until it is known what is spoken.
+
+use dongson_event::{Event, Timestamp};
+
+use super::detect;
+use super::dns::{self, Dns};
+use super::http;
+use super::quic::{self, Quic};
+use super::tls;
+use super::tls::dtls::Dtls;
+use super::{Options, Side};
+
+#[derive(Debug)]
+enum UdpParser {
+    /// So many datagrams were not recognised.
+    Detecting(u8),
+    Dns(Box<Dns>),
+    Quic(Box<Quic>),
+    Dtls(Box<Dtls>),
+    Ssdp,
+    Done,
+}
+
+/// Datagrams that may pass before a flow is given up as unknown.
+const MAX_UNKNOWN_DATAGRAMS: u8 = 8;
+
+/// One UDP flow.
+#[derive(Debug)]
+pub struct Udp {
+    ports: [u16; 2],
+    options: Options,
+    service: Option<&'static str>,
+    parser: UdpParser,
+}
+
+impl Udp {
+    /// A flow between these ports, with default options.
+    pub fn new(source_port: u16, destination_port: u16) -> Self {
+        Self::with_options(source_port, destination_port, Options::default())
+    }
+
+    /// A flow between these ports.
+    pub fn with_options(source_port: u16, destination_port: u16, options: Options) -> Self {
+        let ports = [source_port, destination_port];
+        Self { ports, options, service: None, parser: UdpParser::Detecting(0) }
+    }
+
+    /// The next datagram's payload.
+    pub fn datagram(&mut self, side: Side, at: Timestamp, bytes: &[u8], out: &mut Vec<Event>) {
+        if let UdpParser::Detecting(passed) = self.parser {
+            self.recognise(side, at, bytes, passed);
+        }
+        match &mut self.parser {
+            UdpParser::Dns(dns) => drop(dns.message(at, bytes, out)),
+            UdpParser::Quic(quic) => quic.datagram(side, bytes, out),
+            UdpParser::Dtls(dtls) => dtls.datagram(side, bytes, out),
+            UdpParser::Ssdp => out.extend(http::describe_datagram(at, bytes, &self.options.secret_key)),
+            UdpParser::Detecting(_) | UdpParser::Done => {}
+        }
+    }
+
+    fn recognise(&mut self, side: Side, at: Timestamp, bytes: &[u8], passed: u8) {
+        let [source, destination] = self.ports;
+        let (service, parser) = if dns::is_datagram(source, destination, bytes) {
+            (Some("dns"), UdpParser::Dns(Box::new(Dns::new(source, destination))))
+        } else if quic::detect(bytes) {
+            (Some("quic"), UdpParser::Quic(Box::new(Quic::new(at))))
+        } else if let Some(by_client) = tls::dtls::detect(bytes) {
+            let client = if by_client { side } else { side.other() };
+            (Some("ssl"), UdpParser::Dtls(Box::new(Dtls::new(client, at))))
+        } else if detect::is_ssdp(bytes) {
+            (Some("ssdp"), UdpParser::Ssdp)
+        } else if let Some(service) = detect::udp(self.ports, bytes) {
+            // STUN opens the way for DTLS on the same flow.
+            let parser = if service == "stun" { UdpParser::Detecting(passed) } else { UdpParser::Done };
+            (Some(service), parser)
+        } else if passed < MAX_UNKNOWN_DATAGRAMS {
+            (self.service, UdpParser::Detecting(passed + 1))
+        } else {
+            (self.service, UdpParser::Done)
+        };
+        (self.service, self.parser) = (service, parser);
+    }
+
+    /// The end of the flow: what is incomplete goes out.
+    pub fn finish(&mut self, _at: Timestamp, out: &mut Vec<Event>) {
+        match std::mem::replace(&mut self.parser, UdpParser::Done) {
+            UdpParser::Quic(mut quic) => quic.finish(out),
+            UdpParser::Dtls(mut dtls) => dtls.finish(out),
+            UdpParser::Dns(_) | UdpParser::Ssdp | UdpParser::Detecting(_) | UdpParser::Done => {}
+        }
+    }
+
+    /// Zeek's name of the service, once it is known.
+    pub fn service(&self) -> Option<&'static str> {
+        self.service
+    }
+
+    /// False when more datagrams would not change anything.
+    pub fn wants_more(&self, _side: Side) -> bool {
+        match &self.parser {
+            UdpParser::Quic(quic) => quic.wants_more(),
+            UdpParser::Dtls(dtls) => dtls.wants_more(),
+            UdpParser::Dns(_) | UdpParser::Ssdp | UdpParser::Detecting(_) => true,
+            UdpParser::Done => false,
+        }
+    }
+}
