@@ -218,6 +218,11 @@ fn half(bytes: &[u8], at: usize) -> Option<u16> {
     bytes.get(at..)?.first_chunk().map(|word| u16::from_ne_bytes(*word))
 }
 
+/// Sets `flag` at SIGINT and SIGTERM.
+pub(crate) fn stop_on_signals(flag: &'static std::sync::atomic::AtomicBool) {
+    system::stop_on_signals(flag);
+}
+
 /// The calls into the system.
 mod system {
     #![expect(unsafe_code, reason = "a packet ring is memory shared with the kernel; std has no call for it")]
@@ -226,7 +231,8 @@ mod system {
     use std::io;
     use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
     use std::ptr::{self, NonNull};
-    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
     use std::time::Duration;
 
     use super::{RingOptions, offset};
@@ -376,6 +382,28 @@ mod system {
             // SAFETY: the mapping has this address and length, and no slice of it outlives `self`.
             unsafe {
                 libc::munmap(self.memory.as_ptr().cast(), self.block_bytes * self.blocks as usize);
+            }
+        }
+    }
+
+    static STOP: OnceLock<&'static AtomicBool> = OnceLock::new();
+
+    extern "C" fn on_signal(_: libc::c_int) {
+        // Reading the cell and storing a flag are all that a signal handler may do here: neither waits nor allocates.
+        if let Some(flag) = STOP.get() {
+            flag.store(true, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn stop_on_signals(flag: &'static AtomicBool) {
+        if STOP.set(flag).is_err() {
+            return;
+        }
+        for signal in [libc::SIGINT, libc::SIGTERM] {
+            let handler = on_signal as extern "C" fn(libc::c_int);
+            // SAFETY: the handler only stores to a flag that lives as long as the process.
+            unsafe {
+                libc::signal(signal, handler as libc::sighandler_t);
             }
         }
     }

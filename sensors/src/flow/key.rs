@@ -133,8 +133,8 @@ mod tests {
 
     #[test]
     fn community_ids_of_the_specification() {
-        check("128.232.110.120", "66.35.250.204", 6, &[0x85, 0xea, 0, 80], "1:LQU9qZlK+B5F3KDmev6m5PMibrg=");
-        check("66.35.250.204", "128.232.110.120", 6, &[0, 80, 0x85, 0xea], "1:LQU9qZlK+B5F3KDmev6m5PMibrg=");
+        check("128.232.110.120", "66.35.250.204", 6, &[0x88, 0x27, 0, 80], "1:LQU9qZlK+B5F3KDmev6m5PMibrg=");
+        check("66.35.250.204", "128.232.110.120", 6, &[0, 80, 0x88, 0x27], "1:LQU9qZlK+B5F3KDmev6m5PMibrg=");
     }
 
     proptest! {

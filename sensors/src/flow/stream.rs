@@ -68,11 +68,6 @@ impl Default for Stream {
 type Sink<'s> = dyn FnMut(Chunk<'_>) + 's;
 
 impl Stream {
-    /// The position up to which everything was handed out or given up.
-    pub(crate) fn position(&self) -> i64 {
-        self.next
-    }
-
     /// Takes a segment that starts at `at`.
     pub(crate) fn data(&mut self, at: i64, bytes: &[u8], budget: &mut Budget, sink: &mut Sink<'_>) {
         if at == self.next && self.blocks.is_empty() {
@@ -255,7 +250,7 @@ mod tests {
                 };
                 stream.data(at, &vec![7; length], &mut budget, &mut sink);
                 stream.acknowledged(acknowledged, &mut budget, &mut sink);
-                prop_assert_eq!(seen_bytes, stream.position());
+                prop_assert_eq!(seen_bytes, stream.next);
                 prop_assert!(stream.held <= 500 && stream.blocks.len() <= 8);
                 prop_assert_eq!(stream.held, budget.held);
             }

@@ -107,11 +107,6 @@ impl Segment {
         self.syn && !self.ack
     }
 
-    /// True for a SYN of either end.
-    pub(crate) fn is_syn(&self) -> bool {
-        self.syn
-    }
-
     /// How much sequence space it takes; the payload of a RST does not count.
     fn space(&self) -> i64 {
         i64::from(self.syn) + i64::from(self.fin) + if self.rst { 0 } else { self.length }

@@ -265,7 +265,7 @@ mod tests {
         let qinq = [&[0, 7, 0x81, 0, 0, 9, 8, 0], ip.as_slice()].concat();
         assert_eq!(count(1, &ethernet([0x88, 0xa8], &qinq)), 1);
         assert_eq!(count(1, &ethernet([0x88, 0x47], &[&[0, 0, 1, 64], ip.as_slice()].concat())), 1);
-        let pppoe = [&[0x11, 0, 0, 1, 0, 0, 0, 0x21], ip.as_slice()].concat();
+        let pppoe = [&[0x11, 0, 0, 1, 0, 31, 0, 0x21], ip.as_slice()].concat();
         assert_eq!(count(1, &ethernet([0x88, 0x64], &pppoe)), 1);
     }
 

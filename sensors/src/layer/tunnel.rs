@@ -69,7 +69,7 @@ impl Walk<'_> {
                 self.ethernet(path, rest.after(12 + more)?)
             }
             // Access points of one maker send whole 802.11 frames.
-            0x8200..=0x821f | 0x9000 => self.wireless(path, rest, true),
+            0x8200..=0x82ff | 0x9000 => self.wireless(path, rest, true),
             0 => None,
             kind => self.ether_type(path, kind, rest),
         }

@@ -93,6 +93,9 @@ fn verdict(fact: &Fact, events: &[Event], touched: &mut Touched) -> Verdict {
     for &event in &candidates {
         let mut held = false;
         for &swapped in turns {
+            if best.is_some() && !endpoints_agree(fact, event, swapped) {
+                continue;
+            }
             let wrong = differences(fact, &Case { event, swapped, index: 0, all: events }, touched);
             held |= wrong.is_empty();
             if best.as_ref().is_none_or(|best| wrong.len() < best.len()) {
@@ -113,6 +116,16 @@ fn verdict(fact: &Fact, events: &[Event], touched: &mut Touched) -> Verdict {
         best.unwrap_or_default(),
         all.join(" ")
     ))
+}
+
+/// False when a port of the fact is not one of the event: the rest need not be compared.
+fn endpoints_agree(fact: &Fact, event: &Event, swapped: bool) -> bool {
+    let side = if swapped { "destination.port" } else { "source.port" };
+    let ours = event.int(side);
+    fact.fields
+        .iter()
+        .find(|(name, _)| table::SOURCE_PORTS.contains(&name.as_str()))
+        .is_none_or(|(_, value)| plain(value).parse().ok() == ours)
 }
 
 /// The fields of `fact` that `case` does not bear out.
@@ -161,10 +174,10 @@ fn without_index(name: &str) -> (String, usize) {
 fn joined_holds(fact: &Fact, candidates: &[&Event], touched: &mut Touched) -> bool {
     let Some(Joined { source, kind, why }) = table::joined(fact) else { return false };
     let mut sums: BTreeMap<[String; 5], Event> = BTreeMap::new();
-    for event in candidates {
-        let case = Case { event, swapped: false, index: 0, all: &[] };
+    let near = |event: &&&Event| [false, true].iter().any(|&turn| endpoints_agree(fact, event, turn));
+    for event in candidates.iter().filter(near) {
         let ends = |swapped| {
-            let case = Case { swapped, ..case };
+            let case = Case { event, swapped, index: 0, all: &[] };
             ["source.ip", "source.port", "destination.ip", "destination.port", "network.transport"]
                 .map(|name| case.text(name))
         };

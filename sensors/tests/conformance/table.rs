@@ -46,6 +46,10 @@ const README: &str = "on the drop list of the set's README";
 pub(crate) const EITHER_DIRECTION: &[&str] =
     &["ndpi", "tshark", "suricata-verify", "ja4", "community-id-spec"];
 
+/// What the sender's port is called, in any source.
+pub(crate) const SOURCE_PORTS: &[&str] =
+    &["id.orig_p", "id_orig_p", "src_port", "first_p", "tcp.srcport", "udp.srcport", "srcport", "sport"];
+
 /// Which of our events a kind of facts is about.
 pub(crate) fn dataset(kind: &str) -> &'static str {
     match kind {

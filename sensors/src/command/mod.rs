@@ -1,0 +1,55 @@
+//! The commands, one file each, and how they print.
+
+pub(crate) mod read;
+pub(crate) mod run;
+
+use std::io::{self, BufWriter, StdoutLock, Write};
+
+use dongson_event::Event;
+
+/// Events as JSON lines on the standard output. Once the reader is gone, nothing more is written.
+pub(crate) struct Lines {
+    out: BufWriter<StdoutLock<'static>>,
+    failed: Option<io::Error>,
+}
+
+impl Lines {
+    pub(crate) fn new() -> Self {
+        Self { out: BufWriter::with_capacity(1 << 16, io::stdout().lock()), failed: None }
+    }
+
+    pub(crate) fn event(&mut self, event: &Event) {
+        if self.failed.is_none() {
+            let mut line = event.to_json();
+            line.push('\n');
+            self.failed = self.out.write_all(line.as_bytes()).err();
+        }
+    }
+
+    /// Writes what is buffered.
+    pub(crate) fn flush(&mut self) {
+        if self.failed.is_none() {
+            self.failed = self.out.flush().err();
+        }
+    }
+
+    /// True when nobody reads any more, or the output is full.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.failed.is_some()
+    }
+
+    /// Ends; a reader that went away early is not an error.
+    pub(crate) fn finish(mut self) -> io::Result<()> {
+        self.flush();
+        match self.failed {
+            Some(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Tells the operator something on the standard error.
+#[expect(clippy::print_stderr, reason = "words for the operator")]
+pub(crate) fn say(words: std::fmt::Arguments<'_>) {
+    eprintln!("dongson-sensor: {words}");
+}
