@@ -11,60 +11,105 @@ use serde::Deserialize;
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Config {
     /// The page and its API.
-    pub(crate) console: ConsoleConfig,
+    pub(crate) console: dongson_console::Config,
+    /// The address under which people reach the page, for links in notifications; default: made from `console.listen`.
+    pub(crate) console_url: Option<String>,
     /// Listeners for sensors and logs.
-    pub(crate) collector: dongson_collector::Config,
+    pub(crate) collector: CollectorConfig,
     /// Detection.
     pub(crate) analyzer: AnalyzerConfig,
     /// How long the log between the services keeps what is written to the store already.
     pub(crate) bus: BusConfig,
     /// The store's engine.
     pub(crate) store: StoreConfig,
-    /// Where `/metrics` and `/healthz` answer in plain HTTP, for this machine's own monitoring; off when empty.
-    pub(crate) metrics: Option<SocketAddr>,
+    /// Where `/metrics` and `/healthz` answer in plain HTTP, for this machine's own monitoring; `"off"` = nowhere.
+    pub(crate) metrics: Listen,
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
-            console: ConsoleConfig::default(),
-            collector: dongson_collector::Config::default(),
+            console: dongson_console::Config::default(),
+            console_url: None,
+            collector: CollectorConfig::default(),
             analyzer: AnalyzerConfig::default(),
             bus: BusConfig::default(),
             store: StoreConfig::default(),
-            metrics: Some(SocketAddr::from(([127, 0, 0, 1], 9_464))),
+            metrics: Listen(Some(SocketAddr::from(([127, 0, 0, 1], 9_464)))),
         }
     }
 }
 
-/// The page and its API.
+/// Listeners for sensors and logs. A listener that is `"off"` does not listen.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(crate) struct ConsoleConfig {
-    /// Where it listens (HTTPS).
-    pub(crate) listen: SocketAddr,
-    /// The address under which people reach it: for links in notifications. Default: made from `listen`.
-    pub(crate) url: Option<String>,
-    /// Names and addresses in the certificate that is made at the first start.
-    pub(crate) names: Vec<String>,
-    /// The administrator's own certificate chain (PEM), instead of the one that is made.
-    pub(crate) certificate: Option<PathBuf>,
-    /// Its key (PEM).
-    pub(crate) key: Option<PathBuf>,
+pub(crate) struct CollectorConfig {
+    /// HTTPS: sensors, NDJSON, `_bulk`.
+    pub(crate) https: SocketAddr,
+    /// Names and addresses under which senders reach it: they stand in its certificate.
+    pub(crate) server_names: Vec<String>,
+    /// Syslog over UDP.
+    pub(crate) syslog_udp: Listen,
+    /// Syslog over TCP.
+    pub(crate) syslog_tcp: Listen,
+    /// Syslog over TLS, RFC 5425.
+    pub(crate) syslog_tls: Listen,
+    /// RELP.
+    pub(crate) relp: Listen,
+    /// Zone of local times of sources that the registry does not know.
+    pub(crate) time_zone: String,
+    /// What bounds memory, connections and time.
+    pub(crate) limits: dongson_collector::Limits,
 }
 
-impl Default for ConsoleConfig {
+impl Default for CollectorConfig {
     fn default() -> Self {
+        let any = |port| SocketAddr::from(([0, 0, 0, 0], port));
         Self {
-            listen: SocketAddr::from(([0, 0, 0, 0], 8_443)),
-            url: None,
-            names: vec!["localhost".to_owned(), "127.0.0.1".to_owned()],
-            certificate: None,
-            key: None,
+            https: any(9_443),
+            server_names: vec!["127.0.0.1".to_owned()],
+            syslog_udp: Listen(Some(any(5_514))),
+            syslog_tcp: Listen(Some(any(5_514))),
+            syslog_tls: Listen(Some(any(6_514))),
+            relp: Listen(Some(any(2_514))),
+            time_zone: "Asia/Ho_Chi_Minh".to_owned(),
+            limits: dongson_collector::Limits::default(),
         }
     }
 }
 
+impl CollectorConfig {
+    /// As the collector takes it, with its data under `data`.
+    pub(crate) fn at(&self, data: PathBuf) -> dongson_collector::Config {
+        dongson_collector::Config {
+            data,
+            https: self.https,
+            server_names: self.server_names.clone(),
+            syslog_udp: self.syslog_udp.0,
+            syslog_tcp: self.syslog_tcp.0,
+            syslog_tls: self.syslog_tls.0,
+            relp: self.relp.0,
+            time_zone: self.time_zone.clone(),
+            limits: self.limits.clone(),
+        }
+    }
+}
+
+/// An address to listen on, or `"off"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Listen(pub(crate) Option<SocketAddr>);
+
+impl TryFrom<String> for Listen {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        if text == "off" {
+            return Ok(Self(None));
+        }
+        text.parse().map(|address| Self(Some(address))).map_err(|_| format!("{text:?} is neither ADDRESS:PORT nor \"off\""))
+    }
+}
 /// Detection.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -113,11 +158,7 @@ impl Config {
         let Some(path) = path else { return Ok(Self::default()) };
         let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
         let config: Self = toml::from_str(&text).with_context(|| format!("{} is not a valid configuration", path.display()))?;
-        anyhow::ensure!(
-            config.console.certificate.is_some() == config.console.key.is_some(),
-            "{}: console.certificate and console.key go together",
-            path.display()
-        );
+        config.console.validate().map_err(|problem| anyhow::anyhow!("{}: {problem}", path.display()))?;
         Ok(config)
     }
 }
@@ -159,6 +200,11 @@ impl Paths {
 
     pub(crate) fn console(&self) -> PathBuf {
         self.0.join("console")
+    }
+
+    /// What the drill of this session made.
+    pub(crate) fn drill(&self, session: &str) -> PathBuf {
+        self.0.join("drill").join(session)
     }
 
     /// Where a running `dongson up` writes its addresses.

@@ -2,6 +2,7 @@
 
 mod command;
 mod config;
+mod content;
 mod drill;
 mod output;
 mod process;

@@ -10,6 +10,8 @@ mod up;
 
 use std::process::ExitCode;
 
+pub(crate) use up::Running;
+
 use clap::Subcommand;
 
 /// What to do.
@@ -29,7 +31,6 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Admin(admin::Admin),
     /// The store's engine: its process, and its installation.
-    #[command(subcommand)]
     Store(store::StoreCommand),
     /// Prints the table of fields as Markdown.
     Fields,

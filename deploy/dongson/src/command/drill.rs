@@ -1,0 +1,81 @@
+//! `dongson drill`: the bundled attack.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Subcommand;
+use dongson_event::Timestamp;
+use dongson_registry::now;
+
+use crate::drill::{EXPECTED, LENGTH, make, run, write};
+use crate::output;
+
+/// The bundled attack.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Drill {
+    /// Makes the attack, sends it through real sensors and the collector of the running system, and checks its alerts.
+    #[command(after_help = "example: dongson drill run --data /var/lib/dongson\nexit code 1 when an expected alert is missing")]
+    Run {
+        /// The data folder of the running `dongson up`.
+        #[arg(long, env = "DONGSON_DATA")]
+        data: PathBuf,
+        /// The same seed makes the same attack.
+        #[arg(long, default_value_t = 38)]
+        seed: u64,
+    },
+    /// Writes the captures and logs of the attack into a folder and sends nothing.
+    Write {
+        /// The folder.
+        folder: PathBuf,
+        /// The same seed makes the same attack.
+        #[arg(long, default_value_t = 38)]
+        seed: u64,
+    },
+}
+
+impl Drill {
+    pub(super) fn run(self) -> Result<ExitCode> {
+        match self {
+            Self::Run { data, seed } => {
+                let outcome = run(&data, seed)?;
+                let mut rows: Vec<Vec<String>> = outcome
+                    .alerts
+                    .iter()
+                    .map(|alert| {
+                        vec![
+                            alert.level.as_str().to_owned(),
+                            alert.organization.clone(),
+                            alert.title_vi.clone(),
+                            format!("{} = {}", alert.entity_type, alert.entity_value),
+                            alert.count.to_string(),
+                            alert.rule_id.clone(),
+                        ]
+                    })
+                    .collect();
+                rows.sort();
+                output::table(&["level", "agency", "alert", "entity", "count", "rule"], &rows)?;
+                for one in &outcome.missing {
+                    output::line(&format!("missing: {} ({}, rule {})", one.stage, one.organization, one.rule))?;
+                }
+                output::line(&format!(
+                    "drill {}: {} sensor events, {} log records, {} alerts, {} of {} expected",
+                    outcome.session,
+                    outcome.sensor_events,
+                    outcome.log_records,
+                    outcome.alerts.len(),
+                    EXPECTED.len() - outcome.missing.len(),
+                    EXPECTED.len()
+                ))?;
+                Ok(if outcome.missing.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+            }
+            Self::Write { folder, seed } => {
+                let files = write(make(Timestamp::from_millis(now()).minus(LENGTH), seed)?, &folder)?;
+                for path in [files.portal, files.commune, files.nginx, files.linux, files.windows] {
+                    output::line(&path.display().to_string())?;
+                }
+                Ok(ExitCode::SUCCESS)
+            }
+        }
+    }
+}

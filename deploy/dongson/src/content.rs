@@ -1,0 +1,107 @@
+//! The rules that a running system asks: those that are shipped (they are in the binary) and those of the
+//! administrator's folders.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use dongson_analyzer::Content;
+use dongson_console::{LogSource, RuleInfo};
+use dongson_rules::{LoadOptions, LoadReport, RuleSet, Taxonomies};
+use rust_embed::RustEmbed;
+use tracing::warn;
+
+/// The shipped Sigma rules and their samples.
+#[derive(RustEmbed)]
+#[folder = "../../rules/content/sigma"]
+#[include = "*.yml"]
+#[exclude = "*.test.yml"]
+struct Shipped;
+
+/// Rules, and what the page shows of them.
+pub(crate) struct Loaded {
+    pub(crate) content: Content,
+    pub(crate) infos: Vec<RuleInfo>,
+}
+
+/// Compiles the shipped rules (unless told not to) and those of `folders`. A refused rule is told in the log; the
+/// others work.
+pub(crate) fn load(folders: &[PathBuf], without_shipped: bool) -> Result<Loaded> {
+    let mut documents = Vec::new();
+    if !without_shipped {
+        for name in Shipped::iter() {
+            if let Some(file) = Shipped::get(&name) {
+                documents.push((name.to_string(), String::from_utf8_lossy(&file.data).into_owned()));
+            }
+        }
+    }
+    for folder in folders {
+        read_folder(folder, &mut documents)?;
+    }
+    documents.sort();
+    let LoadReport { rules, refused, .. } = RuleSet::from_documents(
+        documents.iter().map(|(name, text)| (name.as_str(), text.as_str())),
+        &LoadOptions::default(),
+    );
+    for refusal in &refused {
+        warn!(file = %refusal.file, line = refusal.line, reason = %refusal.reason, "a rule was refused");
+    }
+    let infos = rules.rules().iter().map(|rule| info(rule, &documents)).collect();
+    let content = Content { rules: Arc::new(rules), taxonomies: Arc::new(Taxonomies::embedded()) };
+    Ok(Loaded { content, infos })
+}
+
+fn read_folder(folder: &std::path::Path, documents: &mut Vec<(String, String)>) -> Result<()> {
+    let entries = std::fs::read_dir(folder).with_context(|| format!("reading the rule folder {}", folder.display()))?;
+    for entry in entries {
+        let path = entry.with_context(|| format!("reading the rule folder {}", folder.display()))?.path();
+        if path.is_dir() {
+            read_folder(&path, documents)?;
+        } else if is_rule(&path) {
+            let text = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+            documents.push((path.display().to_string(), text));
+        }
+    }
+    Ok(())
+}
+
+fn is_rule(path: &std::path::Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let yaml = [".yml", ".yaml"].iter().any(|suffix| name.ends_with(suffix));
+    yaml && ![".test.yml", ".test.yaml"].iter().any(|suffix| name.ends_with(suffix))
+}
+
+fn info(rule: &dongson_rules::Rule, documents: &[(String, String)]) -> RuleInfo {
+    let source = documents.iter().find(|(name, _)| *name == rule.file).map(|(_, text)| text.clone());
+    RuleInfo {
+        id: rule.id.clone(),
+        title: rule.title.clone(),
+        title_vi: rule.title_vi.clone(),
+        description: Some(rule.description.clone()).filter(|text| !text.is_empty()),
+        description_vi: rule.description_vi.clone(),
+        level: rule.level.as_str().to_owned(),
+        status: rule.status.map(|status| format!("{status:?}").to_lowercase()),
+        author: rule.author.clone(),
+        tags: rule.tags.clone(),
+        logsource: LogSource {
+            product: rule.logsource.product.clone(),
+            category: rule.logsource.category.clone(),
+            service: rule.logsource.service.clone(),
+        },
+        falsepositives: rule.falsepositives.clone(),
+        file: rule.file.clone(),
+        source: source.unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_shipped_rule_is_in_the_binary_and_compiles() {
+        let loaded = load(&[], false).unwrap();
+        assert!(loaded.content.rules.rules().len() >= 60, "{}", loaded.content.rules.rules().len());
+        assert!(loaded.infos.iter().all(|info| !info.source.is_empty()));
+    }
+}
