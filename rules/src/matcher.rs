@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use dongson_event::fields::{Setter, setter};
-use dongson_event::{Entity, Event, Matched, Value};
+use dongson_event::{Event, Matched, Value};
 
 use crate::predicate::{FieldId, Loaded, PredicateId, Target, Test, refers};
 use crate::ruleset::RuleSet;
@@ -81,16 +81,6 @@ impl Matcher {
         let place = self.taxonomies.place(event, self.mode);
         let names = self.taxonomies.names(&place, name);
         names.iter().find_map(|name| event.get(name))
-    }
-
-    /// What a match of rule number `rule` on `event` is about: those of the rule's `dongson: entity` fields that the
-    /// event carries. `None` where the rule names none or the event has none of them.
-    pub fn entity(&mut self, event: &Event, rule: usize) -> Option<Entity> {
-        let rules = Arc::clone(&self.rules);
-        let fields = &rules.rule(rule)?.entity;
-        let held = fields.iter().filter_map(|field| Some((field, self.value(event, field)?.to_text())));
-        let (kinds, values): (Vec<&str>, Vec<_>) = held.map(|(field, value)| (field.as_str(), value)).unzip();
-        (!kinds.is_empty()).then(|| Entity { kind: kinds.join("+"), value: values.join("|") })
     }
 
     fn route(&mut self, event: &Event) -> Arc<Route> {

@@ -306,10 +306,8 @@ mod tests {
             condition in "(sel|not sel|1 of them|all of s\\*|sel and sel|sel \\| x|\\(sel)",
         ) {
             let mut text = "title: T\nlogsource: {product: x}\ndetection:\n  sel:\n".to_owned();
-            for (key, value) in keys.iter().zip(&values) {
-                text += &format!("    {key}: {value}\n");
-            }
-            text += &format!("  condition: {condition}\n");
+            let lines = keys.iter().zip(&values).map(|(key, value)| format!("    {key}: {value}\n"));
+            text.extend(lines.chain([format!("  condition: {condition}\n")]));
             let report = load(&text);
             prop_assert_eq!(report.compiled + report.refused.len(), 1);
         }

@@ -6,7 +6,7 @@
 
 mod file;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use dongson_event::{Event, Value};
@@ -56,9 +56,22 @@ pub(crate) struct Place {
 #[derive(Debug, Clone)]
 struct Taxonomy {
     file: File,
+    /// One of these must hold; each is a list of which all must hold.
+    recognise: Vec<Vec<Condition>>,
+    /// Beside `file.sources`: all must hold.
+    gates: Vec<Vec<Condition>>,
     index: Vec<Index>,
     /// Sources whose conditions only ask for presence.
     open: Vec<usize>,
+}
+
+/// One field of a `when` or `recognise`, prepared.
+#[derive(Debug, Clone)]
+struct Condition {
+    /// The names of the field, best first.
+    names: Vec<String>,
+    /// Folded values of which one must be there; `None` where presence is enough.
+    values: Option<HashSet<String>>,
 }
 
 /// Sources by the value of the first exact condition that they have.
@@ -138,7 +151,7 @@ impl Taxonomies {
             mapped.chain(taxonomy.file.names.get(name)).flat_map(file::Names::all).cloned().collect();
         names.push(name.to_owned());
         names.extend(taxonomy.file.prefixes.iter().map(|prefix| format!("{prefix}{name}")));
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         names.retain(|name| seen.insert(name.clone()));
         names
     }
@@ -152,21 +165,26 @@ fn stated(event: &Event) -> LogSource {
 
 impl Taxonomy {
     fn new(file: File) -> Self {
-        let mut taxonomy = Self { file, index: Vec::new(), open: Vec::new() };
-        for (number, source) in taxonomy.file.sources.iter().enumerate() {
-            let exact = source.when.iter().find(|(_, wanted)| !wanted.anything());
-            let Some((field, wanted)) = exact else {
+        let prepare = |when: &BTreeMap<String, Wanted>| {
+            when.iter().map(|(field, wanted)| Condition::new(&file, field, wanted)).collect()
+        };
+        let recognise = file.recognise.iter().map(prepare).collect();
+        let gates = file.sources.iter().map(|source| prepare(&source.when)).collect();
+        let mut taxonomy = Self { file, recognise, gates, index: Vec::new(), open: Vec::new() };
+        for (number, gate) in taxonomy.gates.iter().enumerate() {
+            let exact =
+                gate.iter().find_map(|condition| Some((&condition.names, condition.values.as_ref()?)));
+            let Some((names, values)) = exact else {
                 taxonomy.open.push(number);
                 continue;
             };
-            let names = names_of(&taxonomy.file, field);
-            let at = taxonomy.index.iter().position(|held| held.names == names).unwrap_or_else(|| {
-                taxonomy.index.push(Index { names, sources: HashMap::new() });
+            let at = taxonomy.index.iter().position(|held| held.names == *names).unwrap_or_else(|| {
+                taxonomy.index.push(Index { names: names.clone(), sources: HashMap::new() });
                 taxonomy.index.len() - 1
             });
             if let Some(index) = taxonomy.index.get_mut(at) {
-                for value in wanted.texts() {
-                    index.sources.entry(fold(&value).into_owned()).or_default().push(number);
+                for value in values {
+                    index.sources.entry(value.clone()).or_default().push(number);
                 }
             }
         }
@@ -174,26 +192,21 @@ impl Taxonomy {
     }
 
     fn recognises(&self, event: &Event) -> bool {
-        self.file.recognise.iter().any(|all| all.iter().all(|(name, wanted)| wanted.fits(event.get(name))))
+        self.recognise.iter().any(|all| all.iter().all(|condition| condition.fits(event)))
     }
 
     /// Numbers of the sources that the event fits, in order.
     fn sources_of(&self, event: &Event) -> Vec<usize> {
         let mut candidates = self.open.clone();
         for Index { names, sources } in &self.index {
-            if let Some(value) = names.iter().find_map(|name| event.get(name)) {
-                candidates.extend(sources.get(fold(&value.to_text()).as_ref()).into_iter().flatten());
+            for scalar in find(names, event).map_or(&[][..], Value::scalars) {
+                candidates.extend(sources.get(fold(&scalar.to_text()).as_ref()).into_iter().flatten());
             }
         }
         candidates.sort_unstable();
         candidates.dedup();
         candidates.retain(|&number| {
-            self.file.sources.get(number).is_some_and(|source| {
-                source
-                    .when
-                    .iter()
-                    .all(|(field, wanted)| wanted.fits(find(&names_of(&self.file, field), event)))
-            })
+            self.gates.get(number).is_some_and(|all| all.iter().all(|condition| condition.fits(event)))
         });
         candidates
     }
@@ -203,28 +216,26 @@ impl Taxonomy {
     }
 }
 
+impl Condition {
+    /// `field` may be a name that the file maps for all its events.
+    fn new(file: &File, field: &str, wanted: &Wanted) -> Self {
+        let mut names: Vec<String> =
+            file.names.get(field).into_iter().flat_map(file::Names::all).cloned().collect();
+        names.push(field.to_owned());
+        let values = || wanted.texts().map(|text| fold(&text).into_owned()).collect();
+        Self { names, values: (!wanted.anything()).then(values) }
+    }
+
+    fn fits(&self, event: &Event) -> bool {
+        let Some(value) = find(&self.names, event) else { return false };
+        self.values.as_ref().is_none_or(|wanted| {
+            value.scalars().iter().any(|scalar| wanted.contains(fold(&scalar.to_text()).as_ref()))
+        })
+    }
+}
+
 fn find<'e>(names: &[String], event: &'e Event) -> Option<&'e Value> {
     names.iter().find_map(|name| event.get(name))
-}
-
-/// The names of a condition's field, without the tables of sources.
-fn names_of(file: &File, field: &str) -> Vec<String> {
-    let mut names: Vec<String> =
-        file.names.get(field).into_iter().flat_map(file::Names::all).cloned().collect();
-    names.push(field.to_owned());
-    names
-}
-
-impl Wanted {
-    /// True when `value` is one of those that are wanted.
-    fn fits(&self, value: Option<&Value>) -> bool {
-        let Some(value) = value else { return false };
-        self.anything()
-            || value
-                .scalars()
-                .iter()
-                .any(|scalar| self.texts().any(|text| fold(&text) == fold(&scalar.to_text())))
-    }
 }
 
 #[cfg(test)]
