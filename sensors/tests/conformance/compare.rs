@@ -96,7 +96,7 @@ fn verdict(fact: &Fact, events: &[Event], touched: &mut Touched) -> Verdict {
             if best.is_some() && !endpoints_agree(fact, event, swapped) {
                 continue;
             }
-            let wrong = differences(fact, &Case { event, swapped, index: 0, all: events }, touched);
+            let wrong = differences(fact, &Case { event, swapped, index: 0, all: events, fact: Some(fact) }, touched);
             held |= wrong.is_empty();
             if best.as_ref().is_none_or(|best| wrong.len() < best.len()) {
                 best = Some(wrong);
@@ -120,6 +120,9 @@ fn verdict(fact: &Fact, events: &[Event], touched: &mut Touched) -> Verdict {
 
 /// False when a port of the fact is not one of the event: the rest need not be compared.
 fn endpoints_agree(fact: &Fact, event: &Event, swapped: bool) -> bool {
+    if !table::has_ports(event) {
+        return true;
+    }
     let side = if swapped { "destination.port" } else { "source.port" };
     let ours = event.int(side);
     fact.fields
@@ -177,9 +180,9 @@ fn joined_holds(fact: &Fact, candidates: &[&Event], touched: &mut Touched) -> bo
     let near = |event: &&&Event| [false, true].iter().any(|&turn| endpoints_agree(fact, event, turn));
     for event in candidates.iter().filter(near) {
         let ends = |swapped| {
-            let case = Case { event, swapped, index: 0, all: &[] };
+            let case = Case { event, swapped, index: 0, all: &[], fact: None };
             ["source.ip", "source.port", "destination.ip", "destination.port", "network.transport"]
-                .map(|name| case.text(name))
+                .map(|name| if name.ends_with("port") && !table::has_ports(event) { String::new() } else { case.text(name) })
         };
         let (forth, back) = (ends(false), ends(true));
         if let Some(sum) = sums.get_mut(&forth) {
@@ -192,7 +195,7 @@ fn joined_holds(fact: &Fact, candidates: &[&Event], touched: &mut Touched) -> bo
     }
     let holds = sums.values().any(|event| {
         [false, true].iter().any(|&swapped| {
-            differences(fact, &Case { event, swapped, index: 0, all: &[] }, &mut Vec::new()).is_empty()
+            differences(fact, &Case { event, swapped, index: 0, all: &[], fact: None }, &mut Vec::new()).is_empty()
         })
     });
     if holds {

@@ -42,6 +42,9 @@ use Rule::{By, Drop, Is};
 
 const README: &str = "on the drop list of the set's README";
 
+const SPLIT_TEXT: &str =
+    "Suricata makes an answer of each string of a TXT record; ours are joined (RFC 7208, 3.3) and compared joined";
+
 /// Sources whose endpoints are compared without direction first, as the set's README says.
 pub(crate) const EITHER_DIRECTION: &[&str] =
     &["ndpi", "tshark", "suricata-verify", "ja4", "community-id-spec"];
@@ -86,6 +89,8 @@ const LINES: &[Line] = &[
     line("*", "*", "domain", Drop, README),
     // Endpoints.
     line("*", "*", "id.orig_h", By(|case, v| address(v, &case.text("source.ip"))), ""),
+    line("ndpi", "conn", "id.orig_p", By(ndpi_port), "nDPI has no type and code of ICMP in place of ports"),
+    line("ndpi", "conn", "id.resp_p", By(|case, v| ndpi_port(&Case { swapped: !case.swapped, ..*case }, v)), "nDPI has no type and code of ICMP in place of ports"),
     line("*", "*", "id.orig_p", Is("source.port"), ""),
     line("*", "*", "id.resp_h", By(|case, v| address(v, &case.text("destination.ip"))), ""),
     line("*", "*", "id.resp_p", Is("destination.port"), ""),
@@ -174,9 +179,9 @@ const LINES: &[Line] = &[
     line("tshark", "dns", "dns.qry.name", By(question), ""),
     line("tshark", "dns", "dns.qry.type", By(|case, v| type_name(v) == case.text("dns.question.type")), ""),
     line("tshark", "dns", "dns.flags.rcode", By(|case, v| rcode_name(v) == case.text("dns.response_code")), ""),
-    line("tshark", "dns", "dns.a", By(|case, v| answers_of(case, "A") == v), ""),
-    line("tshark", "dns", "dns.aaaa", By(|case, v| answers_of(case, "AAAA") == v), ""),
-    line("tshark", "dns", "dns.cname", By(|case, v| answers_of(case, "CNAME") == v), ""),
+    line("tshark", "dns", "dns.a", By(|case, v| records_of(case, "A") == v), ""),
+    line("tshark", "dns", "dns.aaaa", By(|case, v| records_of(case, "AAAA") == v), ""),
+    line("tshark", "dns", "dns.cname", By(|case, v| records_of(case, "CNAME") == v), ""),
     line("zeek", "dns", "trans_id", Is("dns.id"), ""),
     line("zeek", "dns", "query", Is("dns.question.name"), ""),
     line("zeek", "dns", "original_query", By(question), ""),
@@ -196,7 +201,7 @@ const LINES: &[Line] = &[
     line("zeek", "dns", "rejected", By(|case, v| (case.text("dns.response_code") == "REFUSED") == (v == "T")), ""),
     line("zeek", "dns", "opcode", By(|case, v| v == "0" && case.text("dns.op_code") == "QUERY"), ""),
     line("zeek", "dns", "opcode_name", By(|case, v| v.to_uppercase() == case.text("dns.op_code")), ""),
-    line("zeek", "dns", "rtt", By(duration), ""),
+    line("zeek", "dns", "rtt", By(|case, v| seconds(v, case.number("dongson.dns.rtt"))), ""),
     line("suricata-verify", "dns", "dns.type", By(|case, v| dns_type(v) == case.text("dns.type")), ""),
     line("suricata-verify", "dns", "dns.version", Drop, "the number of EVE's own DNS layout"),
     line("suricata-verify", "dns", "dns.id", Is("dns.id"), ""),
@@ -212,10 +217,10 @@ const LINES: &[Line] = &[
     line("suricata-verify", "dns", "dns.queries[*].rrtype", By(question_type_at), ""),
     line("suricata-verify", "dns", "dns.rrname", By(question), ""),
     line("suricata-verify", "dns", "dns.rrtype", Is("dns.question.type"), ""),
-    line("suricata-verify", "dns", "dns.answers[*].rrname", By(|case, v| same_name(case.item("dns.answers.name"), v)), ""),
-    line("suricata-verify", "dns", "dns.answers[*].rrtype", By(|case, v| case.item("dns.answers.type").as_deref() == Some(v)), ""),
-    line("suricata-verify", "dns", "dns.answers[*].rdata", By(|case, v| case.item("dns.answers.data").as_deref() == Some(v)), ""),
-    line("suricata-verify", "dns", "dns.answers[*].ttl", By(|case, v| case.item("dns.answers.ttl").as_deref() == Some(v)), ""),
+    line("suricata-verify", "dns", "dns.answers[*].rrname", By(|case, v| same_name(case.item("dns.answers.name"), v) || (text_is_split(case) && same_name(case.list("dns.answers.name").into_iter().next(), v))), SPLIT_TEXT),
+    line("suricata-verify", "dns", "dns.answers[*].rrtype", By(|case, v| case.item("dns.answers.type").as_deref() == Some(v) || (text_is_split(case) && case.list("dns.answers.type").first().is_some_and(|ours| ours == v))), SPLIT_TEXT),
+    line("suricata-verify", "dns", "dns.answers[*].rdata", By(|case, v| case.item("dns.answers.data").as_deref() == Some(v) || text_is_split(case)), SPLIT_TEXT),
+    line("suricata-verify", "dns", "dns.answers[*].ttl", By(|case, v| case.item("dns.answers.ttl").as_deref() == Some(v) || (text_is_split(case) && case.list("dns.answers.ttl").first().is_some_and(|ours| ours == v))), SPLIT_TEXT),
     line("suricata-verify", "dns", "dns.answers[*].sshfp.algo", By(|case, v| case.item("dns.answers.data").is_some_and(|data| data.split(' ').next() == Some(v))), ""),
     line("suricata-verify", "dns", "dns.answers[*].sshfp.fingerprint", By(|case, v| case.item("dns.answers.data").is_some_and(|data| data.ends_with(&v.replace(':', "")))), ""),
     line("suricata-verify", "dns", "dns.authorities[*].rrname", By(|case, v| same_name(case.item("dongson.dns.authorities.name"), v)), ""),
@@ -223,7 +228,7 @@ const LINES: &[Line] = &[
     line("suricata-verify", "dns", "dns.authorities[*].rdata", By(|case, v| case.item("dongson.dns.authorities.data").as_deref() == Some(v)), ""),
     line("suricata-verify", "dns", "dns.authorities[*].ttl", By(|case, v| case.item("dongson.dns.authorities.ttl").as_deref() == Some(v)), ""),
     line("suricata-verify", "dns", "dns.grouped.A[*]", By(|case, v| answer_at(case, "A") == v), ""),
-    line("suricata-verify", "dns", "dns.grouped.TXT[*]", By(|case, v| answer_at(case, "TXT") == v), ""),
+    line("suricata-verify", "dns", "dns.grouped.TXT[*]", By(|case, v| answer_at(case, "TXT") == v || text_is_split(case)), SPLIT_TEXT),
     line("suricata-verify", "dns", "dns.grouped.CNAME[*]", By(|case, v| answer_at(case, "CNAME") == v), ""),
     // HTTP.
     line("tshark", "http", "http.request.method", Is("http.request.method"), ""),
@@ -262,7 +267,7 @@ const LINES: &[Line] = &[
     line("ndpi", "http", "status_code", Is("http.response.status_code"), ""),
     line("ndpi", "http", "content_type", By(ndpi_content_type), "nDPI keeps a Content-Type up to its first parameter"),
     // TLS.
-    line("tshark", "tls", "tls.handshake.type", By(handshake_type), ""),
+    line("tshark", "tls", "tls.handshake.type", By(handshake_type), "tshark lists what one frame completes, we list all messages of the server"),
     line("tshark", "tls", "tls.handshake.version", By(handshake_version), ""),
     line("tshark", "tls", "tls.handshake.extensions_server_name", Is("tls.client.server_name"), ""),
     line("tshark", "tls", "tls.handshake.ja3", Is("tls.client.ja3"), ""),
@@ -296,9 +301,9 @@ const LINES: &[Line] = &[
     line("ndpi", "tls", "server_name", By(|case, v| case.text("tls.client.server_name").eq_ignore_ascii_case(v)), "nDPI writes names in lower case"),
     line("ndpi", "tls", "ja3", Is("tls.client.ja3"), ""),
     line("ndpi", "tls", "ja3s", By(|case, v| v.split(' ').next() == Some(&case.text("tls.server.ja3s"))), "the word in brackets is on the drop list of the set's README"),
-    line("ndpi", "tls", "ja4", Is("tls.client.ja4"), ""),
+    line("ndpi", "tls", "ja4", By(ndpi_ja4), "nDPI's letter for the server name says whether it knows one from anywhere, and it takes the first and second sign of the ALPN; the specification takes the SNI, and first and last sign"),
     line("ndpi", "tls", "cipher", Is("tls.cipher"), ""),
-    line("ndpi", "tls", "version", By(ndpi_version), ""),
+    line("ndpi", "tls", "version", By(ndpi_version), "where no server answered nDPI names the version of the client's hello"),
     line("ndpi", "tls", "subject", Is("tls.server.subject"), ""),
     line("ndpi", "tls", "issuer", Is("tls.server.issuer"), ""),
     line("ndpi", "tls", "cert_sha1", By(|case, v| v.replace(':', "").eq_ignore_ascii_case(&case.text("tls.server.hash.sha1"))), ""),
@@ -395,9 +400,13 @@ fn protocol(case: &Case<'_>, theirs: &str) -> bool {
     ours == theirs || (theirs == "icmpv6" && ours == "icmp") || (theirs == "ipv6-icmp" && ours == "icmp")
 }
 
-/// Seconds with a fraction beside nanoseconds; both rounded to microseconds.
 fn duration(case: &Case<'_>, theirs: &str) -> bool {
-    let (Ok(theirs), Some(ours)) = (theirs.parse::<f64>(), case.number("event.duration")) else { return false };
+    seconds(theirs, case.number("event.duration"))
+}
+
+/// Seconds with a fraction beside nanoseconds; both rounded to microseconds.
+fn seconds(theirs: &str, ours: Option<i64>) -> bool {
+    let (Ok(theirs), Some(ours)) = (theirs.parse::<f64>(), ours) else { return false };
     #[expect(clippy::cast_precision_loss, reason = "microseconds are compared")]
     let ours = ours as f64 / 1e9;
     (theirs - ours).abs() < 0.000_001_5
@@ -577,14 +586,33 @@ fn dns_flags(case: &Case<'_>) -> String {
     format!("{:x}", answer | flags | code.unwrap_or(0))
 }
 
+/// True when all answers are texts, and the fact's joined are ours joined.
+fn text_is_split(case: &Case<'_>) -> bool {
+    let theirs: String = case
+        .fact
+        .iter()
+        .flat_map(|fact| &fact.fields)
+        .filter(|(name, _)| name.starts_with("dns.answers[") && name.ends_with("].rdata"))
+        .map(|(_, value)| crate::values::plain(value))
+        .collect();
+    let only_texts = case.list("dns.answers.type").iter().all(|kind| kind == "TXT");
+    only_texts && !theirs.is_empty() && case.list("dns.answers.data").concat() == theirs
+}
+
 /// The data of all answers of one type.
 fn data_of(case: &Case<'_>, kind: &str) -> Vec<String> {
     let (kinds, data) = (case.list("dns.answers.type"), case.list("dns.answers.data"));
     kinds.iter().zip(data).filter(|(name, _)| *name == kind).map(|(_, data)| data).collect()
 }
 
-fn answers_of(case: &Case<'_>, kind: &str) -> String {
-    data_of(case, kind).join(",")
+/// The data of all records of one type, in the order of the message, as tshark writes a list.
+fn records_of(case: &Case<'_>, kind: &str) -> String {
+    let sections = ["dns.answers", "dongson.dns.authorities", "dongson.dns.additionals"];
+    let all = sections.into_iter().flat_map(|section| {
+        let (kinds, data) = (case.list(&format!("{section}.type")), case.list(&format!("{section}.data")));
+        kinds.into_iter().zip(data).filter(|(name, _)| name == kind).map(|(_, data)| data)
+    });
+    all.collect::<Vec<_>>().join("|")
 }
 
 fn answer_at(case: &Case<'_>, kind: &str) -> String {
@@ -619,7 +647,7 @@ fn ndpi_content_type(case: &Case<'_>, theirs: &str) -> bool {
 
 fn body(case: &Case<'_>, side: &str, theirs: &str) -> bool {
     let wire = case.text(&format!("http.{side}.body.bytes"));
-    let unpacked = case.text(&format!("dongson.http.{side}_body_unpacked_bytes"));
+    let unpacked = case.text(&format!("dongson.http.{side}.unpacked_bytes"));
     if unpacked.is_empty() { wire == theirs } else { unpacked == theirs }
 }
 
@@ -631,11 +659,12 @@ fn ndpi_url(case: &Case<'_>, theirs: &str) -> bool {
 }
 
 fn handshake_type(case: &Case<'_>, theirs: &str) -> bool {
-    match theirs.split(',').next() {
-        Some("1") => !case.text("tls.client.ja3").is_empty() && !case.swapped,
-        Some("2") => {
-            let types = case.list("dongson.tls.server.handshakes");
-            case.swapped && types.first().is_some_and(|first| first == "2")
+    let theirs: Vec<&str> = theirs.split('|').collect();
+    match theirs.first() {
+        Some(&"1") => !case.text("tls.client.ja3").is_empty() && !case.swapped,
+        Some(&"2") => {
+            let ours = case.list("dongson.tls.server.handshakes");
+            case.swapped && ours.iter().map(String::as_str).collect::<Vec<_>>().starts_with(&theirs)
         }
         _ => false,
     }
@@ -669,9 +698,34 @@ fn suricata_version(case: &Case<'_>, theirs: &str) -> bool {
     ours == theirs
 }
 
+fn ndpi_port(case: &Case<'_>, theirs: &str) -> bool {
+    let ours = case.text("source.port");
+    ours == theirs || (theirs == "0" && !has_ports(case.event))
+}
+
+/// True for transports whose ports are ports.
+pub(crate) fn has_ports(event: &Event) -> bool {
+    ["tcp", "udp", "sctp"].contains(&event.text("network.transport").unwrap_or_default())
+}
+
+/// The fingerprint without the letter for the server name and the second sign of the ALPN.
+fn ndpi_ja4(case: &Case<'_>, theirs: &str) -> bool {
+    let bare = |text: &str| -> String {
+        text.char_indices().filter(|(at, _)| ![3, 9].contains(at)).map(|(_, sign)| sign).collect()
+    };
+    bare(&case.text("tls.client.ja4")) == bare(theirs)
+}
+
 fn ndpi_version(case: &Case<'_>, theirs: &str) -> bool {
-    let theirs = if theirs == "TLSv1" { "TLSv1.0" } else { theirs };
-    format!("TLSv{}", case.text("tls.version")) == theirs
+    let chosen = case.text("tls.version");
+    let offered = match hexadecimal(&case.text("dongson.tls.client.version")) {
+        Some(0x0301) => "1.0",
+        Some(0x0302) => "1.1",
+        Some(0x0303) => "1.2",
+        _ => "",
+    };
+    let ours = if case.text("tls.server.ja3s").is_empty() { offered } else { chosen.as_str() };
+    format!("TLSv{ours}") == if theirs == "TLSv1" { "TLSv1.0" } else { theirs }
 }
 
 /// A distinguished name with its parts in the other order, as RFC 2253 writes it.
@@ -692,5 +746,5 @@ fn flow_text(case: &Case<'_>, name: &str) -> String {
     let flow = case.all.iter().find(|event| {
         event.dataset() == "sensor.conn" && event.text("dongson.conn.uid") == Some(uid.as_str())
     });
-    flow.map(|event| Case { event, swapped: case.swapped, index: 0, all: &[] }.text(name)).unwrap_or_default()
+    flow.map(|event| Case { event, swapped: case.swapped, index: 0, all: &[], fact: None }.text(name)).unwrap_or_default()
 }

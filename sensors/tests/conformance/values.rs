@@ -3,6 +3,8 @@
 use dongson_event::Event;
 use serde_json::Value;
 
+use crate::fact::Fact;
+
 /// One event beside a fact.
 #[derive(Clone, Copy)]
 pub(crate) struct Case<'a> {
@@ -13,6 +15,8 @@ pub(crate) struct Case<'a> {
     pub(crate) index: usize,
     /// All events of the capture.
     pub(crate) all: &'a [Event],
+    /// The fact itself.
+    pub(crate) fact: Option<&'a Fact>,
 }
 
 impl Case<'_> {
