@@ -59,6 +59,19 @@ test('the overview shows six figures, each a link', async () => {
   await shot(page, 'overview');
 });
 
+test('figures have one width, so that numbers do not jump', async () => {
+  const widths = await page.evaluate(() => [...'0123456789'].map((figure) => {
+    const probe = document.createElement('span');
+    probe.style.position = 'absolute';
+    probe.textContent = figure.repeat(20);
+    document.body.append(probe);
+    const { width } = probe.getBoundingClientRect();
+    probe.remove();
+    return width;
+  }));
+  assert.equal(new Set(widths).size, 1, `widths ${widths.join(' ')}`);
+});
+
 test('alerts are triaged by keyboard alone', async () => {
   await go('a');
   await page.locator('[data-test=row]').first().waitFor();

@@ -40,7 +40,7 @@ if (root === null) throw new Error('index.html has no #root');
 createRoot(root).render(
   <WordsProvider>
     <ThemeProvider>
-      <Messages message={{ maxCount: 3, duration: 4 }}>
+      <Messages message={{ maxCount: 1, duration: 4 }}>
         <Crash>
           <QueryClientProvider client={queries}>
             <BrowserRouter>

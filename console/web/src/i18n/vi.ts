@@ -206,7 +206,7 @@ export const vi = {
   'alerts.nothingToUndo': 'Không có thao tác nào để hoàn tác.',
   'alerts.skipped': '{n} cảnh báo không đổi được vì người khác vừa sửa.',
   'alerts.total': '{n} cảnh báo',
-  'alerts.search': 'Tìm theo tên, đối tượng, luật',
+  'alerts.search': 'Tên, đối tượng, luật',
   'alerts.saveView': 'Lưu khung nhìn',
   'alerts.viewName': 'Tên khung nhìn',
   'alerts.removeView': 'Xóa khung nhìn này',

@@ -47,13 +47,13 @@ export const PALETTES: Record<Shade, Palette> = {
   },
 };
 
-const FONT = "'Be Vietnam Pro', system-ui, sans-serif";
+export const FONT = "Figures, 'Be Vietnam Pro', system-ui, sans-serif";
 export const MONO = "'JetBrains Mono', monospace";
 
 function config(shade: Shade): ThemeConfig {
   const { page, panel, raised, line, text, soft, faint, accent, level } = PALETTES[shade];
   return {
-    algorithm: [shade === 'dark' ? antd.darkAlgorithm : antd.defaultAlgorithm, antd.compactAlgorithm],
+    algorithm: shade === 'dark' ? antd.darkAlgorithm : antd.defaultAlgorithm,
     token: {
       colorPrimary: accent,
       colorInfo: accent,
@@ -80,8 +80,14 @@ function config(shade: Shade): ThemeConfig {
       borderRadiusLG: 4,
       borderRadiusSM: 4,
       borderRadiusXS: 2,
+      fontSizeSM: 12,
+      fontSizeLG: 14,
       controlHeight: 28,
       controlHeightSM: 24,
+      controlHeightLG: 34,
+      padding: 12,
+      paddingLG: 20,
+      paddingContentHorizontalLG: 20,
       motionDurationMid: '0.08s',
       motionDurationSlow: '0.12s',
       motionDurationFast: '0.05s',

@@ -56,9 +56,9 @@ function One({ alert }: { alert: Alert }) {
               </Panel>
             </div>
             <div className="stack right">
-              <Panel title={t('alerts.colState')}><Facts alert={alert} /></Panel>
+              <Panel title={t('alerts.colState')}><div className="stack"><Facts alert={alert} /><Techniques alert={alert} /></div></Panel>
               <Panel title={t('alert.entities')}><Entities alert={alert} why={found} /></Panel>
-              <Panel title={t('alert.others')}><div className="stack"><Techniques alert={alert} /><Others why={found} /><Exceptions why={found} /></div></Panel>
+              <Panel title={t('alert.others')}><div className="stack"><Others why={found} /><Exceptions why={found} /></div></Panel>
             </div>
           </div>
         )}

@@ -8,7 +8,7 @@ import { clock } from '../../i18n/format';
 import { Chart, type Option } from '../../look/Chart';
 import { Empty, Loaded } from '../../look/States';
 import { Cut, Time } from '../../look/Text';
-import { MONO, PALETTES, useShade } from '../../look/theme';
+import { FONT, MONO, PALETTES, useShade } from '../../look/theme';
 import { visible } from '../../look/visible';
 import { eventTime, summary, text } from './record';
 
@@ -52,6 +52,7 @@ function Line({ alert, around, cut }: { alert: Alert; around: Point[]; cut: bool
     const kinds = [...new Set(around.map((event) => event.dataset))].sort();
     return {
       animation: false,
+      textStyle: { fontFamily: FONT },
       grid: { left: 8, right: 16, top: 12, bottom: 52, containLabel: true },
       tooltip: {
         trigger: 'item',

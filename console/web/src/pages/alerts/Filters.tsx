@@ -13,9 +13,12 @@ import { Severity } from '../../look/Severity';
 import { Outside } from '../../look/Text';
 import { bounds, RANGES, toggle, type ListName, type View } from './view';
 
-interface Props {
+interface ViewProps {
   view: View;
   setView: (view: View) => void;
+}
+
+interface Props extends ViewProps {
   counts: Facets | null | undefined;
 }
 
@@ -61,7 +64,8 @@ function Menu(props: Props & { name: ListName; title: string; word: (value: stri
   );
 }
 
-function Range({ view, setView }: Props) {
+/** The time that the list covers, chosen from the usual ones or by hand. */
+export function Range({ view, setView }: ViewProps) {
   const { t, language } = useWords();
   const chosen = bounds(view.range);
   const options: { value: string; label: string }[] = RANGES.map((range) => ({ value: range, label: t(`range.${range}`) }));
@@ -100,6 +104,22 @@ function Range({ view, setView }: Props) {
 /** What was chosen is meant in Vietnam's time, whatever the zone of the computer. */
 function inZone(chosen: dayjs.Dayjs): number {
   return Date.parse(`${chosen.format('YYYY-MM-DDTHH:mm:ss')}+07:00`);
+}
+
+/** What comes first in the list. */
+export function Order({ view, setView }: ViewProps) {
+  const { t } = useWords();
+  return (
+    <Select
+      size="small"
+      value={view.sort}
+      className="order"
+      style={{ width: 150 }}
+      aria-label={t('alerts.sort')}
+      options={SORTS.map((sort) => ({ value: sort, label: t(`alertSort.${sort}`) }))}
+      onChange={(sort) => setView({ ...view, sort })}
+    />
+  );
 }
 
 function Words({ view, setView }: Props) {
@@ -166,16 +186,6 @@ export function Filters(props: Props) {
           {t('alerts.filterDrill')}: {view.drill ? t('common.yes') : t('common.no')} ✕
         </Chip>
       )}
-      <span className="grow" />
-      <Range {...props} />
-      <Select
-        size="small"
-        value={view.sort}
-        style={{ width: 140 }}
-        aria-label={t('alerts.sort')}
-        options={SORTS.map((sort) => ({ value: sort, label: t(`alertSort.${sort}`) }))}
-        onChange={(sort) => setView({ ...view, sort })}
-      />
     </div>
   );
 }

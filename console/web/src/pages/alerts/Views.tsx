@@ -3,6 +3,7 @@ import { App, Button, Input, Popover } from 'antd';
 import { useState } from 'react';
 
 import { useWords } from '../../i18n';
+import { Order, Range } from './Filters';
 import { ANY, encode, decode, keepViews, OPEN, savedViews, type View } from './view';
 
 export function Views(props: { view: View; setView: (view: View) => void; me: string; total: number | null }) {
@@ -84,7 +85,11 @@ export function Views(props: { view: View; setView: (view: View) => void; me: st
           <Button size="small" type="text" style={{ alignSelf: 'center' }}>{t('alerts.saveView')}</Button>
         </Popover>
       )}
-      {props.total !== null && <span className="soft" style={{ alignSelf: 'center' }} data-test="total">{t('alerts.total', { n: props.total })}</span>}
+      <div className="row">
+        {props.total !== null && <span className="soft number total" data-test="total">{t('alerts.total', { n: props.total })}</span>}
+        <Range view={props.view} setView={props.setView} />
+        <Order view={props.view} setView={props.setView} />
+      </div>
     </div>
   );
 }

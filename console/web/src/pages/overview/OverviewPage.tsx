@@ -5,7 +5,6 @@ import { Link, useNavigate } from 'react-router';
 
 import { useLive } from '../../api/live';
 import { useOverview } from '../../api/overview';
-import { usePersonName } from '../../api/people';
 import { useOrganizationName } from '../../api/places';
 import type { Figure, Overview } from '../../api/types';
 import { useWords, type Key } from '../../i18n';
@@ -109,7 +108,6 @@ function Newest({ overview }: { overview: Overview }) {
 
 function Incidents({ overview }: { overview: Overview }) {
   const { t } = useWords();
-  const person = usePersonName();
   const navigate = useNavigate();
   if (overview.incidents.length === 0) return <Empty text={t('overview.noIncidents')} />;
   return (
@@ -120,8 +118,7 @@ function Incidents({ overview }: { overview: Overview }) {
             <td style={{ width: 36 }}><Severity level={incident.severity} wordless /></td>
             <td style={{ width: 116 }} className="mono">{incident.number}</td>
             <td><Link to={`/incidents/${encodeURIComponent(incident.id)}`} style={{ color: 'inherit' }}><Cut text={incident.title} /></Link></td>
-            <td style={{ width: 110 }}><Cut text={person(incident.owner)} className="soft" /></td>
-            <td style={{ width: 132 }} className="number"><ClockWord clock={deadline} /></td>
+            <td style={{ width: 152 }} className="number"><ClockWord clock={deadline} /></td>
           </tr>
         ))}
       </tbody>

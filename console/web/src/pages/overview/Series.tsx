@@ -9,7 +9,7 @@ import { useWords } from '../../i18n';
 import { brief, clock, hour } from '../../i18n/format';
 import { Chart, type Option } from '../../look/Chart';
 import { Severity } from '../../look/Severity';
-import { PALETTES, useShade } from '../../look/theme';
+import { FONT, PALETTES, useShade } from '../../look/theme';
 import { ANY, encode } from '../alerts/view';
 import { spans } from './spans';
 
@@ -33,6 +33,7 @@ export default function Series({ overview, drill }: { overview: Overview; drill:
     const colours = PALETTES[shade];
     return {
       animation: false,
+      textStyle: { fontFamily: FONT },
       grid: { left: 8, right: 12, top: 10, bottom: 4, containLabel: true },
       tooltip: {
         trigger: 'axis',
