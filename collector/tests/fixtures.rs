@@ -1,5 +1,7 @@
 //! Each parser over its fixtures: the events are kept as snapshots, so that a change of a parser is seen.
 
+#![expect(clippy::unwrap_used, reason = "a test says where it stopped")]
+
 use dongson_collector::parse::{Context, PARSERS};
 use jiff::tz::TimeZone;
 use std::fmt::Write as _;

@@ -30,11 +30,11 @@ fn object(bytes: &[u8], context: &Context<'_>) -> Result<Parsed, Refusal> {
     if zeek::log_of(&parsed.event).is_some() {
         return zeek::from_event(parsed, context);
     }
-    shipped(parsed, context)
+    Ok(shipped(parsed, context))
 }
 
 /// A shipper's envelope around a log line: the line's fields win, the envelope keeps what else it has.
-fn shipped(mut envelope: Parsed, context: &Context<'_>) -> Result<Parsed, Refusal> {
+fn shipped(mut envelope: Parsed, context: &Context<'_>) -> Parsed {
     json::claim_from(
         &["@timestamp", "timestamp", "time", "ts", "datetime", "eventTime", "date"],
         &mut envelope,
@@ -49,7 +49,7 @@ fn shipped(mut envelope: Parsed, context: &Context<'_>) -> Result<Parsed, Refusa
     };
     let Some(inner) = inner else {
         envelope.default_to("event.dataset", json::DATASET);
-        return Ok(envelope);
+        return envelope;
     };
     let mut parsed = Parsed { anomalies: envelope.anomalies, ..inner };
     if parsed.basis.is_none() {
@@ -61,7 +61,7 @@ fn shipped(mut envelope: Parsed, context: &Context<'_>) -> Result<Parsed, Refusa
             parsed.event.set(name, value);
         }
     }
-    Ok(parsed)
+    parsed
 }
 
 /// The JSON line inside a shipper's `message`, when it is of a format of its own.
@@ -80,7 +80,7 @@ fn refine_dataset(envelope: &Event, parsed: &mut Event) {
         return;
     }
     let hint = ["event.module", "event.dataset", "log.file.path", "fields.type"];
-    if let Some(dataset) = hint.iter().filter_map(|name| weblog::dataset(envelope.text(name)?)).next() {
+    if let Some(dataset) = hint.iter().find_map(|name| weblog::dataset(envelope.text(name)?)) {
         parsed.set("event.dataset", dataset);
     }
 }

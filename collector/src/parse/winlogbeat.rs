@@ -162,10 +162,11 @@ const FILE_HASHES: HashColumns =
 fn hashes(columns: HashColumns, event: &mut Event) {
     let Some(hashes) = event.text("winlog.event_data.Hashes").map(str::to_owned) else { return };
     for (kind, digest) in hashes.split(',').filter_map(|pair| pair.split_once('=')) {
-        if let Some((_, to)) = columns.iter().find(|(word, _)| word.eq_ignore_ascii_case(kind.trim())) {
-            if event.get(to).is_none() {
-                event.set(*to, digest.to_ascii_lowercase());
-            }
+        let column = columns.iter().find(|(word, _)| word.eq_ignore_ascii_case(kind.trim()));
+        if let Some((_, to)) = column
+            && event.get(to).is_none()
+        {
+            event.set(*to, digest.to_ascii_lowercase());
         }
     }
 }

@@ -6,13 +6,21 @@ use axum::body::Body;
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Limited};
+use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use std::io::Read;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{self, Poll};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// How long a request waits for room before it is told to slow down.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Bytes of an unwanted body that are read and thrown away.
+const DRAIN_BYTES: usize = 64 << 20;
+/// Time for that.
+const DRAIN_TIME: Duration = Duration::from_secs(15);
 
 /// The bytes of bodies that may be in memory at once, in KiB.
 #[derive(Debug, Clone)]
@@ -35,6 +43,56 @@ impl Room {
 pub(crate) struct Held {
     pub(crate) bytes: Bytes,
     _room: OwnedSemaphorePermit,
+}
+
+/// A request body that is read to its end, and thrown away, when its handler does not want it: a client that is still
+/// sending gets to read the answer (401, 413) instead of a broken connection.
+#[derive(Debug)]
+pub(crate) struct Drained(Option<Incoming>);
+
+impl Drained {
+    pub(crate) fn new(body: Incoming) -> Self {
+        Self(Some(body))
+    }
+}
+
+impl hyper::body::Body for Drained {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut task::Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match &mut self.0 {
+            Some(body) => Pin::new(body).poll_frame(context),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.as_ref().is_none_or(Incoming::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.as_ref().map_or_else(SizeHint::default, Incoming::size_hint)
+    }
+}
+
+impl Drop for Drained {
+    fn drop(&mut self) {
+        let Some(mut body) = self.0.take().filter(|body| !body.is_end_stream()) else { return };
+        tokio::spawn(tokio::time::timeout(DRAIN_TIME, async move {
+            let mut left = DRAIN_BYTES;
+            while let Some(Ok(frame)) = body.frame().await {
+                let length = frame.data_ref().map_or(0, Bytes::len);
+                left = match left.checked_sub(length) {
+                    Some(left) => left,
+                    None => return,
+                };
+            }
+        }));
+    }
 }
 
 /// Reads a body and takes off `content-encoding` (`gzip`, `zstd`; `encoding` overrides the header).

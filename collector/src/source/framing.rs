@@ -282,7 +282,7 @@ mod tests {
 
         #[test]
         fn lines_come_back(lines in proptest::collection::vec("<[0-9]{1,3}>[ -~]{0,40}[!-~]", 0..20), step in 1_usize..30) {
-            let input: String = lines.iter().map(|line| format!("{line}\n")).collect();
+            let input = lines.join("\n") + "\n";
             let found: Vec<_> = frames(input.as_bytes(), step).into_iter().collect();
             let expected: Vec<_> = lines.into_iter().map(|line| Frame::Whole(Bytes::from(line))).collect();
             prop_assert_eq!(found, expected);

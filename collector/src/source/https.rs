@@ -1,7 +1,7 @@
 //! The HTTPS listener: TLS with an optional client certificate, limits, and the routes of [`super::ndjson`],
 //! [`super::elastic`] and [`super::sensor`].
 
-use super::body::Room;
+use super::body::{Drained, Room};
 use super::identity::ClientCertificate;
 use super::{Hall, elastic, ndjson, sensor};
 use crate::authority::{Authority, fingerprint};
@@ -166,7 +166,7 @@ async fn connection(hall: &Hall, router: Router, tls: TlsAcceptor, socket: TcpSt
     let certificate = ClientCertificate(first.map(|certificate| fingerprint(certificate)));
     let service = hyper::service::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(certificate.clone());
-        router.clone().oneshot(request.map(axum::body::Body::new))
+        router.clone().oneshot(request.map(|body| axum::body::Body::new(Drained::new(body))))
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(hall.limits.request());

@@ -205,7 +205,7 @@ async fn session(
         while let Some(frame) = framer.next_frame().or_else(|| if open { None } else { framer.finish() }) {
             match frame {
                 Frame::Whole(raw) => items.push(connection.item(&origin, raw)),
-                long => {
+                long @ Frame::Part { .. } => {
                     publish(hall, &origin, std::mem::take(&mut items)).await;
                     let normal = connection.part(&origin, &long);
                     publish_part(hall, &origin, normal).await;

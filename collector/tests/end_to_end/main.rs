@@ -1,0 +1,10 @@
+//! Every listener end to end on the loopback address, against a real log in a temporary folder.
+
+#![expect(clippy::unwrap_used, reason = "a test says where it stopped")]
+
+mod hostile;
+mod http;
+mod sensors;
+mod silence;
+mod streams;
+mod world;
