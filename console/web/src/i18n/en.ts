@@ -252,7 +252,7 @@ export const en: Record<keyof typeof vi, string> = {
   'close.effect': 'Closed alerts leave the open list. The key u undoes it.',
   'close.verdict': 'Verdict',
   'close.reason': 'Reason',
-  'close.reasonHint': 'For example: regular scan by the operator, confirmed by telephone',
+  'close.reasonHint': 'For example: regular scan, confirmed with the operator',
   'close.submit': 'Close alert',
 
   'raise.title': 'Raise an incident from {n} {n|alert|alerts}',
@@ -278,7 +278,6 @@ export const en: Record<keyof typeof vi, string> = {
   'alert.fieldIs': '{field} is {value}',
   'alert.and': ' and ',
   'alert.grouped': '{n} matches from {from} to {to}.',
-  'alert.record': 'Record',
   'alert.recordFields': 'Fields',
   'alert.raw': 'Original event',
   'alert.showAll': 'Show all fields ({n})',

@@ -86,14 +86,14 @@ export function Users() {
         empty={t('admin.emptyUsers')}
         add={{ word: t('admin.newUser'), open: () => setEditing('new') }}
         columns={[
-          { title: t('admin.user'), width: '16%', cell: (account) => <Cut text={account.login} mono /> },
+          { title: t('admin.user'), width: '13%', cell: (account) => <Cut text={account.login} mono /> },
           { title: t('admin.displayName'), cell: (account) => <Cut text={account.full_name} /> },
           { title: t('admin.role'), width: 160, cell: (account) => t(`role.${account.role}`) },
-          { title: t('admin.scope'), width: '20%', cell: (account) => <Cut text={account.organizations === null ? t('admin.scopeAll') : account.organizations.map((id) => agency(id, language)).join(', ')} /> },
+          { title: t('admin.scope'), width: '14%', cell: (account) => <Cut text={account.organizations === null ? t('admin.scopeAll') : account.organizations.map((id) => agency(id, language)).join(', ')} /> },
           { title: t('admin.state'), width: 150, cell: state },
           { title: t('admin.lastSignIn'), width: 140, cell: (account) => <Time at={account.last_sign_in_at} brief /> },
           {
-            title: '', width: 250, cell: (account) => (
+            title: '', width: 270, cell: (account) => (
               <div className="row" style={{ gap: 0 }}>
                 <Button size="small" type="text" onClick={() => setEditing(account)}>{t('common.edit')}</Button>
                 {account.id !== me?.id && <Button size="small" type="text" onClick={() => reset(account)}>{t('admin.resetPassword')}</Button>}

@@ -34,7 +34,7 @@ export function LinkedAlerts({ incident, alerts }: { incident: Incident; alerts:
     <table className="list fixed">
       <thead>
         <tr>
-          <th style={{ width: 116 }}>{t('alerts.colLevel')}</th><th style={{ width: 104 }}>{t('alerts.colTime')}</th><th>{t('alerts.colTitle')}</th>
+          <th style={{ width: 126 }}>{t('alerts.colLevel')}</th><th style={{ width: 104 }}>{t('alerts.colTime')}</th><th>{t('alerts.colTitle')}</th>
           <th style={{ width: '20%' }}>{t('alerts.colEntity')}</th><th className="number" style={{ width: 72 }}>{t('alerts.colCount')}</th><th style={{ width: 110 }}>{t('alerts.colState')}</th>
           {acts && <th style={{ width: 132 }} />}
         </tr>

@@ -28,12 +28,12 @@ function Rows({ incidents }: { incidents: readonly Incident[] }) {
       <thead>
         <tr>
           <th style={{ width: 124 }}>{t('incidents.number')}</th>
-          <th style={{ width: 116 }}>{t('incidents.severity')}</th>
+          <th style={{ width: 126 }}>{t('incidents.severity')}</th>
           <th>{t('incidents.name')}</th>
-          <th style={{ width: '16%' }}>{t('incidents.class')}</th>
-          <th style={{ width: '14%' }}>{t('incidents.agency')}</th>
+          <th style={{ width: '12%' }}>{t('incidents.class')}</th>
+          <th style={{ width: '11%' }}>{t('incidents.agency')}</th>
           <th style={{ width: 116 }}>{t('incidents.status')}</th>
-          <th style={{ width: 120 }}>{t('incidents.owner')}</th>
+          <th style={{ width: 132 }}>{t('incidents.owner')}</th>
           <th style={{ width: 104 }}>{t('incidents.detected')}</th>
           <th className="number" style={{ width: 136 }}>{t('incidents.deadline')}</th>
         </tr>
