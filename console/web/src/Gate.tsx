@@ -41,7 +41,7 @@ export function Gate() {
 
 function Pages() {
   const { t } = useWords();
-  const { isAdministrator } = useSession();
+  const { isAdministrator, mayWrite } = useSession();
   return (
     <Suspense fallback={<Skeleton lines={10} />}>
       <Routes>
@@ -52,8 +52,8 @@ function Pages() {
         <Route path="/incidents/:id" element={<IncidentPage />} />
         <Route path="/sensors" element={<SensorsPage />} />
         <Route path="/rules" element={<RulesPage />} />
-        {isAdministrator && <Route path="/admin" element={<Navigate to="/admin/users" replace />} />}
-        {isAdministrator && <Route path="/admin/:tab" element={<AdminPage />} />}
+        {mayWrite && <Route path="/admin" element={<Navigate to={isAdministrator ? '/admin/users' : '/admin/exceptions'} replace />} />}
+        {mayWrite && <Route path="/admin/:tab" element={<AdminPage />} />}
         <Route path="*" element={<Empty text={t('error.notFound')} />} />
       </Routes>
     </Suspense>

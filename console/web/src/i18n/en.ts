@@ -156,7 +156,7 @@ export const en: Record<keyof typeof vi, string> = {
   'entity.process.name': 'Process',
   'entity.observer.name': 'Node',
   'entity.organization.id': 'Agency',
-  'entity.source': 'Log source',
+  'entity.dongson.health.source': 'Log source',
 
   'role.administrator': 'Administrator',
   'role.analyst': 'Analyst',
@@ -496,6 +496,8 @@ export const en: Record<keyof typeof vi, string> = {
   'admin.smtpUser': 'User',
   'admin.smtpPassword': 'Password',
   'admin.smtpTls': 'Encryption',
+  'admin.smtpTlsOn': 'TLS',
+  'admin.smtpTlsOff': 'None',
   'admin.webhookUrl': 'Webhook address',
   'admin.webhookSecret': 'Signing secret',
   'admin.emptyUsers': 'No users yet.',

@@ -154,7 +154,7 @@ export const vi = {
   'entity.process.name': 'Tiến trình',
   'entity.observer.name': 'Đầu mối giám sát',
   'entity.organization.id': 'Đơn vị',
-  'entity.source': 'Nguồn nhật ký',
+  'entity.dongson.health.source': 'Nguồn nhật ký',
 
   'role.administrator': 'Quản trị',
   'role.analyst': 'Chuyên viên phân tích',
@@ -494,6 +494,8 @@ export const vi = {
   'admin.smtpUser': 'Tài khoản',
   'admin.smtpPassword': 'Mật khẩu',
   'admin.smtpTls': 'Mã hóa',
+  'admin.smtpTlsOn': 'TLS',
+  'admin.smtpTlsOff': 'Không mã hóa',
   'admin.webhookUrl': 'Địa chỉ webhook',
   'admin.webhookSecret': 'Khóa ký',
   'admin.emptyUsers': 'Chưa có người dùng nào.',

@@ -67,6 +67,9 @@ function config(shade: Shade): ThemeConfig {
       colorBgElevated: raised,
       colorBorder: line,
       colorBorderSecondary: line,
+      colorBorderDisabled: line,
+      colorTextDisabled: soft,
+      colorBgContainerDisabled: page,
       colorText: text,
       colorTextSecondary: soft,
       colorTextTertiary: faint,
@@ -96,7 +99,7 @@ function config(shade: Shade): ThemeConfig {
     components: {
       Button: { primaryShadow: 'none', defaultShadow: 'none', dangerShadow: 'none', primaryColor: shade === 'dark' ? '#14100a' : '#ffffff' },
       Table: { cellFontSize: 12, headerBg: page, headerColor: faint, headerSplitColor: 'transparent', rowHoverBg: raised, cellPaddingBlock: 6, cellPaddingInline: 8 },
-      Tabs: { horizontalItemPadding: '8px 0', titleFontSize: 13 },
+      Tabs: { itemColor: soft, itemSelectedColor: text, itemHoverColor: text, inkBarColor: accent, horizontalItemPadding: '8px 0', titleFontSize: 13 },
       Modal: { titleFontSize: 15 },
       Form: { itemMarginBottom: 14, verticalLabelPadding: '0 0 4px' },
       Tooltip: { colorBgSpotlight: shade === 'dark' ? '#303b46' : '#26313b' },

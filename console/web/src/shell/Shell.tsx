@@ -17,7 +17,8 @@ interface Place {
   word: Key;
   icon: IconName;
   key: string;
-  administrator?: true;
+  /** Not for those who only read. */
+  writers?: true;
 }
 
 /** The pages that have an API behind them, in the order of the rail. */
@@ -27,16 +28,16 @@ export const PLACES: readonly Place[] = [
   { path: '/incidents', word: 'nav.incidents', icon: 'incidents', key: 'i' },
   { path: '/sensors', word: 'nav.sensors', icon: 'sensors', key: 's' },
   { path: '/rules', word: 'nav.rules', icon: 'rules', key: 'r' },
-  { path: '/admin', word: 'nav.admin', icon: 'admin', key: 'q', administrator: true },
+  { path: '/admin', word: 'nav.admin', icon: 'admin', key: 'q', writers: true },
 ];
 
 export function Shell({ children }: { children: ReactNode }) {
   const { t } = useWords();
-  const { isAdministrator } = useSession();
+  const { mayWrite } = useSession();
   const { line } = useLive();
   const navigate = useNavigate();
   const [help, setHelp] = useState(false);
-  const places = PLACES.filter((place) => place.administrator === undefined || isAdministrator);
+  const places = PLACES.filter((place) => place.writers === undefined || mayWrite);
 
   const keys: Record<string, Keys[string]> = {
     '?': () => setHelp(true),

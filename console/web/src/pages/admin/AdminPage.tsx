@@ -1,7 +1,8 @@
-/** The administration, one tab for each thing that is administered. */
+/** The administration, one tab for each thing that is administered; analysts find their exceptions here. */
 import type { ReactNode } from 'react';
 import { Link, useParams } from 'react-router';
 
+import { useSession } from '../../api/session';
 import { useWords, type Key } from '../../i18n';
 import { Empty } from '../../look/States';
 import { Agencies } from './Agencies';
@@ -12,12 +13,12 @@ import { Keys } from './Keys';
 import { Sources } from './Sources';
 import { Users } from './Users';
 
-const TABS: readonly { id: string; word: Key; page: ReactNode }[] = [
+const TABS: readonly { id: string; word: Key; page: ReactNode; analysts?: true }[] = [
   { id: 'users', word: 'admin.users', page: <Users /> },
   { id: 'agencies', word: 'admin.agencies', page: <Agencies /> },
   { id: 'sources', word: 'admin.sources', page: <Sources /> },
   { id: 'keys', word: 'admin.keys', page: <Keys /> },
-  { id: 'exceptions', word: 'admin.exceptions', page: <Exceptions /> },
+  { id: 'exceptions', word: 'admin.exceptions', page: <Exceptions />, analysts: true },
   { id: 'channels', word: 'admin.channels', page: <Channels /> },
   { id: 'audit', word: 'admin.audit', page: <Audit /> },
 ];
@@ -25,11 +26,13 @@ const TABS: readonly { id: string; word: Key; page: ReactNode }[] = [
 export default function AdminPage() {
   const { t } = useWords();
   const { tab } = useParams();
-  const shown = TABS.find((one) => one.id === tab);
+  const { isAdministrator } = useSession();
+  const tabs = TABS.filter((one) => isAdministrator || one.analysts === true);
+  const shown = tabs.find((one) => one.id === tab);
   return (
     <div className="page fixed">
       <div className="views" role="tablist">
-        {TABS.map((one) => (
+        {tabs.map((one) => (
           <Link key={one.id} to={`/admin/${one.id}`} role="tab" aria-selected={one.id === tab} className={`view ${one.id === tab ? 'active' : ''}`} style={{ textDecoration: 'none', alignItems: 'center' }}>{t(one.word)}</Link>
         ))}
       </div>

@@ -31,9 +31,9 @@ function Reach() {
   return (
     <>
       <div className="row" style={{ alignItems: 'flex-start' }}>
-        <Form.Item name="host" label={t('admin.smtpHost')} rules={[required]} style={{ flex: '3 1 0' }}><Input maxLength={253} className="mono" /></Form.Item>
-        <Form.Item name="port" label={t('admin.smtpPort')} className="grow"><InputNumber min={1} max={65_535} style={{ width: '100%' }} /></Form.Item>
-        <Form.Item name="tls" label={t('admin.smtpTls')} className="grow"><Select options={['starttls', 'tls', 'none'].map((value) => ({ value, label: value.toUpperCase() }))} /></Form.Item>
+        <Form.Item name="host" label={t('admin.smtpHost')} rules={[required]} style={{ flex: '2 1 0' }}><Input maxLength={253} className="mono" /></Form.Item>
+        <Form.Item name="port" label={t('admin.smtpPort')} style={{ width: 80 }}><InputNumber min={1} max={65_535} style={{ width: '100%' }} /></Form.Item>
+        <Form.Item name="tls" label={t('admin.smtpTls')} className="grow"><Select options={[{ value: 'tls', label: t('admin.smtpTlsOn') }, { value: 'none', label: t('admin.smtpTlsOff') }]} /></Form.Item>
       </div>
       <Form.Item name="from" label={t('admin.smtpFrom')} rules={[required]}><Input maxLength={254} /></Form.Item>
       <Form.Item name="to" label={t('admin.smtpTo')} rules={[required]}><Input maxLength={2000} /></Form.Item>
@@ -54,13 +54,17 @@ function Editor({ channel, close }: { channel: Channel | null; close: () => void
     else await put(`/notifications/${encodeURIComponent(channel.id)}`, { ...toBody(fields), version: channel.version });
     await queries.invalidateQueries({ queryKey: ['channels'] });
   };
-  const initial: Partial<ChannelFields> = channel === null ? { kind: 'smtp', min_level: 'high', enabled: true, port: 587, tls: 'starttls' } : toFields(channel);
+  const initial: Partial<ChannelFields> = channel === null ? { kind: 'smtp', min_level: 'high', enabled: true, port: 587, tls: 'tls' } : toFields(channel);
   return (
     <FormDialogue<ChannelFields> title={channel?.name ?? t('admin.newChannel')} act={channel === null ? t('common.create') : t('common.save')} close={close} initial={initial} submit={submit}>
-      <Form.Item name="name" label={t('admin.name')} rules={[required]}><Input autoFocus maxLength={100} /></Form.Item>
-      <Form.Item name="kind" label={t('admin.kind')}><Select disabled={channel !== null} options={['smtp', 'webhook'].map((kind) => ({ value: kind, label: name('channelKind', kind) }))} /></Form.Item>
-      <Form.Item name="organization" label={t('admin.agency')}><AgencySelect everywhere={t('admin.scopeAll')} /></Form.Item>
-      <Form.Item name="min_level" label={t('admin.minLevel')}><Select options={LEVELS.map((level) => ({ value: level, label: <Severity level={level} /> }))} /></Form.Item>
+      <div className="row" style={{ alignItems: 'flex-start' }}>
+        <Form.Item name="name" label={t('admin.name')} rules={[required]} className="grow"><Input autoFocus maxLength={100} /></Form.Item>
+        <Form.Item name="kind" label={t('admin.kind')} className="grow"><Select disabled={channel !== null} options={['smtp', 'webhook'].map((kind) => ({ value: kind, label: name('channelKind', kind) }))} /></Form.Item>
+      </div>
+      <div className="row" style={{ alignItems: 'flex-start' }}>
+        <Form.Item name="organization" label={t('admin.agency')} className="grow"><AgencySelect everywhere={t('admin.scopeAll')} /></Form.Item>
+        <Form.Item name="min_level" label={t('admin.minLevel')} className="grow"><Select options={LEVELS.map((level) => ({ value: level, label: <Severity level={level} /> }))} /></Form.Item>
+      </div>
       <Reach />
       <Form.Item name="enabled" valuePropName="checked"><Checkbox>{t('admin.enabled')}</Checkbox></Form.Item>
     </FormDialogue>

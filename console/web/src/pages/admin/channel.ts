@@ -9,6 +9,7 @@ export interface ChannelFields {
   enabled: boolean;
   host?: string;
   port?: number;
+  /** `tls` (at once on port 465, else after STARTTLS) or `none`. */
   tls?: string;
   from?: string;
   to?: string;
@@ -26,7 +27,7 @@ export function toFields(channel: Channel): ChannelFields {
   const to = settings['to'];
   return {
     name: channel.name, kind: channel.kind, organization: channel.organization, min_level: channel.min_level, enabled: channel.enabled,
-    host: text(settings['host']), port: Number(settings['port'] ?? 587), tls: text(settings['tls']) || 'starttls',
+    host: text(settings['host']), port: Number(settings['port'] ?? 587), tls: settings['tls'] === 'none' ? 'none' : 'tls',
     from: text(settings['from']), to: Array.isArray(to) ? to.map(text).join(', ') : text(to),
     username: text(settings['username']), password: text(settings['password']), url: text(settings['url']), secret: text(settings['secret']),
   };
@@ -36,7 +37,7 @@ export function toFields(channel: Channel): ChannelFields {
 export function toBody(fields: ChannelFields) {
   const all: Record<string, unknown> = fields.kind === 'smtp'
     ? {
-        host: fields.host?.trim(), port: fields.port, tls: fields.tls, from: fields.from?.trim(),
+        host: fields.host?.trim(), port: fields.port, tls: fields.tls === 'none' ? 'none' : undefined, from: fields.from?.trim(),
         to: (fields.to ?? '').split(',').map((address) => address.trim()).filter((address) => address !== ''),
         username: fields.username?.trim(), password: fields.password,
       }

@@ -28,7 +28,11 @@ function One({ alert }: { alert: Alert }) {
     e: () => triage.ask('close', [alert]),
     i: () => triage.ask('raise', [alert]),
     u: () => void triage.undo(),
-    Escape: () => void navigate(-1),
+    // Back to the list as it was; straight to the queue when the page was opened by its address.
+    Escape: () => {
+      const place = (window.history.state as { idx?: number } | null)?.idx ?? 0;
+      void (place > 0 ? navigate(-1) : navigate('/alerts'));
+    },
   });
   return (
     <div className="page">

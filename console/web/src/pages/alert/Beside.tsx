@@ -21,7 +21,7 @@ export function entityLink(value: string): string {
 
 /** A number from 1 to 5 from the asset's record, or null. */
 function assetLevel(event: Fields | null): number | null {
-  const level = event?.['dongson.asset.level'] ?? event?.['dongson.source.asset.level'] ?? event?.['dongson.destination.asset.level'];
+  const level = event?.['dongson.asset.level'];
   const number = Number(level);
   return Number.isInteger(number) && number >= 1 && number <= 5 ? number : null;
 }

@@ -21,6 +21,9 @@ import { news } from './news';
 import { ANY, decode, encode, toFilter, type View } from './view';
 import { Views } from './Views';
 
+/** Where the place in the list is kept while another page is open. */
+const CURRENT = ['alert-under-the-hand'];
+
 export function AlertsPage() {
   const { t } = useWords();
   const navigate = useNavigate();
@@ -39,7 +42,11 @@ export function AlertsPage() {
   const list = useAlerts(settled);
   const facets = useFacets(settled);
   const alerts = useMemo(() => list.data?.pages.flatMap((page) => page.alerts) ?? [], [list.data]);
-  const [currentId, setCurrentId] = useState<string | null>(null);
+  const [currentId, setId] = useState(() => queries.getQueryData<string>(CURRENT) ?? null);
+  const setCurrentId = useCallback((id: string | null) => {
+    queries.setQueryData(CURRENT, id);
+    setId(id);
+  }, [queries]);
   const [picked, setPicked] = useState<ReadonlySet<string>>(new Set());
   const [open, setOpen] = useState(false);
 
@@ -65,7 +72,7 @@ export function AlertsPage() {
     setAsked(Date.now());
     void queries.resetQueries({ queryKey: ['alerts', 'list'] });
     void queries.invalidateQueries({ queryKey: ['alerts', 'facets'] });
-  }, [queries, seen]);
+  }, [queries, seen, setCurrentId]);
 
   const move = (step: number) => {
     const next = alerts[Math.min(Math.max(index + step, 0), alerts.length - 1)];
@@ -94,7 +101,11 @@ export function AlertsPage() {
     },
     a: () => void triage.assignToMe(targets).then(unpick),
     t: () => void triage.acknowledge(targets).then(unpick),
-    e: () => triage.ask('close', targets, unpick),
+    e: () => triage.ask('close', targets, () => {
+      // One after the other: the hand is on the next row when the dialogue is gone.
+      if (chosen.length === 0) move(1);
+      unpick();
+    }),
     i: () => triage.ask('raise', targets, unpick),
     u: () => void triage.undo(),
     n: refresh,
