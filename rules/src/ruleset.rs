@@ -136,7 +136,7 @@ impl<'o> Loader<'o> {
 
     fn folder(&mut self, path: &Path, depth: usize) -> Result<(), String> {
         if depth > MAX_FOLDER_DEPTH {
-            return Err(format!("more than {MAX_FOLDER_DEPTH} folders deep; is a link going round?"));
+            return Err(format!("more than {MAX_FOLDER_DEPTH} folders deep"));
         }
         let entries = fs::read_dir(path).map_err(|error| format!("cannot be read: {error}"))?;
         let mut children: Vec<PathBuf> = entries
@@ -144,7 +144,8 @@ impl<'o> Loader<'o> {
             .collect::<Result<_, _>>()?;
         children.sort();
         for child in children {
-            if child.is_dir() || is_rule_file(&child) {
+            // A folder that is a link could lead round in a circle.
+            if (child.is_dir() && !child.is_symlink()) || (child.is_file() && is_rule_file(&child)) {
                 self.path(&child, depth + 1);
             }
         }

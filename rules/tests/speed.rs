@@ -1,7 +1,7 @@
 //! How fast the plain evaluator is with the rules that are shipped. It prints a figure and fails only when something
 //! is badly wrong; `cargo test --release -p dongson-rules --test speed -- --nocapture` gives the one to quote.
 
-#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a test that reports what it measured")]
+#![expect(clippy::unwrap_used, reason = "a test")]
 
 use std::path::PathBuf;
 use std::sync::Arc;

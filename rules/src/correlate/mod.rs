@@ -58,7 +58,7 @@ pub struct CorrelationMatch {
 /// What the correlations that refer to rule number `base` need to know of its match on `event`.
 ///
 /// A match without one of the fields of `group-by`, or without the value to count, is left out: it belongs to no
-/// group. An event without a time counts as of 1970.
+/// group. So is a match without a time.
 pub fn keyed(matcher: &mut Matcher, event: &Event, base: usize) -> Vec<RuleMatchKeyed> {
     let rules = std::sync::Arc::clone(matcher.rules());
     let mut all = Vec::new();
@@ -74,14 +74,14 @@ pub fn keyed(matcher: &mut Matcher, event: &Event, base: usize) -> Vec<RuleMatch
             .map(|field| Some((field.clone(), text(field)?)))
             .collect::<Option<Vec<_>>>();
         let values = definition.counted.iter().map(|field| text(field)).collect::<Option<Vec<_>>>();
-        let (Some(group), Some(values)) = (group, values) else { continue };
+        let (Some(group), Some(values), Some(at)) = (group, values, event.timestamp()) else { continue };
         all.push(RuleMatchKeyed {
             correlation: rules.rule(definition.number).map(|rule| rule.id.clone()).unwrap_or_default(),
             scope: event.organization().to_owned(),
             group,
             base: rules.rule(base).map(|rule| rule.id.clone()).unwrap_or_default(),
             value: (!values.is_empty()).then(|| values.join("\u{1f}")),
-            at: event.timestamp().unwrap_or_default(),
+            at,
             event: event.id().to_owned(),
         });
     }

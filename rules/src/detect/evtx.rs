@@ -80,6 +80,7 @@ fn name_data(data: &mut Vec<(String, Value)>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn check(text: &str, expected: &[(&str, &str)]) {
         let event = unpack(Event::parse(text.as_bytes()).unwrap().0);
@@ -120,5 +121,13 @@ mod tests {
             &[("Data", "x, y")],
         );
         check(r#"{"Channel":"c","EventID":1}"#, &[("Channel", "c")]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_record_is_taken(names in prop::collection::vec("(Event\\.)?(System|EventData|UserData|)\\.?(EventID|Data|X|Channel|#attributes|#text|\\.){0,3}", 0..12)) {
+            let event = names.into_iter().map(|name| (name.into(), Value::Text("x".to_owned()))).collect();
+            drop(unpack(event));
+        }
     }
 }

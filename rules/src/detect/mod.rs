@@ -17,6 +17,7 @@
 
 mod evtx;
 mod reader;
+mod time;
 
 use std::sync::Arc;
 
@@ -44,7 +45,7 @@ pub struct Hit {
     pub level: Level,
     /// The file with the record.
     pub file: String,
-    /// When it happened, as the record says it.
+    /// When it happened, where the record says it: RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<String>,
     /// For a correlation: how many events or values were counted.
@@ -73,17 +74,14 @@ impl Detector {
 
     /// What holds on record `number` of `file`. Correlations count in the order of the records.
     pub fn event(&mut self, file: &str, number: u64, event: Event) -> Vec<Hit> {
-        let event = if self.mode == Mode::Auto { unpack(event) } else { event };
+        let event = time::dated(if self.mode == Mode::Auto { unpack(event) } else { event });
         self.found.clear();
         self.matcher.matches(&event, &mut self.found);
         if self.found.is_empty() {
             return Vec::new();
         }
         let rules = Arc::clone(self.matcher.rules());
-        let timestamp = ["@timestamp", "TimeCreated", "timestamp", "UtcTime", "ts"]
-            .iter()
-            .find_map(|name| event.get(name))
-            .map(|value| value.to_text().into_owned());
+        let timestamp = event.timestamp().map(|moment| moment.to_string());
         let hit = |rule: usize, count: Option<u64>, fields: Vec<Matched>| {
             rules.rule(rule).map(|rule| Hit {
                 event: number,

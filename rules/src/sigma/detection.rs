@@ -4,7 +4,8 @@ use serde_yaml_ng::{Mapping, Value as Yaml};
 
 use super::condition::{Condition, fits};
 use super::modifier::{Key, Modifier};
-use super::value::{Placeholders, tests};
+use super::placeholder::Placeholders;
+use super::value::tests;
 use crate::RuleError;
 use crate::predicate::{PredicateId, Tables, Target};
 

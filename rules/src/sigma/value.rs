@@ -1,13 +1,11 @@
 //! Values of a selection: modifiers applied in their order until a [`Test`] is left.
 
-use std::collections::BTreeMap;
-
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use regex::RegexBuilder;
 use serde_yaml_ng::Value as Yaml;
 
+use super::encoding::{base64, base64_at, utf16};
 use super::modifier::{Key, Modifier, Order, Part};
+use super::placeholder::{Placeholders, expand};
 use crate::RuleError;
 use crate::predicate::{Affix, Tables, Test};
 use crate::text::Pattern;
@@ -17,9 +15,6 @@ use crate::text::glyph::{self, Glyph};
 const MAX_EXPANSION: usize = 10_000;
 /// Most bytes that one compiled regular expression may take.
 const MAX_REGEX_BYTES: usize = 10 << 20;
-
-/// What a placeholder stands for: name without `%` -> values.
-pub(crate) type Placeholders = BTreeMap<String, Vec<String>>;
 
 /// A value on its way.
 #[derive(Debug, Clone)]
@@ -148,7 +143,7 @@ fn apply(modifier: Modifier, mut draft: Draft, placeholders: &Placeholders) -> R
         Modifier::Exists if draft.kind == Kind::Plain => draft.kind = Kind::Exists,
         Modifier::Cidr if draft.kind == Kind::Plain => draft.kind = Kind::Cidr,
         Modifier::FieldRef if draft.kind == Kind::Plain => field_ref(&mut draft)?,
-        Modifier::Expand => return expand(&draft, placeholders),
+        Modifier::Expand => return expanded(&draft, placeholders),
         Modifier::Part(_) | Modifier::Exists | Modifier::Cidr | Modifier::FieldRef => {
             return Err("cannot follow the modifiers before it; leave one of them out".to_owned());
         }
@@ -242,7 +237,7 @@ fn encoded(modifier: Modifier, draft: &Draft) -> Result<Vec<Draft>, String> {
     let mut items = Vec::new();
     for input in &inputs {
         match modifier {
-            Modifier::Base64 => items.push(Item::Glyphs(vec![Glyph::Text(STANDARD.encode(input))])),
+            Modifier::Base64 => items.push(Item::Glyphs(vec![Glyph::Text(base64(input))])),
             Modifier::Base64Offset => {
                 items.extend((0..3).map(|shift| Item::Glyphs(vec![Glyph::Text(base64_at(input, shift))])));
             }
@@ -252,77 +247,14 @@ fn encoded(modifier: Modifier, draft: &Draft) -> Result<Vec<Draft>, String> {
     Ok(items.into_iter().map(|item| Draft { item, kind: Kind::Plain, cased: draft.cased }).collect())
 }
 
-/// The part of the Base64 text that does not depend on what stands around `input`, when `shift` bytes precede it.
-fn base64_at(input: &[u8], shift: usize) -> String {
-    let shifted = [vec![0; shift], input.to_vec()].concat();
-    let text = STANDARD.encode(&shifted);
-    // Signs that hold bits of the bytes before, and signs that hold bits of the bytes behind with the padding.
-    let head = [0, 2, 3].get(shift).copied().unwrap_or(0);
-    let tail = [0, 3, 2].get(shifted.len() % 3).copied().unwrap_or(0);
-    text.get(head..text.len().saturating_sub(tail)).unwrap_or_default().to_owned()
-}
-
-fn utf16(modifier: Modifier, input: &[u8]) -> Result<Vec<u8>, String> {
-    let text = std::str::from_utf8(input).map_err(|_| "the value is already encoded".to_owned())?;
-    let units = text.encode_utf16();
-    Ok(match modifier {
-        Modifier::Utf16Be => units.flat_map(u16::to_be_bytes).collect(),
-        Modifier::Utf16 => [0xFF, 0xFE].into_iter().chain(units.flat_map(u16::to_le_bytes)).collect(),
-        _ => units.flat_map(u16::to_le_bytes).collect(),
-    })
-}
-
-/// Replaces each `%name%` by its values; a percent sign behind a backslash is plain.
-fn expand(draft: &Draft, placeholders: &Placeholders) -> Result<Vec<Draft>, String> {
-    let (text, reopen): (String, [bool; 2]) = match &draft.item {
-        Item::Raw(text) => (text.clone(), [false; 2]),
-        Item::Glyphs(glyphs) => {
-            let open = [glyphs.first() == Some(&Glyph::Many), glyphs.last() == Some(&Glyph::Many)];
-            (glyph::print(glyphs), open)
-        }
-        _ => return Err("the value must be text with %placeholders%".to_owned()),
+fn expanded(draft: &Draft, placeholders: &Placeholders) -> Result<Vec<Draft>, String> {
+    let text = match &draft.item {
+        Item::Raw(text) => text.clone(),
+        Item::Glyphs(glyphs) if !glyphs.contains(&Glyph::Dash) => glyph::print(glyphs),
+        _ => return Err("write `expand` before modifiers that change the value".to_owned()),
     };
-    let mut texts = vec![String::new()];
-    let mut rest = text.as_str();
-    while let Some(at) = rest.find(['%', '\\']) {
-        let (before, tail) = rest.split_at(at);
-        append(&mut texts, before);
-        let escaped = tail.strip_prefix("\\\\%").or_else(|| tail.strip_prefix("\\%"));
-        if let Some(after) = escaped {
-            append(&mut texts, "%");
-            rest = after;
-        } else if let Some(after) = tail.strip_prefix('\\') {
-            append(&mut texts, "\\");
-            rest = after;
-        } else if let Some((name, after)) = tail.strip_prefix('%').and_then(|inner| inner.split_once('%')) {
-            let values = placeholders.get(name).filter(|values| !values.is_empty()).ok_or_else(|| {
-                format!("placeholder %{name}% has no values; define it or leave the rule out")
-            })?;
-            texts = texts
-                .iter()
-                .flat_map(|text| values.iter().map(move |value| format!("{text}{value}")))
-                .collect();
-            rest = after;
-        } else {
-            append(&mut texts, "%");
-            rest = tail.strip_prefix('%').unwrap_or_default();
-        }
-        if texts.len() > MAX_EXPANSION {
-            return Err(format!("more than {MAX_EXPANSION} values"));
-        }
-    }
-    let done = texts.into_iter().map(|text| {
-        let text = text + rest;
-        let item = if reopen == [false; 2] { Item::Raw(text) } else { Item::Glyphs(glyph::parse(&text)) };
-        Draft { item, ..draft.clone() }
-    });
-    Ok(done.collect())
-}
-
-fn append(texts: &mut [String], part: &str) {
-    for text in texts {
-        text.push_str(part);
-    }
+    let texts = expand(&text, placeholders, MAX_EXPANSION)?;
+    Ok(texts.into_iter().map(|text| Draft { item: Item::Raw(text), ..draft.clone() }).collect())
 }
 
 /// The test that is left when all modifiers are applied.
@@ -402,45 +334,4 @@ fn number(item: &Item) -> Result<f64, String> {
         _ => None,
     };
     given.filter(|number: &f64| number.is_finite()).ok_or_else(|| "must be a number".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn base64_parts_stand_in_every_surrounding() {
-        let input = b"http://";
-        for shift in 0..3 {
-            let part = base64_at(input, shift);
-            for before in (shift..12).step_by(3) {
-                for after in 0..4 {
-                    let all = [vec![b'x'; before], input.to_vec(), vec![b'y'; after]].concat();
-                    assert!(STANDARD.encode(&all).contains(&part), "{shift} {before} {after} {part}");
-                }
-            }
-        }
-        assert_eq!([0, 1, 2].map(|shift| base64_at(b"foobar", shift)), ["Zm9vYmFy", "Zvb2Jhc", "mb29iYX"]);
-    }
-
-    #[test]
-    fn placeholders() {
-        let known = Placeholders::from([("Servers".to_owned(), vec!["srv*".to_owned(), "dc1".to_owned()])]);
-        let draft = |text: &str| Draft { item: Item::Raw(text.to_owned()), kind: Kind::Plain, cased: false };
-        let texts = |text: &str| {
-            expand(&draft(text), &known)
-                .map(|drafts| drafts.iter().map(|d| raw(d, "").unwrap().to_owned()).collect::<Vec<_>>())
-        };
-        assert_eq!(texts("a-%Servers%"), Ok(vec!["a-srv*".to_owned(), "a-dc1".to_owned()]));
-        assert_eq!(texts(r"\%Servers%"), Ok(vec!["%Servers%".to_owned()]));
-        assert_eq!(texts("100% \\*"), Ok(vec!["100% \\*".to_owned()]));
-        assert!(texts("%Users%").unwrap_err().contains("%Users%"));
-    }
-
-    #[test]
-    fn wide_then_base64() {
-        assert_eq!(utf16(Modifier::Utf16Le, b"cmd"), Ok(b"c\0m\0d\0".to_vec()));
-        assert_eq!(utf16(Modifier::Utf16Be, b"cmd"), Ok(b"\0c\0m\0d".to_vec()));
-        assert_eq!(utf16(Modifier::Utf16, b"c"), Ok(b"\xFF\xFEc\0".to_vec()));
-    }
 }

@@ -6,7 +6,7 @@
 //! order: 10                  # smaller ones are tried first
 //! recognise:                 # one of these maps must fit; in a map every field must
 //!   - {uid: '*', proto: [tcp, udp]}
-//! include: [other]           # take the sources and tables of another file, too
+//! include: [other]           # take the sources, tables and names of another file, too
 //! prefixes: [a.b.]           # a field may also stand under these
 //! names: {Image: [process.executable]}            # for all events of this taxonomy
 //! tables: {dns: {query: [dns.question.name]}}     # for the sources that name the table
@@ -186,6 +186,9 @@ pub(super) fn read_all(documents: &[(&str, &str)]) -> Result<Vec<File>, Taxonomy
             file.sources.extend(other.sources.iter().cloned());
             for (table, names) in &other.tables {
                 file.tables.entry(table.clone()).or_insert_with(|| names.clone());
+            }
+            for (field, names) in &other.names {
+                file.names.entry(field.clone()).or_insert_with(|| names.clone());
             }
         }
         let tables = file.sources.iter().flat_map(|source| &source.tables);

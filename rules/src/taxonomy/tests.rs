@@ -22,7 +22,15 @@ fn shipped_files_are_read() {
     let taxonomies = Taxonomies::embedded();
     assert_eq!(
         taxonomies.versions(),
-        [("winlogbeat", 1), ("dongson", 1), ("eve", 1), ("zeek", 1), ("windows", 1), ("cloud", 1)]
+        [
+            ("dongson", 1),
+            ("winlogbeat", 1),
+            ("dongson-other", 1),
+            ("eve", 1),
+            ("zeek", 1),
+            ("windows", 1),
+            ("cloud", 1)
+        ]
     );
 }
 
@@ -66,6 +74,15 @@ fn log_sources_by_format() {
         r#"{"product":"Linux","category":"process_creation"}"#,
         &[(Some("linux"), Some("process_creation"), None)],
     );
+}
+
+#[test]
+fn a_field_of_another_format_does_not_change_where_a_record_belongs() {
+    check(
+        r#"{"event.dataset":"sensor.dns","winlog.channel":"Security","Channel":"x","EventID":1,"product":"y","uid":"z"}"#,
+        &[(None, Some("dns"), None)],
+    );
+    check(r#"{"event.dataset":"acme.app"}"#, &[(Some("dongson"), None, None)]);
 }
 
 #[test]
