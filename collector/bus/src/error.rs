@@ -48,9 +48,12 @@ pub enum BusError {
         /// Most bytes in the log.
         quota: u64,
     },
-    /// The disk has no room; the log must be opened again once it has.
-    #[error("disk full: free space in the folder of the bus and start the service again")]
+    /// The disk has no room: nothing was appended. Once it has room again, so has the log.
+    #[error("disk full: free space on the disk of the bus")]
     DiskFull,
+    /// A write failed before; nothing more is taken, because what is on disk is uncertain until it is read again.
+    #[error("the log stopped after a failed write: mend the cause and start the service again")]
+    Stopped,
     /// The partition belongs to another member of the group now.
     #[error("partition {partition} of {topic:?} is not assigned to this consumer of group {group:?}")]
     NotAssigned {
@@ -93,6 +96,7 @@ impl From<fjall::Error> for BusError {
     fn from(error: fjall::Error) -> Self {
         let full = |io: &std::io::Error| io.kind() == std::io::ErrorKind::StorageFull;
         match &error {
+            fjall::Error::Poisoned => Self::Stopped,
             fjall::Error::Io(io) if full(io) => Self::DiskFull,
             fjall::Error::Storage(fjall::LsmError::Io(io)) if full(io) => Self::DiskFull,
             other => Self::Storage(other.to_string()),

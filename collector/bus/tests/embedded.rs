@@ -128,6 +128,66 @@ async fn a_full_bus_says_so_and_recovers() {
     }
 }
 
+/// A file system in memory, unmounted when dropped; `None` where this process may not mount.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn mount(size: &str) -> Option<Self> {
+        let disk = Self(tempfile::tempdir().unwrap());
+        disk.run("mount", &["-t", "tmpfs", "-o", size, "tmpfs"]).then_some(disk)
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) -> bool {
+        let ended = Command::new(program).args(arguments).arg(self.0.path()).stderr(Stdio::null()).status();
+        ended.is_ok_and(|status| status.success())
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        self.run("umount", &["--lazy"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_is_named_and_loses_nothing() {
+    let Some(disk) = SmallDisk::mount("size=96m") else {
+        println!("skipped: this process may not mount a small disk");
+        return;
+    };
+    let folder = disk.0.path().join("bus");
+    let options = Options { reserve_bytes: 64 << 20, ..Options::default() };
+    let bus = EmbeddedBus::open(&folder, options.clone()).unwrap();
+    bus.create_topic(TOPIC, 1).await.unwrap();
+    // Signs that lz4 cannot shorten.
+    let mut state = 1_u64;
+    let mut noise = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        char::from(b'0' + u8::try_from(state >> 58).unwrap())
+    };
+    let mut acknowledged = 0;
+    let refused = loop {
+        let value: String = (0..300_000).map(|_| noise()).collect();
+        match bus.produce(TOPIC, vec![record("k", format!("{acknowledged} {value}"))]).await {
+            Ok(_) => acknowledged += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(refused, BusError::DiskFull), "{refused}");
+    let kept = everything(&bus, "reader").await;
+    let numbers = |kept: &[String]| -> Vec<usize> {
+        kept.iter().map(|value| value.split(' ').next().unwrap().parse().unwrap()).collect()
+    };
+    assert_eq!(numbers(&kept), (0..acknowledged).collect::<Vec<_>>());
+    assert!(disk.run("mount", &["-o", "remount,size=300m"]));
+    bus.produce(TOPIC, vec![record("k", format!("{acknowledged} after"))]).await.unwrap();
+    bus.close().await.unwrap();
+    let bus = EmbeddedBus::open(&folder, options).unwrap();
+    assert_eq!(numbers(&everything(&bus, "another").await), (0..=acknowledged).collect::<Vec<_>>());
+    println!("{acknowledged} records of 300 kB before the disk was full; it went on when there was room");
+    bus.close().await.unwrap();
+}
+
 /// Files of the journal, newest last.
 fn journals(folder: &Path) -> Vec<std::path::PathBuf> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());

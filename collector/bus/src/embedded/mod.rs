@@ -5,6 +5,7 @@
 //! keyspace of its own, so that old tables are dropped whole and never rewritten.
 
 mod consumer;
+mod disk;
 mod frame;
 mod keys;
 mod retention;
@@ -53,6 +54,8 @@ pub struct Options {
     pub topics: BTreeMap<String, Retention>,
     /// Most bytes in the log; beyond, producing is refused. 64 GiB.
     pub quota_bytes: u64,
+    /// Producing is refused while the disk has less room: what the log needs to tidy up. 256 MiB.
+    pub reserve_bytes: u64,
     /// How long the tokens of [`Bus::produce_once`] are kept: 7 days.
     pub token_age: Duration,
     /// How often old data is looked for: each minute.
@@ -69,6 +72,7 @@ impl Default for Options {
             retention: Retention { age: Duration::from_hours(72), bytes: 8 << 30 },
             topics: BTreeMap::new(),
             quota_bytes: 64 << 30,
+            reserve_bytes: 256 << 20,
             token_age: Duration::from_hours(168),
             sweep_every: Duration::from_mins(1),
             cache_bytes: 64 << 20,
@@ -113,7 +117,7 @@ impl EmbeddedBus {
             other => BusError::from(other),
         })?;
         let every = options.sweep_every;
-        let shared = Arc::new(Shared::load(db, options)?);
+        let shared = Arc::new(Shared::load(db, folder, options)?);
         let (queue, commands) = mpsc::channel(QUEUE_COMMANDS);
         let writer = Arc::clone(&shared);
         std::thread::Builder::new()

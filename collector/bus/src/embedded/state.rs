@@ -1,6 +1,7 @@
 //! What the log knows in memory: topics, how far each partition reaches, groups and their members.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -16,6 +17,7 @@ const MEMTABLE_BYTES: u64 = 16 << 20;
 /// What the writer changes and the consumers read.
 pub(super) struct Shared {
     pub(super) options: Options,
+    pub(super) folder: PathBuf,
     pub(super) db: Database,
     /// Topics (`keys::topic`) and the first kept offsets (`keys::start`).
     pub(super) meta: Keyspace,
@@ -60,7 +62,7 @@ pub(super) struct Group {
 
 impl Shared {
     /// Reads everything that is on disk.
-    pub(super) fn load(db: Database, options: Options) -> Result<Self> {
+    pub(super) fn load(db: Database, folder: &Path, options: Options) -> Result<Self> {
         let small = || KeyspaceCreateOptions::default().max_memtable_size(4 << 20);
         let shared = Self {
             meta: db.keyspace("meta", small)?,
@@ -69,6 +71,7 @@ impl Shared {
             topics: RwLock::default(),
             groups: Mutex::default(),
             changed: watch::Sender::new(0),
+            folder: folder.to_owned(),
             options,
             db,
         };
