@@ -127,6 +127,9 @@ impl From<RegistryError> for ApiError {
 
 impl From<FactsError> for ApiError {
     fn from(error: FactsError) -> Self {
+        if let FactsError::Refused(_) = error {
+            return Self::new(StatusCode::UNPROCESSABLE_ENTITY, "bad_question");
+        }
         tracing::warn!(%error, "the event store did not answer");
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable")
     }

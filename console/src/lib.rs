@@ -20,6 +20,7 @@ mod respond;
 mod rule;
 mod server;
 mod state;
+mod store;
 mod tls;
 mod words;
 
@@ -30,4 +31,5 @@ pub use facts::{Around, EventBucket, EventPage, EventQuery, Facts, FactsError, M
 pub use rule::{LogSource, RuleInfo};
 pub use server::{ServeError, Server, routes};
 pub use state::{Console, Parts};
+pub use store::StoreFacts;
 pub use tls::TlsError;

@@ -38,8 +38,20 @@ pub(crate) async fn finish(request: Request, next: Next) -> Response {
     }
     add_headers(response.headers_mut(), &path, &id);
     let (status, took_ms) = (response.status().as_u16(), start.elapsed().as_millis());
+    metrics::counter!("console_requests_total", "status" => class(status)).increment(1);
+    metrics::histogram!("console_request_seconds").record(start.elapsed());
     tracing::debug!(%method, path = ?path, status, took_ms, request_id = id, "answered");
     response
+}
+
+/// The class of a status, so that there are few series.
+fn class(status: u16) -> &'static str {
+    match status {
+        ..300 => "2xx",
+        300..400 => "3xx",
+        400..500 => "4xx",
+        _ => "5xx",
+    }
 }
 
 /// The caller's id if it is short and plain, else a new one.

@@ -1,5 +1,6 @@
 //! What the page shows of a rule.
 
+use dongson_rules::Rule;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -43,4 +44,29 @@ pub struct RuleInfo {
     pub file: String,
     /// Its text (YAML).
     pub source: String,
+}
+
+impl RuleInfo {
+    /// What the page shows of `rule`; `source` is the text of its file.
+    pub fn of(rule: &Rule, source: impl Into<String>) -> Self {
+        Self {
+            id: rule.id.clone(),
+            title: rule.title.clone(),
+            title_vi: rule.title_vi.clone(),
+            description: Some(rule.description.clone()).filter(|text| !text.is_empty()),
+            description_vi: rule.description_vi.clone(),
+            level: rule.level.as_str().to_owned(),
+            status: rule.status.map(|status| format!("{status:?}").to_lowercase()),
+            author: rule.author.clone(),
+            tags: rule.tags.clone(),
+            logsource: LogSource {
+                product: rule.logsource.product.clone(),
+                category: rule.logsource.category.clone(),
+                service: rule.logsource.service.clone(),
+            },
+            falsepositives: rule.falsepositives.clone(),
+            file: rule.file.clone(),
+            source: source.into(),
+        }
+    }
 }

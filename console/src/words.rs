@@ -44,6 +44,11 @@ const CODES: &[(&str, &str, &str)] = &[
     ),
     ("method_not_allowed", "Phương thức không được phép ở địa chỉ này.", "The method is not allowed here."),
     (
+        "bad_question",
+        "Kho sự kiện không nhận câu hỏi này: hãy thu hẹp khoảng thời gian hoặc điều kiện.",
+        "The event store does not take this question: narrow the time or the conditions.",
+    ),
+    (
         "store_unavailable",
         "Kho sự kiện chưa trả lời. Hãy thử lại sau ít giây.",
         "The event store does not answer. Try again in a few seconds.",

@@ -1,5 +1,7 @@
 //! Accounts and sessions through the public API.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 mod support;
 
 use dongson_registry::{AccountEdit, Change, Error, Role, Scope, SessionLimits, SignIn};
@@ -77,7 +79,8 @@ async fn sessions_end_by_age_idleness_and_disabling() {
     let made = registry.create_account(&change, "an", &edit).await.unwrap().account;
     assert_eq!(made.scope(), only("a"));
     let session = registry.begin_session(&made.id, Some("192.0.2.1"), limits, START).await.unwrap();
-    let open = async |active, at| registry.session(&session.secret, limits, active, at).await.unwrap().is_some();
+    let open =
+        async |active, at| registry.session(&session.secret, limits, active, at).await.unwrap().is_some();
     assert!(open(true, START + 100_000).await);
     assert!(open(false, START + 290_000).await, "used at 100,000, so idle only at 300,000");
     assert!(!open(false, START + 300_000).await);
@@ -93,13 +96,18 @@ async fn the_last_administrator_stays_and_scopes_must_exist() {
     registry.create_first_administrator(START).await.unwrap();
     let admin = registry.accounts().await.unwrap().remove(0);
     let change = Change::by(&admin.id, None, START);
-    let viewer = AccountEdit { full_name: "X".into(), role: Role::AgencyViewer, organizations: None, disabled: false };
+    let viewer =
+        AccountEdit { full_name: "X".into(), role: Role::AgencyViewer, organizations: None, disabled: false };
     let last = registry.update_account(&change, &admin.id, admin.version, &viewer).await;
     assert!(matches!(last, Err(Error::Refused { reason: "is the last administrator", .. })));
     let nowhere = AccountEdit { organizations: Some(vec!["none".into()]), ..viewer.clone() };
-    assert!(matches!(registry.create_account(&change, "x", &nowhere).await, Err(Error::NotFound("organization"))));
+    assert!(matches!(
+        registry.create_account(&change, "x", &nowhere).await,
+        Err(Error::NotFound("organization"))
+    ));
     let of_b = AccountEdit { organizations: Some(vec!["b".into()]), ..viewer };
     registry.create_account(&change, "x", &of_b).await.unwrap();
-    let seen: Vec<String> = registry.colleagues(&only("a")).await.unwrap().into_iter().map(|one| one.login).collect();
+    let seen: Vec<String> =
+        registry.colleagues(&only("a")).await.unwrap().into_iter().map(|one| one.login).collect();
     assert_eq!(seen, ["admin"], "people of another agency do not exist");
 }

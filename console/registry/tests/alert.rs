@@ -1,10 +1,12 @@
 //! The alert queue through the public API: exactly-once steps, triage by several people at once, undo, pages.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 mod support;
 
 use dongson_registry::{
-    Action, AlertFilter, AlertRef, AlertSort, AlertUpsert, Change, ChannelEdit, ChannelKind, Consumed, Error, ExceptionEdit,
-    ExceptionHit, Level, Outcome, Registry, Scope, State, Step, Verdict,
+    Action, AlertFilter, AlertRef, AlertSort, AlertUpsert, Change, ChannelEdit, ChannelKind, Consumed, Error,
+    ExceptionEdit, ExceptionHit, Level, Outcome, Registry, Scope, State, Step, Verdict,
 };
 use proptest::prelude::*;
 use support::{START, alert, analyst, apply, only, registry};
@@ -34,7 +36,10 @@ async fn the_same_run_again_changes_nothing() {
     };
     assert!(registry.apply_alerts(&run(0, 10), &step, START).await.unwrap().fresh);
     assert!(!registry.apply_alerts(&run(0, 10), &step, START).await.unwrap().fresh);
-    assert!(matches!(registry.apply_alerts(&run(5, 15), &step, START).await, Err(Error::Overlap { stored: 10, .. })));
+    assert!(matches!(
+        registry.apply_alerts(&run(5, 15), &step, START).await,
+        Err(Error::Overlap { stored: 10, .. })
+    ));
     registry.close().await;
 
     let registry = Registry::open(&folder.path().join("registry.sqlite")).await.unwrap();
@@ -96,21 +101,26 @@ async fn what_is_out_of_scope_is_missing() {
     assert_eq!(done.missing, ["y", "none"]);
     assert_eq!(done.undo, None);
     assert!(matches!(registry.alert(&only("a"), "y").await, Err(Error::NotFound(_))));
-    let page = registry.alerts(&only("a"), &AlertFilter::default(), AlertSort::Risk, false, None, 10).await.unwrap();
+    let page =
+        registry.alerts(&only("a"), &AlertFilter::default(), AlertSort::Risk, false, None, 10).await.unwrap();
     assert_eq!((page.total, page.alerts.len()), (1, 1));
     let facets = registry.alert_facets(&only("a"), &AlertFilter::default()).await.unwrap();
     assert_eq!(facets.organization.len(), 1);
     let (changed, next) = registry.alerts_changed(&only("a"), 0, 10).await.unwrap();
     assert_eq!((changed.len(), next), (1, 2));
     let narrowed = AlertFilter { organizations: vec!["b".into()], ..AlertFilter::default() };
-    assert_eq!(registry.alerts(&only("a"), &narrowed, AlertSort::Risk, false, None, 10).await.unwrap().total, 0);
+    assert_eq!(
+        registry.alerts(&only("a"), &narrowed, AlertSort::Risk, false, None, 10).await.unwrap().total,
+        0
+    );
 }
 
 #[tokio::test]
 async fn words_are_found_without_their_marks() {
     let (_folder, registry) = registry().await;
     apply(&registry, vec![alert("x", "a", Level::High)]).await;
-    for (text, found) in [("do mat khau", 1), ("MẬT ssh", 1), ("10.0.0.1", 1), ("100%", 0), ("lừa đảo", 0)] {
+    for (text, found) in [("do mat khau", 1), ("MẬT ssh", 1), ("10.0.0.1", 1), ("100%", 0), ("lừa đảo", 0)]
+    {
         let filter = AlertFilter { text: Some(text.into()), ..AlertFilter::default() };
         let page = registry.alerts(&Scope::All, &filter, AlertSort::LastSeen, false, None, 10).await.unwrap();
         assert_eq!(page.total, found, "{text}");
@@ -140,7 +150,10 @@ async fn a_new_alert_enters_the_outbox_of_those_who_want_it_once() {
     registry.finish_delivery(&due[0].id, &Outcome::Failed("refused".into()), START).await.unwrap();
     assert!(registry.due_deliveries(START + 59_999, 10).await.unwrap().is_empty());
     assert_eq!(registry.due_deliveries(START + 60_000, 10).await.unwrap().len(), 1);
-    let kept = ChannelEdit { settings: serde_json::json!({ "url": "https://example.org/y", "secret": "***" }), ..channel(None, Level::High) };
+    let kept = ChannelEdit {
+        settings: serde_json::json!({ "url": "https://example.org/y", "secret": "***" }),
+        ..channel(None, Level::High)
+    };
     registry.update_channel(&Scope::All, &change, &all.id, 1, &kept).await.unwrap();
     let due = registry.due_deliveries(START + 60_000, 10).await.unwrap();
     assert_eq!(due[0].channel.settings["secret"], "s3");

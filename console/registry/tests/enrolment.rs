@@ -1,5 +1,7 @@
 //! Enrolment tokens and sensors through the public API.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 mod support;
 
 use dongson_registry::{Change, Error, Scope, SensorCertificate, new_id};
@@ -7,16 +9,24 @@ use serde_json::json;
 use support::{START, only, registry};
 
 fn certificate(mark: &str) -> SensorCertificate {
-    SensorCertificate { sensor: new_id(), serial: format!("s{mark}"), fingerprint: format!("f{mark}"), not_after: START + 1_000_000 }
+    SensorCertificate {
+        sensor: new_id(),
+        serial: format!("s{mark}"),
+        fingerprint: format!("f{mark}"),
+        not_after: START + 1_000_000,
+    }
 }
 
 #[tokio::test]
 async fn of_two_that_redeem_at_once_one_wins() {
     let (_folder, registry) = registry().await;
-    let made = registry.create_enrolment_token(&Change::service("test", START), "a", "gw-01", 60_000).await.unwrap();
+    let made =
+        registry.create_enrolment_token(&Change::service("test", START), "a", "gw-01", 60_000).await.unwrap();
     let (first, second) = (certificate("1"), certificate("2"));
-    let (one, two) =
-        tokio::join!(registry.redeem(&made.secret, &first, START), registry.redeem(&made.secret, &second, START));
+    let (one, two) = tokio::join!(
+        registry.redeem(&made.secret, &first, START),
+        registry.redeem(&made.secret, &second, START)
+    );
     assert_eq!(u8::from(one.is_ok()) + u8::from(two.is_ok()), 1);
     let loser = if one.is_ok() { two } else { one };
     assert!(matches!(loser, Err(Error::Refused { reason: "was used already", .. })));
@@ -46,7 +56,8 @@ async fn a_renewed_sensor_keeps_its_old_certificate_until_it_expires() {
     let change = Change::service("test", START);
     let made = registry.create_enrolment_token(&change, "a", "gw-01", 60_000).await.unwrap();
     let sensor = registry.redeem(&made.secret, &certificate("1"), START).await.unwrap();
-    let next = SensorCertificate { sensor: sensor.id.clone(), not_after: START + 9_000_000, ..certificate("2") };
+    let next =
+        SensorCertificate { sensor: sensor.id.clone(), not_after: START + 9_000_000, ..certificate("2") };
     registry.renew_sensor(&next, START).await.unwrap();
     for (fingerprint, at, known) in
         [("f1", START, true), ("f2", START, true), ("f1", START + 1_000_000, false), ("f3", START, false)]
@@ -62,7 +73,8 @@ async fn a_renewed_sensor_keeps_its_old_certificate_until_it_expires() {
 #[tokio::test]
 async fn silence_and_return_of_a_sensor_are_told_once() {
     let (_folder, registry) = registry().await;
-    let made = registry.create_enrolment_token(&Change::service("test", START), "a", "gw-01", 60_000).await.unwrap();
+    let made =
+        registry.create_enrolment_token(&Change::service("test", START), "a", "gw-01", 60_000).await.unwrap();
     let sensor = registry.redeem(&made.secret, &certificate("1"), START).await.unwrap();
     registry.sensor_seen(&sensor.id, START + 1_000, Some(&json!({ "drops": 0 }))).await.unwrap();
     assert!(registry.mark_silent_sensors(START + 300_000).await.unwrap().is_empty());

@@ -1,10 +1,12 @@
 //! Incidents through the public API: numbers, linking, versions, closing, the time line's chain, scope.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 mod support;
 
 use dongson_registry::{
-    Change, Class, Closing, Entry, EntryKind, Error, IncidentFilter, IncidentPatch, IncidentStatus, LegalCategory, Level,
-    NewIncident, Scope, Severity, State, Verdict,
+    Change, Class, Closing, Entry, EntryKind, Error, IncidentFilter, IncidentPatch, IncidentStatus,
+    LegalCategory, Level, NewIncident, Scope, Severity, State, Verdict,
 };
 use support::{START, alert, analyst, apply, only, registry};
 
@@ -29,7 +31,10 @@ async fn from_alerts_to_a_lesson() {
     let change = Change::by(&an.id, None, START);
     apply(&registry, vec![alert("x", "a", Level::High), alert("y", "a", Level::Low)]).await;
     let made = registry.create_incident(&Scope::All, &change, &new(&["x"])).await.unwrap();
-    assert_eq!((made.number.as_str(), made.agency_number.as_deref()), ("SC-2026-0001", Some("SC-A-2026-0001")));
+    assert_eq!(
+        (made.number.as_str(), made.agency_number.as_deref()),
+        ("SC-2026-0001", Some("SC-A-2026-0001"))
+    );
     assert_eq!(made.organization.as_deref(), Some("a"));
     assert_eq!(made.next_deadline().unwrap().due, START + 24 * 3_600_000);
     assert_eq!(registry.alert(&Scope::All, "x").await.unwrap().state, State::InProgress);
@@ -38,13 +43,22 @@ async fn from_alerts_to_a_lesson() {
     assert!(matches!(other, Err(Error::Refused { reason: "belongs to another incident", .. })));
     registry.unlink_alert(&Scope::All, &change, &made.id, "y").await.unwrap();
     let now = registry.comment_incident(&Scope::All, &change, &made.id, "Đã cô lập máy chủ.").await.unwrap();
-    let patch = IncidentPatch { first_notice_at: Some(START), status: Some(IncidentStatus::Contained), ..IncidentPatch::default() };
+    let patch = IncidentPatch {
+        first_notice_at: Some(START),
+        status: Some(IncidentStatus::Contained),
+        ..IncidentPatch::default()
+    };
     let patched = registry.patch_incident(&Scope::All, &change, &made.id, now.version, &patch).await.unwrap();
     assert_eq!(patched.next_deadline().unwrap().kind, "report");
-    let closing = Closing { verdict: Verdict::TruePositive, cause: "Lỗ hổng tải tệp".into(), lesson: "Vá định kỳ".into() };
+    let closing = Closing {
+        verdict: Verdict::TruePositive,
+        cause: "Lỗ hổng tải tệp".into(),
+        lesson: "Vá định kỳ".into(),
+    };
     let stale = registry.close_incident(&Scope::All, &change, &made.id, now.version, &closing).await;
     assert!(matches!(stale, Err(Error::Stale { .. })));
-    let closed = registry.close_incident(&Scope::All, &change, &made.id, patched.version, &closing).await.unwrap();
+    let closed =
+        registry.close_incident(&Scope::All, &change, &made.id, patched.version, &closing).await.unwrap();
     assert_eq!((closed.status, closed.next_deadline()), (IncidentStatus::Closed, None));
     let linked = registry.alert(&Scope::All, "x").await.unwrap();
     assert_eq!((linked.state, linked.verdict), (State::Closed, Some(Verdict::TruePositive)));
@@ -94,7 +108,11 @@ async fn other_agencies_incidents_do_not_exist_and_do_not_count() {
     let centre = analyst(&registry, "centre", None).await;
     let an = analyst(&registry, "an", Some(vec!["a".into()])).await;
     let (by_centre, by_an) = (Change::by(&centre.id, None, START), Change::by(&an.id, None, START));
-    apply(&registry, vec![alert("x", "a", Level::High), alert("y", "b", Level::High), alert("z", "b", Level::High)]).await;
+    apply(
+        &registry,
+        vec![alert("x", "a", Level::High), alert("y", "b", Level::High), alert("z", "b", Level::High)],
+    )
+    .await;
     let of_b = registry.create_incident(&Scope::All, &by_centre, &new(&["y"])).await.unwrap();
     let of_both = registry.create_incident(&Scope::All, &by_centre, &new(&["x", "z"])).await.unwrap();
     assert_eq!((of_both.organization, of_both.agency_number), (None, None));
@@ -110,7 +128,10 @@ async fn other_agencies_incidents_do_not_exist_and_do_not_count() {
     assert!(matches!(nowhere, Err(Error::Invalid { field: "organization", .. })));
     let foreign = NewIncident { organization: Some("b".into()), ..new(&[]) };
     assert!(matches!(registry.create_incident(&only("a"), &by_an, &foreign).await, Err(Error::NotFound(_))));
-    assert!(matches!(registry.link_alerts(&only("a"), &by_an, &of_a.id, &["y".into()]).await, Err(Error::NotFound(_))));
+    assert!(matches!(
+        registry.link_alerts(&only("a"), &by_an, &of_a.id, &["y".into()]).await,
+        Err(Error::NotFound(_))
+    ));
     let mixed = registry.link_alerts(&Scope::All, &by_centre, &of_a.id, &["y".into()]).await;
     assert!(matches!(mixed, Err(Error::Refused { .. })));
     let found = |text: &str| IncidentFilter { text: Some(text.into()), ..IncidentFilter::default() };

@@ -75,7 +75,7 @@ pub(crate) struct Share {
     name_en: String,
     /// The numbers.
     #[serde(flatten)]
-    share: AlertShare,
+    numbers: AlertShare,
 }
 
 /// An incident that is not closed and its nearest clock.
@@ -193,7 +193,7 @@ async fn organizations(
         let found = known.iter().find(|one| one.id == share.id);
         let name = found.map_or_else(|| share.id.clone(), |one| one.name.clone());
         let name_en = found.map_or_else(|| share.id.clone(), |one| one.name_en.clone());
-        Share { name, name_en, share }
+        Share { name, name_en, numbers: share }
     });
     Ok(named.collect())
 }
@@ -203,7 +203,7 @@ fn rules(console: &Console, shares: Vec<AlertShare>) -> Vec<Share> {
         let found = console.rules.iter().find(|rule| rule.id == share.id);
         let name_en = found.map_or_else(|| share.id.clone(), |rule| rule.title.clone());
         let name = found.and_then(|rule| rule.title_vi.clone()).unwrap_or_else(|| name_en.clone());
-        Share { name, name_en, share }
+        Share { name, name_en, numbers: share }
     });
     named.collect()
 }

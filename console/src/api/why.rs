@@ -76,7 +76,7 @@ pub(crate) async fn why(
     };
     let exceptions = exceptions.filter(hides).collect();
     let related = related(&console, &person.scope, &alert).await?;
-    Ok(Json(Why { rule, store_available, event, signals, related, exceptions, alert }))
+    Ok(Json(Why { alert, rule, store_available, event, signals, related, exceptions }))
 }
 
 /// The first event and the matches of an alert. The scope is narrowed to the alert's own agency.

@@ -13,7 +13,8 @@ pub(crate) async fn registry() -> (TempDir, Registry) {
     let folder = tempfile::tempdir().unwrap();
     let registry = Registry::open(&folder.path().join("registry.sqlite")).await.unwrap();
     for id in ["a", "b"] {
-        let edit = OrganizationEdit { name: id.to_uppercase(), name_en: id.to_uppercase(), parent: None, level: 2 };
+        let edit =
+            OrganizationEdit { name: id.to_uppercase(), name_en: id.to_uppercase(), parent: None, level: 2 };
         registry.create_organization(&Change::service("test", START), id, &edit).await.unwrap();
     }
     (folder, registry)
@@ -54,7 +55,8 @@ pub(crate) fn alert(id: &str, organization: &str, level: Level) -> AlertUpsert {
 #[allow(dead_code, reason = "not every test file needs alerts")]
 pub(crate) async fn apply(registry: &Registry, alerts: Vec<AlertUpsert>) {
     let first = registry.offset("test", "signals", 0).await.unwrap().map_or(0, |saved| saved.next);
-    let run = Consumed { group: "test".into(), topic: "signals".into(), partition: 0, first, next: first + 1 };
+    let run =
+        Consumed { group: "test".into(), topic: "signals".into(), partition: 0, first, next: first + 1 };
     registry.apply_alerts(&run, &Step { alerts, ..Step::default() }, START).await.unwrap();
 }
 

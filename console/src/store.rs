@@ -1,0 +1,184 @@
+//! [`Facts`] over the event store.
+
+use async_trait::async_trait;
+use dongson_event::{Event, Signal, Timestamp};
+use dongson_registry::{Millis, Scope};
+use dongson_store::{Condition, EventFilter, Period, StoreClient, StoreError};
+use serde_json::Value;
+
+use crate::{Around, EventBucket, EventPage, EventQuery, Facts, FactsError, MatchedField, SignalFact};
+
+/// The event store as the console asks it.
+#[derive(Debug, Clone)]
+pub struct StoreFacts {
+    client: StoreClient,
+}
+
+impl StoreFacts {
+    /// Asks through `client`.
+    pub fn new(client: StoreClient) -> Self {
+        Self { client }
+    }
+}
+
+/// The store's form of a scope; `None` if it sees nothing, which the store refuses to be asked.
+fn scope_of(scope: &Scope) -> Option<dongson_store::Scope> {
+    match scope {
+        Scope::All => Some(dongson_store::Scope::All),
+        Scope::Organizations(list) if list.is_empty() => None,
+        Scope::Organizations(list) => {
+            Some(dongson_store::Scope::Organizations(list.iter().cloned().collect()))
+        }
+    }
+}
+
+fn period(since: Millis, until: Millis) -> Period {
+    Period { from: Timestamp::from_millis(since), to: Timestamp::from_millis(until) }
+}
+
+fn failed(error: StoreError) -> FactsError {
+    match error {
+        StoreError::BadQuestion(text) => FactsError::Refused(text),
+        other => FactsError::Unavailable(other.to_string()),
+    }
+}
+
+/// An event as the page reads it.
+fn object(event: &Event) -> Result<Value, FactsError> {
+    serde_json::from_str(&event.to_json()).map_err(|error| FactsError::Unavailable(error.to_string()))
+}
+
+fn fact(signal: Signal) -> SignalFact {
+    let field = |matched: dongson_event::Matched| MatchedField {
+        value: matched.value.to_text().into_owned(),
+        field: Some(matched.field).filter(|name| !name.is_empty()),
+        selection: matched.selection,
+    };
+    SignalFact {
+        at: signal.timestamp.millis(),
+        fields: signal.matched.into_iter().map(field).collect(),
+        event_id: signal.event_id,
+        rule_id: signal.rule_id,
+    }
+}
+
+/// The fields of an entity: several stand joined by `+` in its kind and by `|` in its value.
+fn entities(kind: &str, value: &str) -> Vec<(String, String)> {
+    if kind.contains('+') {
+        kind.split('+')
+            .zip(value.split('|'))
+            .map(|(kind, value)| (kind.to_owned(), value.to_owned()))
+            .collect()
+    } else {
+        vec![(kind.to_owned(), value.to_owned())]
+    }
+}
+
+/// Reads `nanoseconds:id` of a page's end.
+fn read_cursor(cursor: &str) -> Result<(Timestamp, String), FactsError> {
+    let read = cursor.split_once(':').and_then(|(nanos, id)| Some((nanos.parse().ok()?, id)));
+    let (nanos, id) =
+        read.ok_or_else(|| FactsError::Refused("the cursor was not given out by this search".into()))?;
+    Ok((Timestamp::from_nanos(nanos), id.to_owned()))
+}
+
+#[async_trait]
+impl Facts for StoreFacts {
+    async fn event(&self, scope: &Scope, id: &str) -> Result<Option<Value>, FactsError> {
+        let Some(scope) = scope_of(scope) else { return Ok(None) };
+        self.client.event(&scope, id).await.map_err(failed)?.as_ref().map(object).transpose()
+    }
+
+    async fn signals(&self, scope: &Scope, alert: &str, limit: u32) -> Result<Vec<SignalFact>, FactsError> {
+        let Some(scope) = scope_of(scope) else { return Ok(Vec::new()) };
+        let signals = self.client.signals_of_alert(&scope, alert, limit).await.map_err(failed)?;
+        Ok(signals.into_iter().map(fact).collect())
+    }
+
+    async fn events_around(&self, scope: &Scope, around: &Around) -> Result<Vec<Value>, FactsError> {
+        let Some(scope) = scope_of(scope) else { return Ok(Vec::new()) };
+        let question = dongson_store::Around {
+            organization: around.organization.clone(),
+            period: period(around.since, around.until),
+            entities: entities(&around.entity_type, &around.entity_value),
+        };
+        let events = self.client.events_around(&scope, &question, around.limit).await.map_err(failed)?;
+        events.iter().map(object).collect()
+    }
+
+    async fn event_series(
+        &self,
+        scope: &Scope,
+        since: Millis,
+        until: Millis,
+        step_ms: Millis,
+    ) -> Result<Vec<EventBucket>, FactsError> {
+        let Some(scope) = scope_of(scope) else { return Ok(Vec::new()) };
+        let step = u32::try_from(step_ms / 1000).unwrap_or(u32::MAX);
+        let found =
+            self.client.events_per_bucket(&scope, period(since, until), step).await.map_err(failed)?;
+        let mut buckets: Vec<EventBucket> = Vec::new();
+        for one in found {
+            let (at, count) = (Millis::from(one.start) * 1000, i64::try_from(one.count).unwrap_or(i64::MAX));
+            match buckets.last_mut() {
+                Some(last) if last.at == at => last.count = last.count.saturating_add(count),
+                _ => buckets.push(EventBucket { at, count }),
+            }
+        }
+        Ok(buckets)
+    }
+
+    async fn search(&self, scope: &Scope, query: &EventQuery) -> Result<EventPage, FactsError> {
+        let Some(scope) = scope_of(scope) else { return Ok(EventPage::default()) };
+        let filter = EventFilter {
+            period: Some(period(query.since, query.until)),
+            organizations: query.organizations.clone(),
+            datasets: query.dataset.iter().cloned().collect(),
+            words: query.text.clone(),
+            fields: query
+                .fields
+                .iter()
+                .map(|(name, value)| (name.clone(), Condition::Is(value.clone())))
+                .collect(),
+            before: query.cursor.as_deref().map(read_cursor).transpose()?,
+        };
+        let found = self.client.search_events(&scope, &filter, query.limit).await.map_err(failed)?;
+        let full = u32::try_from(found.len()).is_ok_and(|count| count >= query.limit);
+        let end = |event: &Event| event.timestamp().map(|at| format!("{}:{}", at.nanos(), event.id()));
+        let next = found.last().filter(|_| full).and_then(end);
+        Ok(EventPage { events: found.iter().map(object).collect::<Result<_, _>>()?, next })
+    }
+
+    async fn ping(&self) -> Result<(), FactsError> {
+        self.client.ping().await.map_err(failed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entities_of_several_fields_come_apart() {
+        assert_eq!(entities("source.ip", "10.0.0.1"), [("source.ip".into(), "10.0.0.1".into())]);
+        assert_eq!(
+            entities("source.ip+user.name", "10.0.0.1|an"),
+            [("source.ip".into(), "10.0.0.1".into()), ("user.name".into(), "an".into())]
+        );
+        assert_eq!(entities("user.name", "a|b"), [("user.name".into(), "a|b".into())]);
+    }
+
+    #[test]
+    fn cursors_of_others_are_refused() {
+        assert!(read_cursor("12:id").is_ok());
+        for bad in ["", "x:id", "12"] {
+            assert!(matches!(read_cursor(bad), Err(FactsError::Refused(_))));
+        }
+    }
+
+    #[test]
+    fn an_empty_scope_is_asked_nothing() {
+        assert_eq!(scope_of(&Scope::Organizations(Vec::new())), None);
+        assert_eq!(scope_of(&Scope::All), Some(dongson_store::Scope::All));
+    }
+}

@@ -1,0 +1,256 @@
+//! What the console's tests begin with: a registry on disk, an event store in memory, and a caller with a cookie.
+
+#![allow(dead_code, reason = "not every test file needs all of it")]
+
+use std::{path::Path, sync::Arc};
+
+use async_trait::async_trait;
+use axum::{
+    Router,
+    body::Body,
+    http::{Method, Request, StatusCode, header},
+};
+use dongson_console::{
+    Around, Config, Console, EventBucket, EventPage, EventQuery, Facts, FactsError, Parts, RuleInfo,
+    SignalFact, routes,
+};
+use dongson_registry::{
+    AccountEdit, AlertUpsert, Change, Consumed, Level, Millis, OrganizationEdit, Registry, Role, Scope,
+    SessionLimits, SignIn, Step,
+};
+use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
+
+/// The time at which all tests stand: 2026-11-23 06:00 UTC.
+pub(crate) const NOW: Millis = 1_795_413_600_000;
+
+/// A password that every person of the tests has.
+pub(crate) const PASSWORD: &str = "Trống-đồng-2026!";
+
+/// Events in memory, each with its agency.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Memory {
+    pub(crate) events: Vec<Value>,
+    pub(crate) down: bool,
+}
+
+impl Memory {
+    fn seen(&self, scope: &Scope) -> Result<Vec<Value>, FactsError> {
+        if self.down {
+            return Err(FactsError::Unavailable("down".into()));
+        }
+        let allowed = |event: &&Value| event["organization.id"].as_str().is_some_and(|id| scope.allows(id));
+        Ok(self.events.iter().filter(allowed).cloned().collect())
+    }
+}
+
+#[async_trait]
+impl Facts for Memory {
+    async fn event(&self, scope: &Scope, id: &str) -> Result<Option<Value>, FactsError> {
+        Ok(self.seen(scope)?.into_iter().find(|event| event["event.id"] == id))
+    }
+
+    async fn signals(&self, scope: &Scope, _: &str, _: u32) -> Result<Vec<SignalFact>, FactsError> {
+        let fact = |event: &Value| SignalFact {
+            event_id: event["event.id"].as_str().unwrap_or_default().to_owned(),
+            at: NOW,
+            rule_id: "rule-1".into(),
+            fields: Vec::new(),
+        };
+        Ok(self.seen(scope)?.iter().map(fact).collect())
+    }
+
+    async fn events_around(&self, scope: &Scope, _: &Around) -> Result<Vec<Value>, FactsError> {
+        self.seen(scope)
+    }
+
+    async fn event_series(
+        &self,
+        scope: &Scope,
+        since: Millis,
+        _: Millis,
+        _: Millis,
+    ) -> Result<Vec<EventBucket>, FactsError> {
+        let count = i64::try_from(self.seen(scope)?.len()).unwrap();
+        Ok(vec![EventBucket { at: since, count }])
+    }
+
+    async fn search(&self, scope: &Scope, _: &EventQuery) -> Result<EventPage, FactsError> {
+        Ok(EventPage { events: self.seen(scope)?, next: None })
+    }
+
+    async fn ping(&self) -> Result<(), FactsError> {
+        self.seen(&Scope::All).map(drop)
+    }
+}
+
+/// An event of an agency.
+pub(crate) fn event(id: &str, organization: &str) -> Value {
+    json!({ "event.id": id, "organization.id": organization, "source.ip": "10.0.0.1", "event.original": "raw" })
+}
+
+/// Opens a registry in a folder.
+pub(crate) async fn open(folder: &Path) -> Registry {
+    Registry::open(&folder.join("registry.sqlite")).await.unwrap()
+}
+
+/// The parts of a console over a registry and a store.
+pub(crate) fn parts(registry: Registry, memory: Memory) -> Parts {
+    let rule = RuleInfo {
+        id: "rule-1".into(),
+        title: "SSH brute force".into(),
+        level: "high".into(),
+        ..RuleInfo::default()
+    };
+    Parts {
+        config: Config { listen: "127.0.0.1:0".parse().unwrap(), ..Config::default() },
+        registry,
+        facts: Arc::new(memory),
+        rules: vec![rule],
+        metrics: Arc::new(|| "up 1\n".to_owned()),
+        clock: || NOW,
+    }
+}
+
+/// The routes of a console.
+pub(crate) fn console(registry: Registry, memory: Memory) -> Router {
+    routes(Console::new(parts(registry, memory), CancellationToken::new()))
+}
+
+/// A change by the tests themselves.
+pub(crate) fn change() -> Change {
+    Change::service("test", NOW)
+}
+
+/// Enters an agency.
+pub(crate) async fn agency(registry: &Registry, id: &str) {
+    let edit =
+        OrganizationEdit { name: id.to_uppercase(), name_en: id.to_uppercase(), parent: None, level: 2 };
+    registry.create_organization(&change(), id, &edit).await.unwrap();
+}
+
+/// A person with [`PASSWORD`] and an open session.
+pub(crate) async fn person(
+    registry: &Registry,
+    login: &str,
+    role: Role,
+    organizations: Option<Vec<String>>,
+) -> Caller {
+    let edit = AccountEdit { full_name: login.into(), role, organizations, disabled: false };
+    let made = registry.create_account(&change(), login, &edit).await.unwrap();
+    let by = Change::by(&made.account.id, None, NOW);
+    registry.change_password(&by, &made.password, PASSWORD, "").await.unwrap();
+    let SignIn::Welcome(account) = registry.sign_in(login, PASSWORD, NOW).await.unwrap() else {
+        panic!("no welcome")
+    };
+    let session = registry.begin_session(&account.id, None, SessionLimits::default(), NOW).await.unwrap();
+    let csrf = dongson_registry::hash_secret(&format!("csrf:{}", session.secret));
+    Caller { id: account.id, secret: Some(session.secret), csrf: Some(csrf) }
+}
+
+/// An alert of an agency in the queue.
+pub(crate) async fn alert(registry: &Registry, id: &str, organization: &str) {
+    let alert = AlertUpsert {
+        id: id.into(),
+        organization: organization.into(),
+        node: Some("gw-01".into()),
+        rule_id: "rule-1".into(),
+        rule_version: "1".into(),
+        title_vi: "Dò mật khẩu SSH".into(),
+        title_en: "SSH brute force".into(),
+        level: Level::Critical,
+        entity_type: "source.ip".into(),
+        entity_value: "10.0.0.1".into(),
+        first_seen: NOW - 60_000,
+        last_seen: NOW - 30_000,
+        event_id: format!("event-{organization}"),
+        added: 3,
+        risk: 80,
+        tags: vec!["attack.t1110".into()],
+        drill: false,
+    };
+    let first = registry.offset("test", "signals", 0).await.unwrap().map_or(0, |saved| saved.next);
+    let run =
+        Consumed { group: "test".into(), topic: "signals".into(), partition: 0, first, next: first + 1 };
+    let step = Step { alerts: vec![alert], ..Step::default() };
+    registry.apply_alerts(&run, &step, NOW).await.unwrap();
+}
+
+/// Somebody who calls the API.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Caller {
+    pub(crate) id: String,
+    pub(crate) secret: Option<String>,
+    pub(crate) csrf: Option<String>,
+}
+
+/// An answer, whole.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    /// The body as JSON.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {:?}", self.body))
+    }
+
+    /// The stable code of a problem.
+    pub(crate) fn code(&self) -> String {
+        self.json()["code"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+impl Caller {
+    /// Sends a request; of an event stream only the first frame is read.
+    pub(crate) async fn send(
+        &self,
+        router: &Router,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Answer {
+        let mut request = Request::builder().method(method).uri(path).header("x-request-id", "fixed");
+        if let Some(secret) = &self.secret {
+            request = request.header(header::COOKIE, format!("__Host-dongson={secret}"));
+        }
+        if let Some(csrf) = &self.csrf {
+            request = request.header("x-csrf-token", csrf);
+        }
+        let request = match body {
+            Some(body) => {
+                request.header(header::CONTENT_TYPE, "application/json").body(Body::from(body.to_string()))
+            }
+            None => request.body(Body::empty()),
+        };
+        let response = router.clone().oneshot(request.unwrap()).await.unwrap();
+        let (head, mut body) = response.into_parts();
+        let text = |value: &header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let headers: Vec<(String, String)> =
+            head.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
+        let streams = headers
+            .iter()
+            .any(|(name, value)| name == "content-type" && value.starts_with("text/event-stream"));
+        let bytes = if streams {
+            body.frame().await.unwrap().unwrap().into_data().unwrap()
+        } else {
+            body.collect().await.unwrap().to_bytes()
+        };
+        Answer { status: head.status, headers, body: String::from_utf8_lossy(&bytes).into_owned() }
+    }
+
+    /// A GET.
+    pub(crate) async fn get(&self, router: &Router, path: &str) -> Answer {
+        self.send(router, Method::GET, path, None).await
+    }
+
+    /// A POST with a body.
+    pub(crate) async fn post(&self, router: &Router, path: &str, body: Value) -> Answer {
+        self.send(router, Method::POST, path, Some(&body)).await
+    }
+}
