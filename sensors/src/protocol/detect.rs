@@ -61,6 +61,7 @@ const fn upgrading(service: &'static str, detect: fn(&Scene<'_>) -> Verdict, kin
 /// Services over TCP, the surest first.
 static TCP: &[Named] = &[
     named("ssh", |s| begins(s.prefix, &[b"SSH-1.", b"SSH-2."])),
+    named("socks", socks),
     named("http2", |s| begins(s.prefix, &[b"PRI * HTTP/2.0\r\n"])),
     named("rfb", |s| begins(s.prefix, &[b"RFB 003.", b"RFB 004."])),
     named("smb", |s| smb(s.prefix)),
@@ -92,7 +93,6 @@ static TCP: &[Named] = &[
     named("modbus", modbus),
     named("iec104", |s| on_port(s, 2404, &[b"\x68\x04", b"\x68\x0e"])),
     named("enip", |s| on_port(s, 44_818, &[b"\x65\x00\x04\x00", b"\x63\x00", b"\x04\x00"])),
-    named("socks", |s| on_port(s, 1080, &[b"\x05\x01", b"\x05\x02", b"\x05\x03", b"\x05\x00", b"\x04\x01"])),
 ];
 
 /// The named service of a stream, or that no detector can still say yes (`Err(No)`), or that one might (`Err(Maybe)`).
@@ -277,6 +277,19 @@ fn tds(prefix: &[u8]) -> Verdict {
         6 => byte <= 1,
         _ => true,
     })
+}
+
+/// A client on the proxy's port, or on any port a server that answers a whole greeting (RFC 1928, 3).
+fn socks(scene: &Scene<'_>) -> Verdict {
+    if answers_socks(scene.peer) {
+        return begins(scene.prefix, &[b"\x05\x00", b"\x05\x02"]);
+    }
+    on_port(scene, 1080, &[b"\x05\x01", b"\x05\x02", b"\x05\x03", b"\x05\x04", b"\x04\x01"])
+}
+
+/// Whether what a client said is one whole SOCKS 5 greeting, so that the other side is the proxy.
+pub(super) fn answers_socks(client: &[u8]) -> bool {
+    matches!(client, [5, methods @ 1..=8, rest @ ..] if rest.len() == usize::from(*methods))
 }
 
 fn dce_rpc(prefix: &[u8]) -> Verdict {

@@ -14,6 +14,7 @@ mod dns;
 mod http;
 mod quic;
 mod secret;
+mod socks;
 mod tcp;
 mod tls;
 mod udp;

@@ -8,6 +8,7 @@ use dongson_event::{Event, Timestamp};
 use super::detect::{self, Scene, Verdict};
 use super::dns::{self, Dns};
 use super::http::{self, Http};
+use super::socks::Socks;
 use super::tls::{self, Tls};
 use super::upgrade::{self, Upgrade};
 use super::wire::Cursor;
@@ -25,6 +26,7 @@ enum TcpParser {
     Http(Box<Http>),
     Dns(Box<Dns>),
     Upgrade(Box<Upgrade>),
+    Socks(Box<Socks>),
     Tunnel(Box<Tcp>),
     /// Named or given up: nothing is read any more.
     Done,
@@ -104,6 +106,7 @@ impl Tcp {
             TcpParser::Http(_) => self.http(side, at, bytes, out),
             TcpParser::Dns(dns) => dns.stream(side, at, bytes, out),
             TcpParser::Upgrade(_) => self.upgrade(side, at, bytes, out),
+            TcpParser::Socks(_) => self.socks(side, at, bytes, out),
             TcpParser::Tunnel(inner) => inner.data(side, at, bytes, out),
             TcpParser::Done => {}
         }
@@ -120,6 +123,7 @@ impl Tcp {
             TcpParser::Http(http) => http.gap(side, length),
             TcpParser::Dns(_) => self.parser = TcpParser::Done,
             TcpParser::Upgrade(upgrade) => upgrade.gap(side),
+            TcpParser::Socks(socks) => socks.gap(),
             TcpParser::Tunnel(inner) => inner.gap(side, length),
             TcpParser::Done => {}
         }
@@ -132,7 +136,7 @@ impl Tcp {
             TcpParser::Tls(mut tls) => tls.finish(out),
             TcpParser::Http(mut http) => http.finish(at, out),
             TcpParser::Tunnel(mut inner) => inner.finish(at, out),
-            TcpParser::Dns(_) | TcpParser::Upgrade(_) | TcpParser::Done => {}
+            TcpParser::Dns(_) | TcpParser::Upgrade(_) | TcpParser::Socks(_) | TcpParser::Done => {}
         }
     }
 
@@ -148,6 +152,7 @@ impl Tcp {
             TcpParser::Http(http) => http.wants_more(side),
             TcpParser::Detecting | TcpParser::Dns(_) => true,
             TcpParser::Upgrade(upgrade) => upgrade.is_open(),
+            TcpParser::Socks(socks) => socks.is_open(),
             TcpParser::Tunnel(inner) => inner.wants_more(side),
             TcpParser::Done => false,
         }
@@ -216,7 +221,9 @@ impl Tcp {
     fn client_of(&self, named: &detect::Named, side: Side) -> Side {
         let prefix = side.of(&self.beginnings).bytes.as_slice();
         let greets = [&b"220"[..], b"+OK", b"* "].iter().any(|start| prefix.starts_with(start));
-        let server = greets || named.upgrade == Some(upgrade::Kind::Mysql);
+        let proxy =
+            named.service == "socks" && detect::answers_socks(&side.other().of(&self.beginnings).bytes);
+        let server = greets || proxy || named.upgrade == Some(upgrade::Kind::Mysql);
         if server { side.other() } else { side }
     }
 
@@ -241,6 +248,7 @@ impl Tcp {
                 self.service = Some(named.service);
                 self.parser = match named.upgrade {
                     Some(kind) => TcpParser::Upgrade(Box::new(Upgrade::new(kind, client))),
+                    None if named.service == "socks" => TcpParser::Socks(Box::new(Socks::new(client))),
                     None => TcpParser::Done,
                 };
             }
@@ -280,19 +288,31 @@ impl Tcp {
         if !http.data(side, at, &mut bytes, out) {
             return;
         }
-        let held = http.held();
+        // The tunnel's ends are the connection's: the client of the proxy is the client inside.
+        let early = http.held();
+        self.tunnel([(side.other(), &early), (side, bytes)], at, out);
+    }
+
+    fn socks(&mut self, side: Side, at: Timestamp, bytes: &[u8], out: &mut Vec<Event>) {
+        let TcpParser::Socks(socks) = &mut self.parser else { return };
+        if let Some([originator, responder]) = socks.data(side, bytes) {
+            self.tunnel([(Side::Originator, &originator), (Side::Responder, &responder)], at, out);
+        } else if !socks.is_open() {
+            self.parser = TcpParser::Done;
+        }
+    }
+
+    /// Goes on with a connection inside this one, to which these bytes belong already.
+    fn tunnel(&mut self, inside: [(Side, &[u8]); 2], at: Timestamp, out: &mut Vec<Event>) {
         if self.depth >= MAX_DEPTH {
             self.parser = TcpParser::Done;
             return;
         }
-        // The tunnel's ends are the connection's: the client of the proxy is the client inside.
         let mut inner = Self::nested(self.ports, self.options, self.depth + 1);
-        let client = side.other();
-        if !held.is_empty() {
-            inner.data(client, at, &held, out);
-        }
-        if !bytes.is_empty() {
-            inner.data(side, at, bytes, out);
+        for (side, bytes) in inside {
+            if !bytes.is_empty() {
+                inner.data(side, at, bytes, out);
+            }
         }
         self.parser = TcpParser::Tunnel(Box::new(inner));
     }

@@ -66,6 +66,14 @@ fn tls_inside_a_tunnel_and_behind_starttls() {
     turns.extend(tls_turns());
     check(&turns, "http", &["sensor.http", "sensor.tls"]);
     let mut turns = vec![
+        (C, b"\x05\x01\x00".to_vec()),
+        (S, b"\x05\x00".to_vec()),
+        (C, b"\x05\x01\x00\x01\x01\x02\x03\x04\x01\xbb".to_vec()),
+        (S, b"\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00".to_vec()),
+    ];
+    turns.extend(tls_turns());
+    check(&turns, "socks", &["sensor.tls"]);
+    let mut turns = vec![
         (S, b"220 mx ESMTP\r\n".to_vec()),
         (C, b"EHLO a\r\nSTARTTLS\r\n".to_vec()),
         (S, b"250 STARTTLS\r\n220 go\r\n".to_vec()),

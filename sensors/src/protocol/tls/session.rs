@@ -76,9 +76,10 @@ impl Session {
         self.server.as_ref().is_some_and(|hello| !hello.retry)
     }
 
+    /// Whether handshake and alert records of a side are sealed; those of TLS 1.3 hide in data records instead.
     pub(super) fn is_encrypted(&self, client: bool) -> bool {
         let [from_client, from_server] = self.encrypted;
-        if client { from_client } else { from_server }
+        (if client { from_client } else { from_server }) && !self.is_tls13()
     }
 
     fn note(&mut self, client: bool, letter: char) {
@@ -130,6 +131,10 @@ impl Session {
         let retried = self.server.as_ref().is_none_or(|hello| hello.retry);
         if let Some(hello) = ServerHello::parse(body).filter(|_| retried) {
             self.group = hello.group.or(self.group);
+            if !hello.retry && self.server.is_some() {
+                // The empty ChangeCipherSpec around a retry seals nothing yet.
+                self.encrypted = [false; 2];
+            }
             self.server = Some(hello);
         }
     }
@@ -301,6 +306,27 @@ mod tests {
         assert_eq!(event.text("tls.curve"), Some("x25519"));
         assert_eq!(event.text("tls.client.server_name"), Some("a.vn"));
         assert_eq!(event.get("tls.resumed"), Some(&Value::Bool(false)));
+    }
+
+    #[test]
+    fn a_retry_keeps_both_hellos() {
+        let mut retry = server_hello();
+        retry.splice(2..34, super::super::hello::RETRY_RANDOM);
+        let mut session = Session::new(Carrier::Tls, Timestamp::default());
+        session.handshake(true, 1, &client_hello("a.vn"));
+        session.handshake(false, 2, &retry);
+        session.change_cipher(false);
+        session.change_cipher(true);
+        assert!(!session.is_encrypted(true));
+        session.handshake(true, 1, &client_hello("a.vn"));
+        session.handshake(false, 2, &server_hello());
+        session.sealed(false, true);
+        assert!(!session.is_established());
+        session.sealed(true, true);
+        assert!(session.is_established());
+        let event = session.describe();
+        assert_eq!(event.get("dongson.tls.client.retry_ja4").map(|list| list.scalars().len()), Some(1));
+        assert_eq!(event.text("dongson.tls.history"), Some("CsiICs"));
     }
 
     #[test]
