@@ -65,8 +65,7 @@ enum Format {
 impl CaptureFile {
     /// Opens the file at `path` and reads its header.
     pub fn open(path: &Path) -> Result<Self, CaptureError> {
-        let file = File::open(path)
-            .map_err(|source| CaptureError::Open { path: path.to_owned(), source })?;
+        let file = File::open(path).map_err(|source| CaptureError::Open { path: path.to_owned(), source })?;
         Self::from_reader(file)
     }
 
@@ -126,8 +125,8 @@ impl Input {
         let reader: Box<dyn Read + Send> = match start.as_slice() {
             [0x1f, 0x8b, ..] => Box::new(BufReader::with_capacity(1 << 17, MultiGzDecoder::new(whole))),
             [0x28, 0xb5, 0x2f, 0xfd] => {
-                let decoder = zstd::Decoder::new(whole)
-                    .map_err(|source| CaptureError::Read { offset: 0, source })?;
+                let decoder =
+                    zstd::Decoder::new(whole).map_err(|source| CaptureError::Read { offset: 0, source })?;
                 Box::new(BufReader::with_capacity(1 << 17, decoder))
             }
             _ => Box::new(whole),

@@ -205,9 +205,12 @@ impl Interface {
     /// A count of this interface's time units as a moment; saturates.
     fn moment(self, units: u64) -> Timestamp {
         let exponent = u32::from(self.resolution & 0x7f);
-        let per_second: u128 =
-            if self.resolution & 0x80 == 0 { 10_u128.checked_pow(exponent) } else { 2_u128.checked_pow(exponent) }
-                .unwrap_or(u128::MAX);
+        let per_second: u128 = if self.resolution & 0x80 == 0 {
+            10_u128.checked_pow(exponent)
+        } else {
+            2_u128.checked_pow(exponent)
+        }
+        .unwrap_or(u128::MAX);
         let nanos = u128::from(units).saturating_mul(1_000_000_000) / per_second;
         let shift = i128::from(self.offset_seconds).saturating_mul(1_000_000_000);
         let total = i128::try_from(nanos).unwrap_or(i128::MAX).saturating_add(shift);

@@ -88,7 +88,9 @@ impl Portable {
                 });
                 Ok(1)
             }
-            Err(error) if matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock) => Ok(0),
+            Err(error) if matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock) => {
+                Ok(0)
+            }
             Err(source) => Err(PortableError::System { name: self.name.clone(), source }),
         }
     }

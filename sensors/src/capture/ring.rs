@@ -87,20 +87,21 @@ pub struct Ring {
 impl Ring {
     /// Opens a ring on `interface`.
     pub fn open(interface: &str, options: RingOptions) -> Result<Self, RingError> {
-        let socket = Socket::open(interface, options).map_err(|(step, source)| match source.raw_os_error() {
-            Some(libc::EPERM | libc::EACCES) => RingError::NotPermitted { interface: interface.to_owned() },
-            Some(libc::ENODEV | libc::ENXIO) => RingError::NoInterface { interface: interface.to_owned() },
-            _ => RingError::System { step, interface: interface.to_owned(), source },
-        })?;
+        let socket =
+            Socket::open(interface, options).map_err(|(step, source)| match source.raw_os_error() {
+                Some(libc::EPERM | libc::EACCES) => {
+                    RingError::NotPermitted { interface: interface.to_owned() }
+                }
+                Some(libc::ENODEV | libc::ENXIO) => {
+                    RingError::NoInterface { interface: interface.to_owned() }
+                }
+                _ => RingError::System { step, interface: interface.to_owned(), source },
+            })?;
         Ok(Self { socket, interface: interface.to_owned(), next: 0, statistics: RingStatistics::default() })
     }
 
     /// Gives the frames of the next full block to `sink`, waiting for one up to `timeout`; says how many they were.
-    pub fn poll(
-        &mut self,
-        timeout: Duration,
-        sink: &mut dyn FnMut(&Frame<'_>),
-    ) -> Result<usize, RingError> {
+    pub fn poll(&mut self, timeout: Duration, sink: &mut dyn FnMut(&Frame<'_>)) -> Result<usize, RingError> {
         let failed = |source| RingError::System {
             step: "waiting for frames",
             interface: self.interface.clone(),
@@ -133,7 +134,10 @@ impl Ring {
 /// Where the numbers lie in the kernel's structures.
 mod offset {
     use super::offset_of;
-    use libc::{sockaddr_ll, tpacket_bd_header_u, tpacket_block_desc, tpacket_hdr_v1, tpacket_hdr_variant1, tpacket3_hdr};
+    use libc::{
+        sockaddr_ll, tpacket_bd_header_u, tpacket_block_desc, tpacket_hdr_v1, tpacket_hdr_variant1,
+        tpacket3_hdr,
+    };
 
     const HEADER: usize = offset_of!(tpacket_block_desc, hdr) + offset_of!(tpacket_bd_header_u, bh1);
     pub(super) const STATUS: usize = HEADER + offset_of!(tpacket_hdr_v1, block_status);

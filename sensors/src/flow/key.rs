@@ -93,8 +93,7 @@ impl Tuple {
             }
         }
         hash.update([self.protocol, 0]);
-        let with_ports =
-            [protocol::ICMP, protocol::TCP, protocol::UDP, protocol::ICMPV6, protocol::SCTP];
+        let with_ports = [protocol::ICMP, protocol::TCP, protocol::UDP, protocol::ICMPV6, protocol::SCTP];
         if with_ports.contains(&self.protocol) {
             hash.update(low.port.to_be_bytes());
             hash.update(high.port.to_be_bytes());

@@ -217,7 +217,7 @@ mod tests {
     fn order_overlap_and_gaps() {
         check(&[(1, "abc"), (4, "def")], 0, "abcdef");
         check(&[(4, "def"), (1, "abc")], 0, "abcdef");
-        check(&[(1, "abc"), (2, "XXXd")], 0, "abcd");
+        check(&[(1, "abc"), (2, "XXd")], 0, "abcd");
         check(&[(3, "cd"), (1, "XXXX")], 0, "XXcd");
         check(&[(1, "ab"), (5, "ef")], 0, "ab");
         check(&[(1, "ab"), (5, "ef")], 7, "ab__ef");

@@ -206,7 +206,8 @@ impl FlowTable {
     /// Ends the flow with the nearest deadline.
     fn evict(&mut self, events: &mut Vec<Event>) {
         while let Some(Reverse((deadline, number, key))) = self.deadlines.pop() {
-            let current = self.flows.get_mut(&key).filter(|flow| flow.number == number && flow.queued == deadline);
+            let current =
+                self.flows.get_mut(&key).filter(|flow| flow.number == number && flow.queued == deadline);
             let Some(flow) = current else { continue };
             let real = flow.deadline();
             if real > deadline {

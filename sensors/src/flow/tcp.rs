@@ -120,7 +120,11 @@ impl Segment {
 impl Peer {
     /// `sequence` relative to the start, near `around`.
     fn relative(&self, sequence: u32, around: i64) -> i64 {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "sequence numbers wrap at 32 bits")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "sequence numbers wrap at 32 bits"
+        )]
         let near = self.start.wrapping_add(around as u32);
         around + i64::from(sequence.wrapping_sub(near).cast_signed())
     }
@@ -367,7 +371,13 @@ impl Connection {
     }
 
     /// The state machine of the end that sent `segment`.
-    fn advance(&mut self, side: Side, at: Timestamp, segment: &Segment, history: &mut History) -> (Side, Effect) {
+    fn advance(
+        &mut self,
+        side: Side,
+        at: Timestamp,
+        segment: &Segment,
+        history: &mut History,
+    ) -> (Side, Effect) {
         let (sender, receiver) = self.ends(side);
         let mut effect = Effect::default();
         let mut side = side;
@@ -407,7 +417,11 @@ impl Connection {
         if segment.syn {
             match side {
                 Side::Originator => {
-                    self.originator.become_state(if segment.ack { State::SynAckSent } else { State::SynSent });
+                    self.originator.become_state(if segment.ack {
+                        State::SynAckSent
+                    } else {
+                        State::SynSent
+                    });
                     self.attempted = Some(at);
                 }
                 Side::Responder => flipped = self.answer(segment),

@@ -51,7 +51,11 @@ impl Walk<'_> {
             * packet.extensions().auth.map_or(0, |auth| auth.slice().len());
         let total = usize::from(ip.total_len());
         // Length zero: the sender left segmentation to the card; the frame knows better.
-        let total = if total < header_length { header_length + authentication + payload.payload.len() } else { total };
+        let total = if total < header_length {
+            header_length + authentication + payload.payload.len()
+        } else {
+            total
+        };
         let header = Header {
             source: IpAddr::V4(ip.source_addr()),
             destination: IpAddr::V4(ip.destination_addr()),
@@ -184,7 +188,11 @@ impl Walk<'_> {
     ) -> Option<()> {
         let is_extension = matches!(
             next,
-            number::HOP_BY_HOP | number::ROUTING | number::DESTINATION | number::AUTHENTICATION | number::FRAGMENT
+            number::HOP_BY_HOP
+                | number::ROUTING
+                | number::DESTINATION
+                | number::AUTHENTICATION
+                | number::FRAGMENT
         );
         if header.source.is_ipv6() && is_extension {
             return self.extensions(path, header, next, bytes, length);

@@ -26,15 +26,18 @@ pub(crate) fn read_all(folder: &Path) -> Read {
     let mut read = Read::default();
     let mut folders = vec![folder.to_owned()];
     while let Some(next) = folders.pop() {
-        let mut entries: Vec<PathBuf> =
-            next.read_dir().expect("a folder of the set").filter_map(|entry| Some(entry.ok()?.path())).collect();
+        let mut entries: Vec<PathBuf> = next
+            .read_dir()
+            .expect("a folder of the set")
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .collect();
         entries.sort();
         for path in entries {
             if path.is_dir() {
                 folders.push(path);
             } else if is_capture(&path) {
-                let summary =
-                    read_file(&path, &Options::default(), &mut |_| {}).expect("a capture of the set can be read");
+                let summary = read_file(&path, &Options::default(), &mut |_| {})
+                    .expect("a capture of the set can be read");
                 read.files += 1;
                 read.warnings += usize::from(summary.warning.is_some());
             }

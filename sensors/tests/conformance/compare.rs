@@ -31,8 +31,6 @@ pub(crate) struct Judge {
     touched: BTreeMap<(&'static str, &'static str, &'static str, &'static str), u32>,
 }
 
-
-
 impl Judge {
     pub(crate) fn new(folder: &Path) -> Self {
         Self { folder: folder.to_owned(), open: HashMap::new(), touched: BTreeMap::new() }
@@ -87,7 +85,8 @@ fn verdict(fact: &Fact, events: &[Event], touched: &mut Touched) -> Verdict {
         .filter(|event| event.dataset() == dataset)
         .filter(|event| !table::left_out(fact, event, touched))
         .collect();
-    let turns: &[bool] = if table::EITHER_DIRECTION.contains(&fact.source.as_str()) { &[false, true] } else { &[false] };
+    let turns: &[bool] =
+        if table::EITHER_DIRECTION.contains(&fact.source.as_str()) { &[false, true] } else { &[false] };
     let mut best: Option<Vec<String>> = None;
     let mut found = 0;
     for &event in &candidates {
@@ -96,7 +95,8 @@ fn verdict(fact: &Fact, events: &[Event], touched: &mut Touched) -> Verdict {
             if best.is_some() && !endpoints_agree(fact, event, swapped) {
                 continue;
             }
-            let wrong = differences(fact, &Case { event, swapped, index: 0, all: events, fact: Some(fact) }, touched);
+            let wrong =
+                differences(fact, &Case { event, swapped, index: 0, all: events, fact: Some(fact) }, touched);
             held |= wrong.is_empty();
             if best.as_ref().is_none_or(|best| wrong.len() < best.len()) {
                 best = Some(wrong);
@@ -108,7 +108,8 @@ fn verdict(fact: &Fact, events: &[Event], touched: &mut Touched) -> Verdict {
     if wanted_is_met || joined_holds(fact, &candidates, touched) {
         return Verdict::Holds;
     }
-    let all: Vec<String> = fact.fields.iter().map(|(name, value)| format!("{name}={}", plain(value))).collect();
+    let all: Vec<String> =
+        fact.fields.iter().map(|(name, value)| format!("{name}={}", plain(value))).collect();
     Verdict::Fails(format!(
         "{found} of {:?} among {}; nearest: {:?}; fact: {}",
         fact.count.unwrap_or(1),
@@ -181,8 +182,15 @@ fn joined_holds(fact: &Fact, candidates: &[&Event], touched: &mut Touched) -> bo
     for event in candidates.iter().filter(near) {
         let ends = |swapped| {
             let case = Case { event, swapped, index: 0, all: &[], fact: None };
-            ["source.ip", "source.port", "destination.ip", "destination.port", "network.transport"]
-                .map(|name| if name.ends_with("port") && !table::has_ports(event) { String::new() } else { case.text(name) })
+            ["source.ip", "source.port", "destination.ip", "destination.port", "network.transport"].map(
+                |name| {
+                    if name.ends_with("port") && !table::has_ports(event) {
+                        String::new()
+                    } else {
+                        case.text(name)
+                    }
+                },
+            )
         };
         let (forth, back) = (ends(false), ends(true));
         if let Some(sum) = sums.get_mut(&forth) {
@@ -195,7 +203,8 @@ fn joined_holds(fact: &Fact, candidates: &[&Event], touched: &mut Touched) -> bo
     }
     let holds = sums.values().any(|event| {
         [false, true].iter().any(|&swapped| {
-            differences(fact, &Case { event, swapped, index: 0, all: &[], fact: None }, &mut Vec::new()).is_empty()
+            differences(fact, &Case { event, swapped, index: 0, all: &[], fact: None }, &mut Vec::new())
+                .is_empty()
         })
     });
     if holds {

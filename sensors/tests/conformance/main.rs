@@ -21,7 +21,24 @@ use fact::Fact;
 const KINDS: &[&str] = &["conn", "dns", "http", "tls", "fingerprint", "community_id"];
 
 /// The least share of core facts that must hold, in percent, for each source and kind.
-const FLOORS: &[(&str, &str, u32)] = &[];
+const FLOORS: &[(&str, &str, u32)] = &[
+    ("community-id-spec", "community_id", 100),
+    ("ja4", "fingerprint", 85),
+    ("ndpi", "conn", 95),
+    ("ndpi", "tls", 92),
+    ("suricata-verify", "conn", 60),
+    ("suricata-verify", "dns", 95),
+    ("suricata-verify", "http", 75),
+    ("suricata-verify", "tls", 100),
+    ("tshark", "conn", 99),
+    ("tshark", "dns", 97),
+    ("tshark", "http", 97),
+    ("tshark", "tls", 95),
+    ("zeek", "conn", 90),
+    ("zeek", "dns", 60),
+    ("zeek", "http", 80),
+    ("zeek", "tls", 80),
+];
 
 /// Facts tried and held.
 #[derive(Default, Clone, Copy)]
@@ -116,6 +133,12 @@ fn print_scores(scores: &BTreeMap<(String, String, String), Score>) {
         total.held += score.held;
     }
     for ((kind, profile), score) in totals {
-        println!("{kind:14} {:20} {profile:5} {:6} {:6} {:7.1}", "all", score.tried, score.held, score.percent());
+        println!(
+            "{kind:14} {:20} {profile:5} {:6} {:6} {:7.1}",
+            "all",
+            score.tried,
+            score.held,
+            score.percent()
+        );
     }
 }

@@ -1,0 +1,61 @@
+//! The program itself: output, exit codes, words for the operator.
+
+mod support;
+
+use std::process::{Command, Output};
+
+use support::{exchange, pcap};
+
+fn sensor(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_dongson-sensor")).args(arguments).output().unwrap()
+}
+
+#[test]
+fn read_prints_one_json_object_a_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.pcap");
+    std::fs::write(&path, pcap(&exchange(), false, false)).unwrap();
+    let output = sensor(&["read", "--format", "jsonl", "--observer", "cong-ubnd", path.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0));
+    let lines: Vec<serde_json::Value> = output
+        .stdout
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+        .map(|line| serde_json::from_slice(line).unwrap())
+        .collect();
+    let datasets: Vec<&str> = lines.iter().filter_map(|line| line["event.dataset"].as_str()).collect();
+    assert_eq!(datasets, ["sensor.http", "sensor.conn"]);
+    assert!(lines.iter().all(|line| line["observer.name"] == "cong-ubnd"));
+}
+
+#[test]
+fn a_cut_file_is_a_warning_and_a_missing_one_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cut.pcap");
+    let whole = pcap(&exchange(), false, false);
+    std::fs::write(&path, whole.get(..whole.len() - 3).unwrap()).unwrap();
+    let output = sensor(&["read", path.to_str().unwrap()]);
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{words}");
+    assert!(words.contains("cut.pcap") && words.contains("the file is cut"), "{words}");
+    let output = sensor(&["read", "none.pcap", path.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(!output.stdout.is_empty(), "the other file is read all the same");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("none.pcap"));
+}
+
+#[test]
+fn a_wrong_command_line_is_2_and_help_has_an_example() {
+    assert_eq!(sensor(&["read"]).status.code(), Some(2));
+    assert_eq!(sensor(&["read", "--format", "xml", "a"]).status.code(), Some(2));
+    let help = sensor(&["read", "--help"]);
+    assert_eq!(help.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&help.stdout).contains("Example"));
+}
+
+#[test]
+fn an_unknown_interface_is_named() {
+    let output = sensor(&["run", "--interface", "no-such-link", "--seconds", "1"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no-such-link"));
+}

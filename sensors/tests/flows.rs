@@ -1,0 +1,155 @@
+//! Flows through the public interface: streams out of order, timeouts, limits, order of packets.
+
+mod support;
+
+use dongson_event::{Event, Timestamp};
+use dongson_sensor::capture::{Frame, LinkType};
+use dongson_sensor::{Engine, Options};
+use proptest::prelude::*;
+use support::{exchange, of, tcp, udp};
+
+/// Runs packets, each at its second, through an engine.
+fn run(packets: &[(i64, Vec<u8>)], options: Options) -> (Vec<Event>, Engine) {
+    let mut engine = Engine::new(options);
+    let mut events = Vec::new();
+    for (second, bytes) in packets {
+        engine.packet(&frame(*second, bytes), &mut |event| events.push(event));
+    }
+    engine.finish(&mut |event| events.push(event));
+    (events, engine)
+}
+
+fn frame(second: i64, bytes: &[u8]) -> Frame<'_> {
+    Frame {
+        at: Timestamp::from_seconds(second),
+        link: LinkType::ETHERNET,
+        bytes,
+        wire_length: u32::try_from(bytes.len()).unwrap(),
+        vlan: None,
+    }
+}
+
+#[track_caller]
+fn check(segments: &[(i64, Vec<u8>)], state: &str, history: &str) {
+    let (events, _) = run(segments, Options::default());
+    let conn = of(&events, "sensor.conn");
+    let first = conn.first().unwrap();
+    assert_eq!(
+        (first.text("dongson.conn.state"), first.text("dongson.conn.history")),
+        (Some(state), Some(history))
+    );
+}
+
+#[test]
+fn states_and_histories() {
+    let syn = tcp(true, "S", (100, 0), b"");
+    let answer = tcp(false, "SA", (500, 101), b"");
+    let ack = tcp(true, "A", (101, 501), b"");
+    check(&[(0, syn.clone())], "S0", "S");
+    check(&[(0, syn.clone()), (0, tcp(false, "RA", (0, 101), b""))], "REJ", "Sr");
+    check(&[(0, syn.clone()), (0, answer.clone()), (0, ack.clone())], "S1", "ShA");
+    check(&[(0, syn.clone()), (0, tcp(true, "F", (101, 0), b""))], "SH", "SF");
+    check(&[(0, syn.clone()), (0, tcp(true, "R", (101, 0), b""))], "RSTOS0", "SR");
+    check(
+        &[(0, syn.clone()), (0, answer.clone()), (0, ack.clone()), (1, tcp(true, "RA", (101, 501), b""))],
+        "RSTO",
+        "ShAR",
+    );
+    check(&[(0, syn), (0, answer), (0, ack), (1, tcp(false, "RA", (501, 101), b""))], "RSTR", "ShAr");
+    check(&[(0, tcp(true, "A", (101, 501), b"x"))], "OTH", "D");
+    check(&[(0, tcp(false, "A", (501, 101), b"x"))], "OTH", "^d");
+}
+
+#[test]
+fn a_silent_flow_ends_and_the_next_packet_begins_another() {
+    let packets = [(0, udp(1_000, 9, b"a")), (59, udp(1_000, 9, b"b")), (200, udp(1_000, 9, b"c"))];
+    let (events, _) = run(&packets, Options::default());
+    let packets: Vec<Option<i64>> =
+        of(&events, "sensor.conn").iter().map(|conn| conn.int("source.packets")).collect();
+    assert_eq!(packets, [Some(2), Some(1)]);
+}
+
+#[test]
+fn a_full_table_ends_the_flow_that_would_end_first() {
+    let mut options = Options::default();
+    options.limits.flows = 10;
+    let packets: Vec<(i64, Vec<u8>)> =
+        (0..50).map(|port| (i64::from(port), udp(1_000 + port, 9, b"x"))).collect();
+    let (events, engine) = run(&packets, options);
+    assert_eq!(of(&events, "sensor.conn").len(), 50);
+    assert_eq!(engine.statistics().flows.evicted, 40);
+    let told = of(&events, "sensor.weird");
+    assert!(told.iter().any(|event| event.text("dongson.weird.name") == Some("flow_evicted")));
+}
+
+#[test]
+fn lost_bytes_are_counted_and_the_parser_goes_on() {
+    let mut packets = exchange();
+    packets.remove(4);
+    let packets: Vec<(i64, Vec<u8>)> = packets.into_iter().map(|packet| (0, packet)).collect();
+    let (events, _) = run(&packets, Options::default());
+    let [conn] = of(&events, "sensor.conn").try_into().unwrap();
+    assert_eq!(conn.int("dongson.conn.missed_bytes"), Some(40));
+    assert!(conn.text("dongson.conn.history").is_some_and(|letters| letters.contains('g')));
+}
+
+#[test]
+fn segments_out_of_order_and_twice_say_the_same() {
+    let packets = exchange();
+    let in_order: Vec<(i64, Vec<u8>)> = packets.iter().cloned().map(|packet| (0, packet)).collect();
+    let http = |events: &[Event]| {
+        let mut http = of(events, "sensor.http").first().map(|event| (*event).clone()).unwrap();
+        http.remove("@timestamp");
+        http
+    };
+    let (expected, _) = run(&in_order, Options::default());
+    // The request in two pieces, the second first, and once more.
+    let request = b"GET /a HTTP/1.1\r\nHost: x.example\r\n\r\n";
+    let mut shuffled = in_order;
+    let pieces = [
+        tcp(true, "A", (111, 501), &request[10..]),
+        tcp(true, "A", (101, 501), &request[..10]),
+        tcp(true, "A", (101, 501), &request[..10]),
+    ];
+    shuffled.splice(3..4, pieces.into_iter().map(|piece| (0, piece)));
+    let (events, _) = run(&shuffled, Options::default());
+    assert_eq!(http(&events), http(&expected));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn cut_packets_never_panic(cuts in prop::collection::vec(0_usize..120, 8)) {
+        let packets: Vec<(i64, Vec<u8>)> = exchange()
+            .into_iter()
+            .zip(cuts)
+            .map(|(packet, cut)| (0, packet.get(..cut).unwrap_or(&packet).to_vec()))
+            .collect();
+        run(&packets, Options::default());
+    }
+
+    #[test]
+    fn any_segments_never_panic_and_stay_in_bounds(
+        segments in prop::collection::vec((any::<bool>(), 0_u8..16, any::<u32>(), any::<u32>(), 0_usize..40, 0_i64..400), 0..60)
+    ) {
+        let mut options = Options::default();
+        options.limits.streams.stream_bytes = 100;
+        options.limits.streams.total_bytes = 100;
+        let mut packets: Vec<(i64, Vec<u8>)> = segments
+            .into_iter()
+            .map(|(client, bits, sequence, acknowledgement, length, second)| {
+                let flags: String = "SAFR".chars().zip([1, 2, 4, 8]).filter(|(_, bit)| bits & bit != 0).map(|(flag, _)| flag).collect();
+                (second, tcp(client, &flags, (sequence % 300, acknowledgement % 300), &vec![b'x'; length]))
+            })
+            .collect();
+        packets.sort_by_key(|(second, _)| *second);
+        let count = packets.len();
+        let (events, _) = run(&packets, Options::default());
+        let total: i64 = of(&events, "sensor.conn").iter().filter_map(|conn| conn.int("network.packets")).sum();
+        prop_assert_eq!(usize::try_from(total).unwrap(), count);
+        let (again, _) = run(&packets, Options::default());
+        prop_assert_eq!(events, again);
+        run(&packets, options);
+    }
+}

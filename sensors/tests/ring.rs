@@ -1,0 +1,98 @@
+//! The packet ring on the loopback interface: needs CAP_NET_RAW, and says so where it is missing.
+
+#![cfg(target_os = "linux")]
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::time::{Duration, Instant};
+
+use dongson_event::Event;
+use dongson_sensor::capture::ring::{Ring, RingError, RingOptions};
+use dongson_sensor::{Engine, Options};
+
+/// A small ring on `lo`, or `None` where the process may not capture.
+#[expect(clippy::print_stdout, reason = "a skipped test says why")]
+fn open() -> Option<Ring> {
+    let options = RingOptions { block_bytes: 1 << 18, blocks: 16, retire_ms: 10, promiscuous: false };
+    match Ring::open("lo", options) {
+        Ok(ring) => Some(ring),
+        Err(RingError::NotPermitted { .. }) => {
+            println!("skipped: needs CAP_NET_RAW");
+            None
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Says a datagram and has a conversation; gives the ports that were spoken to.
+fn talk() -> (u16, u16) {
+    let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let udp = receiver.local_addr().unwrap();
+    UdpSocket::bind("127.0.0.1:0").unwrap().send_to(b"hello", udp).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let tcp = listener.local_addr().unwrap();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = [0; 4];
+        stream.read_exact(&mut request).unwrap();
+        stream.write_all(b"pong!").unwrap();
+    });
+    let mut stream = TcpStream::connect(tcp).unwrap();
+    stream.write_all(b"ping").unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    assert_eq!(answer, b"pong!");
+    drop(stream);
+    server.join().unwrap();
+    (udp.port(), tcp.port())
+}
+
+#[test]
+fn the_ring_sees_each_packet_once_with_the_kernels_time() {
+    let Some(mut ring) = open() else { return };
+    let mut engine = Engine::new(Options::default());
+    let mut events: Vec<Event> = Vec::new();
+    let (udp, tcp) = talk();
+    let finished = |engine: &Engine| engine.statistics().flows.flows >= 2;
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let mut quiet = 0;
+    while (quiet < 5 || !finished(&engine)) && Instant::now() < deadline {
+        let wait = Duration::from_millis(50);
+        let count =
+            ring.poll(wait, &mut |frame| engine.packet(frame, &mut |event| events.push(event))).unwrap();
+        quiet = if count == 0 { quiet + 1 } else { 0 };
+    }
+    engine.finish(&mut |event| events.push(event));
+    let conn = |port: u16| {
+        let found: Vec<&Event> = events
+            .iter()
+            .filter(|event| {
+                event.dataset() == "sensor.conn" && event.int("destination.port") == Some(i64::from(port))
+            })
+            .collect();
+        assert_eq!(found.len(), 1, "one flow to port {port}: {found:?}");
+        found.first().copied().unwrap().clone()
+    };
+    let datagram = conn(udp);
+    assert_eq!(datagram.int("source.packets"), Some(1));
+    assert_eq!(datagram.int("dongson.conn.source.payload_bytes"), Some(5));
+    assert_eq!(datagram.int("dongson.conn.source.frame_bytes"), Some(14 + 20 + 8 + 5));
+    let age = dongson_sensor::capture::portable::now().since(datagram.timestamp().unwrap());
+    assert!(age < Duration::from_secs(30), "{age:?}");
+    let talk = conn(tcp);
+    assert_eq!(talk.text("dongson.conn.state"), Some("SF"));
+    assert_eq!(talk.int("dongson.conn.source.payload_bytes"), Some(4));
+    assert_eq!(talk.int("dongson.conn.destination.payload_bytes"), Some(5));
+    let counters = ring.statistics().unwrap();
+    assert!(counters.packets > 0);
+    assert_eq!(counters.dropped, 0);
+}
+
+#[test]
+fn an_interface_that_is_not_there_is_named() {
+    match Ring::open("no-such-link", RingOptions::default()) {
+        Err(RingError::NoInterface { interface }) => assert_eq!(interface, "no-such-link"),
+        Err(other) => panic!("{other}"),
+        Ok(_) => panic!("opened"),
+    }
+}
