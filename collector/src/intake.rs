@@ -154,11 +154,16 @@ fn keep_raw(event: &mut Event, raw: &[u8]) -> Option<Value> {
     theirs.filter(|theirs| theirs.as_str() != Some(&*text))
 }
 
-/// Datasets of our own parts cannot be claimed: `dongson.*` by nobody, `sensor.*` by sensors only.
+/// Datasets of our own parts cannot be claimed: `dongson.*` by nobody, `sensor.*` by sensors only. A dataset that is no
+/// text (a list would match each of its words) is set aside too.
 fn reserved(event: &mut Event, right: Setter) {
-    let dataset = event.dataset();
-    let ours = dataset.starts_with("dongson.") || (dataset.starts_with("sensor.") && right < Setter::Sensor);
-    if ours {
+    let free = match event.text("event.dataset") {
+        Some(dataset) => {
+            !dataset.starts_with("dongson.") && (right >= Setter::Sensor || !dataset.starts_with("sensor."))
+        }
+        None => false,
+    };
+    if !free {
         let dataset = event.remove("event.dataset");
         event.set_some("labels.dataset", dataset);
         event.set("event.dataset", json::DATASET);
@@ -296,6 +301,19 @@ mod tests {
             assert_eq!(event.text("event.original"), Some(raw.as_str()));
             assert_eq!(event.text("dongson.claimed.event.original"), Some("o"));
             assert_eq!(event.int("dongson.anomalies"), Some(1));
+        }
+    }
+
+    #[test]
+    fn datasets_of_our_own_parts_cannot_be_claimed() {
+        for (claimed, held) in [
+            (r#""dongson.health""#, "json"),
+            (r#""sensor.dns""#, "json"),
+            (r#"["app","dongson.health"]"#, "json"),
+            (r#""app.audit""#, "app.audit"),
+        ] {
+            let all = one(format!(r#"{{"event.dataset":{claimed}}}"#).as_bytes());
+            assert_eq!(all[0].event.get("event.dataset"), Some(&Value::from(held)), "{claimed}");
         }
     }
 

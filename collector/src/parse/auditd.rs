@@ -177,6 +177,9 @@ fn columns(kind: &str, parsed: &mut Parsed) {
     if kind == "EXECVE" {
         arguments(parsed);
     }
+    if matches!(kind, "EXECVE" | "PROCTITLE") {
+        program(parsed);
+    }
     outcome(parsed);
     let address = parsed.event.text("auditd.addr").and_then(|text| text.parse::<std::net::IpAddr>().ok());
     if let Some(address) = address {
@@ -205,6 +208,16 @@ fn arguments(parsed: &mut Parsed) {
         parsed.set("process.command_line", arguments.join(" "));
         parsed.set("process.args", arguments);
     }
+}
+
+/// What was started, by the first word of the command line: its path, if it is one, and its name.
+fn program(parsed: &mut Parsed) {
+    let line = parsed.event.text("process.command_line").unwrap_or_default();
+    let first = line.split(' ').next().unwrap_or_default().to_owned();
+    if first.starts_with('/') {
+        parsed.text("process.executable", &first);
+    }
+    parsed.text("process.name", first.rsplit('/').next().unwrap_or_default());
 }
 
 /// `saddr` is a `sockaddr` in hexadecimal: family (little endian), port and address (network order).

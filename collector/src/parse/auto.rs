@@ -106,14 +106,24 @@ fn content(header: &syslog::Header<'_>, context: &Context<'_>) -> Parsed {
             sudo::content(header.message, &mut outer);
             return outer;
         }
-        "su" | "login" | "systemd-logind" | "cron" | "CRON" => {
+        "su" | "login" | "systemd-logind" | "cron" | "crond" | "CRON" => {
             super::pam::content(header.message, &mut outer);
+            outer.set("event.dataset", login_dataset(program));
             return outer;
         }
         _ => {}
     }
     let Some(inner) = embedded(header, context) else { return outer };
     under(outer, inner, weblog::dataset(program))
+}
+
+/// The dataset of a program that signs people in or starts their jobs.
+fn login_dataset(program: &str) -> &'static str {
+    match program {
+        "su" => "su",
+        "cron" | "crond" | "CRON" => "cron",
+        _ => "login",
+    }
 }
 
 /// A whole record of another format in the place of a syslog message.
