@@ -9,6 +9,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
 import { changePassword, newPage, open, shot, signIn } from './browser.mjs';
+import { administer, enrol } from './forms.mjs';
 import { start } from './mock/server.mjs';
 
 const NEW_PASSWORD = process.env.NEW_PASSWORD ?? 'Trong-dong-Dong-Son-14';
@@ -182,7 +183,7 @@ test('each page, in both languages, shades and widths', async () => {
 test('the administration has real lists and forms', async () => {
   await page.setViewportSize({ width: 1366, height: 768 });
   await wear('dark', 'vi');
-  for (const tab of ['users', 'agencies', 'sources', 'keys', 'exceptions', 'channels', 'audit']) {
+  for (const tab of ['users', 'agencies', 'assets', 'sources', 'keys', 'exceptions', 'channels', 'audit']) {
     await page.goto(`${base}/admin/${tab}`);
     await page.locator('[data-test=clock]').waitFor();
     await page.locator('table.list, .empty').first().waitFor();
@@ -193,14 +194,27 @@ test('the administration has real lists and forms', async () => {
     await page.locator('.ant-modal form').waitFor();
     await shot(page, `admin-${tab}-form`);
   }
-  await page.goto(`${base}/sensors`);
-  await page.locator('[data-test=enrol]').click();
-  await page.locator('.ant-modal form').waitFor();
+});
+
+test('the forms of the administration reach the console', async () => {
+  const mark = Date.now().toString(36);
+  await administer(page, base, mark);
+  await shot(page, 'admin-channels-filled');
+  await enrol(page, base, mark);
   await shot(page, 'enrol');
 });
 
 test('nothing went wrong in the page itself', () => {
   assert.deepEqual(faults, []);
+});
+
+test('a lost connection is said, the page stays readable', { skip: process.env.BASE_URL !== undefined }, async () => {
+  await page.goto(`${base}/alerts`);
+  await page.locator('[data-test=row]').first().waitFor();
+  stand.stop();
+  await page.locator('.offline').waitFor();
+  assert.ok((await page.locator('[data-test=row]').count()) > 0);
+  await shot(page, 'offline');
 });
 
 /** Puts on a shade and a language by the buttons of the top bar. */

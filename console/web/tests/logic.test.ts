@@ -10,7 +10,7 @@ import { LEVELS, type Alert, type Deadline, type Level } from '../src/api/types'
 import { PALETTES } from '../src/look/theme';
 import { starPath } from '../src/look/star';
 import { toBody, toFields } from '../src/pages/admin/channel';
-import { eventTime, matchedNames, rows, summary } from '../src/pages/alert/record';
+import { entityParts, eventTime, matchedNames, rows, summary } from '../src/pages/alert/record';
 import { incidentClass, legalCategory, techniques, worst } from '../src/pages/alerts/classify';
 import { news } from '../src/pages/alerts/news';
 import { replaced } from '../src/pages/alerts/triage';
@@ -98,6 +98,12 @@ describe('record', () => {
     expect(matchedNames({ alert: alert({ event_id: 'e2' }), signals: [signal('e1', 'one'), signal('e2', 'two')] })).toEqual(['two']);
     expect(matchedNames({ alert: alert({}), signals: [signal('x', null)] })).toEqual([]);
     expect(matchedNames({ alert: alert({}), signals: [] })).toEqual([]);
+  });
+
+  test('an entity of several parts', () => {
+    expect(entityParts('host.name+user.name', 'web01|an')).toEqual([{ kind: 'host.name', value: 'web01' }, { kind: 'user.name', value: 'an' }]);
+    expect(entityParts('url.path', '/a|b')).toEqual([{ kind: 'url.path', value: '/a|b' }]);
+    expect(entityParts('a+b', 'x|y|z')).toEqual([{ kind: 'a+b', value: 'x|y|z' }]);
   });
 
   test('an event in one line', () => {

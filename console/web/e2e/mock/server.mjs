@@ -22,7 +22,7 @@ export function start(port = 0) {
   const entries = new Map();
   const undos = new Map();
   const streams = new Set();
-  const lists = { exceptions: [], channels: [], api_keys: [], sources: [] };
+  const lists = { assets: [], exceptions: [], channels: [], api_keys: [], sources: [] };
   let me = null;
   let password = 'first-Password-1';
 
@@ -197,7 +197,10 @@ export function start(port = 0) {
     }
     if (key === 'POST alerts') return id === 'undo' ? undo(body.undo) : triage(body);
     if (resource === 'incidents') return incidentAnswer(method, id, part, last, body);
-    if (resource === 'agencies' && method === 'GET') return { agencies };
+    if (resource === 'agencies') {
+      if (method === 'POST') agencies.push({ ...body, version: 1 });
+      return { agencies };
+    }
     if (resource === 'people') return { people: people.map(({ id: one, login, full_name, role }) => ({ id: one, login, full_name, role, assignable: role !== 'agency_viewer' })) };
     if (key === 'GET users') return { users: people };
     if (key === 'POST users') return { account: { ...people[1], ...body }, password: 'Xe-dap-mau-xanh-47' };

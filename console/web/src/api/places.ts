@@ -2,7 +2,7 @@
 import { useQuery } from '@tanstack/react-query';
 
 import { get, poll } from './http';
-import type { Account, ApiKey, AuditRecord, Channel, Exception, Organization, PersonName, Rule, Sensor, Source } from './types';
+import type { Account, ApiKey, Asset, AuditRecord, Channel, Exception, Organization, PersonName, Rule, Sensor, Source } from './types';
 
 /** The list under `field` of the answer of `path`. */
 function useList<Item>(name: string, path: string, field: string, more: { enabled?: boolean; refetchInterval?: number } = {}) {
@@ -25,6 +25,7 @@ export const useKeys = () => useList<ApiKey>('keys', '/api-keys', 'api_keys');
 export const useAccounts = () => useList<Account>('accounts', '/users', 'users');
 export const useExceptions = () => useList<Exception>('exceptions', '/exceptions', 'exceptions');
 export const useChannels = () => useList<Channel>('channels', '/notifications', 'channels');
+export const useAssets = () => useList<Asset>('assets', '/assets', 'assets');
 export const useAudit = () => useList<AuditRecord>('audit', '/audit', 'entries');
 
 /** One rule with its whole text. */

@@ -224,6 +224,17 @@ export interface ApiKey {
   last_used_at: number | null;
 }
 
+/** A system of the inventory. */
+export interface Asset {
+  id: string;
+  organization: string;
+  name: string;
+  address: string | null;
+  host: string | null;
+  level: number;
+  owner: string | null;
+}
+
 export interface Source {
   id: string;
   organization: string;

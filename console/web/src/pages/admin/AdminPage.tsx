@@ -6,6 +6,7 @@ import { useSession } from '../../api/session';
 import { useWords, type Key } from '../../i18n';
 import { Empty } from '../../look/States';
 import { Agencies } from './Agencies';
+import { Assets } from './Assets';
 import { Audit } from './Audit';
 import { Channels } from './Channels';
 import { Exceptions } from './Exceptions';
@@ -16,6 +17,7 @@ import { Users } from './Users';
 const TABS: readonly { id: string; word: Key; page: ReactNode; analysts?: true }[] = [
   { id: 'users', word: 'admin.users', page: <Users /> },
   { id: 'agencies', word: 'admin.agencies', page: <Agencies /> },
+  { id: 'assets', word: 'admin.assets', page: <Assets /> },
   { id: 'sources', word: 'admin.sources', page: <Sources /> },
   { id: 'keys', word: 'admin.keys', page: <Keys /> },
   { id: 'exceptions', word: 'admin.exceptions', page: <Exceptions />, analysts: true },

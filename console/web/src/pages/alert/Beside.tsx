@@ -9,7 +9,7 @@ import { Severity } from '../../look/Severity';
 import { Cut, Outside, Time } from '../../look/Text';
 import { techniques } from '../alerts/classify';
 import { ANY, encode } from '../alerts/view';
-import { text } from './record';
+import { entityParts, text } from './record';
 
 /** The fields that name who and what took part, besides the entity of the alert itself. */
 const ENTITIES = ['host.name', 'user.name', 'source.ip', 'destination.ip', 'dns.question.name', 'url.domain', 'observer.name'];
@@ -31,13 +31,14 @@ export function Entities({ alert, why }: { alert: Alert; why: Why | undefined })
   const agency = useOrganizationName();
   const event = why?.event ?? null;
   const level = assetLevel(event);
-  const others = ENTITIES.map((field) => ({ field, value: text(event?.[field]) })).filter(({ field, value }) => value !== '' && !(field === alert.entity_type && value === alert.entity_value));
+  const parts = entityParts(alert.entity_type, alert.entity_value);
+  const others = ENTITIES.map((field) => ({ field, value: text(event?.[field]) })).filter(({ field, value }) => value !== '' && !parts.some((part) => part.kind === field && part.value === value));
   return (
     <div className="section">
       <h2>{t('alert.entities')}</h2>
       <div className="card">
-        <span className="kind">{name('entity', alert.entity_type)}</span>
-        <Link to={entityLink(alert.entity_value)} className="mono" style={{ overflowWrap: 'anywhere' }}><Outside text={alert.entity_value} /></Link>
+        <span className="kind">{parts.map((part) => name('entity', part.kind)).join(' + ')}</span>
+        <Link to={entityLink(alert.entity_value)} className="mono" style={{ overflowWrap: 'anywhere' }}><Outside text={parts.map((part) => part.value).join(' · ')} /></Link>
         {level !== null && <span className="soft">{t('alert.assetLevelOf', { n: level })}</span>}
       </div>
       {others.map(({ field, value }) => (

@@ -13,7 +13,7 @@ export interface RecordRow {
 const MAIN = [
   '@timestamp', 'event.dataset', 'event.action', 'event.outcome', 'event.code', 'host.name', 'user.name', 'source.ip', 'source.port', 'destination.ip',
   'destination.port', 'network.protocol', 'network.community_id', 'dns.question', 'dns.response', 'url.', 'http.', 'tls.', 'user_agent', 'process.name',
-  'process.command_line', 'process.parent', 'file.', 'registry.', 'message', 'observer.name', 'organization.id',
+  'process.command_line', 'process.parent', 'file.', 'registry.', 'winlog.event_data.', 'message', 'observer.name', 'organization.id',
 ];
 
 function place(name: string): number {
@@ -65,4 +65,12 @@ export function summary(event: Fields): string {
 export function eventTime(event: Fields): number {
   const at = Date.parse(text(event['@timestamp']));
   return Number.isNaN(at) ? 0 : at;
+}
+
+/** The parts of an entity: kind `host.name+user.name` and value `web01|an` are a host and a user. */
+export function entityParts(kind: string, value: string): { kind: string; value: string }[] {
+  const kinds = kind.split('+');
+  const values = value.split('|');
+  if (kinds.length === 1 || kinds.length !== values.length) return [{ kind, value }];
+  return kinds.map((one, index) => ({ kind: one, value: values[index] ?? '' }));
 }
