@@ -10,7 +10,8 @@ use dongson_rules::{Match, Matcher, Mode, Rule, RuleSet, Taxonomies};
 /// Window of a rule that names none.
 const DEFAULT_WINDOW: Duration = Duration::from_hours(1);
 /// What an alert is about when its rule does not say: the first of these that the event has.
-const ENTITIES: &[&str] = &["source.ip", "host.name", "user.name", "destination.ip", "dongson.health.source", "observer.name"];
+const ENTITIES: &[&str] =
+    &["source.ip", "host.name", "user.name", "destination.ip", "dongson.health.source", "observer.name"];
 /// Longest value of an entity in characters.
 const ENTITY_CHARS: usize = 256;
 
@@ -66,7 +67,10 @@ impl Detector {
             ingested: event.time("event.ingested").unwrap_or_default(),
             observer: event.text("observer.name").unwrap_or_default().to_owned(),
             entity: self.entity(event, &rule.entity),
-            asset_level: event.int("dongson.asset.level").and_then(|level| u8::try_from(level).ok()).unwrap_or(0),
+            asset_level: event
+                .int("dongson.asset.level")
+                .and_then(|level| u8::try_from(level).ok())
+                .unwrap_or(0),
             matched: found.because,
             drill: event.text("dongson.drill").map(str::to_owned),
             ..blank(rule, organization)
@@ -75,8 +79,10 @@ impl Detector {
 
     /// What the match is about: the rule's own fields, else the first usual one that the event has.
     fn entity(&mut self, event: &Event, named: &[String]) -> Entity {
-        let own: Vec<(&str, String)> =
-            named.iter().filter_map(|name| Some((name.as_str(), shortened(self.matcher.value(event, name)?)))).collect();
+        let own: Vec<(&str, String)> = named
+            .iter()
+            .filter_map(|name| Some((name.as_str(), shortened(self.matcher.value(event, name)?))))
+            .collect();
         if !own.is_empty() {
             let join = |parts: Vec<&str>, with: &str| parts.join(with);
             return Entity {
@@ -87,7 +93,10 @@ impl Detector {
         ENTITIES
             .iter()
             .find_map(|name| Some(Entity { kind: (*name).to_owned(), value: shortened(event.get(name)?) }))
-            .unwrap_or_else(|| Entity { kind: "organization.id".to_owned(), value: event.organization().to_owned() })
+            .unwrap_or_else(|| Entity {
+                kind: "organization.id".to_owned(),
+                value: event.organization().to_owned(),
+            })
     }
 }
 

@@ -13,7 +13,8 @@ use ipnet::IpNet;
 /// Fields in which an event names an address of a system.
 const ADDRESSES: &[&str] = &["destination.ip", "source.ip", "server.ip", "client.ip"];
 /// Fields in which an event names a host.
-const HOSTS: &[&str] = &["host.name", "host.hostname", "winlog.computer_name", "destination.domain", "url.domain"];
+const HOSTS: &[&str] =
+    &["host.name", "host.hostname", "winlog.computer_name", "destination.domain", "url.domain"];
 
 /// The assets of all agencies, by what events call them.
 #[derive(Debug, Default)]
@@ -73,12 +74,18 @@ impl Agency {
     fn find(&self, event: &Event) -> Option<&Asset> {
         let by_address = ADDRESSES.iter().filter_map(|name| self.at_address(event.ip(name)?));
         let by_host = HOSTS.iter().filter_map(|name| self.at_host(event.text(name)?));
-        by_address.chain(by_host).filter_map(|position| self.assets.get(position)).max_by_key(|asset| asset.level)
+        by_address
+            .chain(by_host)
+            .filter_map(|position| self.assets.get(position))
+            .max_by_key(|asset| asset.level)
     }
 
     fn at_address(&self, address: IpAddr) -> Option<usize> {
         self.by_address.get(&address).copied().or_else(|| {
-            self.networks.iter().find(|(network, _)| network.contains(&address)).map(|(_, position)| *position)
+            self.networks
+                .iter()
+                .find(|(network, _)| network.contains(&address))
+                .map(|(_, position)| *position)
         })
     }
 
@@ -131,7 +138,10 @@ mod tests {
     fn networks_hosts_and_the_highest_level() {
         assert_eq!(enriched("a", &[("source.ip", "192.168.1.77")]), Some(1));
         assert_eq!(enriched("a", &[("host.name", "SERVER.example")]), Some(3));
-        assert_eq!(enriched("a", &[("source.ip", "192.168.1.77"), ("destination.ip", "192.168.1.10")]), Some(3));
+        assert_eq!(
+            enriched("a", &[("source.ip", "192.168.1.77"), ("destination.ip", "192.168.1.10")]),
+            Some(3)
+        );
         assert_eq!(enriched("a", &[("source.ip", "10.0.0.1")]), None);
     }
 }

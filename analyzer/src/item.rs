@@ -34,7 +34,13 @@ pub(crate) enum Item {
 }
 
 /// The items of one match.
-pub(crate) fn items(rules: &RuleSet, rule: usize, signal: Signal, detector: &mut Detector, event: &Event) -> Vec<Item> {
+pub(crate) fn items(
+    rules: &RuleSet,
+    rule: usize,
+    signal: Signal,
+    detector: &mut Detector,
+    event: &Event,
+) -> Vec<Item> {
     let counted = detector.keyed(event, rule).into_iter().map(|mut seen| {
         if let Some(drill) = &signal.drill {
             seen.scope = format!("{}{DRILL}{drill}", seen.scope);

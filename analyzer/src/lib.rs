@@ -154,7 +154,11 @@ async fn read_inventory(registry: &Registry) -> Result<Inventory, AnalyzerError>
     Ok(Inventory::new(assets))
 }
 
-async fn refresh_inventory(registry: Registry, publish: watch::Sender<Arc<Inventory>>, stop: CancellationToken) {
+async fn refresh_inventory(
+    registry: Registry,
+    publish: watch::Sender<Arc<Inventory>>,
+    stop: CancellationToken,
+) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,

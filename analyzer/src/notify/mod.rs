@@ -91,5 +91,8 @@ async fn deliver(delivery: &DueDelivery, console: &str) -> Result<(), NotifyErro
 /// A setting that must be text and not empty.
 fn required<'s>(settings: &'s serde_json::Value, name: &'static str) -> Result<&'s str, NotifyError> {
     let value = settings.get(name).ok_or(NotifyError::Setting { name, problem: "is missing" })?;
-    value.as_str().filter(|text| !text.is_empty()).ok_or(NotifyError::Setting { name, problem: "is not text" })
+    value
+        .as_str()
+        .filter(|text| !text.is_empty())
+        .ok_or(NotifyError::Setting { name, problem: "is not text" })
 }

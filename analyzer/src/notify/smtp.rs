@@ -37,7 +37,8 @@ fn transport(settings: &Value) -> Result<AsyncSmtpTransport<Tokio1Executor>, Not
     type Transport = AsyncSmtpTransport<Tokio1Executor>;
     let host = required(settings, "host")?;
     let port = settings.get("port").and_then(Value::as_u64).unwrap_or(587);
-    let port = u16::try_from(port).map_err(|_| NotifyError::Setting { name: "port", problem: "is not a port" })?;
+    let port =
+        u16::try_from(port).map_err(|_| NotifyError::Setting { name: "port", problem: "is not a port" })?;
     let plain = settings.get("tls").and_then(Value::as_str) == Some("none");
     let refused = |error: lettre::transport::smtp::Error| NotifyError::Refused(error.to_string());
     let mut builder = match port {
@@ -46,7 +47,8 @@ fn transport(settings: &Value) -> Result<AsyncSmtpTransport<Tokio1Executor>, Not
         _ => Transport::starttls_relay(host).map_err(refused)?,
     };
     if let Some(user) = settings.get("username").and_then(Value::as_str).filter(|user| !user.is_empty()) {
-        builder = builder.credentials(Credentials::new(user.to_owned(), required(settings, "password")?.to_owned()));
+        builder = builder
+            .credentials(Credentials::new(user.to_owned(), required(settings, "password")?.to_owned()));
     }
     Ok(builder.port(port).timeout(Some(TIMEOUT)).build())
 }

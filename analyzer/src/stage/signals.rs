@@ -81,7 +81,12 @@ impl SignalsStage {
         Ok(Memory { correlators, known: HashSet::new() })
     }
 
-    async fn take(&self, consumer: &mut dyn Consumer, batch: &Batch, memory: &mut Memory) -> Result<(), AnalyzerError> {
+    async fn take(
+        &self,
+        consumer: &mut dyn Consumer,
+        batch: &Batch,
+        memory: &mut Memory,
+    ) -> Result<(), AnalyzerError> {
         begin(consumer, batch).await?;
         let run = Consumed {
             group: GROUP.to_owned(),
@@ -110,7 +115,8 @@ impl SignalsStage {
         self.store.insert_signals(&signals, &token).await?;
         let fresh = self.fresh(&found, &mut memory.known).await?;
         self.store.insert_alerts(&fresh, &token).await?;
-        let state = (counting || counted).then(|| correlator.save()).transpose().map_err(AnalyzerError::Encode)?;
+        let state =
+            (counting || counted).then(|| correlator.save()).transpose().map_err(AnalyzerError::Encode)?;
         let step = Step {
             alerts: found.alerts.values().map(|(alert, signals)| upsert(alert, signals)).collect(),
             hits: found.hits.into_values().collect(),
@@ -142,7 +148,14 @@ impl SignalsStage {
                 Item::Counted { seen, ingested, observer, asset_level } => {
                     counted = true;
                     for found in correlator.observe(&seen) {
-                        signals.extend(completed(&self.content.rules, &found, &seen, ingested, &observer, asset_level));
+                        signals.extend(completed(
+                            &self.content.rules,
+                            &found,
+                            &seen,
+                            ingested,
+                            &observer,
+                            asset_level,
+                        ));
                     }
                     correlator.forget_idle(seen.at);
                 }
@@ -195,7 +208,13 @@ fn sort_out(signals: &[Signal], exceptions: &[Exception]) -> Found {
     for signal in signals {
         let hides = |one: &&Exception| {
             let entity = &signal.entity;
-            one.hides(&signal.organization, &signal.rule_id, &entity.kind, &entity.value, signal.ingested.millis())
+            one.hides(
+                &signal.organization,
+                &signal.rule_id,
+                &entity.kind,
+                &entity.value,
+                signal.ingested.millis(),
+            )
         };
         if let Some(exception) = exceptions.iter().find(hides) {
             let hit = found.hits.entry(exception.id.clone()).or_insert_with(|| ExceptionHit {

@@ -107,7 +107,9 @@ impl TryFrom<String> for Listen {
         if text == "off" {
             return Ok(Self(None));
         }
-        text.parse().map(|address| Self(Some(address))).map_err(|_| format!("{text:?} is neither ADDRESS:PORT nor \"off\""))
+        text.parse()
+            .map(|address| Self(Some(address)))
+            .map_err(|_| format!("{text:?} is neither ADDRESS:PORT nor \"off\""))
     }
 }
 /// Detection.
@@ -157,7 +159,8 @@ impl Config {
     pub(crate) fn load(path: Option<&Path>) -> Result<Self> {
         let Some(path) = path else { return Ok(Self::default()) };
         let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
-        let config: Self = toml::from_str(&text).with_context(|| format!("{} is not a valid configuration", path.display()))?;
+        let config: Self = toml::from_str(&text)
+            .with_context(|| format!("{} is not a valid configuration", path.display()))?;
         config.console.validate().map_err(|problem| anyhow::anyhow!("{}: {problem}", path.display()))?;
         Ok(config)
     }

@@ -52,13 +52,15 @@ pub(crate) fn load(folders: &[PathBuf], without_shipped: bool) -> Result<Loaded>
 }
 
 fn read_folder(folder: &std::path::Path, documents: &mut Vec<(String, String)>) -> Result<()> {
-    let entries = std::fs::read_dir(folder).with_context(|| format!("reading the rule folder {}", folder.display()))?;
+    let entries =
+        std::fs::read_dir(folder).with_context(|| format!("reading the rule folder {}", folder.display()))?;
     for entry in entries {
         let path = entry.with_context(|| format!("reading the rule folder {}", folder.display()))?.path();
         if path.is_dir() {
             read_folder(&path, documents)?;
         } else if is_rule(&path) {
-            let text = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+            let text =
+                std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
             documents.push((path.display().to_string(), text));
         }
     }

@@ -13,7 +13,7 @@ use crate::output::{self, Format};
 
 /// Where the registry is.
 #[derive(Debug, Args)]
-pub(super) struct Place {
+pub(crate) struct Place {
     /// The data folder of `dongson up`.
     #[arg(long, env = "DONGSON_DATA")]
     data: PathBuf,
@@ -31,7 +31,9 @@ pub(crate) enum Admin {
         place: Place,
     },
     /// Enters an agency.
-    #[command(after_help = "example: dongson admin agency --data /var/lib/dongson xa-dong-son \"UBND xã Đông Sơn\" --name-en \"Đông Sơn commune\" --level 2")]
+    #[command(
+        after_help = "example: dongson admin agency --data /var/lib/dongson xa-dong-son \"UBND xã Đông Sơn\" --name-en \"Đông Sơn commune\" --level 2"
+    )]
     Agency {
         /// Short id: `organization.id` of its events.
         id: String,
@@ -69,7 +71,9 @@ pub(crate) enum Admin {
         place: Place,
     },
     /// Reads the inventory of systems from a CSV or TOML file.
-    #[command(after_help = "columns: organization,name,address,host,level,owner; example: dongson admin inventory --data /var/lib/dongson systems.csv")]
+    #[command(
+        after_help = "columns: organization,name,address,host,level,owner; example: dongson admin inventory --data /var/lib/dongson systems.csv"
+    )]
     Inventory {
         /// The file; what it is, its extension says.
         file: PathBuf,
@@ -107,7 +111,11 @@ impl Place {
     async fn open(&self) -> Result<Registry> {
         let path = crate::config::Paths::new(&self.data).registry();
         if !path.exists() {
-            bail!("{} holds no registry: start `dongson up --data {}` first", self.data.display(), self.data.display());
+            bail!(
+                "{} holds no registry: start `dongson up --data {}` first",
+                self.data.display(),
+                self.data.display()
+            );
         }
         Registry::open(&path).await.with_context(|| format!("opening {}", path.display()))
     }
@@ -122,7 +130,11 @@ impl Place {
             pairs.iter().map(|(name, value)| vec![(*name).to_owned(), (*value).to_owned()]).collect();
         Ok(output::table(&[], &[])?).and_then(|()| {
             for row in rows {
-                output::line(&format!("{:<12} {}", row.first().map_or("", String::as_str), output::harmless(row.get(1).map_or("", String::as_str))))?;
+                output::line(&format!(
+                    "{:<12} {}",
+                    row.first().map_or("", String::as_str),
+                    output::harmless(row.get(1).map_or("", String::as_str))
+                ))?;
             }
             Ok(())
         })
@@ -139,15 +151,23 @@ async fn first_password(place: &Place) -> Result<()> {
     let registry = Registry::open(&paths.registry()).await?;
     match registry.create_first_administrator(now()).await? {
         Some(made) => place.print(&[("login", &made.login), ("password", &made.password)]),
-        None => place.print(&[("login", "there are accounts already; the password was printed when the first was made")]),
+        None => place.print(&[(
+            "login",
+            "there are accounts already; the password was printed when the first was made",
+        )]),
     }
 }
 
 async fn token(place: &Place, agency: &str, node: &str, hours: i64) -> Result<()> {
     let registry = place.open().await?;
     let at = now();
-    let authority = dongson_collector::authority::Authority::open(&crate::config::Paths::new(&place.data).collector(), at)?;
-    let made = registry.create_enrolment_token(&Change::service("admin", at), agency, node, at + hours * 3_600_000).await?;
+    let authority = dongson_collector::authority::Authority::open(
+        &crate::config::Paths::new(&place.data).collector(),
+        at,
+    )?;
+    let made = registry
+        .create_enrolment_token(&Change::service("admin", at), agency, node, hours.saturating_mul(3_600_000))
+        .await?;
     let text = authority.token(&made.secret);
     place.print(&[("agency", agency), ("node", node), ("token", &text)])
 }

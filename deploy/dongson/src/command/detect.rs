@@ -34,7 +34,9 @@ enum Format {
 
 /// Detection over files.
 #[derive(Debug, Args)]
-#[command(after_help = "example: dongson detect --rules rules/content/sigma --format jsonl events.jsonl.zst capture.pcap Security.evtx\nexit codes: 0 everything was read, 1 something could not be read, 2 wrong usage")]
+#[command(
+    after_help = "example: dongson detect --rules rules/content/sigma --format jsonl events.jsonl.zst capture.pcap Security.evtx\nexit codes: 0 everything was read, 1 something could not be read, 2 wrong usage"
+)]
 pub(crate) struct Detect {
     /// Folder or file of Sigma rules; may be given several times.
     #[arg(long, required = true)]
@@ -78,14 +80,18 @@ impl Detect {
         let mut troubles = Troubles::default();
         for file in &self.files {
             if let Err(error) = self.file(file, &mut detector, &mut out, &mut troubles) {
-                if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+                if error
+                    .downcast_ref::<io::Error>()
+                    .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+                {
                     return Ok(ExitCode::SUCCESS);
                 }
                 troubles.bad_files += 1;
                 tell(&format!("{error:#}"));
             }
         }
-        out.flush().or_else(|error| if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) })?;
+        out.flush()
+            .or_else(|error| if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) })?;
         if troubles.bad_records > 0 {
             tell(&format!("{} records could not be read", troubles.bad_records));
         }
@@ -102,12 +108,13 @@ impl Detect {
     ) -> Result<()> {
         let name = path.display().to_string();
         let mut number = 0;
-        let print = |detector: &mut Detector, number: u64, event: Event, out: &mut dyn io::Write| -> io::Result<()> {
-            for hit in detector.event(&name, number, event) {
-                write_hit(self.format, &hit, out)?;
-            }
-            Ok(())
-        };
+        let print =
+            |detector: &mut Detector, number: u64, event: Event, out: &mut dyn io::Write| -> io::Result<()> {
+                for hit in detector.event(&name, number, event) {
+                    write_hit(self.format, &hit, out)?;
+                }
+                Ok(())
+            };
         match kind_of(path)? {
             Kind::Records => {
                 for record in open(path).with_context(|| name.clone())? {
@@ -126,7 +133,9 @@ impl Detect {
                     number += 1;
                     let event = record.map_err(|error| error.to_string()).and_then(|record| {
                         let text = record.data.to_string();
-                        Event::parse(text.as_bytes()).map(|(event, _)| event).map_err(|error| error.to_string())
+                        Event::parse(text.as_bytes())
+                            .map(|(event, _)| event)
+                            .map_err(|error| error.to_string())
                     });
                     match event {
                         Ok(event) => print(detector, number, event, out)?,
@@ -139,12 +148,13 @@ impl Detect {
             }
             Kind::Capture => {
                 let mut failed = Ok(());
-                let summary = dongson_sensor::read_file(path, &dongson_sensor::Options::default(), &mut |event| {
-                    number += 1;
-                    if failed.is_ok() {
-                        failed = print(detector, number, event, out);
-                    }
-                })?;
+                let summary =
+                    dongson_sensor::read_file(path, &dongson_sensor::Options::default(), &mut |event| {
+                        number += 1;
+                        if failed.is_ok() {
+                            failed = print(detector, number, event, out);
+                        }
+                    })?;
                 failed?;
                 if let Some(warning) = summary.warning {
                     troubles.bad_records += 1;
@@ -222,7 +232,10 @@ fn write_hit(format: Format, hit: &Hit, out: &mut dyn io::Write) -> io::Result<(
     }
 }
 
-#[expect(clippy::print_stderr, reason = "what could not be read is for the person at the terminal, matches are on standard output")]
+#[expect(
+    clippy::print_stderr,
+    reason = "what could not be read is for the person at the terminal, matches are on standard output"
+)]
 fn tell(text: &str) {
     eprintln!("{}", harmless(text));
 }

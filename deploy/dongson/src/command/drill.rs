@@ -15,7 +15,9 @@ use crate::output;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Drill {
     /// Makes the attack, sends it through real sensors and the collector of the running system, and checks its alerts.
-    #[command(after_help = "example: dongson drill run --data /var/lib/dongson\nexit code 1 when an expected alert is missing")]
+    #[command(
+        after_help = "example: dongson drill run --data /var/lib/dongson\nexit code 1 when an expected alert is missing"
+    )]
     Run {
         /// The data folder of the running `dongson up`.
         #[arg(long, env = "DONGSON_DATA")]
@@ -56,7 +58,10 @@ impl Drill {
                 rows.sort();
                 output::table(&["level", "agency", "alert", "entity", "count", "rule"], &rows)?;
                 for one in &outcome.missing {
-                    output::line(&format!("missing: {} ({}, rule {})", one.stage, one.organization, one.rule))?;
+                    output::line(&format!(
+                        "missing: {} ({}, rule {})",
+                        one.stage, one.organization, one.rule
+                    ))?;
                 }
                 output::line(&format!(
                     "drill {}: {} sensor events, {} log records, {} alerts, {} of {} expected",

@@ -11,7 +11,7 @@ use crate::output::{self, Format};
 
 /// Which rules, and how the answer is printed.
 #[derive(Debug, Args)]
-pub(super) struct Which {
+pub(crate) struct Which {
     /// Folders or files of Sigma rules.
     #[arg(required = true)]
     paths: Vec<PathBuf>,
@@ -41,7 +41,10 @@ impl Rules {
 }
 
 fn missing(paths: &[PathBuf]) -> Result<()> {
-    paths.iter().find(|path| !path.exists()).map_or(Ok(()), |path| anyhow::bail!("{}: there is no such file or folder", path.display()))
+    paths
+        .iter()
+        .find(|path| !path.exists())
+        .map_or(Ok(()), |path| anyhow::bail!("{}: there is no such file or folder", path.display()))
 }
 
 fn check(which: &Which) -> Result<ExitCode> {
@@ -58,7 +61,12 @@ fn check(which: &Which) -> Result<ExitCode> {
             if !rows.is_empty() {
                 output::table(&["refused", "reason"], &rows)?;
             }
-            output::line(&format!("{} files, {} rules compiled, {} refused", report.files, report.compiled, report.refused.len()))?;
+            output::line(&format!(
+                "{} files, {} rules compiled, {} refused",
+                report.files,
+                report.compiled,
+                report.refused.len()
+            ))?;
         }
     }
     Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -75,10 +83,14 @@ fn test(which: &Which) -> Result<ExitCode> {
 }
 
 fn print_test(report: &samples::TestReport) -> Result<()> {
-    let failed = report.failed.iter().map(|one| vec![one.file.clone(), one.sample.clone(), one.reason.clone()]);
-    let refused =
-        report.refused.iter().map(|one| vec![format!("{}:{}", one.file, one.line), "refused".to_owned(), one.reason.clone()]);
-    let untested = report.untested.iter().map(|file| vec![file.clone(), "no samples".to_owned(), String::new()]);
+    let failed =
+        report.failed.iter().map(|one| vec![one.file.clone(), one.sample.clone(), one.reason.clone()]);
+    let refused = report
+        .refused
+        .iter()
+        .map(|one| vec![format!("{}:{}", one.file, one.line), "refused".to_owned(), one.reason.clone()]);
+    let untested =
+        report.untested.iter().map(|file| vec![file.clone(), "no samples".to_owned(), String::new()]);
     let rows: Vec<Vec<String>> = failed.chain(refused).chain(untested).collect();
     if !rows.is_empty() {
         output::table(&["file", "sample", "reason"], &rows)?;

@@ -6,7 +6,9 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
-use dongson_store::{READER_KEY_VARIABLE, StoreOptions, WRITER_KEY_VARIABLE, engine_path, install_engine, run_store};
+use dongson_store::{
+    READER_KEY_VARIABLE, StoreOptions, WRITER_KEY_VARIABLE, engine_path, install_engine, run_store,
+};
 
 use crate::output;
 

@@ -28,7 +28,9 @@ const PARTITIONS: u32 = 2;
 
 /// Everything on this machine.
 #[derive(Debug, Args)]
-#[command(after_help = "example: dongson up --data /var/lib/dongson --config /etc/dongson.toml\nCtrl-C and SIGTERM stop it; a kill loses nothing that was acknowledged.")]
+#[command(
+    after_help = "example: dongson up --data /var/lib/dongson --config /etc/dongson.toml\nCtrl-C and SIGTERM stop it; a kill loses nothing that was acknowledged."
+)]
 pub(crate) struct Up {
     /// Everything that is kept stands in this folder; made when missing.
     #[arg(long, env = "DONGSON_DATA")]
@@ -86,9 +88,13 @@ async fn serve(config: Config, paths: Paths, metrics: PrometheusHandle) -> Resul
     let schema = store.migrate().await.context("making the store's tables")?;
     info!(schema, "store ready");
 
-    let collector =
-        dongson_collector::start(config.collector.at(paths.collector()), Arc::clone(&bus), registry.clone(), stop.clone())
-            .await?;
+    let collector = dongson_collector::start(
+        config.collector.at(paths.collector()),
+        Arc::clone(&bus),
+        registry.clone(),
+        stop.clone(),
+    )
+    .await?;
     let render = metrics.clone();
     let console = dongson_console::Server::bind(
         dongson_console::Parts {
@@ -109,7 +115,10 @@ async fn serve(config: Config, paths: Paths, metrics: PrometheusHandle) -> Resul
     let machine = machine_listener(&config, metrics, registry.clone(), store.clone(), stop.clone()).await?;
 
     if let Some(first) = registry.create_first_administrator(now()).await? {
-        output::line(&format!("first sign-in: {} / {} (must be changed; not shown again)", first.login, first.password))?;
+        output::line(&format!(
+            "first sign-in: {} / {} (must be changed; not shown again)",
+            first.login, first.password
+        ))?;
     }
     let addresses = collector.addresses;
     let running = Running {
@@ -128,7 +137,12 @@ async fn serve(config: Config, paths: Paths, metrics: PrometheusHandle) -> Resul
 
     let analyzer = dongson_analyzer::run(
         dongson_analyzer::Config { console: url, ..dongson_analyzer::Config::default() },
-        dongson_analyzer::Parts { bus: Arc::clone(&bus), store, registry: registry.clone(), content: loaded.content },
+        dongson_analyzer::Parts {
+            bus: Arc::clone(&bus),
+            store,
+            registry: registry.clone(),
+            content: loaded.content,
+        },
         stop.clone(),
     );
     let watch = watch_lag(Arc::clone(&bus), stop.clone());
@@ -164,8 +178,10 @@ async fn make_topics(bus: &dyn Bus) -> Result<()> {
 
 async fn start_store(config: &Config, paths: &Paths) -> Result<Supervisor> {
     let engine = config.store.engine.clone().unwrap_or_else(engine_path);
-    let options =
-        StoreOptions { memory_bytes: config.store.memory_mib << 20, ..StoreOptions::new(paths.store(), engine) };
+    let options = StoreOptions {
+        memory_bytes: config.store.memory_mib << 20,
+        ..StoreOptions::new(paths.store(), engine)
+    };
     let command = ChildCommand::current()?;
     Ok(tokio::task::spawn_blocking(move || Supervisor::start(command, &options)).await??)
 }
@@ -177,7 +193,8 @@ fn reachable(address: SocketAddr) -> String {
 
 fn write_running(paths: &Paths, running: &Running) -> Result<()> {
     let path = paths.running();
-    std::fs::write(&path, serde_json::to_string_pretty(running)?).with_context(|| format!("writing {}", path.display()))
+    std::fs::write(&path, serde_json::to_string_pretty(running)?)
+        .with_context(|| format!("writing {}", path.display()))
 }
 
 /// Measures how far the analyzer is behind the bus.

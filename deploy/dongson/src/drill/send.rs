@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use dongson_collector::authority::Authority;
 use dongson_event::Timestamp;
-use dongson_registry::{Alert, AlertFilter, AlertSort, Change, NewDrill, OrganizationEdit, Registry, Scope, now};
+use dongson_registry::{
+    Alert, AlertFilter, AlertSort, Change, NewDrill, OrganizationEdit, Registry, Scope, now,
+};
 use dongson_sensor::ship::{ShipOptions, Shipper, enrol};
 use tracing::info;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
@@ -40,8 +42,9 @@ pub(crate) struct Outcome {
 /// Runs the drill against the system of the data folder `data`, which must be running on this machine.
 pub(crate) fn run(data: &Path, seed: u64) -> Result<Outcome> {
     let paths = Paths::new(data);
-    let text = std::fs::read_to_string(paths.running())
-        .with_context(|| format!("no system runs on {}: start `dongson up --data {}`", data.display(), data.display()))?;
+    let text = std::fs::read_to_string(paths.running()).with_context(|| {
+        format!("no system runs on {}: start `dongson up --data {}`", data.display(), data.display())
+    })?;
     let running: Running = serde_json::from_str(&text).context("reading running.json")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let registry = runtime.block_on(Registry::open(&paths.registry()))?;
@@ -58,7 +61,8 @@ pub(crate) fn run(data: &Path, seed: u64) -> Result<Outcome> {
     for (organization, node, capture) in
         [(PORTAL, "cong-dvc-cam-bien", &files.portal), (COMMUNE, "xa-cam-bien", &files.commune)]
     {
-        let token = runtime.block_on(registry.create_enrolment_token(&change(), organization, node, now() + 3_600_000))?;
+        let token =
+            runtime.block_on(registry.create_enrolment_token(&change(), organization, node, 3_600_000))?;
         let home = folder.join(node);
         let identity = enrol(&url, &authority.token(&token.secret), &home)?;
         let options = ShipOptions { drill: Some(drill.nonce.clone()), ..ShipOptions::default() };
@@ -102,7 +106,8 @@ async fn prepare(registry: &Registry) -> Result<NewDrill> {
         (COMMUNE, "UBND xã Diễn Tập", "Drill commune", 2),
         (PORTAL, "Cổng dịch vụ công (diễn tập)", "Public-service portal (drill)", 3),
     ] {
-        let edit = OrganizationEdit { name: name.to_owned(), name_en: name_en.to_owned(), parent: None, level };
+        let edit =
+            OrganizationEdit { name: name.to_owned(), name_en: name_en.to_owned(), parent: None, level };
         registry.ensure_organization(&change(), id, &edit).await?;
     }
     Ok(registry.start_drill(&change()).await?)
@@ -132,7 +137,12 @@ impl Sender {
         let lines: Vec<&str> = text.lines().collect();
         for (number, chunk) in lines.chunks(LINES).enumerate() {
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("log");
-            self.post("/v1/events", secret, &format!("{}-{name}-{number}", self.nonce), &(chunk.join("\n") + "\n"))?;
+            self.post(
+                "/v1/events",
+                secret,
+                &format!("{}-{name}-{number}", self.nonce),
+                &(chunk.join("\n") + "\n"),
+            )?;
         }
         Ok(lines.len())
     }
@@ -142,10 +152,14 @@ impl Sender {
         let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
         let mut body = String::new();
         for (number, line) in text.lines().enumerate() {
-            body.push_str(&format!("{{\"create\":{{\"_index\":\"winlogbeat\",\"_id\":\"{}-{number}\"}}}}\n{line}\n", self.nonce));
+            body.push_str(&format!(
+                "{{\"create\":{{\"_index\":\"winlogbeat\",\"_id\":\"{}-{number}\"}}}}\n{line}\n",
+                self.nonce
+            ));
         }
         let answer = self.post("/_bulk", secret, &format!("{}-bulk", self.nonce), &body)?;
-        let answer: serde_json::Value = serde_json::from_str(&answer).context("the answer to _bulk is not JSON")?;
+        let answer: serde_json::Value =
+            serde_json::from_str(&answer).context("the answer to _bulk is not JSON")?;
         if answer.get("errors") != Some(&serde_json::Value::Bool(false)) {
             bail!("the collector refused some of the Windows events: {answer}");
         }

@@ -12,16 +12,16 @@ const SEGMENT: usize = 1_400;
 
 /// One end of a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Peer {
+pub(crate) struct Peer {
     /// Its address.
-    pub address: Ipv4Addr,
+    pub(crate) address: Ipv4Addr,
     /// Its port.
-    pub port: u16,
+    pub(crate) port: u16,
 }
 
 impl Peer {
     /// The peer at `address` and `port`.
-    pub const fn new(address: Ipv4Addr, port: u16) -> Self {
+    pub(crate) const fn new(address: Ipv4Addr, port: u16) -> Self {
         Self { address, port }
     }
 
@@ -34,7 +34,7 @@ impl Peer {
 
 /// How a TCP conversation goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
+pub(crate) enum Ending {
     /// Both sides close.
     Closed,
     /// The server refuses the SYN with a reset.
@@ -45,18 +45,21 @@ pub enum Ending {
 
 /// Packets with their times, in the order in which they were made.
 #[derive(Debug, Default)]
-pub struct Capture {
+pub(crate) struct Capture {
     packets: Vec<(Timestamp, Vec<u8>)>,
 }
 
 impl Capture {
-    /// How many packets there are.
-    pub fn len(&self) -> usize {
-        self.packets.len()
-    }
-
     /// A UDP question and its answer, `gap` apart.
-    pub fn exchange(&mut self, at: Timestamp, gap: Duration, client: Peer, server: Peer, ask: &[u8], answer: &[u8]) {
+    pub(crate) fn exchange(
+        &mut self,
+        at: Timestamp,
+        gap: Duration,
+        client: Peer,
+        server: Peer,
+        ask: &[u8],
+        answer: &[u8],
+    ) {
         self.udp(at, client, server, ask);
         if !answer.is_empty() {
             self.udp(at.plus(gap), server, client, answer);
@@ -64,7 +67,7 @@ impl Capture {
     }
 
     /// A TCP conversation: handshake, then `turns` (true = the client speaks), then its end.
-    pub fn conversation(
+    pub(crate) fn conversation(
         &mut self,
         start: Timestamp,
         client: Peer,
@@ -97,7 +100,7 @@ impl Capture {
     }
 
     /// Writes a pcap file (microseconds, Ethernet), packets in the order of their times.
-    pub fn write(mut self, out: &mut impl Write) -> io::Result<()> {
+    pub(crate) fn write(mut self, out: &mut impl Write) -> io::Result<()> {
         self.packets.sort_by_key(|(at, _)| *at);
         out.write_all(&0xa1b2_c3d4_u32.to_le_bytes())?;
         out.write_all(&[2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0])?;
@@ -124,7 +127,14 @@ impl Capture {
         }
     }
 
-    fn segment(&mut self, at: Timestamp, stream: &mut Stream, from_client: bool, flags: Flags, payload: &[u8]) {
+    fn segment(
+        &mut self,
+        at: Timestamp,
+        stream: &mut Stream,
+        from_client: bool,
+        flags: Flags,
+        payload: &[u8],
+    ) {
         let (from, to) =
             if from_client { (stream.client, stream.server) } else { (stream.server, stream.client) };
         let (sequence, acknowledged) =
@@ -152,7 +162,8 @@ impl Capture {
             self.packets.push((at, bytes));
         }
         // Payloads are cut to SEGMENT, so the length fits.
-        let used = u32::try_from(payload.len()).unwrap_or_default() + u32::from(flags.syn) + u32::from(flags.fin);
+        let used =
+            u32::try_from(payload.len()).unwrap_or_default() + u32::from(flags.syn) + u32::from(flags.fin);
         let moved = if from_client { &mut stream.sent } else { &mut stream.received };
         *moved = moved.wrapping_add(used);
     }
@@ -207,7 +218,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_conversation_is_read_back_by_the_sensor() {
+    fn a_conversation_has_its_packets_and_a_file_its_head() {
         let mut capture = Capture::default();
         let client = Peer::new(Ipv4Addr::new(192, 0, 2, 1), 40_000);
         let server = Peer::new(Ipv4Addr::new(198, 51, 100, 2), 80);
@@ -215,7 +226,7 @@ mod tests {
         let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".to_vec();
         let turns = [(true, request), (false, answer)];
         capture.conversation(Timestamp::from_seconds(1_800_000_000), client, server, &turns, Ending::Closed);
-        assert_eq!(capture.len(), 10);
+        assert_eq!(capture.packets.len(), 10);
         let mut file = Vec::new();
         capture.write(&mut file).unwrap();
         assert_eq!(&file[..4], &[0xd4, 0xc3, 0xb2, 0xa1]);
