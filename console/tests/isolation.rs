@@ -1,12 +1,7 @@
 //! Nobody learns anything of another agency: every route of the document is walked as a viewer and an analyst of
 //! agency A, in two worlds that differ only in agency B's data, with ids of A, of B and of nothing; and as nobody.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    reason = "a test stops at the first surprise"
-)]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops at the first surprise")]
 
 mod support;
 

@@ -107,9 +107,9 @@ async fn from_an_alert_to_a_closed_incident() {
     let typo = json!({ "version": commented["version"], "legal_categry": "thuong" });
     let refused = an.send(&router, Method::PATCH, &path, Some(&typo)).await;
     assert_eq!((refused.status, refused.code().as_str()), (StatusCode::UNPROCESSABLE_ENTITY, "bad_request"));
-    let patch = json!({ "version": commented["version"], "status": "contained" });
-    let patched = an.send(&router, Method::PATCH, &path, Some(&patch)).await.json();
-    let late = an.send(&router, Method::PATCH, &path, Some(&patch)).await;
+    let contained = json!({ "version": commented["version"], "status": "contained" });
+    let patched = an.send(&router, Method::PATCH, &path, Some(&contained)).await.json();
+    let late = an.send(&router, Method::PATCH, &path, Some(&contained)).await;
     assert_eq!((late.status, late.code().as_str()), (StatusCode::CONFLICT, "stale"));
     let close = json!({ "version": patched["version"], "verdict": "true_positive", "cause": "Lỗ hổng", "lesson": "Vá" });
     assert_eq!(an.post(&router, &format!("{path}/close"), close).await.json()["status"], "closed");

@@ -184,7 +184,7 @@ impl Registry {
     /// and answered as conflicts.
     pub async fn undo_triage(&self, scope: &Scope, change: &Change, token: &str) -> Result<Triaged> {
         let mut tx = self.write().await?;
-        let taken: Option<String> = sqlx::query_scalar(
+        let alerts: Option<String> = sqlx::query_scalar(
             "UPDATE triage_undo SET used_at = $3
              WHERE hash = $1 AND account = $2 AND used_at IS NULL AND expires_at > $3 RETURNING alerts",
         )
@@ -193,7 +193,7 @@ impl Registry {
         .bind(change.at)
         .fetch_optional(&mut *tx)
         .await?;
-        let undo: Vec<Before> = serde_json::from_str(&taken.ok_or(Error::NotFound("undo token"))?)?;
+        let undo: Vec<Before> = serde_json::from_str(&alerts.ok_or(Error::NotFound("undo token"))?)?;
         let ids: Vec<String> = undo.iter().map(|one| one.id.clone()).collect();
         let stored = fetch_many(&mut tx, scope, &ids).await?;
         let mut out = Triaged { changed: Vec::new(), conflicts: Vec::new(), missing: Vec::new(), undo: None };

@@ -1,5 +1,7 @@
 //! What the registry's tests begin with.
 
+#![allow(dead_code, reason = "not every test file needs all of it")]
+
 use dongson_registry::{
     Account, AccountEdit, AlertUpsert, Change, Consumed, Level, OrganizationEdit, Registry, Role, Scope, Step,
 };
@@ -21,14 +23,12 @@ pub(crate) async fn registry() -> (TempDir, Registry) {
 }
 
 /// An analyst of the whole province.
-#[allow(dead_code, reason = "not every test file needs people")]
 pub(crate) async fn analyst(registry: &Registry, login: &str, organizations: Option<Vec<String>>) -> Account {
     let edit = AccountEdit { full_name: login.into(), role: Role::Analyst, organizations, disabled: false };
     registry.create_account(&Change::service("test", START), login, &edit).await.unwrap().account
 }
 
 /// An alert of `organization`.
-#[allow(dead_code, reason = "not every test file needs alerts")]
 pub(crate) fn alert(id: &str, organization: &str, level: Level) -> AlertUpsert {
     AlertUpsert {
         id: id.into(),
@@ -52,7 +52,6 @@ pub(crate) fn alert(id: &str, organization: &str, level: Level) -> AlertUpsert {
 }
 
 /// Puts alerts into the queue, at offsets that no other call uses.
-#[allow(dead_code, reason = "not every test file needs alerts")]
 pub(crate) async fn apply(registry: &Registry, alerts: Vec<AlertUpsert>) {
     let first = registry.offset("test", "signals", 0).await.unwrap().map_or(0, |saved| saved.next);
     let run =
@@ -61,7 +60,6 @@ pub(crate) async fn apply(registry: &Registry, alerts: Vec<AlertUpsert>) {
 }
 
 /// The scope of one agency.
-#[allow(dead_code, reason = "not every test file needs a scope")]
 pub(crate) fn only(organization: &str) -> Scope {
     Scope::Organizations(vec![organization.to_owned()])
 }
