@@ -81,7 +81,7 @@ async fn bulk_as_shippers_send_it() {
     let mut wanted = edit(SourceKind::Http);
     wanted.address = None;
     wanted.api_key = Some(key.id);
-    world.source(wanted).await;
+    let (world, _) = world.source(wanted).await;
     let basic = format!("Basic {}", base64_of(&format!("filebeat:{secret}")));
     let (status, marked, info) = world.get("/", &basic).await;
     assert_eq!((status, marked, info["tagline"].as_str()), (200, true, Some("You Know, for Search")));

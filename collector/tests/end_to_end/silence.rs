@@ -7,10 +7,9 @@ use tokio::io::AsyncWriteExt as _;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_event_for_the_silence_and_one_for_the_return() {
-    let world = World::new().await;
     let mut wanted = edit(SourceKind::Syslog);
     wanted.silence_after_seconds = Some(1);
-    let source = world.source(wanted).await;
+    let (world, source) = World::new().await.source(wanted).await;
     let events = world.wait(TOPIC_EVENTS, 1).await;
     let silent = &events[0];
     assert_eq!((silent.dataset(), silent.text("event.action")), ("dongson.health", Some("source-silent")));

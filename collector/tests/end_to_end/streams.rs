@@ -29,8 +29,7 @@ async fn datagrams_of_unknown_peers_are_unassigned_and_kept() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn both_framings_and_a_line_of_ten_mebibytes_on_one_connection() {
-    let world = World::new().await;
-    let source = world.source(edit(SourceKind::Syslog)).await;
+    let (world, source) = World::new().await.source(edit(SourceKind::Syslog)).await;
     let mut stream = TcpStream::connect(world.at.syslog_tcp.unwrap()).await.unwrap();
     let long = "<13>Nov 23 09:00:00 h p: ".to_owned() + &"ồ".repeat((10 << 20) / 3);
     let record = "<13>Nov 23 09:00:01 h p: two\nlines";
@@ -66,14 +65,13 @@ async fn both_framings_and_a_line_of_ten_mebibytes_on_one_connection() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_certificate_names_the_source_over_tls() {
-    let world = World::new().await;
     let key = rcgen::KeyPair::generate().unwrap();
     let own =
         rcgen::CertificateParams::new(vec!["fw.example".to_owned()]).unwrap().self_signed(&key).unwrap();
     let mut wanted = edit(SourceKind::Syslog);
     wanted.address = None;
     wanted.certificate = Some(dongson_collector::authority::fingerprint(own.der()));
-    world.source(wanted).await;
+    let (world, _) = World::new().await.source(wanted).await;
     let mut roots = rustls::RootCertStore::empty();
     let authority = rustls_pki_types::pem::PemObject::from_pem_slice(world.authority_pem.as_bytes());
     roots.add(authority.unwrap()).unwrap();

@@ -108,11 +108,10 @@ impl World {
         }
     }
 
-    /// A source and a pause until the collector knows it.
-    pub(crate) async fn source(&self, edit: SourceEdit) -> dongson_registry::Source {
+    /// Enters a source and starts again, so that the collector knows it.
+    pub(crate) async fn source(self, edit: SourceEdit) -> (Self, dongson_registry::Source) {
         let made = self.registry.create_source(&change(), &edit).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        made
+        (self.restart().await, made)
     }
 
     pub(crate) async fn key(&self, organization: &str, drill: bool) -> String {
