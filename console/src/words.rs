@@ -44,6 +44,11 @@ const CODES: &[(&str, &str, &str)] = &[
     ),
     ("method_not_allowed", "Phương thức không được phép ở địa chỉ này.", "The method is not allowed here."),
     (
+        "authority_unknown",
+        "Bộ thu thập chưa công bố chứng thư gốc. Hãy khởi động bộ thu thập rồi thử lại.",
+        "The collector has not published its authority yet. Start the collector and try again.",
+    ),
+    (
         "bad_question",
         "Kho sự kiện không nhận câu hỏi này: hãy thu hẹp khoảng thời gian hoặc điều kiện.",
         "The event store does not take this question: narrow the time or the conditions.",

@@ -8,7 +8,7 @@ mod support;
 use axum::http::{Method, StatusCode};
 use dongson_registry::{Registry, Role};
 use serde_json::json;
-use support::{Caller, Memory, NOW, PASSWORD, agency, alert, console, event, open, person};
+use support::{Caller, Memory, NOW, PASSWORD, agency, alert, change, console, event, open, person};
 
 async fn start() -> (tempfile::TempDir, Registry) {
     let folder = tempfile::tempdir().unwrap();
@@ -123,13 +123,18 @@ async fn from_an_alert_to_a_closed_incident() {
 async fn administration_makes_secrets_once() {
     let (_folder, registry) = start().await;
     let admin = person(&registry, "admin", Role::Administrator, None).await;
+    let published = registry.clone();
     let router = console(registry, memory());
+    let request = json!({ "organization": "a", "node": "gw-01" });
+    let early = admin.post(&router, "/api/v1/enrolment-tokens", request).await;
+    assert_eq!((early.status, early.code().as_str()), (StatusCode::CONFLICT, "authority_unknown"));
+    published.set_setting(&change(), "collector.authority.fingerprint", &json!("print"), 0).await.unwrap();
     let token = admin
         .post(&router, "/api/v1/enrolment-tokens", json!({ "organization": "a", "node": "gw-01" }))
         .await;
     assert_eq!(token.status, StatusCode::CREATED);
     let text = token.json()["text"].as_str().unwrap().to_owned();
-    assert!(text.starts_with("dst1."), "{text}");
+    assert!(text.starts_with("dst1.") && text.ends_with(".print"), "{text}");
     let list = admin.get(&router, "/api/v1/enrolment-tokens").await;
     assert!(!list.body.contains(text.split('.').nth(1).unwrap()), "the secret is shown once");
     let key = admin

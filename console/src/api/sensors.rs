@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use crate::{
     Console,
     auth::{Administrator, Reader},
-    error::ApiResult,
+    error::{ApiError, ApiResult},
     extract::{Json, Path},
 };
 
@@ -55,8 +55,7 @@ pub(crate) struct TokenRequest {
 pub(crate) struct TokenMade {
     #[serde(flatten)]
     made: NewToken,
-    /// What the sensor is given: `dst1.<secret>.<fingerprint of the authority>`; without the last part where the
-    /// collector has not published its authority yet.
+    /// What the sensor is given: `dst1.<secret>.<fingerprint of the collector's authority>`.
     text: String,
 }
 
@@ -69,7 +68,7 @@ pub(crate) struct Reason {
 }
 
 /// Name of the setting in which the collector publishes the SHA-256 of its authority's certificate (base64url).
-const AUTHORITY_SETTING: &str = "authority.fingerprint";
+const AUTHORITY_SETTING: &str = "collector.authority.fingerprint";
 
 fn view(sensor: Sensor, now: Millis) -> SensorView {
     let heard =
@@ -126,17 +125,15 @@ pub(crate) async fn create_token(
     Administrator(person): Administrator,
     Json(given): Json<TokenRequest>,
 ) -> ApiResult<(StatusCode, Json<TokenMade>)> {
+    let authority = console.registry.setting(AUTHORITY_SETTING).await?;
+    let fingerprint = authority.as_ref().and_then(|setting| setting.value.as_str());
+    let fingerprint = fingerprint.ok_or_else(|| ApiError::new(StatusCode::CONFLICT, "authority_unknown"))?;
     let life = Millis::from(given.minutes.unwrap_or(60)) * 60_000;
     let made = console
         .registry
         .create_enrolment_token(&person.change(), &given.organization, &given.node, life)
         .await?;
-    let authority = console.registry.setting(AUTHORITY_SETTING).await?;
-    let fingerprint = authority.as_ref().and_then(|setting| setting.value.as_str());
-    let text = match fingerprint {
-        Some(fingerprint) => format!("dst1.{}.{fingerprint}", made.secret),
-        None => format!("dst1.{}", made.secret),
-    };
+    let text = format!("dst1.{}.{fingerprint}", made.secret);
     Ok((StatusCode::CREATED, Json(TokenMade { made, text })))
 }
 
