@@ -1,7 +1,7 @@
 //! Any JSON object: ECS names pass as they are, the claimed time is looked for under its usual names.
 //!
-//! Also the ground under [`super::winlogbeat`], [`super::zeek`] and [`super::suricata`]: [`read`] makes the flat
-//! event, [`claim_from`] finds its time, [`rename`] and [`copy`] move values to ECS names.
+//! Also the ground under [`super::winlogbeat`], [`super::zeek`] and [`super::suricata`]: `read` makes the flat
+//! event, `claim_from` finds its time, `rename` and `copy` move values to ECS names.
 
 use super::{Basis, Claimed, Context, Parsed, Refusal};
 use dongson_event::{Event, Value};
