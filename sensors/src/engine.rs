@@ -15,7 +15,7 @@ use crate::layer::{Decoder, FragmentLimits};
 use crate::protocol;
 
 /// How often anomalies are told, in packet time.
-const WEIRD_EVERY: Duration = Duration::from_secs(60);
+const WEIRD_EVERY: Duration = Duration::from_mins(1);
 
 /// How an engine works.
 #[derive(Debug, Clone, Default)]

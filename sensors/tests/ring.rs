@@ -1,6 +1,7 @@
-//! The packet ring on the loopback interface: needs CAP_NET_RAW, and says so where it is missing.
+//! The packet ring on the loopback interface: needs `CAP_NET_RAW`, and says so where it is missing.
 
 #![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream, UdpSocket};

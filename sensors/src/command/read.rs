@@ -45,7 +45,10 @@ pub(crate) fn read(arguments: &Read) -> ExitCode {
             Ok(summary) => {
                 if let Some(warning) = summary.warning {
                     let frames = summary.statistics.frames;
-                    say(format_args!("warning: {}: {warning}; {frames} frames before that were read", file.display()));
+                    say(format_args!(
+                        "warning: {}: {warning}; {frames} frames before that were read",
+                        file.display()
+                    ));
                 }
             }
             Err(error) => {

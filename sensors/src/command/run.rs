@@ -12,7 +12,7 @@ use dongson_sensor::{Engine, Options};
 use super::{Lines, say};
 
 /// How often what was captured and lost is told.
-const REPORT_EVERY: Duration = Duration::from_secs(60);
+const REPORT_EVERY: Duration = Duration::from_mins(1);
 
 /// What to capture and how.
 #[derive(Debug, Args)]
@@ -82,8 +82,12 @@ fn report(live: &mut Live, engine: &Engine) -> Result<(), LiveError> {
     let statistics = engine.statistics();
     let (frames, events, flows) = (statistics.frames, statistics.events, engine.live_flows());
     match live.dropped()? {
-        Some(dropped) => say(format_args!("{frames} frames, {dropped} dropped by the kernel, {events} events, {flows} live flows")),
-        None => say(format_args!("{frames} frames, losses unknown (no ring), {events} events, {flows} live flows")),
+        Some(dropped) => say(format_args!(
+            "{frames} frames, {dropped} dropped by the kernel, {events} events, {flows} live flows"
+        )),
+        None => say(format_args!(
+            "{frames} frames, losses unknown (no ring), {events} events, {flows} live flows"
+        )),
     }
     Ok(())
 }

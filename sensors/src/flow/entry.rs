@@ -16,7 +16,7 @@ use crate::layer::{Bytes, Datagram, Path, Tunnel, reaches_many};
 use crate::protocol;
 
 /// How long a flow that is not TCP may be silent.
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_mins(1);
 
 /// What one side sent.
 #[derive(Debug, Clone, Copy, Default)]
@@ -265,7 +265,7 @@ impl Flow {
             &mut |side, chunk| {
                 let parser = parser.get_or_insert_with(|| {
                     let ports = (tuple.source.port, tuple.destination.port);
-                    Box::new(protocol::Tcp::with_options(ports.0, ports.1, options.clone()))
+                    Box::new(protocol::Tcp::with_options(ports.0, ports.1, *options))
                 });
                 feed(parser, side, at, &chunk, events);
             },
@@ -288,8 +288,8 @@ impl Flow {
         }
         let ports = (self.tuple.source.port, self.tuple.destination.port);
         let options = desk.options;
-        let parser = parser
-            .get_or_insert_with(|| Box::new(protocol::Udp::with_options(ports.0, ports.1, options.clone())));
+        let parser =
+            parser.get_or_insert_with(|| Box::new(protocol::Udp::with_options(ports.0, ports.1, *options)));
         parser.datagram(side, datagram.path.at, udp.payload(), desk.events);
     }
 

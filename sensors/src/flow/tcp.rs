@@ -17,7 +17,7 @@ const ATTEMPT: Duration = Duration::from_secs(5);
 /// How long a closed connection is kept for stragglers.
 const LINGER: Duration = Duration::from_secs(5);
 /// How long an open connection may be silent.
-const IDLE: Duration = Duration::from_secs(300);
+const IDLE: Duration = Duration::from_mins(5);
 /// A jump of sequence numbers in a SYN or RST beyond this is not believed.
 const TOO_FAR: i64 = 1 << 20;
 
@@ -74,6 +74,7 @@ pub(crate) struct Connection {
 }
 
 /// What of a segment matters, apart from its bytes.
+#[expect(clippy::struct_excessive_bools, reason = "the flags of the header are so many")]
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Segment {
     sequence: u32,
@@ -293,6 +294,10 @@ impl Connection {
 
     /// Takes one segment from `side`. Bytes that are now in order, and holes given up, go to `sink` with the side that
     /// sent them.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what the flow owns beside the connection is lent one by one"
+    )]
     pub(crate) fn segment(
         &mut self,
         side: Side,

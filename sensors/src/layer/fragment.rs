@@ -24,7 +24,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { datagrams: 4_096, bytes: 16 << 20, wait: Duration::from_secs(60) }
+        Self { datagrams: 4_096, bytes: 16 << 20, wait: Duration::from_mins(1) }
     }
 }
 

@@ -66,7 +66,8 @@ impl Walk<'_> {
         let protocol = payload.ip_number.0;
         let wire_length = total.saturating_sub(header.length);
         if !payload.fragmented {
-            return self.transport(path, header, protocol, payload.payload, wire_length);
+            self.transport(path, header, protocol, payload.payload, wire_length);
+            return Some(());
         }
         let fragment = Fragment {
             offset: usize::from(ip.fragments_offset().value()) * 8,
@@ -118,7 +119,10 @@ impl Walk<'_> {
                 }
                 number::AUTHENTICATION => rest.byte(1).map(|units| (usize::from(units) + 2) * 4),
                 number::FRAGMENT => Some(8),
-                _ => return self.transport(path, header, next, rest, wire_length),
+                _ => {
+                    self.transport(path, header, next, rest, wire_length);
+                    return Some(());
+                }
             };
             let Some((length, after)) = length.and_then(|length| Some((length, rest.after(length)?))) else {
                 self.weird.add("truncated_extension_header");
@@ -126,7 +130,8 @@ impl Walk<'_> {
             };
             // Mobility without a next header: it is the transport.
             if next == number::MOBILITY && rest.byte(0) == Some(59) {
-                return self.transport(path, header, next, rest, wire_length);
+                self.transport(path, header, next, rest, wire_length);
+                return Some(());
             }
             let left = wire_length.saturating_sub(length);
             if next == number::FRAGMENT {
@@ -197,18 +202,12 @@ impl Walk<'_> {
         if header.source.is_ipv6() && is_extension {
             return self.extensions(path, header, next, bytes, length);
         }
-        self.deliver(path, header, next, bytes, length, true)
+        self.deliver(path, header, next, bytes, length, true);
+        Some(())
     }
 
-    fn transport(
-        &mut self,
-        path: Path,
-        header: Header,
-        protocol: u8,
-        bytes: &[u8],
-        wire_length: usize,
-    ) -> Option<()> {
-        self.deliver(path, header, protocol, bytes, wire_length, false)
+    fn transport(&mut self, path: Path, header: Header, protocol: u8, bytes: &[u8], wire_length: usize) {
+        self.deliver(path, header, protocol, bytes, wire_length, false);
     }
 
     /// Hands out the packet, then looks for one inside it.
@@ -220,7 +219,7 @@ impl Walk<'_> {
         bytes: &[u8],
         wire_length: usize,
         reassembled: bool,
-    ) -> Option<()> {
+    ) {
         let datagram = Datagram {
             source: header.source,
             destination: header.destination,
@@ -235,7 +234,6 @@ impl Walk<'_> {
         };
         (self.sink)(&datagram);
         self.cargo(&datagram);
-        Some(())
     }
 }
 

@@ -126,8 +126,11 @@ impl Tunnel {
 impl std::fmt::Display for Mac {
     /// As ECS writes it: `00-00-5E-00-53-23`.
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let [a, b, c, d, e, f] = self.0;
-        write!(out, "{a:02X}-{b:02X}-{c:02X}-{d:02X}-{e:02X}-{f:02X}")
+        for (place, byte) in self.0.iter().enumerate() {
+            let dash = if place == 0 { "" } else { "-" };
+            write!(out, "{dash}{byte:02X}")?;
+        }
+        Ok(())
     }
 }
 

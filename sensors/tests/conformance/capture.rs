@@ -1,8 +1,9 @@
 //! The events of captures.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use dongson_event::Event;
+use dongson_event::{Event, fields};
 use dongson_sensor::flow::Checksums;
 use dongson_sensor::{Options, read_file};
 
@@ -11,6 +12,8 @@ use dongson_sensor::{Options, read_file};
 pub(crate) struct Read {
     pub(crate) files: usize,
     pub(crate) warnings: usize,
+    /// Names in events that the table of fields lacks.
+    pub(crate) unknown_names: BTreeSet<String>,
 }
 
 /// The events of one capture.
@@ -36,7 +39,12 @@ pub(crate) fn read_all(folder: &Path) -> Read {
             if path.is_dir() {
                 folders.push(path);
             } else if is_capture(&path) {
-                let summary = read_file(&path, &Options::default(), &mut |_| {})
+                let mut note = |event: Event| {
+                    for (name, _) in event.iter().filter(|(name, _)| fields::find(name).is_none()) {
+                        read.unknown_names.insert(name.to_owned());
+                    }
+                };
+                let summary = read_file(&path, &Options::default(), &mut note)
                     .expect("a capture of the set can be read");
                 read.files += 1;
                 read.warnings += usize::from(summary.warning.is_some());

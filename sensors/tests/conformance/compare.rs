@@ -47,7 +47,7 @@ impl Judge {
             self.open.insert(key.clone(), events);
         }
         let mut touched = Vec::new();
-        let verdict = verdict(fact, &self.open[&key], &mut touched);
+        let verdict = verdict(fact, self.open.get(&key).map(Vec::as_slice).unwrap_or_default(), &mut touched);
         touched.sort_unstable();
         touched.dedup();
         for line in touched {

@@ -163,7 +163,13 @@ const LINES: &[Line] = &[
     line("zeek", "conn", "orig_l2_addr", By(|case, v| mac(v, &case.text("source.mac"))), ""),
     line("zeek", "conn", "resp_l2_addr", By(|case, v| mac(v, &case.text("destination.mac"))), ""),
     line("suricata-verify", "*", "event_type", By(|_, v| ["flow", "dns", "http", "tls"].contains(&v)), ""),
-    line("suricata-verify", "*", "app_proto", By(app_proto), ""),
+    line(
+        "suricata-verify",
+        "*",
+        "app_proto",
+        By(app_proto),
+        "Suricata does not read NetBIOS names (port 137); we call them dns as Zeek does",
+    ),
     line("suricata-verify", "*", "vlan", By(|case, v| vlans(case) == v), ""),
     line("suricata-verify", "*", "vlan[*]", By(|case, v| vlan(case) == v), ""),
     line("suricata-verify", "*", "pkt_src", By(|_, v| v == "wire/pcap"), ""),
@@ -638,6 +644,11 @@ pub(crate) fn joined(fact: &Fact) -> Option<Joined> {
             kind: "conn",
             why: "a conversation of tshark lasts as long as the file: all our flows of the endpoints are added",
         }),
+        ("suricata-verify", "conn") if fact.count == Some(1) => Some(Joined {
+            source: "suricata-verify",
+            kind: "conn",
+            why: "Suricata keeps a closed flow longer than 5 seconds: stragglers, a flow of their own with us, are added",
+        }),
         _ => None,
     }
 }
@@ -655,6 +666,8 @@ pub(crate) fn add(sum: &mut Event, event: &Event, turned: bool) {
             sum.set(name(side), total);
         }
     }
+    let ends = [sum.time("event.end"), event.time("event.end")];
+    sum.set_some("event.end", ends.into_iter().flatten().max());
 }
 
 /// Events that a fact of this source cannot mean.
@@ -716,7 +729,7 @@ fn service(case: &Case<'_>, theirs: &str) -> bool {
 fn app_proto(case: &Case<'_>, theirs: &str) -> bool {
     let ours = case.list("dongson.conn.services");
     let theirs = match theirs {
-        "failed" => return ours.is_empty(),
+        "failed" => return ours.is_empty() || case.text("destination.port") == "137",
         "tls" => "ssl",
         "krb5" => "krb",
         "dcerpc" => "dce_rpc",

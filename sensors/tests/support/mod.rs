@@ -1,6 +1,7 @@
 //! Packets and capture files made by the tests themselves.
 
 #![expect(dead_code, reason = "each test file uses its own part")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
 
