@@ -19,7 +19,9 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Prints the events of capture files (pcap, pcapng, also .gz and .zst), one JSON object a line.
-    #[command(after_help = "Example:\n  dongson-sensor read gateway.pcap | jq 'select(.\"event.dataset\" == \"sensor.dns\")'")]
+    #[command(
+        after_help = "Example:\n  dongson-sensor read gateway.pcap | jq 'select(.\"event.dataset\" == \"sensor.dns\")'"
+    )]
     Read(command::read::Read),
     /// Captures on interfaces and prints the events, one JSON object a line.
     #[command(after_help = "Example:\n  dongson-sensor run --interface eth1 --observer xa-hamrong-gw")]

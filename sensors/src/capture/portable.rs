@@ -26,7 +26,7 @@ pub enum PortableError {
         known: Vec<String>,
     },
     /// The system refused, or reading failed.
-    #[error("capturing on {name:?}: {source} (this needs the capability CAP_NET_RAW)")]
+    #[error("capturing on {name:?}: {source} (capturing needs CAP_NET_RAW, or root)")]
     System {
         /// The interface.
         name: String,
@@ -88,12 +88,17 @@ impl Portable {
                 });
                 Ok(1)
             }
-            Err(error) if matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock) => {
+            Err(error) if is_a_pause(&error) => {
                 Ok(0)
             }
             Err(source) => Err(PortableError::System { name: self.name.clone(), source }),
         }
     }
+}
+
+/// True when nothing came in time, or a signal did.
+fn is_a_pause(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
 /// The clock of this machine.
