@@ -88,9 +88,7 @@ impl Portable {
                 });
                 Ok(1)
             }
-            Err(error) if is_a_pause(&error) => {
-                Ok(0)
-            }
+            Err(error) if is_a_pause(&error) => Ok(0),
             Err(source) => Err(PortableError::System { name: self.name.clone(), source }),
         }
     }
