@@ -116,7 +116,7 @@ describe('record', () => {
 describe('overview', () => {
   test('spans without alerts are nought, none is missing', () => {
     const found = spans({ since: 105, until: 150, series: { step_ms: 10, events: [], alerts: [{ at: 120, level: 'high', count: 3 }] } });
-    expect(found.high).toEqual([[100, 0], [110, 0], [120, 3], [130, 0], [140, 0]]);
+    expect(found.high).toEqual([[100, 0], [110, 0], [120, 3], [130, 0], [140, 0], [150, 0]]);
     expect(found.low.every(([, count]) => count === 0)).toBe(true);
   });
 });

@@ -13,13 +13,14 @@ interface Props {
   option: Option;
   height: number;
   label: string;
-  /** Called once with the chart, to listen to it. */
+  /** Called once with the chart, after it is drawn for the first time, to listen to it. */
   ready?: (chart: EChartsType) => void;
 }
 
 export function Chart({ option, height, label, ready }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const chart = useRef<EChartsType | null>(null);
+  const shown = useRef<EChartsType | null>(null);
   const told = useRef(ready);
   useEffect(() => {
     told.current = ready;
@@ -28,7 +29,6 @@ export function Chart({ option, height, label, ready }: Props) {
     if (box.current === null) return;
     const made = init(box.current, null, { renderer: 'svg' });
     chart.current = made;
-    told.current?.(made);
     const watch = new ResizeObserver(() => made.resize());
     watch.observe(box.current);
     return () => {
@@ -38,7 +38,12 @@ export function Chart({ option, height, label, ready }: Props) {
     };
   }, []);
   useEffect(() => {
-    chart.current?.setOption(option, { notMerge: false, lazyUpdate: true });
+    const drawn = chart.current;
+    if (drawn === null) return;
+    const first = shown.current !== drawn;
+    shown.current = drawn;
+    drawn.setOption(option);
+    if (first) told.current?.(drawn);
   }, [option]);
   return <div ref={box} role="img" aria-label={label} style={{ height, width: '100%' }} />;
 }

@@ -44,7 +44,7 @@ export function Exceptions() {
         { title: t('admin.owner'), width: 130, cell: (exception) => <Cut text={person(exception.owner)} /> },
         { title: t('admin.hits'), width: 110, number: true, cell: (exception) => number(exception.hits) },
         { title: t('admin.expires'), width: 150, cell: (exception) => <span className={running(exception) ? '' : 'faint'}><Time at={exception.ended_at ?? exception.expires_at} brief /></span> },
-        { title: '', width: 92, cell: (exception) => running(exception) && <Button size="small" type="text" onClick={() => end(exception)}>{t('admin.endException')}</Button> },
+        { title: '', width: 108, cell: (exception) => running(exception) && <Button size="small" type="text" onClick={() => end(exception)}>{t('admin.endException')}</Button> },
       ]}
     />
   );

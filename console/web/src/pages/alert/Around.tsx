@@ -14,6 +14,9 @@ import { eventTime, summary, text } from './record';
 
 const SHOWN = 200;
 
+/** How far the console looks before and after. */
+const AROUND_MS = 5 * 60_000;
+
 /** At most `SHOWN` points, those nearest to `at`, in the order of time. */
 function nearest(points: readonly Point[], at: number): Point[] {
   const near = [...points].sort((one, other) => Math.abs(one.at - at) - Math.abs(other.at - at)).slice(0, SHOWN);
@@ -67,6 +70,8 @@ function Line({ alert, around, cut }: { alert: Alert; around: Point[]; cut: bool
       },
       xAxis: {
         type: 'time',
+        min: alert.first_seen - AROUND_MS,
+        max: alert.last_seen + AROUND_MS,
         axisLabel: { color: colours.faint, fontSize: 11, formatter: (ms: number) => clock(ms), hideOverlap: true },
         axisLine: { lineStyle: { color: colours.line } },
         splitLine: { show: true, lineStyle: { color: colours.line, opacity: 0.5 } },
@@ -86,7 +91,7 @@ function Line({ alert, around, cut }: { alert: Alert; around: Point[]; cut: bool
         markLine: { silent: true, symbol: 'none', label: { show: false }, lineStyle: { color: colours.level[alert.level], type: 'solid', width: 1 }, data: [{ xAxis: at }] },
       }],
     };
-  }, [around, shade, alert.level, at]);
+  }, [around, shade, alert.level, alert.first_seen, alert.last_seen, at]);
 
   if (around.length === 0) return <Empty text={t('alert.aroundEmpty')} />;
   const kinds = new Set(around.map((event) => event.dataset)).size;

@@ -57,7 +57,7 @@ export function summary(event: Fields): string {
     ? ''
     : `${of('source.ip')} → ${of('destination.ip')}${event['destination.port'] === undefined ? '' : `:${of('destination.port')}`}`;
   const deed = of('process.command_line') || of('dns.question.name') || join([of('http.request.method'), of('url.original') || of('url.path')])
-    || of('tls.client.server_name') || of('message') || of('event.action') || of('event.original');
+    || of('tls.client.server_name') || of('message') || join([of('event.action'), of('event.code'), of('process.name'), of('file.path')]) || of('event.original');
   return join([road, of('user.name'), deed]).slice(0, 400);
 }
 

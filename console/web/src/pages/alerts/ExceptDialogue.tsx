@@ -9,6 +9,7 @@ import type { Alert } from '../../api/types';
 import { useWords } from '../../i18n';
 import { useFailure } from '../../look/States';
 import { Outside } from '../../look/Text';
+import { entityParts } from '../alert/record';
 
 const DAY_MS = 86_400_000;
 
@@ -45,7 +46,10 @@ export function ExceptDialogue({ alert, cancel, done }: { alert: Alert; cancel: 
       <p className="soft">{t('except.effect')}</p>
       <dl className="facts" style={{ margin: '12px 0' }}>
         <dt>{t('admin.rule')}</dt><dd><Outside text={pick(alert.title_vi, alert.title_en)} /></dd>
-        <dt>{name('entity', alert.entity_type)}</dt><dd className="mono"><Outside text={alert.entity_value} /></dd>
+        {entityParts(alert.entity_type, alert.entity_value).map((part) => [
+          <dt key={part.kind}>{name('entity', part.kind)}</dt>,
+          <dd key={`${part.kind} value`} className="mono"><Outside text={part.value} /></dd>,
+        ])}
         <dt>{t('admin.agency')}</dt><dd>{agency(alert.organization, language)}</dd>
       </dl>
       <Form layout="vertical" requiredMark={false} initialValues={{ days: 30 }} onFinish={(values: { reason: string; days: number }) => void submit(values)}>

@@ -40,7 +40,7 @@ export default function Series({ overview, drill }: { overview: Overview; drill:
         renderMode: 'richText',
         backgroundColor: colours.raised,
         borderColor: colours.line,
-        textStyle: { color: colours.text, fontSize: 12 },
+        textStyle: { color: colours.text, fontSize: 12, fontFamily: FONT },
         formatter: (points: unknown) => {
           const rows = points as Axis[];
           const head = rows[0] === undefined ? '' : clock(rows[0].axisValue);
