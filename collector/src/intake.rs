@@ -7,8 +7,8 @@
 use crate::parse::{Context, Parsed, Parser, Refusal, json};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use dongson_event::authority::{Principal, disclaim};
-use dongson_event::clock::{self, ClockPolicy};
+use dongson_event::authority::{Principal, admit};
+use dongson_event::clock::ClockPolicy;
 use dongson_event::fields::Setter;
 use dongson_event::{Event, MAX_EVENT_BYTES, Timestamp, UNPARSED, Value, identity};
 use jiff::tz::TimeZone;
@@ -131,17 +131,7 @@ fn stamp(origin: &Origin, parsed: Parsed, raw: &[u8], id: Uuid, now: Timestamp) 
 }
 
 fn identify(origin: &Origin, event: &mut Event, id: Uuid, now: Timestamp) {
-    let principal = &origin.principal;
-    // The claimed time is the one claim that counts: it is corrected and clamped, not moved away.
-    let claimed = event.remove("@timestamp");
-    disclaim(event, principal.right);
-    event.set_some("@timestamp", claimed);
-    clock::stamp(event, now, &origin.clock);
-    event.set("event.id", id.to_string());
-    event.set("organization.id", principal.organization.as_str());
-    event.set("observer.name", principal.observer.as_str());
-    event.set("dongson.principal", principal.id.as_str());
-    event.set_some("dongson.drill", principal.drill.as_deref());
+    admit(event, &origin.principal, id, now, &origin.clock);
 }
 
 /// `event.original` is what we received; answers what the client put there, if it is something else.

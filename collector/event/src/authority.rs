@@ -21,11 +21,12 @@ pub struct Principal {
 
 const CLAIMED: &str = "dongson.claimed.";
 
-/// Moves what `right` may not set to `dongson.claimed.*`; answers how many fields were moved.
+/// Moves what `right` may not set to `dongson.claimed.*`; answers how many fields were moved. The claimed time stays:
+/// [`clock::stamp`] corrects and clamps it, and keeps it beside.
 pub fn disclaim(event: &mut Event, right: Setter) -> usize {
     let forbidden: Vec<String> = event
         .iter()
-        .filter(|(name, _)| fields::setter(name) > right)
+        .filter(|(name, _)| *name != "@timestamp" && fields::setter(name) > right)
         .map(|(name, _)| name.to_owned())
         .collect();
     for name in &forbidden {
@@ -89,7 +90,9 @@ mod tests {
             Some(&Value::List(vec!["so-y-te".into(), "other".into()]))
         );
         assert_eq!(event.text("message"), Some("m"));
-        assert!(event.timestamp().unwrap() > Timestamp::from_seconds(1_795_000_000 - 8 * 86_400));
+        assert_eq!(event.timestamp(), Some(now.minus(clock::ClockPolicy::default().longest_spool)));
+        assert_eq!(event.text("dongson.time.claimed"), Some("1970-01-01T00:00:00Z"));
+        assert_eq!(event.text("dongson.time.basis"), Some("clamped-past"));
     }
 
     #[test]

@@ -43,7 +43,9 @@ pub enum EnrolError {
         reason: String,
     },
     /// Another authority than the token names.
-    #[error("the server at {0} does not belong to the authority that the token names: do not trust it, and ask the administrator")]
+    #[error(
+        "the server at {0} does not belong to the authority that the token names: do not trust it, and ask the administrator"
+    )]
     WrongAuthority(String),
     /// The collector refused.
     #[error("the collector refused the enrolment: {0}")]
@@ -74,13 +76,13 @@ struct Answer {
     organization: String,
     node: String,
     certificate: String,
-    ca: String,
+    authority: String,
 }
 
 /// Enrols this machine with the collector at `url` (`https://host:port`) and writes the identity into `folder`.
 pub fn enrol(url: &str, token: &str, folder: &Path) -> Result<Identity, EnrolError> {
     let url = url.trim_end_matches('/');
-    let (secret, fingerprint) = split_token(token).ok_or(EnrolError::BadToken)?;
+    let fingerprint = fingerprint_of(token).ok_or(EnrolError::BadToken)?;
     if let Ok(present) = Identity::load(folder) {
         return Err(EnrolError::Enrolled(present.sensor));
     }
@@ -93,27 +95,29 @@ pub fn enrol(url: &str, token: &str, folder: &Path) -> Result<Identity, EnrolErr
     let request = params.serialize_request(&key)?.pem()?;
     // The key is on disk before the certificate exists: a lost answer costs a token, not a key.
     save_key(folder, &key.serialize_pem())?;
-    let answer = ask(url, secret, &request, &authority)?;
+    let answer = ask(url, token.trim(), &request, &authority)?;
     let identity = Identity {
         url: url.to_owned(),
         sensor: answer.sensor,
         organization: answer.organization,
         node: answer.node,
         certificate: answer.certificate,
-        authority: answer.ca,
+        authority: answer.authority,
     };
     identity.save(folder)?;
     Ok(identity)
 }
 
-fn split_token(token: &str) -> Option<(&str, Vec<u8>)> {
+/// The fingerprint that a token carries; `None` when it is no token.
+fn fingerprint_of(token: &str) -> Option<Vec<u8>> {
     let (secret, fingerprint) = token.trim().strip_prefix("dst1.")?.split_once('.')?;
     let fingerprint = URL_SAFE_NO_PAD.decode(fingerprint).ok()?;
-    (!secret.is_empty() && fingerprint.len() == 32).then_some((secret, fingerprint))
+    (!secret.is_empty() && fingerprint.len() == 32).then_some(fingerprint)
 }
 
-fn ask(url: &str, secret: &str, csr: &str, authority: &CertificateDer<'_>) -> Result<Answer, EnrolError> {
-    let unreachable = |error: ureq::Error| EnrolError::Unreachable { url: url.to_owned(), reason: error.to_string() };
+fn ask(url: &str, token: &str, csr: &str, authority: &CertificateDer<'_>) -> Result<Answer, EnrolError> {
+    let unreachable =
+        |error: ureq::Error| EnrolError::Unreachable { url: url.to_owned(), reason: error.to_string() };
     let root = Certificate::from_der(authority).to_owned();
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .tls_config(TlsConfig::builder().root_certs(RootCerts::new_with_certs(&[root])).build())
@@ -121,17 +125,16 @@ fn ask(url: &str, secret: &str, csr: &str, authority: &CertificateDer<'_>) -> Re
         .http_status_as_error(false)
         .build()
         .into();
-    let mut answer = agent
-        .post(format!("{url}/v1/enrol"))
-        .send_json(Request { token: secret, csr })
-        .map_err(unreachable)?;
+    let mut answer =
+        agent.post(format!("{url}/v1/enrol")).send_json(Request { token, csr }).map_err(unreachable)?;
     let status = answer.status();
     let text = answer.body_mut().read_to_string().map_err(unreachable)?;
     if !status.is_success() {
         let said: String = text.chars().take(300).collect();
         return Err(EnrolError::Refused(format!("{status} {said}")));
     }
-    serde_json::from_str(&text).map_err(|error| EnrolError::Refused(format!("its answer is not understood: {error}")))
+    serde_json::from_str(&text)
+        .map_err(|error| EnrolError::Refused(format!("its answer is not understood: {error}")))
 }
 
 /// The authority's certificate, taken from the server's chain and known by its fingerprint.
@@ -173,7 +176,10 @@ fn chain_of(address: &str, name: ServerName<'static>) -> std::io::Result<Vec<Cer
     connection.send_close_notify();
     // The handshake has given what was wanted; whether the goodbye arrives does not matter.
     let _closed = connection.complete_io(&mut stream);
-    Ok(connection.peer_certificates().map(|chain| chain.iter().map(|one| one.clone().into_owned()).collect()).unwrap_or_default())
+    Ok(connection
+        .peer_certificates()
+        .map(|chain| chain.iter().map(|one| one.clone().into_owned()).collect())
+        .unwrap_or_default())
 }
 
 fn connect(address: &str) -> std::io::Result<TcpStream> {
@@ -237,9 +243,9 @@ mod tests {
     #[test]
     fn tokens() {
         let good = format!("dst1.abc.{}", URL_SAFE_NO_PAD.encode([7; 32]));
-        assert_eq!(split_token(&good), Some(("abc", vec![7; 32])));
+        assert_eq!(fingerprint_of(&good), Some(vec![7; 32]));
         for bad in ["", "dst1.abc", "dst1..AAAA", "dst2.abc.AAAA", "dst1.abc.AAAA", "dst1.abc.!!!"] {
-            assert_eq!(split_token(bad), None, "{bad}");
+            assert_eq!(fingerprint_of(bad), None, "{bad}");
         }
     }
 

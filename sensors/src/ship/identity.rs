@@ -79,7 +79,8 @@ impl Identity {
     /// TLS as this sensor: its certificate shown, only the authority's servers trusted.
     pub fn tls(&self, folder: &Path) -> Result<TlsConfig, IdentityError> {
         let path = folder.join(KEY);
-        let spoilt = |problem: &str| IdentityError::Spoilt { path: path.clone(), problem: problem.to_owned() };
+        let spoilt =
+            |problem: &str| IdentityError::Spoilt { path: path.clone(), problem: problem.to_owned() };
         let key = fs::read(&path).map_err(|error| IdentityError::Disk { path: path.clone(), error })?;
         let key = PrivateKey::from_pem(&key).map_err(|_| spoilt("is not a private key"))?;
         let chain = certificates(&self.certificate).ok_or_else(|| spoilt("belongs to no certificate"))?;

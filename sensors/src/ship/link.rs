@@ -78,8 +78,8 @@ impl Link {
 
     /// Tries to send one batch.
     pub fn send(&mut self, epoch: u64, batch: &Waiting) -> Result<Sent, LinkError> {
-        let body = fs::read(&batch.path)
-            .map_err(|error| LinkError::Batch { sequence: batch.sequence, error })?;
+        let body =
+            fs::read(&batch.path).map_err(|error| LinkError::Batch { sequence: batch.sequence, error })?;
         let mut request = self.agent.post(&self.url);
         if let Some(nonce) = &self.drill {
             request = request.header("dongson-drill", nonce);

@@ -32,7 +32,9 @@ pub enum ShipError {
     #[error("the link's thread could not be started: {0}")]
     Thread(std::io::Error),
     /// Not everything was acknowledged in time; the rest stays in the spool.
-    #[error("{0} batches were not acknowledged in time; they stay in the spool and are sent at the next start")]
+    #[error(
+        "{0} batches were not acknowledged in time; they stay in the spool and are sent at the next start"
+    )]
     Unsent(usize),
 }
 

@@ -78,6 +78,9 @@ pub const FIELDS: &[Field] = &[
     f("dongson.unparsed.base64", Text, "", Collector, Personal, REST, "Dongson", "The raw record, when it is not UTF-8"),
     f("dongson.unparsed.length", Long, "bytes", Collector, Plain, REST, "Dongson", "Length of the whole raw record"),
     f("dongson.unparsed.sha256", Keyword, "", Collector, Plain, REST, "Dongson", "SHA-256 of the whole raw record"),
+    f("dongson.unparsed.record", Keyword, "", Collector, Plain, REST, "Dongson", "Id of the whole record, the same for all its parts"),
+    f("dongson.time.read", LowKeyword, "", Collector, Plain, REST, "Dongson", "How the claimed time was read: stated, source-zone, source-zone-and-year"),
+    f("dongson.original.base64", Text, "", Collector, Personal, REST, "Dongson", "The raw record, when it is not UTF-8"),
     f("dongson.unparsed.part", Long, "", Collector, Plain, REST, "Dongson", "Number of this part of the raw record, from 1"),
     f("dongson.unparsed.parts", Long, "", Collector, Plain, REST, "Dongson", "How many parts the raw record has"),
     // Hosts, addresses, users.

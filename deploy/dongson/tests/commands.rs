@@ -1,0 +1,124 @@
+//! The commands as people type them: what they print, and what bad input gets.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+const RULE: &str = "title: Test rule\nid: 11111111-2222-4333-8444-555555555555\nlevel: high\nlogsource:\n  product: windows\n  category: process_creation\ndetection:\n  selection:\n    Image|endswith: '\\evil.exe'\n  condition: selection\n";
+
+fn dongson(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_dongson")).args(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn write(folder: &Path, name: &str, content: &str) -> String {
+    let path = folder.join(name);
+    fs::write(&path, content).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn every_command_has_help_with_an_example() {
+    for command in [&["up"][..], &["detect"], &["rules", "check"], &["rules", "test"], &["drill", "run"], &["store", "install"], &["admin", "token"]] {
+        let output = dongson(&[command, &["--help"]].concat());
+        assert!(output.status.success());
+        assert!(text(&output.stdout).contains("example:"), "{command:?} has no example");
+    }
+    assert_eq!(dongson(&["no-such-command"]).status.code(), Some(2));
+}
+
+#[test]
+fn rules_check_names_what_it_refuses() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "good.yml", RULE);
+    write(folder.path(), "bad.yml", &RULE.replace("endswith", "endwith"));
+    let output = dongson(&["rules", "check", "--format", "json", folder.path().to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((report["files"].as_u64(), report["compiled"].as_u64()), (Some(2), Some(1)));
+    let refused = &report["refused"][0];
+    assert!(refused["file"].as_str().unwrap().ends_with("bad.yml"));
+    assert!(refused["line"].as_u64().unwrap() > 0);
+    assert!(refused["reason"].as_str().unwrap().contains("endwith"), "{refused}");
+}
+
+#[test]
+fn detect_prints_one_line_per_match() {
+    let folder = tempfile::tempdir().unwrap();
+    let rule = write(folder.path(), "rule.yml", RULE);
+    let events = write(
+        folder.path(),
+        "events.jsonl",
+        "{\"product\":\"windows\",\"category\":\"process_creation\",\"Image\":\"C:\\\\a.exe\"}\nnot json\n{\"product\":\"windows\",\"category\":\"process_creation\",\"Image\":\"C:\\\\Evil.exe\"}\n",
+    );
+    let output = dongson(&["detect", "--rules", &rule, "--taxonomy", "sigma", "--format", "jsonl", &events]);
+    // The broken line is told on standard error, and the exit code says that something could not be read.
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("record 2"), "{}", text(&output.stderr));
+    let lines: Vec<serde_json::Value> =
+        text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 1);
+    assert_eq!(lines[0]["event"], 3);
+    assert_eq!(lines[0]["rule_id"], "11111111-2222-4333-8444-555555555555");
+    assert_eq!(lines[0]["level"], "high");
+    assert_eq!(lines[0]["rule_title"], "Test rule");
+}
+
+#[test]
+fn bad_input_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let data = data.to_str().unwrap();
+    let misspelt = write(folder.path(), "bad.toml", "[collector]\nhtpps = \"127.0.0.1:0\"\n");
+    let output = dongson(&["up", "--data", data, "--config", &misspelt]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("htpps") && text(&output.stderr).contains("bad.toml"), "{}", text(&output.stderr));
+
+    let output = dongson(&["drill", "run", "--data", data]);
+    assert!(text(&output.stderr).contains("dongson up --data"), "{}", text(&output.stderr));
+
+    let output = dongson(&["admin", "token", "--data", data, "xa-a", "gw"]);
+    assert!(text(&output.stderr).contains("start `dongson up"), "{}", text(&output.stderr));
+
+    let output = dongson(&["detect", "--rules", "/nowhere", "file.jsonl"]);
+    assert!(text(&output.stderr).contains("/nowhere"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_port_in_use_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let config = write(
+        folder.path(),
+        "taken.toml",
+        &format!("metrics = \"off\"\n[console]\nlisten = \"127.0.0.1:0\"\n[collector]\nhttps = \"{address}\"\nsyslog_udp = \"off\"\nsyslog_tcp = \"off\"\nsyslog_tls = \"off\"\nrelp = \"off\"\n"),
+    );
+    let data = folder.path().join("data");
+    let output = dongson(&["up", "--data", data.to_str().unwrap(), "--config", &config]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains(&address.to_string()), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_missing_engine_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = write(folder.path(), "c.toml", "metrics = \"off\"\n[store]\nengine = \"/nowhere/libchdb.so\"\n");
+    let data = folder.path().join("data");
+    let output = dongson(&["up", "--data", data.to_str().unwrap(), "--config", &config]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("fetch-engine"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn the_drill_writes_the_same_attack_for_the_same_seed() {
+    let folder = tempfile::tempdir().unwrap();
+    let to = folder.path().join("drill");
+    let output = dongson(&["drill", "write", to.to_str().unwrap(), "--seed", "7"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stdout).lines().count(), 5);
+    assert!(fs::metadata(to.join("portal.pcap")).unwrap().len() > 100_000);
+}

@@ -1,0 +1,115 @@
+//! The whole system as real processes: started, fed over its listeners, killed, started again, counted.
+//!
+//! Needs the store engine (`deploy/fetch-engine`); without it every test here fails and says so.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use support::{System, eventually, json};
+
+/// Every alert of the attack is raised once, in the right agency, and marked as a drill.
+#[test]
+fn the_drill_raises_what_it_must() {
+    let mut system = System::new();
+    system.start();
+    let output = system.command(&["drill", "run", "--data", system.data()]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(text.contains("18 of 18 expected"), "{text}");
+    // Nothing of a drill stands in the store without its mark, and every event has its agency.
+    assert_eq!(system.count("SELECT count() FROM dongson.events WHERE dongson_drill IS NULL"), 0);
+    assert!(system.count("SELECT count() FROM dongson.events WHERE organization_id = 'dien-tap-xa'") > 500);
+    // Sent again it is another session with alerts of its own.
+    let again = system.command(&["drill", "run", "--data", system.data()]);
+    assert!(again.status.success(), "{}", String::from_utf8_lossy(&again.stdout));
+    system.stop();
+}
+
+/// Killed in the middle of ingest, again and again: what was acknowledged is there once, what was not and is sent again too.
+#[test]
+fn a_kill_loses_nothing_that_was_acknowledged() {
+    const BATCHES: usize = 120;
+    const EVENTS: usize = 50;
+    let mut system = System::new();
+    system.start();
+    let key = system.make_key("xa-thu-nghiem", "may-chu");
+    let mut acknowledged: BTreeMap<usize, u64> = BTreeMap::new();
+    let mut kills = 0;
+    let mut next = 0;
+    while acknowledged.len() < BATCHES {
+        if next < BATCHES && next % 40 == 25 && kills <= next / 40 {
+            // One batch is on its way while the process dies; its answer is lost.
+            system.kill_during(|target| drop(target.send(&key, next, EVENTS)));
+            kills += 1;
+            system.start();
+        }
+        match system.target().send(&key, next, EVENTS) {
+            Ok(count) => {
+                acknowledged.insert(next, count);
+                next += 1;
+            }
+            Err(error) => panic!("batch {next} was refused while the system runs: {error}"),
+        }
+    }
+    assert_eq!(kills, 3);
+    // A client that lost every answer sends everything once more.
+    for batch in 0..BATCHES {
+        system.target().send(&key, batch, EVENTS).unwrap();
+    }
+    let sent = (BATCHES * EVENTS) as u64;
+    assert_eq!(acknowledged.values().sum::<u64>(), sent);
+    let all = "SELECT count() FROM dongson.events WHERE organization_id = 'xa-thu-nghiem'";
+    eventually(Duration::from_secs(60), || system.count(all) >= sent);
+    assert_eq!(system.count(all), sent, "events were stored twice");
+    let distinct = "SELECT uniqExact(event_id) FROM dongson.events WHERE organization_id = 'xa-thu-nghiem'";
+    assert_eq!(system.count(distinct), sent);
+    let messages = "SELECT uniqExact(message) FROM dongson.events WHERE organization_id = 'xa-thu-nghiem'";
+    assert_eq!(system.count(messages), sent);
+    system.stop();
+}
+
+/// Two agencies with the same private address: two alerts, one each.
+#[test]
+fn an_entity_belongs_to_its_agency() {
+    let mut system = System::new();
+    system.start();
+    let line = json(&[
+        ("event.dataset", "windows.sysmon"),
+        ("winlog.channel", "Microsoft-Windows-Sysmon/Operational"),
+        ("winlog.provider_name", "Microsoft-Windows-Sysmon"),
+        ("winlog.event_id", "1"),
+        ("winlog.computer_name", "PC-01"),
+        ("host.name", "PC-01"),
+        ("winlog.event_data.Image", "C:\\Windows\\System32\\rundll32.exe"),
+        ("winlog.event_data.CommandLine", "rundll32.exe C:\\Windows\\System32\\comsvcs.dll, MiniDump 652 C:\\a.dmp full"),
+    ]);
+    for agency in ["xa-mot", "xa-hai"] {
+        let key = system.make_key(agency, "may-tram");
+        system.target().post(&key, "one", &line).unwrap();
+    }
+    let alerts = "SELECT count() FROM dongson.alerts WHERE rule_id = '05a145f2-e0e9-44fd-a2e8-527b43bfedb7'";
+    eventually(Duration::from_secs(30), || system.count(alerts) >= 2);
+    let agencies = "SELECT uniqExact(organization_id) FROM dongson.alerts WHERE rule_id = '05a145f2-e0e9-44fd-a2e8-527b43bfedb7'";
+    assert_eq!((system.count(alerts), system.count(agencies)), (2, 2));
+    system.stop();
+}
+
+/// SIGTERM ends everything, the store's child too, and a second start finds what was there.
+#[test]
+fn it_stops_cleanly_and_starts_again() {
+    let mut system = System::new();
+    system.start();
+    let key = system.make_key("xa-a", "nguon");
+    system.target().send(&key, 0, 10).unwrap();
+    let all = "SELECT count() FROM dongson.events WHERE organization_id = 'xa-a'";
+    eventually(Duration::from_secs(30), || system.count(all) == 10);
+    let health = system.health();
+    assert_eq!(health.0, 200, "{}", health.1);
+    assert!(system.metrics().contains("collector_"), "the collector's metrics are missing");
+    system.stop();
+    system.start();
+    assert_eq!(system.count(all), 10);
+    system.stop();
+}
