@@ -1,6 +1,6 @@
 //! What commands print: tables for people, JSON for programs. Text from outside is made harmless for a terminal.
 
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, Write};
 
 use clap::ValueEnum;
 
@@ -50,14 +50,6 @@ pub(crate) fn harmless(text: &str) -> String {
         if sign.is_control() || hidden { out.extend(sign.escape_unicode()) } else { out.push(sign) }
     }
     out
-}
-
-/// A progress bar of `length` steps on a terminal, nothing elsewhere.
-pub(crate) fn progress(length: u64, what: &'static str) -> indicatif::ProgressBar {
-    if !io::stderr().is_terminal() {
-        return indicatif::ProgressBar::hidden();
-    }
-    indicatif::ProgressBar::new(length).with_message(what)
 }
 
 fn written(outcome: io::Result<()>) -> io::Result<()> {

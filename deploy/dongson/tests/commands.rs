@@ -1,5 +1,7 @@
 //! The commands as people type them: what they print, and what bad input gets.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test ends at its first surprise")]
+
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -22,7 +24,15 @@ fn write(folder: &Path, name: &str, content: &str) -> String {
 
 #[test]
 fn every_command_has_help_with_an_example() {
-    for command in [&["up"][..], &["detect"], &["rules", "check"], &["rules", "test"], &["drill", "run"], &["store", "install"], &["admin", "token"]] {
+    for command in [
+        &["up"][..],
+        &["detect"],
+        &["rules", "check"],
+        &["rules", "test"],
+        &["drill", "run"],
+        &["store", "install"],
+        &["admin", "token"],
+    ] {
         let output = dongson(&[command, &["--help"]].concat());
         assert!(output.status.success());
         assert!(text(&output.stdout).contains("example:"), "{command:?} has no example");
@@ -75,7 +85,11 @@ fn bad_input_is_named() {
     let misspelt = write(folder.path(), "bad.toml", "[collector]\nhtpps = \"127.0.0.1:0\"\n");
     let output = dongson(&["up", "--data", data, "--config", &misspelt]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stderr).contains("htpps") && text(&output.stderr).contains("bad.toml"), "{}", text(&output.stderr));
+    assert!(
+        text(&output.stderr).contains("htpps") && text(&output.stderr).contains("bad.toml"),
+        "{}",
+        text(&output.stderr)
+    );
 
     let output = dongson(&["drill", "run", "--data", data]);
     assert!(text(&output.stderr).contains("dongson up --data"), "{}", text(&output.stderr));
@@ -95,7 +109,9 @@ fn a_port_in_use_is_named() {
     let config = write(
         folder.path(),
         "taken.toml",
-        &format!("metrics = \"off\"\n[console]\nlisten = \"127.0.0.1:0\"\n[collector]\nhttps = \"{address}\"\nsyslog_udp = \"off\"\nsyslog_tcp = \"off\"\nsyslog_tls = \"off\"\nrelp = \"off\"\n"),
+        &format!(
+            "metrics = \"off\"\n[console]\nlisten = \"127.0.0.1:0\"\n[collector]\nhttps = \"{address}\"\nsyslog_udp = \"off\"\nsyslog_tcp = \"off\"\nsyslog_tls = \"off\"\nrelp = \"off\"\n"
+        ),
     );
     let data = folder.path().join("data");
     let output = dongson(&["up", "--data", data.to_str().unwrap(), "--config", &config]);
@@ -106,7 +122,8 @@ fn a_port_in_use_is_named() {
 #[test]
 fn a_missing_engine_says_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
-    let config = write(folder.path(), "c.toml", "metrics = \"off\"\n[store]\nengine = \"/nowhere/libchdb.so\"\n");
+    let config =
+        write(folder.path(), "c.toml", "metrics = \"off\"\n[store]\nengine = \"/nowhere/libchdb.so\"\n");
     let data = folder.path().join("data");
     let output = dongson(&["up", "--data", data.to_str().unwrap(), "--config", &config]);
     assert_eq!(output.status.code(), Some(1));

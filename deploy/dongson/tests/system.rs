@@ -2,19 +2,21 @@
 //!
 //! Needs the store engine (`deploy/fetch-engine`); without it every test here fails and says so.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test ends at its first surprise")]
+
 mod support;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use support::{System, eventually, json};
+use support::{System, command, eventually, json};
 
 /// Every alert of the attack is raised once, in the right agency, and marked as a drill.
 #[test]
 fn the_drill_raises_what_it_must() {
     let mut system = System::new();
     system.start();
-    let output = system.command(&["drill", "run", "--data", system.data()]);
+    let output = command(&["drill", "run", "--data", system.data()]);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
     assert!(text.contains("18 of 18 expected"), "{text}");
@@ -22,7 +24,7 @@ fn the_drill_raises_what_it_must() {
     assert_eq!(system.count("SELECT count() FROM dongson.events WHERE dongson_drill IS NULL"), 0);
     assert!(system.count("SELECT count() FROM dongson.events WHERE organization_id = 'dien-tap-xa'") > 500);
     // Sent again it is another session with alerts of its own.
-    let again = system.command(&["drill", "run", "--data", system.data()]);
+    let again = command(&["drill", "run", "--data", system.data()]);
     assert!(again.status.success(), "{}", String::from_utf8_lossy(&again.stdout));
     system.stop();
 }
@@ -83,7 +85,10 @@ fn an_entity_belongs_to_its_agency() {
         ("winlog.computer_name", "PC-01"),
         ("host.name", "PC-01"),
         ("winlog.event_data.Image", "C:\\Windows\\System32\\rundll32.exe"),
-        ("winlog.event_data.CommandLine", "rundll32.exe C:\\Windows\\System32\\comsvcs.dll, MiniDump 652 C:\\a.dmp full"),
+        (
+            "winlog.event_data.CommandLine",
+            "rundll32.exe C:\\Windows\\System32\\comsvcs.dll, MiniDump 652 C:\\a.dmp full",
+        ),
     ]);
     for agency in ["xa-mot", "xa-hai"] {
         let key = system.make_key(agency, "may-tram");

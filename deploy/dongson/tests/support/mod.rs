@@ -23,6 +23,11 @@ pub(crate) fn eventually(patience: Duration, mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// Runs a command of the program.
+pub(crate) fn command(arguments: &[&str]) -> Output {
+    Command::new(PROGRAM).args(arguments).output().unwrap()
+}
+
 /// One JSON object on a line.
 pub(crate) fn json(fields: &[(&str, &str)]) -> String {
     let object: serde_json::Map<String, Value> =
@@ -61,7 +66,8 @@ impl System {
 
     pub(crate) fn start(&mut self) {
         drop(fs::remove_file(self.data.join("running.json")));
-        let log = fs::OpenOptions::new().create(true).append(true).open(self.folder.path().join("log")).unwrap();
+        let log =
+            fs::OpenOptions::new().create(true).append(true).open(self.folder.path().join("log")).unwrap();
         let config = self.folder.path().join("free.toml");
         let child = Command::new(PROGRAM)
             .args(["up", "--data", self.data(), "--config", config.to_str().unwrap()])
@@ -87,16 +93,20 @@ impl System {
         serde_json::from_str(&fs::read_to_string(self.data.join("running.json")).ok()?).ok()
     }
 
-    /// Runs a command of the same program.
-    pub(crate) fn command(&self, arguments: &[&str]) -> Output {
-        Command::new(PROGRAM).args(arguments).output().unwrap()
-    }
-
     /// Enters an agency and answers the secret of a new key for a source of it.
     pub(crate) fn make_key(&self, agency: &str, source: &str) -> String {
-        let made = self.command(&["admin", "agency", "--data", self.data(), agency, "Xã thử nghiệm", "--name-en", "Test"]);
+        let made = command(&[
+            "admin",
+            "agency",
+            "--data",
+            self.data(),
+            agency,
+            "Xã thử nghiệm",
+            "--name-en",
+            "Test",
+        ]);
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let made = self.command(&["admin", "key", "--data", self.data(), agency, source, "--format", "json"]);
+        let made = command(&["admin", "key", "--data", self.data(), agency, source, "--format", "json"]);
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         let answer: Value = serde_json::from_slice(&made.stdout).unwrap();
         answer["secret"].as_str().unwrap().to_owned()
