@@ -63,7 +63,7 @@ fn a_kill_loses_nothing_that_was_acknowledged() {
     let sent = (BATCHES * EVENTS) as u64;
     assert_eq!(acknowledged.values().sum::<u64>(), sent);
     let all = "SELECT count() FROM dongson.events WHERE organization_id = 'xa-thu-nghiem'";
-    eventually(Duration::from_secs(60), || system.count(all) >= sent);
+    eventually(Duration::from_mins(1), || system.count(all) >= sent);
     assert_eq!(system.count(all), sent, "events were stored twice");
     let distinct = "SELECT uniqExact(event_id) FROM dongson.events WHERE organization_id = 'xa-thu-nghiem'";
     assert_eq!(system.count(distinct), sent);

@@ -172,6 +172,15 @@ enum Kind {
     Capture,
 }
 
+/// First bytes of pcap (both byte orders, micro and nanoseconds) and pcapng.
+const CAPTURES: [[u8; 4]; 5] = [
+    [0xd4, 0xc3, 0xb2, 0xa1],
+    [0xa1, 0xb2, 0xc3, 0xd4],
+    [0x4d, 0x3c, 0xb2, 0xa1],
+    [0xa1, 0xb2, 0x3c, 0x4d],
+    [0x0a, 0x0d, 0x0d, 0x0a],
+];
+
 /// What a file holds, by its first bytes (behind gzip or Zstandard only records and captures are looked for).
 fn kind_of(path: &Path) -> Result<Kind> {
     if path.as_os_str() == "-" {
@@ -190,13 +199,6 @@ fn kind_of(path: &Path) -> Result<Kind> {
     } else {
         plain.to_vec()
     };
-    const CAPTURES: [[u8; 4]; 5] = [
-        [0xd4, 0xc3, 0xb2, 0xa1],
-        [0xa1, 0xb2, 0xc3, 0xd4],
-        [0x4d, 0x3c, 0xb2, 0xa1],
-        [0xa1, 0xb2, 0x3c, 0x4d],
-        [0x0a, 0x0d, 0x0d, 0x0a],
-    ];
     Ok(if plain.starts_with(b"ElfFile") {
         Kind::Evtx
     } else if CAPTURES.iter().any(|magic| unpacked.starts_with(magic)) {

@@ -146,7 +146,7 @@ async fn serve(config: Config, paths: Paths, metrics: PrometheusHandle) -> Resul
         stop.clone(),
     );
     let watch = watch_lag(Arc::clone(&bus), stop.clone());
-    let (analyzed, (), (), ()) = tokio::join!(analyzer, collector.wait(), console.run(), watch);
+    let (outcome, (), (), ()) = tokio::join!(analyzer, collector.wait(), console.run(), watch);
     // Whoever ended first was told to, or takes the others along.
     stop.cancel();
     drop(bus);
@@ -154,7 +154,7 @@ async fn serve(config: Config, paths: Paths, metrics: PrometheusHandle) -> Resul
     registry.close().await;
     tokio::task::spawn_blocking(move || drop(supervisor)).await?;
     info!("stopped");
-    Ok(analyzed?)
+    Ok(outcome?)
 }
 
 fn bus_options(config: &Config) -> dongson_bus::Options {

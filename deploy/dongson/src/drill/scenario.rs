@@ -426,9 +426,7 @@ impl Drill {
     fn dns_exfiltration(&mut self) {
         for index in 0..120_u64 {
             let at = self.at(780).plus(Duration::from_millis(index * 350));
-            let chunk: String = (0..56)
-                .map(|_| char::from(b"abcdefghijklmnopqrstuvwxyz234567"[self.random.random_range(0..32)]))
-                .collect();
+            let chunk: String = (0..56).map(|_| base32_sign(self.random.random_range(0..32))).collect();
             let name = format!("{index:04x}.{chunk}.t.cdn-sync.example");
             let id = self.random.random();
             let client = Peer::new(WORKSTATION, self.client_port());
@@ -442,6 +440,11 @@ impl Drill {
             );
         }
     }
+}
+
+/// A sign of base32 (RFC 4648, 6) in lower case; `number` below 32.
+fn base32_sign(number: u8) -> char {
+    char::from(if number < 26 { b'a' + number } else { b'2' + (number - 26) % 6 })
 }
 
 /// As the audit daemon writes arguments: in quotes, or in hexadecimal when they hold a space or a quote.

@@ -20,7 +20,7 @@ use crate::command::Running;
 use crate::config::Paths;
 
 /// How long the alerts are waited for after everything was acknowledged.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 /// Lines of one request.
 const LINES: usize = 500;
 
@@ -74,7 +74,7 @@ pub(crate) fn run(data: &Path, seed: u64) -> Result<Outcome> {
             }
         })?;
         failed?;
-        let counts = shipper.finish(Duration::from_secs(60))?;
+        let counts = shipper.finish(Duration::from_mins(1))?;
         info!(node, events = counts.acknowledged, "a drill sensor shipped its capture");
         sensor_events += counts.acknowledged;
     }
@@ -117,7 +117,7 @@ fn agent(authority: &Authority) -> ureq::Agent {
     let root = Certificate::from_der(authority.certificate()).to_owned();
     ureq::Agent::config_builder()
         .tls_config(TlsConfig::builder().root_certs(RootCerts::new_with_certs(&[root])).build())
-        .timeout_global(Some(Duration::from_secs(60)))
+        .timeout_global(Some(Duration::from_mins(1)))
         .http_status_as_error(false)
         .build()
         .into()
@@ -152,10 +152,8 @@ impl Sender {
         let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
         let mut body = String::new();
         for (number, line) in text.lines().enumerate() {
-            body.push_str(&format!(
-                "{{\"create\":{{\"_index\":\"winlogbeat\",\"_id\":\"{}-{number}\"}}}}\n{line}\n",
-                self.nonce
-            ));
+            let head = serde_json::json!({"create": {"_index": "winlogbeat", "_id": format!("{}-{number}", self.nonce)}});
+            body.extend([head.to_string().as_str(), "\n", line, "\n"]);
         }
         let answer = self.post("/_bulk", secret, &format!("{}-bulk", self.nonce), &body)?;
         let answer: serde_json::Value =

@@ -170,7 +170,7 @@ impl System {
         let Some(mut child) = self.process.take() else { return };
         let ended = Command::new("kill").arg(child.id().to_string()).status().unwrap();
         assert!(ended.success());
-        let until = Instant::now() + Duration::from_secs(60);
+        let until = Instant::now() + Duration::from_mins(1);
         let status = loop {
             if let Some(status) = child.try_wait().unwrap() {
                 break status;
