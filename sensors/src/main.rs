@@ -1,4 +1,5 @@
-//! The command line: `read` prints the events of capture files, `run` those of an interface.
+//! The command line: `read` takes the events of capture files, `run` those of an interface; both print them, or ship
+//! them to the collector once `enrol` has made this machine known there.
 //!
 //! Exit codes: 0 done, 1 something could not be read, 2 the command line is wrong.
 
@@ -7,6 +8,8 @@ mod command;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 /// The sensor of Dongson: packets in, events out.
 #[derive(Debug, Parser)]
@@ -18,22 +21,36 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Prints the events of capture files (pcap, pcapng, also .gz and .zst), one JSON object a line.
+    /// Gets this machine its certificate from the collector, with a one-time token.
+    #[command(
+        after_help = "Example:\n  dongson-sensor enrol https://collector.example:9443 dst1.SECRET.FINGERPRINT --data sensor"
+    )]
+    Enrol(command::enrol::Enrol),
+    /// Prints the events of capture files (pcap, pcapng, also .gz and .zst), one JSON object a line, or ships them.
     #[command(
         after_help = "Example:\n  dongson-sensor read gateway.pcap | jq 'select(.\"event.dataset\" == \"sensor.dns\")'"
     )]
     Read(command::read::Read),
-    /// Captures on interfaces and prints the events, one JSON object a line.
-    #[command(after_help = "Example:\n  dongson-sensor run --interface eth1 --observer xa-hamrong-gw")]
+    /// Captures on an interface and prints the events, one JSON object a line, or ships them.
+    #[command(after_help = "Example:\n  dongson-sensor run --interface eth1 --data sensor")]
     Run(command::run::Run),
     /// Lists the interfaces that can be captured on.
     Interfaces,
 }
 
 fn main() -> ExitCode {
-    match Arguments::parse().command {
+    let arguments = Arguments::parse();
+    log();
+    match arguments.command {
+        Command::Enrol(enrol) => command::enrol::enrol(&enrol),
         Command::Read(read) => command::read::read(&read),
         Command::Run(run) => command::run::run(&run),
         Command::Interfaces => command::run::list(),
     }
+}
+
+/// Logs to the standard error, from `info` on; `RUST_LOG` says otherwise.
+fn log() {
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 }

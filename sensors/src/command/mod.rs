@@ -1,7 +1,9 @@
 //! The commands, one file each, and how they print.
 
+pub(crate) mod enrol;
 pub(crate) mod read;
 pub(crate) mod run;
+mod sink;
 
 use std::io::{self, BufWriter, StdoutLock, Write};
 

@@ -2,12 +2,15 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use dongson_sensor::flow::Checksums;
+use dongson_sensor::ship::Counts;
 use dongson_sensor::{Options, read_file};
 
-use super::{Lines, say};
+use super::say;
+use super::sink::{Ship, Sink};
 
 /// What to read and how.
 #[derive(Debug, Args)]
@@ -24,6 +27,11 @@ pub(crate) struct Read {
     /// Leave out packets whose transport checksum is wrong.
     #[arg(long)]
     verify_checksums: bool,
+    #[command(flatten)]
+    ship: Ship,
+    /// With --data: how many seconds to wait until everything is acknowledged.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, requires = "data")]
+    patience: u64,
 }
 
 /// How events are printed.
@@ -35,13 +43,23 @@ enum Format {
 
 /// Reads the files in their order.
 pub(crate) fn read(arguments: &Read) -> ExitCode {
+    match read_all(arguments) {
+        Ok(code) => code,
+        Err(error) => {
+            say(format_args!("{error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn read_all(arguments: &Read) -> anyhow::Result<ExitCode> {
     let Format::Jsonl = arguments.format;
     let checksums = if arguments.verify_checksums { Checksums::Verify } else { Checksums::Ignore };
-    let options = Options { observer: arguments.observer.clone(), checksums, ..Options::default() };
-    let mut lines = Lines::new();
+    let mut options = Options { observer: arguments.observer.clone(), checksums, ..Options::default() };
+    let mut sink = arguments.ship.open(&mut options)?;
     let mut code = ExitCode::SUCCESS;
     for file in &arguments.files {
-        match read_file(file, &options, &mut |event| lines.event(&event)) {
+        match read_file(file, &options, &mut |event| sink.event(event)) {
             Ok(summary) => {
                 if let Some(warning) = summary.warning {
                     let frames = summary.statistics.frames;
@@ -56,15 +74,18 @@ pub(crate) fn read(arguments: &Read) -> ExitCode {
                 code = ExitCode::FAILURE;
             }
         }
-        if lines.is_closed() {
+        sink.settle()?;
+        if sink.is_closed() {
             break;
         }
     }
-    match lines.finish() {
-        Ok(()) => code,
-        Err(error) => {
-            say(format_args!("writing the events: {error}"));
-            ExitCode::FAILURE
-        }
-    }
+    let all = finish(sink, Duration::from_secs(arguments.patience))?;
+    Ok(if all { code } else { ExitCode::FAILURE })
+}
+
+/// Ends, and says what was shipped; false when the collector has not got all of it.
+fn finish(sink: Sink, patience: Duration) -> anyhow::Result<bool> {
+    let Some(Counts { acknowledged, refused, lost, .. }) = sink.finish(patience)? else { return Ok(true) };
+    say(format_args!("{acknowledged} events acknowledged, {refused} refused, {lost} lost to a full spool"));
+    Ok(refused == 0 && lost == 0)
 }

@@ -7,12 +7,19 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use dongson_sensor::capture::portable;
 use dongson_sensor::live::{Backend, Live, LiveError};
+use dongson_sensor::ship::{Health, Seen, ShipError, SpoolError};
 use dongson_sensor::{Engine, Options};
 
-use super::{Lines, say};
+use super::say;
+use super::sink::{Ship, Sink};
 
 /// How often what was captured and lost is told.
 const REPORT_EVERY: Duration = Duration::from_mins(1);
+
+/// How often the centre is told how the sensor is.
+const HEALTH_EVERY: Duration = Duration::from_secs(10);
+/// How long the end waits for the collector; what it has not got by then is sent at the next start.
+const FAREWELL: Duration = Duration::from_secs(3);
 
 /// What to capture and how.
 #[derive(Debug, Args)]
@@ -29,6 +36,8 @@ pub(crate) struct Run {
     /// Stop after so many seconds.
     #[arg(long, value_name = "SECONDS")]
     seconds: Option<u64>,
+    #[command(flatten)]
+    ship: Ship,
 }
 
 /// Captures until a signal comes, the time is over, or nobody reads the events any more.
@@ -51,30 +60,74 @@ pub(crate) fn list() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn capture(arguments: &Run) -> Result<(), LiveError> {
+fn capture(arguments: &Run) -> anyhow::Result<()> {
     static STOP: AtomicBool = AtomicBool::new(false);
     dongson_sensor::live::stop_on_signals(&STOP);
-    let mut live = Live::open(&arguments.interface, arguments.backend)?;
     let mut options = Options { observer: arguments.observer.clone(), ..Options::default() };
     options.protocol.secret_key = rand::random();
+    let mut sink = arguments.ship.open(&mut options)?;
+    let mut live = Live::open(&arguments.interface, arguments.backend)?;
     let mut engine = Engine::new(options);
-    let mut lines = Lines::new();
-    let started = Instant::now();
-    let mut reported = started;
-    let over = |started: Instant| {
-        arguments.seconds.is_some_and(|seconds| started.elapsed() >= Duration::from_secs(seconds))
-    };
-    while !STOP.load(Ordering::Relaxed) && !lines.is_closed() && !over(started) {
-        live.poll(&mut engine, &mut |event| lines.event(&event))?;
-        lines.flush();
+    let end = arguments.seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
+    let is_over = || STOP.load(Ordering::Relaxed) || end.is_some_and(|end| Instant::now() >= end);
+    // Whatever ends the capture, the events that were seen are given on.
+    let captured = follow(&mut live, &mut engine, &mut sink, is_over);
+    engine.finish(&mut |event| sink.event(event));
+    let reported = report(&mut live, &engine);
+    match sink.finish(FAREWELL) {
+        Err(error) if error.downcast_ref::<ShipError>().is_some_and(is_unsent) => {
+            say(format_args!("{error}"));
+        }
+        finished => drop(finished?),
+    }
+    captured?;
+    Ok(reported?)
+}
+
+fn is_unsent(error: &ShipError) -> bool {
+    matches!(error, ShipError::Unsent { .. })
+}
+
+/// Captures until it is over, or nobody takes the events any more.
+fn follow(
+    live: &mut Live,
+    engine: &mut Engine,
+    sink: &mut Sink,
+    is_over: impl Fn() -> bool,
+) -> Result<(), LiveError> {
+    let mut health = Health::new();
+    let mut told: Option<Instant> = None;
+    let mut reported = Instant::now();
+    let mut failed: Result<(), SpoolError> = Ok(());
+    while !is_over() && !sink.is_closed() {
+        if told.is_none_or(|told| told.elapsed() >= HEALTH_EVERY) {
+            told = Some(Instant::now());
+            failed = tell(&mut health, live, engine, sink)?.and(failed);
+        }
+        live.poll(engine, &mut |event| sink.event(event))?;
+        failed = sink.settle().and(failed);
         if reported.elapsed() >= REPORT_EVERY {
             reported = Instant::now();
-            report(&mut live, &engine)?;
+            report(live, engine)?;
+            if let Err(error) = std::mem::replace(&mut failed, Ok(())) {
+                say(format_args!("events were lost and counted: {error}"));
+            }
         }
     }
-    engine.finish(&mut |event| lines.event(&event));
-    report(&mut live, &engine)?;
-    lines.finish().map_err(LiveError::Output)
+    Ok(())
+}
+
+/// Tells the centre how the sensor is, when events are shipped.
+fn tell(
+    health: &mut Health,
+    live: &mut Live,
+    engine: &Engine,
+    sink: &mut Sink,
+) -> Result<Result<(), SpoolError>, LiveError> {
+    let Sink::Ship(shipping) = sink else { return Ok(Ok(())) };
+    let packets = engine.statistics().frames;
+    let seen = Seen { packets, dropped: live.dropped()?, flows: engine.live_flows() };
+    Ok(health.tell(seen, portable::now(), &mut shipping.shipper))
 }
 
 /// Tells the operator what was captured and what was lost.

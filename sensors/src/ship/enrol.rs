@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
-use super::identity::save_key;
+use super::identity::{first_key, save_key};
 use super::{Identity, IdentityError};
 
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -70,13 +70,22 @@ struct Request<'a> {
     csr: &'a str,
 }
 
+/// What the collector answers to a request for a certificate.
 #[derive(Deserialize)]
-struct Answer {
+pub(super) struct Answer {
     sensor: String,
     organization: String,
     node: String,
-    certificate: String,
+    pub(super) certificate: String,
     authority: String,
+}
+
+/// The request in PEM for a certificate of `key`; the collector looks at nothing but the key.
+pub(super) fn request_for(key: &rcgen::KeyPair) -> Result<String, rcgen::Error> {
+    let mut params = rcgen::CertificateParams::default();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(rcgen::DnType::CommonName, "dongson-sensor");
+    params.serialize_request(key)?.pem()
 }
 
 /// Enrols this machine with the collector at `url` (`https://host:port`) and writes the identity into `folder`.
@@ -89,12 +98,9 @@ pub fn enrol(url: &str, token: &str, folder: &Path) -> Result<Identity, EnrolErr
     fs::create_dir_all(folder).map_err(EnrolError::Folder)?;
     let authority = authority_of(url, &fingerprint)?;
     let key = rcgen::KeyPair::generate()?;
-    let mut params = rcgen::CertificateParams::default();
-    params.distinguished_name = rcgen::DistinguishedName::new();
-    params.distinguished_name.push(rcgen::DnType::CommonName, "dongson-sensor");
-    let request = params.serialize_request(&key)?.pem()?;
+    let request = request_for(&key)?;
     // The key is on disk before the certificate exists: a lost answer costs a token, not a key.
-    save_key(folder, &key.serialize_pem())?;
+    save_key(folder, &first_key(), &key.serialize_pem())?;
     let answer = ask(url, token.trim(), &request, &authority)?;
     let identity = Identity {
         url: url.to_owned(),
@@ -103,6 +109,7 @@ pub fn enrol(url: &str, token: &str, folder: &Path) -> Result<Identity, EnrolErr
         node: answer.node,
         certificate: answer.certificate,
         authority: answer.authority,
+        key: first_key(),
     };
     identity.save(folder)?;
     Ok(identity)
@@ -120,7 +127,12 @@ fn ask(url: &str, token: &str, csr: &str, authority: &CertificateDer<'_>) -> Res
         |error: ureq::Error| EnrolError::Unreachable { url: url.to_owned(), reason: error.to_string() };
     let root = Certificate::from_der(authority).to_owned();
     let agent: ureq::Agent = ureq::Agent::config_builder()
-        .tls_config(TlsConfig::builder().root_certs(RootCerts::new_with_certs(&[root])).build())
+        .tls_config(
+            TlsConfig::builder()
+                .root_certs(RootCerts::new_with_certs(&[root]))
+                .unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()))
+                .build(),
+        )
         .timeout_global(Some(TIMEOUT))
         .http_status_as_error(false)
         .build()

@@ -3,7 +3,9 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use rustls::crypto::ring;
 use serde::{Deserialize, Serialize};
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 
@@ -31,6 +33,9 @@ pub enum IdentityError {
         /// What is wrong with it.
         problem: String,
     },
+    /// The key for secrets is not 32 bytes.
+    #[error("{0:?} is not 32 bytes: remove it, and a new key is made")]
+    SpoiltSecret(PathBuf),
 }
 
 /// Who this sensor is, and to whom it sends.
@@ -48,10 +53,18 @@ pub struct Identity {
     pub certificate: String,
     /// The authority's certificate in PEM: the only root that is trusted.
     pub authority: String,
+    /// Name of the file in the same folder that holds the private key of the certificate.
+    #[serde(default = "first_key")]
+    pub key: String,
 }
 
 const FILE: &str = "identity.json";
 const KEY: &str = "key.pem";
+
+/// Name of the file of the first key, which enrolment makes.
+pub(super) fn first_key() -> String {
+    KEY.to_owned()
+}
 
 impl Identity {
     /// Reads the identity of `folder`.
@@ -78,7 +91,7 @@ impl Identity {
 
     /// TLS as this sensor: its certificate shown, only the authority's servers trusted.
     pub fn tls(&self, folder: &Path) -> Result<TlsConfig, IdentityError> {
-        let path = folder.join(KEY);
+        let path = folder.join(&self.key);
         let spoilt =
             |problem: &str| IdentityError::Spoilt { path: path.clone(), problem: problem.to_owned() };
         let key = fs::read(&path).map_err(|error| IdentityError::Disk { path: path.clone(), error })?;
@@ -88,13 +101,14 @@ impl Identity {
         Ok(TlsConfig::builder()
             .client_cert(Some(ClientCert::new_with_certs(&chain, key)))
             .root_certs(RootCerts::new_with_certs(&roots))
+            .unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()))
             .build())
     }
 }
 
-/// Writes the private key, readable by its owner only.
-pub(super) fn save_key(folder: &Path, pem: &str) -> Result<(), IdentityError> {
-    let path = folder.join(KEY);
+/// Writes a private key, readable by its owner only.
+pub(super) fn save_key(folder: &Path, name: &str, pem: &str) -> Result<(), IdentityError> {
+    let path = folder.join(name);
     write_whole(&path, pem.as_bytes(), 0o600).map_err(|error| IdentityError::Disk { path, error })
 }
 
@@ -109,6 +123,22 @@ pub(super) fn certificates(pem: &str) -> Option<Vec<Certificate<'static>>> {
     (!found.is_empty()).then_some(found)
 }
 
+/// The random key of `folder` under which passwords, cookies and tokens are hashed; made at the first call and kept,
+/// so that reuse of a secret is seen across restarts.
+pub fn secret_key(folder: &Path) -> Result<[u8; 32], IdentityError> {
+    let path = folder.join("secret.key");
+    let failed = |error| IdentityError::Disk { path: path.clone(), error };
+    match fs::read(&path) {
+        Ok(bytes) => bytes.try_into().map_err(|_| IdentityError::SpoiltSecret(path.clone())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let key: [u8; 32] = rand::random();
+            write_whole(&path, &key, 0o600).map_err(failed)?;
+            Ok(key)
+        }
+        Err(error) => Err(failed(error)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,6 +148,19 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let error = Identity::load(folder.path()).unwrap_err();
         assert!(error.to_string().contains("dongson-sensor enrol"));
+    }
+
+    #[test]
+    fn the_key_for_secrets_is_kept_and_closed_to_others() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let key = secret_key(folder.path()).unwrap();
+        assert_ne!(key, [0; 32]);
+        assert_eq!(secret_key(folder.path()).unwrap(), key);
+        let path = folder.path().join("secret.key");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        fs::write(&path, b"short").unwrap();
+        assert!(matches!(secret_key(folder.path()), Err(IdentityError::SpoiltSecret(_))));
     }
 
     #[test]

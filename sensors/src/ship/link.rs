@@ -7,16 +7,24 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use tracing::{info, warn};
 use ureq::Agent;
 
+use super::renew::{is_due, renew};
 use super::spool::Waiting;
 use super::{Identity, IdentityError};
 
 /// Longest that one batch may take.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
+/// Longest that a health report may take: it must not hold up the batches.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often the certificate's life is looked at.
+const RENEWAL_EVERY: Duration = Duration::from_hours(1);
+/// When a renewal that failed is tried again.
+const RENEWAL_AGAIN: Duration = Duration::from_mins(1);
 /// Pause after the first failure; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// Longest pause between two tries.
@@ -58,29 +66,69 @@ pub enum Sent {
 #[derive(Debug)]
 pub struct Link {
     agent: Agent,
-    url: String,
+    identity: Identity,
+    folder: PathBuf,
     /// Nonce of the drill session under which everything is sent.
     drill: Option<String>,
     pause: Duration,
+    /// When the certificate's life is looked at next.
+    look: Instant,
 }
 
 impl Link {
     /// A link with the identity of `folder`; with `drill` everything is sent under that session's nonce.
     pub fn new(identity: &Identity, folder: &Path, drill: Option<String>) -> Result<Self, LinkError> {
-        let agent = Agent::config_builder()
-            .tls_config(identity.tls(folder)?)
-            .timeout_global(Some(TIMEOUT))
-            .http_status_as_error(false)
-            .build()
-            .into();
-        Ok(Self { agent, url: format!("{}/v1/batch", identity.url), drill, pause: FIRST_PAUSE })
+        Ok(Self {
+            agent: agent(identity, folder)?,
+            identity: identity.clone(),
+            folder: folder.to_owned(),
+            drill,
+            pause: FIRST_PAUSE,
+            look: Instant::now(),
+        })
+    }
+
+    /// Gets a new certificate when less than a third of the old one's life is left. A failure is logged and tried
+    /// again later; the old certificate is used until then.
+    pub fn keep_certificate(&mut self) {
+        if Instant::now() < self.look {
+            return;
+        }
+        self.look = Instant::now() + RENEWAL_EVERY;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        if !is_due(&self.identity, i64::try_from(now).unwrap_or(i64::MAX)) {
+            return;
+        }
+        let renewed = renew(&self.agent, &self.identity, &self.folder).map_err(|error| error.to_string());
+        let renewed = renewed.and_then(|identity| {
+            let agent = agent(&identity, &self.folder).map_err(|error| error.to_string())?;
+            Ok((identity, agent))
+        });
+        match renewed {
+            Ok((identity, agent)) => {
+                info!("the certificate was renewed");
+                (self.identity, self.agent) = (identity, agent);
+            }
+            Err(reason) => {
+                warn!(%reason, "the certificate ends soon and could not be renewed; trying again");
+                self.look = Instant::now() + RENEWAL_AGAIN;
+            }
+        }
+    }
+
+    /// Tells the collector how the sensor is; true when it took the report. A report that is lost is not sent again:
+    /// the next one says more.
+    pub fn health(&self, report: &serde_json::Value) -> bool {
+        let request = self.agent.post(format!("{}/v1/health", self.identity.url));
+        let answer = request.config().timeout_global(Some(HEALTH_TIMEOUT)).build().send_json(report);
+        answer.is_ok_and(|answer| answer.status().is_success())
     }
 
     /// Tries to send one batch.
     pub fn send(&mut self, epoch: u64, batch: &Waiting) -> Result<Sent, LinkError> {
         let body =
             fs::read(&batch.path).map_err(|error| LinkError::Batch { sequence: batch.sequence, error })?;
-        let mut request = self.agent.post(&self.url);
+        let mut request = self.agent.post(format!("{}/v1/batch", self.identity.url));
         if let Some(nonce) = &self.drill {
             request = request.header("dongson-drill", nonce);
         }
@@ -118,4 +166,12 @@ impl Link {
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         Sent::Later { reason, pause }
     }
+}
+
+fn agent(identity: &Identity, folder: &Path) -> Result<Agent, IdentityError> {
+    let config = Agent::config_builder()
+        .tls_config(identity.tls(folder)?)
+        .timeout_global(Some(TIMEOUT))
+        .http_status_as_error(false);
+    Ok(config.build().into())
 }

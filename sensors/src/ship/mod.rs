@@ -3,19 +3,24 @@
 //!
 //! [`spool`] keeps every batch on disk until the collector has acknowledged it; [`link`] sends them in order and
 //! never gives one up because of the network; [`enrol`] makes the key (which never leaves this machine) and gets the
-//! certificate; [`identity`] is what enrolment leaves on disk.
+//! certificate; [`renew`] replaces both before the certificate ends; [`identity`] is what enrolment leaves on disk;
+//! [`health`] is what the sensor says about itself.
 
 pub mod enrol;
+pub mod health;
 pub mod identity;
 pub mod link;
+pub mod renew;
 pub mod shipper;
 pub mod spool;
 
 pub use enrol::{EnrolError, enrol};
-pub use identity::{Identity, IdentityError};
+pub use health::{Health, Seen};
+pub use identity::{Identity, IdentityError, secret_key};
 pub use link::{Link, LinkError, Sent};
+pub use renew::RenewError;
 pub use shipper::{Counts, ShipError, ShipOptions, Shipper};
-pub use spool::{Spool, SpoolError, Stored};
+pub use spool::{Batch, Spool, SpoolError, Stored};
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};

@@ -12,12 +12,17 @@ use dongson_event::Event;
 use tracing::{error, info, warn};
 
 use super::link::{Link, Sent};
-use super::{Identity, LinkError, Spool, SpoolError, Stored};
+use super::spool::Waiting;
+use super::{Batch, Identity, LinkError, Spool, SpoolError, Stored};
 
 /// Most events of a batch.
-pub const BATCH_EVENTS: usize = 2_000;
+pub const BATCH_EVENTS: u64 = 2_000;
+/// Most bytes of a batch before it is packed, but for its last event: half of what the collector takes.
+pub const BATCH_BYTES: usize = 16 << 20;
 /// Longest that an event waits for its batch.
 pub const BATCH_AGE: Duration = Duration::from_secs(1);
+/// How long the end waits for a batch that is on its way; the spool has it in any case.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Why shipping cannot start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -33,9 +38,14 @@ pub enum ShipError {
     Thread(std::io::Error),
     /// Not everything was acknowledged in time; the rest stays in the spool.
     #[error(
-        "{0} batches were not acknowledged in time; they stay in the spool and are sent at the next start"
+        "{events} events in {batches} batches were not acknowledged in time; they stay in the spool and are sent at the next start"
     )]
-    Unsent(usize),
+    Unsent {
+        /// How many batches wait.
+        batches: usize,
+        /// How many events are in them.
+        events: u64,
+    },
 }
 
 struct Shared {
@@ -43,6 +53,8 @@ struct Shared {
     /// Told of a new batch, of a batch taken off, and of the end.
     changed: Condvar,
     counts: Mutex<Counts>,
+    /// The newest health report that was not sent.
+    report: Mutex<Option<serde_json::Value>>,
 }
 
 /// What was shipped since the start.
@@ -58,6 +70,8 @@ pub struct Counts {
     ending: bool,
     /// True when the thread is to end at once.
     stopped: bool,
+    /// True when the thread has ended.
+    ended: bool,
 }
 
 /// How to ship.
@@ -79,7 +93,7 @@ impl Default for ShipOptions {
 /// Gathers, spools and sends.
 pub struct Shipper {
     shared: Arc<Shared>,
-    buffer: Vec<Event>,
+    buffer: Batch,
     since: Option<Instant>,
     thread: Option<JoinHandle<()>>,
 }
@@ -89,45 +103,79 @@ impl Shipper {
     pub fn start(folder: &Path, identity: &Identity, options: ShipOptions) -> Result<Self, ShipError> {
         let link = Link::new(identity, folder, options.drill)?;
         let spool = Spool::open(&folder.join("spool"), options.quota_bytes)?;
-        let shared =
-            Arc::new(Shared { spool: Mutex::new(spool), changed: Condvar::new(), counts: Mutex::default() });
+        let shared = Arc::new(Shared {
+            spool: Mutex::new(spool),
+            changed: Condvar::new(),
+            counts: Mutex::default(),
+            report: Mutex::default(),
+        });
         let theirs = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("link".to_owned())
-            .spawn(move || send_all(&theirs, link))
+            .spawn(move || {
+                let _end = End(&theirs);
+                send_all(&theirs, link);
+            })
             .map_err(ShipError::Thread)?;
-        Ok(Self { shared, buffer: Vec::new(), since: None, thread: Some(thread) })
+        Ok(Self { shared, buffer: Batch::default(), since: None, thread: Some(thread) })
     }
 
-    /// Takes an event; spools the batch when it is full or old.
+    /// Takes an event; spools the batch when it is full or old. After an error the batch is gone and counted as lost;
+    /// the next one is tried again.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "the event ends here; whoever made it has no more use for it"
+    )]
     pub fn push(&mut self, event: Event) -> Result<(), SpoolError> {
-        self.buffer.push(event);
+        self.buffer.push(&event);
         self.since.get_or_insert_with(Instant::now);
-        if self.buffer.len() >= BATCH_EVENTS { self.flush() } else { self.flush_old() }
+        let full = self.buffer.events() >= BATCH_EVENTS || self.buffer.bytes() >= BATCH_BYTES;
+        if full { self.flush().map(|_| ()) } else { self.flush_old() }
     }
 
     /// Spools what has waited long enough; to be called when no packets come.
     pub fn flush_old(&mut self) -> Result<(), SpoolError> {
-        if self.since.is_some_and(|since| since.elapsed() >= BATCH_AGE) { self.flush() } else { Ok(()) }
-    }
-
-    /// Spools what was gathered.
-    pub fn flush(&mut self) -> Result<(), SpoolError> {
-        self.since = None;
-        if self.buffer.is_empty() {
-            return Ok(());
-        }
-        let stored = lock(&self.shared.spool).store(&self.buffer)?;
-        self.buffer.clear();
-        match stored {
-            Stored::Kept(_) => self.shared.changed.notify_all(),
-            Stored::Lost(events) => {
-                lock(&self.shared.counts).lost += events;
-                metrics::counter!("sensor_spool_lost_events_total").increment(events);
-                warn!(events, "the spool is full: events were lost and counted");
-            }
+        if self.since.is_some_and(|since| since.elapsed() >= BATCH_AGE) {
+            self.flush()?;
         }
         Ok(())
+    }
+
+    /// Spools what was gathered; true when it is on the disk.
+    pub fn flush(&mut self) -> Result<bool, SpoolError> {
+        self.since = None;
+        let batch = std::mem::take(&mut self.buffer);
+        if batch.events() == 0 {
+            return Ok(true);
+        }
+        let stored = lock(&self.shared.spool).store(&batch);
+        if let Ok(Stored::Kept(_)) = stored {
+            self.shared.changed.notify_all();
+            return Ok(true);
+        }
+        let events = batch.events();
+        lock(&self.shared.counts).lost += events;
+        metrics::counter!("sensor_spool_lost_events_total").increment(events);
+        warn!(events, "the spool took no more: events were lost and counted");
+        stored.map(|_| false)
+    }
+
+    /// Spools an event that tells of the lost events, which `tell` is given the number of; what it tells is not told
+    /// again once it is on the disk (true).
+    pub fn tell_lost(&mut self, tell: impl FnOnce(u64) -> Event) -> Result<bool, SpoolError> {
+        let lost = lock(&self.shared.spool).untold();
+        self.buffer.push(&tell(lost));
+        let kept = self.flush()?;
+        if kept && lost > 0 {
+            lock(&self.shared.spool).told(lost)?;
+        }
+        Ok(kept)
+    }
+
+    /// Has a health report sent as soon as the collector can be reached; a newer one takes its place.
+    pub fn report(&self, report: serde_json::Value) {
+        *lock(&self.shared.report) = Some(report);
+        self.shared.changed.notify_all();
     }
 
     /// What was shipped since the start.
@@ -138,7 +186,7 @@ impl Shipper {
     /// Bytes and batches that wait, and events lost since the spool was made.
     pub fn backlog(&self) -> (u64, usize, u64) {
         let spool = lock(&self.shared.spool);
-        (spool.bytes(), spool.batches(), spool.lost().values().sum())
+        (spool.bytes(), spool.batches(), spool.total_lost())
     }
 
     /// Spools the rest and waits up to `patience` until everything is acknowledged.
@@ -152,20 +200,36 @@ impl Shipper {
             .changed
             .wait_timeout_while(spool, patience, |spool| spool.batches() > 0)
             .unwrap_or_else(PoisonError::into_inner);
-        let left = spool.batches();
+        let (batches, events) = (spool.batches(), spool.events());
         drop(spool);
         self.stop();
-        if left == 0 { Ok(self.counts()) } else { Err(ShipError::Unsent(left)) }
+        if batches == 0 { Ok(self.counts()) } else { Err(ShipError::Unsent { batches, events }) }
     }
 
+    /// Ends the thread. One that waits for the collector's answer is left behind: its batch stays in the spool.
     fn stop(&mut self) {
         lock(&self.shared.counts).stopped = true;
         self.shared.changed.notify_all();
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
+        let Some(thread) = self.thread.take() else { return };
+        let spool = lock(&self.shared.spool);
+        let waited =
+            self.shared.changed.wait_timeout_while(spool, FAREWELL, |_| !lock(&self.shared.counts).ended);
+        drop(waited);
+        if lock(&self.shared.counts).ended && thread.join().is_err() {
             error!("the link's thread had panicked");
         }
+    }
+}
+
+/// Tells that the thread has ended, even when it panicked.
+struct End<'s>(&'s Shared);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        // Under the spool's lock, so that nobody who waits misses it.
+        let _spool = lock(&self.0.spool);
+        lock(&self.0.counts).ended = true;
+        self.0.changed.notify_all();
     }
 }
 
@@ -181,46 +245,77 @@ impl Drop for Shipper {
 /// The thread of the link: sends batch after batch, waits when there is none, pauses when the collector cannot.
 fn send_all(shared: &Shared, mut link: Link) {
     loop {
-        let spool = lock(&shared.spool);
-        let epoch = spool.epoch();
-        let Some(batch) = spool.oldest().cloned() else {
-            let counts = *lock(&shared.counts);
-            if counts.stopped || counts.ending {
-                shared.changed.notify_all();
-                return;
-            }
-            let _woken = shared
-                .changed
-                .wait_timeout(spool, Duration::from_millis(500))
-                .unwrap_or_else(PoisonError::into_inner);
-            continue;
-        };
-        drop(spool);
-        if lock(&shared.counts).stopped {
+        let counts = *lock(&shared.counts);
+        if counts.stopped {
             return;
         }
-        match link.send(epoch, &batch) {
-            Ok(Sent::Acknowledged) => {
-                lock(&shared.counts).acknowledged += batch.events;
-                metrics::counter!("sensor_shipped_events_total").increment(batch.events);
-                settle(shared, |spool| spool.remove(batch.sequence));
+        link.keep_certificate();
+        let (epoch, batch) = {
+            let spool = lock(&shared.spool);
+            (spool.epoch(), spool.oldest().cloned())
+        };
+        match batch {
+            Some(batch) => {
+                if let Some(pause) = send_one(shared, &mut link, epoch, &batch) {
+                    pause_for(shared, pause);
+                } else {
+                    send_report(shared, &link);
+                }
             }
-            Ok(Sent::Refused(reason)) => {
-                error!(batch.sequence, batch.events, %reason, "the collector refused a batch; it was set aside");
-                lock(&shared.counts).refused += batch.events;
-                metrics::counter!("sensor_refused_events_total").increment(batch.events);
-                settle(shared, |spool| spool.set_aside(batch.sequence));
-            }
-            Ok(Sent::Later { reason, pause }) => {
-                info!(%reason, pause_ms = pause.as_millis(), "the collector did not take a batch; trying again");
-                pause_for(shared, pause);
-            }
-            Err(error) => {
-                error!(%error, "a batch cannot be sent");
-                pause_for(shared, Duration::from_secs(5));
+            None if counts.ending => return,
+            None => {
+                send_report(shared, &link);
+                wait_for_work(shared);
             }
         }
     }
+}
+
+/// Sends one batch; when it must wait, says how long.
+fn send_one(shared: &Shared, link: &mut Link, epoch: u64, batch: &Waiting) -> Option<Duration> {
+    match link.send(epoch, batch) {
+        Ok(Sent::Acknowledged) => {
+            lock(&shared.counts).acknowledged += batch.events;
+            metrics::counter!("sensor_shipped_events_total").increment(batch.events);
+            settle(shared, |spool| spool.remove(batch.sequence));
+            None
+        }
+        Ok(Sent::Refused(reason)) => {
+            error!(batch.sequence, batch.events, %reason, "the collector refused a batch; it was set aside");
+            lock(&shared.counts).refused += batch.events;
+            metrics::counter!("sensor_refused_events_total").increment(batch.events);
+            settle(shared, |spool| spool.set_aside(batch.sequence));
+            None
+        }
+        Ok(Sent::Later { reason, pause }) => {
+            info!(%reason, pause_ms = pause.as_millis(), "the collector did not take a batch; trying again");
+            Some(pause)
+        }
+        Err(error) => {
+            error!(%error, "a batch cannot be sent");
+            Some(Duration::from_secs(5))
+        }
+    }
+}
+
+fn send_report(shared: &Shared, link: &Link) {
+    let report = lock(&shared.report).take();
+    if let Some(report) = report
+        && !link.health(&report)
+    {
+        info!("the collector did not take a health report");
+    }
+}
+
+/// Waits for a batch, a report or the end; not for long, because the certificate's life goes on.
+fn wait_for_work(shared: &Shared) {
+    let spool = lock(&shared.spool);
+    let idle = |spool: &mut Spool| {
+        let counts = *lock(&shared.counts);
+        spool.batches() == 0 && !counts.stopped && !counts.ending && lock(&shared.report).is_none()
+    };
+    let waited = shared.changed.wait_timeout_while(spool, Duration::from_millis(500), idle);
+    drop(waited);
 }
 
 fn settle(shared: &Shared, change: impl FnOnce(&mut Spool) -> Result<(), SpoolError>) {

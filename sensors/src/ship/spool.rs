@@ -6,10 +6,11 @@
 //! twice: the state is synced before the batch that uses it.
 //!
 //! When the quota is reached the new batch is refused and counted by dataset; what is older stays, because the
-//! beginning of an attack is worth more than its flood.
+//! beginning of an attack is worth more than its flood. One process has a spool open at a time: a second one would use
+//! the same sequences.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -33,6 +34,9 @@ pub enum SpoolError {
         /// What the system said.
         error: io::Error,
     },
+    /// Another process sends from this spool.
+    #[error("another process uses the spool {0:?}: stop it first, or use another --data")]
+    Busy(PathBuf),
     /// `state.json` holds something else than a state.
     #[error("{path:?} is not a spool's state ({reason}); move the folder away to begin a new spool")]
     State {
@@ -41,6 +45,39 @@ pub enum SpoolError {
         /// What is wrong.
         reason: String,
     },
+}
+
+/// Events on their way into the spool: JSON lines and what they are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Batch {
+    lines: Vec<u8>,
+    events: u64,
+    datasets: BTreeMap<String, u64>,
+}
+
+impl Batch {
+    /// Adds an event.
+    pub fn push(&mut self, event: &Event) {
+        self.lines.extend_from_slice(event.to_json().as_bytes());
+        self.lines.push(b'\n');
+        self.events += 1;
+        match self.datasets.get_mut(event.dataset()) {
+            Some(count) => *count += 1,
+            None => {
+                self.datasets.insert(event.dataset().to_owned(), 1);
+            }
+        }
+    }
+
+    /// How many events it holds.
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// How many bytes its lines are.
+    pub fn bytes(&self) -> usize {
+        self.lines.len()
+    }
 }
 
 /// What became of a batch.
@@ -71,6 +108,9 @@ struct State {
     next: u64,
     /// Events lost to the quota, by dataset.
     lost: BTreeMap<String, u64>,
+    /// How many of the lost events the centre was told of.
+    #[serde(default)]
+    told: u64,
 }
 
 /// The spool of one sensor; one process has it open.
@@ -80,26 +120,29 @@ pub struct Spool {
     quota_bytes: u64,
     state: State,
     waiting: BTreeMap<u64, Waiting>,
+    /// Held until the spool is dropped or the process ends.
+    _lock: File,
 }
 
 impl Spool {
     /// Opens the spool in `folder`, or makes it; it will hold at most `quota_bytes`.
     pub fn open(folder: &Path, quota_bytes: u64) -> Result<Self, SpoolError> {
         fs::create_dir_all(folder).map_err(|error| disk(folder, error))?;
+        let lock = lock(folder)?;
         let waiting = scan(folder)?;
         let path = folder.join("state.json");
         let mut state = match fs::read(&path) {
             Ok(bytes) => serde_json::from_slice(&bytes)
                 .map_err(|error| SpoolError::State { path: path.clone(), reason: error.to_string() })?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                State { epoch: rand::random(), next: 1, lost: BTreeMap::new() }
+                State { epoch: rand::random(), next: 1, lost: BTreeMap::new(), told: 0 }
             }
             Err(error) => return Err(disk(&path, error)),
         };
         if let Some(newest) = waiting.keys().next_back() {
             state.next = state.next.max(newest.saturating_add(1));
         }
-        let spool = Self { folder: folder.to_owned(), quota_bytes, state, waiting };
+        let spool = Self { folder: folder.to_owned(), quota_bytes, state, waiting, _lock: lock };
         spool.save()?;
         Ok(spool)
     }
@@ -109,21 +152,22 @@ impl Spool {
         self.state.epoch
     }
 
-    /// Puts a batch on disk; when this answers [`Stored::Kept`], a power cut does not lose it.
-    pub fn store(&mut self, events: &[Event]) -> Result<Stored, SpoolError> {
-        let body = pack(events).map_err(|error| disk(&self.folder, error))?;
-        let bytes = body.len() as u64;
-        if self.bytes().saturating_add(bytes) > self.quota_bytes {
-            return self.lose(events);
+    /// Puts a batch on disk; when this answers [`Stored::Kept`], a power cut does not lose it. When the disk refuses,
+    /// the events are counted as lost too.
+    pub fn store(&mut self, batch: &Batch) -> Result<Stored, SpoolError> {
+        match self.keep(batch) {
+            Ok(Some(sequence)) => Ok(Stored::Kept(sequence)),
+            Ok(None) => {
+                self.lose(batch);
+                self.save()?;
+                Ok(Stored::Lost(batch.events))
+            }
+            Err(error) => {
+                // It is written with the next state that the disk takes.
+                self.lose(batch);
+                Err(error)
+            }
         }
-        let sequence = self.state.next;
-        self.state.next = sequence.saturating_add(1);
-        self.save()?;
-        let events = events.len() as u64;
-        let path = self.folder.join(format!("{sequence:020}-{events}{SUFFIX}"));
-        write_whole(&path, &body, 0o600).map_err(|error| disk(&path, error))?;
-        self.waiting.insert(sequence, Waiting { sequence, events, path, bytes });
-        Ok(Stored::Kept(sequence))
     }
 
     /// The oldest batch that waits.
@@ -159,17 +203,53 @@ impl Spool {
         self.waiting.len()
     }
 
-    /// Events lost to the quota since the spool was made, by dataset.
+    /// Events that wait.
+    pub fn events(&self) -> u64 {
+        self.waiting.values().map(|batch| batch.events).sum()
+    }
+
+    /// Events lost to the quota, or to a disk that refused, since the spool was made, by dataset.
     pub fn lost(&self) -> &BTreeMap<String, u64> {
         &self.state.lost
     }
 
-    fn lose(&mut self, events: &[Event]) -> Result<Stored, SpoolError> {
-        for event in events {
-            *self.state.lost.entry(event.dataset().to_owned()).or_default() += 1;
+    /// Lost events that the centre was not told of yet.
+    pub fn untold(&self) -> u64 {
+        self.total_lost().saturating_sub(self.state.told)
+    }
+
+    /// Notes that a batch which tells of `lost` more lost events is on disk.
+    pub fn told(&mut self, lost: u64) -> Result<(), SpoolError> {
+        self.state.told = self.state.told.saturating_add(lost);
+        self.save()
+    }
+
+    /// All events that were lost since the spool was made.
+    pub fn total_lost(&self) -> u64 {
+        self.state.lost.values().sum()
+    }
+
+    /// The sequence under which the batch lies on the disk; `None` when the quota is reached.
+    fn keep(&mut self, batch: &Batch) -> Result<Option<u64>, SpoolError> {
+        let body =
+            zstd::encode_all(&batch.lines[..], ZSTD_LEVEL).map_err(|error| disk(&self.folder, error))?;
+        let bytes = body.len() as u64;
+        if self.bytes().saturating_add(bytes) > self.quota_bytes {
+            return Ok(None);
         }
+        let (sequence, events) = (self.state.next, batch.events);
+        self.state.next = sequence.saturating_add(1);
         self.save()?;
-        Ok(Stored::Lost(events.len() as u64))
+        let path = self.folder.join(format!("{sequence:020}-{events}{SUFFIX}"));
+        write_whole(&path, &body, 0o600).map_err(|error| disk(&path, error))?;
+        self.waiting.insert(sequence, Waiting { sequence, events, path, bytes });
+        Ok(Some(sequence))
+    }
+
+    fn lose(&mut self, batch: &Batch) {
+        for (dataset, count) in &batch.datasets {
+            *self.state.lost.entry(dataset.clone()).or_default() += count;
+        }
     }
 
     fn save(&self) -> Result<(), SpoolError> {
@@ -180,13 +260,16 @@ impl Spool {
     }
 }
 
-fn pack(events: &[Event]) -> io::Result<Vec<u8>> {
-    let mut encoder = zstd::Encoder::new(Vec::new(), ZSTD_LEVEL)?;
-    for event in events {
-        serde_json::to_writer(&mut encoder, event)?;
-        io::Write::write_all(&mut encoder, b"\n")?;
+/// Takes the spool for this process; the lock ends with the process, however it ends.
+fn lock(folder: &Path) -> Result<File, SpoolError> {
+    let path = folder.join("lock");
+    let file = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = file.map_err(|error| disk(&path, error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(SpoolError::Busy(folder.to_owned())),
+        Err(TryLockError::Error(error)) => Err(disk(&path, error)),
     }
-    encoder.finish()
 }
 
 /// The whole batches in `folder`; unfinished ones are removed.
@@ -228,13 +311,52 @@ mod tests {
             .collect()
     }
 
+    fn batch(count: usize) -> Batch {
+        let mut batch = Batch::default();
+        for event in &events(count) {
+            batch.push(event);
+        }
+        batch
+    }
+
+    #[test]
+    fn one_process_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = Spool::open(folder.path(), 300).unwrap();
+        assert!(matches!(Spool::open(folder.path(), 300), Err(SpoolError::Busy(_))));
+        drop(spool);
+        Spool::open(folder.path(), 300).unwrap();
+    }
+
+    #[test]
+    fn what_the_centre_was_told_is_not_told_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut spool = Spool::open(folder.path(), 1).unwrap();
+        assert_eq!(spool.store(&batch(3)).unwrap(), Stored::Lost(3));
+        assert_eq!(spool.untold(), 3);
+        spool.told(3).unwrap();
+        drop(spool);
+        let spool = Spool::open(folder.path(), 1).unwrap();
+        assert_eq!((spool.untold(), spool.total_lost()), (0, 3));
+    }
+
+    #[test]
+    fn a_disk_that_refuses_is_an_error_and_a_counted_loss() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = folder.path().join("spool");
+        let mut spool = Spool::open(&home, 1 << 20).unwrap();
+        fs::remove_dir_all(&home).unwrap();
+        assert!(matches!(spool.store(&batch(2)), Err(SpoolError::Disk { .. })));
+        assert_eq!((spool.total_lost(), spool.batches()), (2, 0));
+    }
+
     #[test]
     fn batches_survive_a_new_start_and_sequences_are_never_used_twice() {
         let folder = tempfile::tempdir().unwrap();
         let mut spool = Spool::open(folder.path(), 1 << 20).unwrap();
         let epoch = spool.epoch();
-        assert_eq!(spool.store(&events(3)).unwrap(), Stored::Kept(1));
-        assert_eq!(spool.store(&events(2)).unwrap(), Stored::Kept(2));
+        assert_eq!(spool.store(&batch(3)).unwrap(), Stored::Kept(1));
+        assert_eq!(spool.store(&batch(2)).unwrap(), Stored::Kept(2));
         drop(spool);
         let mut spool = Spool::open(folder.path(), 1 << 20).unwrap();
         assert_eq!(spool.epoch(), epoch);
@@ -244,14 +366,14 @@ mod tests {
         drop(spool);
         let mut spool = Spool::open(folder.path(), 1 << 20).unwrap();
         assert_eq!(spool.batches(), 0);
-        assert_eq!(spool.store(&events(1)).unwrap(), Stored::Kept(3));
+        assert_eq!(spool.store(&batch(1)).unwrap(), Stored::Kept(3));
     }
 
     #[test]
     fn a_batch_holds_its_events() {
         let folder = tempfile::tempdir().unwrap();
         let mut spool = Spool::open(folder.path(), 1 << 20).unwrap();
-        spool.store(&events(2)).unwrap();
+        spool.store(&batch(2)).unwrap();
         let body = zstd::decode_all(fs::File::open(&spool.oldest().unwrap().path).unwrap()).unwrap();
         let lines: Vec<_> = body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
         assert_eq!(lines.len(), 2);
@@ -264,7 +386,7 @@ mod tests {
         let mut spool = Spool::open(folder.path(), 300).unwrap();
         let mut lost = 0;
         for _ in 0..10 {
-            if let Stored::Lost(events) = spool.store(&events(1)).unwrap() {
+            if let Stored::Lost(events) = spool.store(&batch(1)).unwrap() {
                 lost += events;
             }
         }

@@ -1,0 +1,103 @@
+//! Where events go: to the standard output, or through the spool to the collector.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use dongson_event::Event;
+use dongson_sensor::Options;
+use dongson_sensor::ship::{Counts, Identity, ShipError, ShipOptions, Shipper, SpoolError, secret_key};
+
+use super::Lines;
+
+/// Whether and how to ship.
+#[derive(Debug, Args)]
+pub(crate) struct Ship {
+    /// Folder of an enrolled sensor: events go to its collector instead of the standard output.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Most MiB of the disk for events that wait for the collector.
+    #[arg(long, value_name = "N", default_value_t = 4096, requires = "data",
+        value_parser = clap::value_parser!(u64).range(1..=1 << 30))]
+    spool_mib: u64,
+}
+
+/// Takes events.
+pub(crate) enum Sink {
+    /// Prints them.
+    Print(Lines),
+    /// Ships them.
+    Ship(Box<Shipping>),
+}
+
+/// A shipper, and the error that its caller was not told of yet.
+pub(crate) struct Shipping {
+    pub(crate) shipper: Shipper,
+    failed: Option<SpoolError>,
+}
+
+impl Ship {
+    /// Opens the way for the events and gives `options` the key for secrets of shipped traffic.
+    pub(crate) fn open(&self, options: &mut Options) -> anyhow::Result<Sink> {
+        let Some(data) = &self.data else { return Ok(Sink::Print(Lines::new())) };
+        let identity = Identity::load(data)?;
+        options.protocol.secret_key = secret_key(data)?;
+        let shipping = ShipOptions { quota_bytes: self.spool_mib << 20, drill: None };
+        let shipper = Shipper::start(data, &identity, shipping)?;
+        Ok(Sink::Ship(Box::new(Shipping { shipper, failed: None })))
+    }
+}
+
+impl Sink {
+    /// Takes an event; what goes wrong is told by [`Sink::settle`].
+    pub(crate) fn event(&mut self, event: Event) {
+        match self {
+            Self::Print(lines) => lines.event(&event),
+            Self::Ship(shipping) => {
+                if let Err(error) = shipping.shipper.push(event) {
+                    shipping.failed = Some(error);
+                }
+            }
+        }
+    }
+
+    /// Gives on what has waited; to be called often.
+    pub(crate) fn settle(&mut self) -> Result<(), SpoolError> {
+        match self {
+            Self::Print(lines) => {
+                lines.flush();
+                Ok(())
+            }
+            Self::Ship(shipping) => {
+                shipping.shipper.flush_old()?;
+                shipping.failed.take().map_or(Ok(()), Err)
+            }
+        }
+    }
+
+    /// True when nobody takes events any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        match self {
+            Self::Print(lines) => lines.is_closed(),
+            Self::Ship(_) => false,
+        }
+    }
+
+    /// Ends; shipped events are waited for up to `patience`. What was shipped, if anything was to be.
+    pub(crate) fn finish(self, patience: Duration) -> anyhow::Result<Option<Counts>> {
+        match self {
+            Self::Print(lines) => {
+                lines.finish().map_err(|error| anyhow::anyhow!("writing the events: {error}"))?;
+                Ok(None)
+            }
+            Self::Ship(shipping) => {
+                let Shipping { shipper, failed } = *shipping;
+                let counts = shipper.finish(patience);
+                if let Some(error) = failed {
+                    return Err(ShipError::from(error).into());
+                }
+                Ok(Some(counts?))
+            }
+        }
+    }
+}
