@@ -1,3 +1,67 @@
-//! Entry point.
+//! Measures the whole system over real processes: a `dongson up` of its own in a temporary folder, fed over its
+//! listeners with made-up records from a fixed seed, counted in its store and its registry.
+//!
+//! - [`random`], [`record`]: what is sent, always the same for the same seed.
+//! - [`lane`], [`load`]: the ways in, and how fast they are used.
+//! - [`system`], [`cost`]: the processes that are measured, and what they cost.
+//! - [`yardstick`]: what the store and the disk alone do on the same machine in the same minute.
+//! - [`ingest`], [`latency`]: the two measurements; [`report`] prints them.
 
-fn main() {}
+mod cost;
+mod ingest;
+mod lane;
+mod latency;
+mod load;
+mod random;
+mod record;
+mod report;
+mod system;
+mod yardstick;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Measures throughput and latency of a whole Dongson.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "examples:\n  dongson-bench ingest --dongson target/release/dongson\n  dongson-bench ingest --dongson target/release/dongson --sensor --rate 20000 --seconds 60\n  dongson-bench latency --dongson target/release/dongson\nEach prints a table on standard error and one line of JSON on standard output."
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Sends records and waits until each is a row in the store; fails when the numbers differ.
+    Ingest(ingest::Ingest),
+    /// Sends attacks among ordinary records and measures the time until each is an alert in the queue.
+    Latency(latency::Latency),
+}
+
+#[expect(clippy::print_stderr, reason = "the operator of a measurement reads its error here")]
+fn main() -> ExitCode {
+    // Only the first call in a process can fail, by finding the same provider already there.
+    let _installed = rustls::crypto::ring::default_provider().install_default();
+    let done = match Arguments::parse().command {
+        Command::Ingest(ingest) => ingest.run(),
+        Command::Latency(latency) => latency.run(),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("dongson-bench: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Arguments::command().debug_assert();
+    }
+}
