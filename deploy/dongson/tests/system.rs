@@ -118,3 +118,58 @@ fn it_stops_cleanly_and_starts_again() {
     assert_eq!(system.count(all), 10);
     system.stop();
 }
+
+/// A client that lies about its agency, its id, its times and repeats keys harms nobody: everything is kept under the
+/// agency of its key, nothing lies outside the days of ingestion, and what others send is found as before.
+#[test]
+fn forged_claims_are_harmless() {
+    let mut system = System::new();
+    system.start();
+    let liar = system.make_key("xa-gia-mao", "nguon-la");
+    let honest = system.make_key("xa-that", "nguon-that");
+    let lies = ["1970-01-01T00:00:00Z", "2015-06-01T12:00:00Z", "2100-01-01T00:00:00Z"];
+    let lie = |(number, time): (usize, &&str)| {
+        format!(
+            "{{\"@timestamp\":\"{time}\",\"organization.id\":\"xa-that\",\"organization\":{{\"id\":\"xa-khac\"}},\
+             \"observer.name\":\"nguon-that\",\"event.id\":\"00000000-0000-0000-0000-000000000001\",\
+             \"event\":{{\"id\":\"trung\"}},\"dongson.drill\":\"gia\",\
+             \"message\":\"lie {number}\",\"message\":\"again {number}\"}}\n"
+        )
+    };
+    let body: String = lies.iter().enumerate().map(lie).collect();
+    system.target().post(&liar, "lies", &body).unwrap();
+    let attack = json(&[
+        ("winlog.channel", "Microsoft-Windows-Sysmon/Operational"),
+        ("winlog.provider_name", "Microsoft-Windows-Sysmon"),
+        ("winlog.event_id", "1"),
+        ("host.name", "PC-02"),
+        ("winlog.event_data.Image", "C:\\Windows\\System32\\rundll32.exe"),
+        (
+            "winlog.event_data.CommandLine",
+            "rundll32.exe C:\\Windows\\System32\\comsvcs.dll, MiniDump 652 C:\\a.dmp full",
+        ),
+    ]);
+    system.target().post(&honest, "honest", &attack).unwrap();
+
+    let lies = "SELECT count() FROM dongson.events WHERE organization_id = 'xa-gia-mao'";
+    eventually(Duration::from_secs(30), || system.count(lies) == 3);
+    let mine = |what: &str| system.count(&format!("{lies} AND {what}"));
+    assert_eq!(mine("event_id != '00000000-0000-0000-0000-000000000001'"), 3);
+    assert_eq!(mine("observer_name = 'nguon-la' AND dongson_drill IS NULL"), 3);
+    // Held times lie between what a source could have spooled and now; what was claimed is kept beside.
+    assert_eq!(mine("timestamp > now() - INTERVAL 8 DAY AND timestamp <= now() + INTERVAL 6 MINUTE"), 3);
+    assert_eq!(mine("event_ingested > now() - INTERVAL 1 HOUR"), 3);
+    assert_eq!(mine("mapContains(rest, 'dongson.time.claimed')"), 3);
+    assert_eq!(mine("mapContains(rest, 'dongson.claimed.organization.id')"), 3);
+    // Both values of a repeated key are there for rules and for people.
+    assert_eq!(
+        mine(
+            "arrayExists(value -> value LIKE '%lie %again %', mapValues(rest)) OR message LIKE '%lie %again %'"
+        ),
+        3
+    );
+    // A drill that nobody authenticated is none, and the stream of the honest one is not held up by the year 2100.
+    let alert = "SELECT count() FROM dongson.alerts WHERE organization_id = 'xa-that'";
+    eventually(Duration::from_secs(30), || system.count(alert) == 1);
+    system.stop();
+}
