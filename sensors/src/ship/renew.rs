@@ -14,7 +14,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 
 use super::enrol::{Answer, request_for};
-use super::identity::{certificates, save_key};
+use super::identity::{certificates, first_key, save_key};
 use super::{Identity, IdentityError};
 
 /// Why there is no new certificate.
@@ -57,9 +57,9 @@ pub(super) fn renew(agent: &Agent, identity: &Identity, folder: &Path) -> Result
         Ok(renewed)
     });
     // The identity on the disk decides which key is needed: saving may fail after the rename.
-    match Identity::load(folder) {
-        Ok(present) if present.key == name => remove(folder, &identity.key),
-        Ok(_) => remove(folder, &name),
+    match Identity::load(folder).map(|present| tidy(folder, &present.key)) {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "keys that are not needed any more were left"),
         Err(error) => tracing::warn!(%error, "keys that may not be needed any more were left"),
     }
     renewed
@@ -81,13 +81,17 @@ fn ask(agent: &Agent, url: &str, key: &rcgen::KeyPair) -> Result<String, RenewEr
     if fits(&answer.certificate, key) { Ok(answer.certificate) } else { Err(RenewError::Misfit) }
 }
 
-fn remove(folder: &Path, key: &str) {
-    match fs::remove_file(folder.join(key)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            tracing::warn!(key, %error, "a key that is not needed any more could not be removed");
+/// Removes the keys other than `needed`: the former one, and those of renewals that failed or were cut short.
+fn tidy(folder: &Path, needed: &str) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        let is_key = Path::new(&name).extension().is_some_and(|extension| extension == "pem")
+            && name.to_str().is_some_and(|name| name == first_key() || name.starts_with("key-"));
+        if is_key && name != needed {
+            fs::remove_file(folder.join(name))?;
         }
-        _ => {}
     }
+    Ok(())
 }
 
 /// Begin and end of the first certificate's life, in seconds since 1970 UTC.
@@ -153,6 +157,19 @@ mod tests {
         assert!(fits(&certificate, &key));
         assert!(!fits(&certificate, &rcgen::KeyPair::generate().unwrap()));
         assert!(!fits("nothing", &key));
+    }
+
+    #[test]
+    fn only_the_key_in_use_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["key.pem", "key-1.pem", "key-2.pem", "secret.key", "identity.json"] {
+            fs::write(folder.path().join(name), "x").unwrap();
+        }
+        tidy(folder.path(), "key-1.pem").unwrap();
+        let mut left: Vec<_> =
+            fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["identity.json", "key-1.pem", "secret.key"]);
     }
 
     #[test]

@@ -21,6 +21,10 @@ use super::write_whole;
 
 /// Level of zstd: about a third of the bytes at 2 us an event.
 const ZSTD_LEVEL: i32 = 3;
+/// Where refused batches lie, and under which name their events are counted among the lost ones.
+pub const REFUSED: &str = "refused";
+/// How many refused batches are kept for a person to look at.
+pub const REFUSED_KEPT: usize = 100;
 const SUFFIX: &str = ".ndjson.zst";
 
 /// Why the spool cannot be used.
@@ -184,13 +188,22 @@ impl Spool {
         }
     }
 
-    /// Moves a batch that the collector refuses for good into the folder `refused`, for a person to look at.
+    /// Moves a batch that the collector refuses for good into the folder `refused`, for a person to look at, and counts
+    /// its events as lost under [`REFUSED`]. The newest [`REFUSED_KEPT`] batches stay there.
     pub fn set_aside(&mut self, sequence: u64) -> Result<(), SpoolError> {
         let Some(gone) = self.waiting.remove(&sequence) else { return Ok(()) };
-        let folder = self.folder.join("refused");
+        *self.state.lost.entry(REFUSED.to_owned()).or_default() += gone.events;
+        self.save()?;
+        let folder = self.folder.join(REFUSED);
         fs::create_dir_all(&folder).map_err(|error| disk(&folder, error))?;
         let name = gone.path.file_name().unwrap_or_default();
-        fs::rename(&gone.path, folder.join(name)).map_err(|error| disk(&gone.path, error))
+        fs::rename(&gone.path, folder.join(name)).map_err(|error| disk(&gone.path, error))?;
+        let mut kept = scan(&folder)?;
+        while kept.len() > REFUSED_KEPT {
+            let Some((_, oldest)) = kept.pop_first() else { break };
+            fs::remove_file(&oldest.path).map_err(|error| disk(&oldest.path, error))?;
+        }
+        Ok(())
     }
 
     /// Bytes that wait.
@@ -394,6 +407,19 @@ mod tests {
         assert_eq!(spool.lost().get("sensor.dns"), Some(&lost));
         drop(spool);
         assert_eq!(Spool::open(folder.path(), 300).unwrap().lost().get("sensor.dns"), Some(&lost));
+    }
+
+    #[test]
+    fn refused_batches_are_counted_and_only_the_newest_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut spool = Spool::open(folder.path(), 1 << 20).unwrap();
+        for sequence in 1..=102 {
+            spool.store(&batch(1)).unwrap();
+            spool.set_aside(sequence).unwrap();
+        }
+        assert_eq!((spool.batches(), spool.untold(), spool.lost().get(REFUSED)), (0, 102, Some(&102)));
+        let kept = scan(&folder.path().join(REFUSED)).unwrap();
+        assert_eq!(kept.keys().copied().collect::<Vec<_>>(), (3..=102).collect::<Vec<_>>());
     }
 
     #[test]
