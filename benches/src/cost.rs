@@ -34,7 +34,8 @@ impl Cost {
 
     /// Processor time since `earlier`; the memory stays.
     pub(crate) fn since(self, earlier: Self) -> Self {
-        Self { cpu_seconds: self.cpu_seconds - earlier.cpu_seconds, ..self }
+        let ticks = (self.cpu_seconds - earlier.cpu_seconds) * f64::from(TICKS);
+        Self { cpu_seconds: ticks.round() / f64::from(TICKS), ..self }
     }
 }
 
@@ -64,7 +65,7 @@ fn cpu_seconds(stat: &str) -> f64 {
 fn peak_rss_mib(status: &str) -> f64 {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let kib = line.and_then(|line| line.split_whitespace().next()).and_then(|text| text.parse::<u32>().ok());
-    f64::from(kib.unwrap_or(0)) / 1_024.0
+    (f64::from(kib.unwrap_or(0)) / 1_024.0).round()
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::cost::Cost;
 use crate::lane::{AGENCY, Lane, agency};
 use crate::load::{Load, Sent, send};
 use crate::record::Kind;
-use crate::report::{print, rate};
+use crate::report::{print, rate, seconds};
 use crate::system::System;
 use crate::yardstick::{self, Yardstick};
 
@@ -120,11 +120,11 @@ impl Ingest {
         let generator = own_cost();
         let begin = Instant::now();
         let sent = send(load, lanes, &AtomicBool::new(false))?;
-        let send_seconds = begin.elapsed().as_secs_f64();
+        let send_seconds = seconds(begin.elapsed());
         let generator = own_cost().since(generator);
         let agency = agency(kind);
         let rows_when_sent = rows(&system, agency, "count()")?;
-        let (rows, seconds) = wait(&system, agency, sent, begin)?;
+        let (rows, until_last) = wait(&system, agency, sent, begin)?;
         let (dongson_now, store_now) = system.costs();
 
         let outcome = Outcome {
@@ -142,8 +142,8 @@ impl Ingest {
             megabytes: sent.bytes / 1_000_000,
             send_seconds,
             rows_when_sent,
-            seconds,
-            events_per_second: rate(rows, seconds),
+            seconds: seconds(until_last),
+            events_per_second: rate(rows, until_last.as_secs_f64()),
             generator,
             dongson: dongson_now.since(dongson),
             store: store_now.since(store),
@@ -174,9 +174,9 @@ fn rows(system: &System, agency: &str, what: &str) -> Result<u64> {
     ))
 }
 
-/// Waits until as many rows are there as were acknowledged, or no more come. Answers the rows, and the seconds from
+/// Waits until as many rows are there as were acknowledged, or no more come. Answers the rows, and the time from
 /// `begin` until the last of them was seen.
-fn wait(system: &System, agency: &str, sent: Sent, begin: Instant) -> Result<(u64, f64)> {
+fn wait(system: &System, agency: &str, sent: Sent, begin: Instant) -> Result<(u64, Duration)> {
     let mut last = (0, begin.elapsed());
     loop {
         let found = rows(system, agency, "count()")?;
@@ -184,7 +184,7 @@ fn wait(system: &System, agency: &str, sent: Sent, begin: Instant) -> Result<(u6
             last = (found, begin.elapsed());
         }
         if found >= sent.acknowledged || begin.elapsed().saturating_sub(last.1) > STILL {
-            return Ok((found, last.1.as_secs_f64()));
+            return Ok(last);
         }
         sleep(COUNT);
     }

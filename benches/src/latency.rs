@@ -92,9 +92,9 @@ impl Latency {
             let sent = self.attack(attacker, &stop);
             let seen = gather(&seen, usize::from(self.alerts), &stop);
             stop.store(true, Ordering::Relaxed);
-            let watched = watcher.join().map_err(|_| anyhow!("the watcher panicked"))?;
+            let finished = watcher.join().map_err(|_| anyhow!("the watcher panicked"))?;
             let ordinary: Sent = load.join().map_err(|_| anyhow!("the load panicked"))??;
-            watched?;
+            finished?;
             Ok((ordinary, sent?, seen))
         })?;
         let times = times(&sent, &seen);

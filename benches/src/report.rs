@@ -1,6 +1,7 @@
 //! What a measurement prints: a table for people on standard error, one line of JSON for programs on standard output.
 
 use std::io::{self, Write as _};
+use std::time::Duration;
 
 use anyhow::Result;
 use serde::Serialize;
@@ -9,6 +10,11 @@ use serde::Serialize;
 #[expect(clippy::cast_precision_loss, reason = "counts of records are far below 2^52")]
 pub(crate) fn rate(count: u64, seconds: f64) -> f64 {
     if seconds > 0.0 { (count as f64 / seconds).round() } else { 0.0 }
+}
+
+/// `time` in seconds, to the millisecond.
+pub(crate) fn seconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1_000.0).round() / 1_000.0
 }
 
 /// Prints `result`: each field on a line, fields of a field named `field.part`.
