@@ -12,6 +12,8 @@ use crate::system::System;
 
 /// Rows of one insert.
 const BLOCK: u64 = 10_000;
+/// Rows in which filled columns are looked for.
+const SAMPLE: u64 = 2_000;
 /// Most rows that are inserted: enough for a rate.
 const MOST: u64 = 1_000_000;
 
@@ -38,8 +40,9 @@ pub(crate) fn measure(system: &System, agency: &str, rows: u64, bytes: u64, batc
 fn store(system: &System, agency: &str, rows: u64) -> Result<f64> {
     let block = BLOCK.min(rows);
     ensure!(block > 0, "there are no rows to measure with");
+    let columns = filled(system, agency)?;
     let select = format!(
-        "SELECT * FROM dongson.events WHERE organization_id = '{agency}' LIMIT {block} FORMAT RowBinary"
+        "SELECT {columns} FROM dongson.events WHERE organization_id = '{agency}' LIMIT {block} FORMAT RowBinary"
     );
     let data = system.store(&select, b"")?;
     system.store("CREATE TABLE dongson.bench AS dongson.events", b"")?;
@@ -48,7 +51,7 @@ fn store(system: &System, agency: &str, rows: u64) -> Result<f64> {
     for number in 0..inserts {
         // A token of its own: the same block is otherwise taken for a repetition.
         let insert = format!(
-            "INSERT INTO dongson.bench SETTINGS async_insert = 0, insert_deduplication_token = 'bench-{number}' FORMAT RowBinary"
+            "INSERT INTO dongson.bench ({columns}) SETTINGS async_insert = 0, insert_deduplication_token = 'bench-{number}' FORMAT RowBinary"
         );
         system.store(&insert, &data)?;
     }
@@ -57,6 +60,30 @@ fn store(system: &System, agency: &str, rows: u64) -> Result<f64> {
     ensure!(found == inserts * block, "the store holds {found} of {} rows of the yardstick", inserts * block);
     system.store("DROP TABLE dongson.bench SYNC", b"")?;
     Ok(rate(found, seconds))
+}
+
+/// The columns in which something stands in some of the rows: the system inserts these alone too.
+fn filled(system: &System, agency: &str) -> Result<String> {
+    let sql = format!(
+        "SELECT * FROM dongson.events WHERE organization_id = '{agency}' ORDER BY event_id LIMIT {SAMPLE} FORMAT TabSeparatedWithNames"
+    );
+    let table = String::from_utf8(system.store(&sql, b"")?)?;
+    let columns = filled_columns(&table);
+    ensure!(!columns.is_empty(), "no column of the events holds anything");
+    Ok(columns.join(","))
+}
+
+/// The names of the columns of `table` (tab-separated, names first) that are not empty in every row.
+fn filled_columns(table: &str) -> Vec<&str> {
+    let mut lines = table.lines();
+    let names: Vec<&str> = lines.next().unwrap_or_default().split('\t').collect();
+    let mut filled = vec![false; names.len()];
+    for line in lines {
+        for (seen, cell) in filled.iter_mut().zip(line.split('\t')) {
+            *seen |= !matches!(cell, "" | "\\N" | "[]" | "{}");
+        }
+    }
+    names.into_iter().zip(filled).filter_map(|(name, filled)| filled.then_some(name)).collect()
 }
 
 /// Writes and syncs as many bytes in as many pieces.
@@ -70,4 +97,15 @@ fn disk(system: &System, records: u64, record_bytes: u64, batch: u64) -> Result<
         file.sync_data()?;
     }
     Ok(rate(pieces * batch, begin.elapsed().as_secs_f64()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn empty_columns_are_left_out() {
+        assert_eq!(filled_columns("a\tb\tc\td\n1\t\\N\t[]\t\n2\t\\N\t['x']\t\n"), ["a", "c"]);
+        assert!(filled_columns("").is_empty());
+    }
 }
