@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use dongson_bus::{Batch, Bus, Consumer, Record};
 use dongson_event::{Event, TOPIC_EVENTS, TOPIC_SIGNALS, TOPIC_UNPARSED, UNPARSED, Value, identity};
-use dongson_store::{EventRow, StoreClient};
+use dongson_store::{EventRow, REQUIRED, StoreClient};
 use futures::future::try_join_all;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -38,46 +38,62 @@ struct Worked {
     items: Vec<Item>,
 }
 
+/// A batch and what it became; its effects are still to come.
+type Ready = (Batch, Worked);
+
 impl EventsStage {
-    /// Runs until `stop`; the batch in hand is finished first.
+    /// Runs until `stop`; the batches in hand are finished first.
+    ///
+    /// While the store takes one set of batches, the next set is read and worked on; offsets move in order.
     pub(crate) async fn run(self, stop: CancellationToken) -> Result<(), AnalyzerError> {
         let mut consumer = self.bus.consumer(GROUP, &[TOPIC_EVENTS, TOPIC_UNPARSED]).await?;
         let again = in_flight(consumer.as_mut()).await?;
-        self.take(consumer.as_mut(), again).await?;
-        while !stop.is_cancelled() {
-            let batches = tokio::select! {
-                () = stop.cancelled() => break,
-                batches = consumer.poll(BATCH_RECORDS, BATCH_BYTES, POLL) => batches?,
-            };
-            let records: usize = batches.iter().map(|batch| batch.records.len()).sum();
-            self.take(consumer.as_mut(), batches).await?;
-            // Small batches make small parts in the store: gather for a moment when there is little to do.
-            if records > 0 && records < self.config.gather_below {
-                tokio::select! {
-                    () = stop.cancelled() => {}
-                    () = tokio::time::sleep(self.config.gather) => {}
-                }
+        let mut ready = self.work_all(again).await?;
+        while !(stop.is_cancelled() && ready.is_empty()) {
+            for (batch, _) in &ready {
+                begin(consumer.as_mut(), batch).await?;
             }
+            let effects = try_join_all(ready.iter().map(|(batch, worked)| self.effects(batch, worked)));
+            let records = ready.iter().map(|(batch, _)| batch.records.len()).sum();
+            let (done, next) = tokio::join!(effects, self.next(consumer.as_mut(), records, &stop));
+            done?;
+            for (batch, _) in &ready {
+                end(consumer.as_mut(), batch).await?;
+                metrics::counter!("analyzer_events_total").increment(batch.records.len() as u64);
+            }
+            ready = next?;
         }
         Ok(())
     }
 
-    async fn take(&self, consumer: &mut dyn Consumer, batches: Vec<Batch>) -> Result<(), AnalyzerError> {
-        for batch in &batches {
-            begin(consumer, batch).await?;
-        }
-        try_join_all(batches.iter().map(|batch| self.effects(batch))).await?;
-        for batch in &batches {
-            end(consumer, batch).await?;
-            metrics::counter!("analyzer_events_total").increment(batch.records.len() as u64);
-        }
-        Ok(())
+    /// The next batches, worked on; none when nothing came or it is time to stop. After `last` records, if those were
+    /// few, it gathers for a moment first: small batches make small parts in the store.
+    async fn next(
+        &self,
+        consumer: &mut dyn Consumer,
+        last: usize,
+        stop: &CancellationToken,
+    ) -> Result<Vec<Ready>, AnalyzerError> {
+        let polled = async {
+            if last > 0 && last < self.config.gather_below {
+                tokio::time::sleep(self.config.gather).await;
+            }
+            consumer.poll(BATCH_RECORDS, BATCH_BYTES, POLL).await
+        };
+        let batches = tokio::select! {
+            () = stop.cancelled() => return Ok(Vec::new()),
+            batches = polled => batches?,
+        };
+        self.work_all(batches).await
+    }
+
+    async fn work_all(&self, batches: Vec<Batch>) -> Result<Vec<Ready>, AnalyzerError> {
+        try_join_all(batches.into_iter().map(|batch| self.work(batch))).await
     }
 
     /// Rows and signals of one batch; the same batch again has no further effect.
-    async fn effects(&self, batch: &Batch) -> Result<(), AnalyzerError> {
+    async fn effects(&self, batch: &Batch, worked: &Worked) -> Result<(), AnalyzerError> {
         let token = token(batch);
-        let worked = self.work(batch).await?;
         self.store.insert_events(&worked.rows, &token).await?;
         if worked.items.is_empty() {
             return Ok(());
@@ -91,10 +107,10 @@ impl EventsStage {
     }
 
     /// Decodes, enriches and matches, away from the tasks that wait for disks.
-    async fn work(&self, batch: &Batch) -> Result<Worked, AnalyzerError> {
+    async fn work(&self, batch: Batch) -> Result<Ready, AnalyzerError> {
         let stage = self.clone();
-        let batch = batch.clone();
-        tokio::task::spawn_blocking(move || stage.work_now(&batch)).await.map_err(AnalyzerError::Panicked)?
+        let work = move || stage.work_now(&batch).map(|worked| (batch, worked));
+        tokio::task::spawn_blocking(work).await.map_err(AnalyzerError::Panicked)?
     }
 
     fn work_now(&self, batch: &Batch) -> Result<Worked, AnalyzerError> {
@@ -103,7 +119,7 @@ impl EventsStage {
         let mut worked = Worked { rows: Vec::with_capacity(batch.records.len()), items: Vec::new() };
         for (offset, record) in (batch.first..).zip(&batch.records) {
             let mut event = decode(record);
-            complete(&mut event, record, &format!("{}/{}/{offset}", batch.topic, batch.partition));
+            complete(&mut event, record, || format!("{}/{}/{offset}", batch.topic, batch.partition));
             inventory.enrich(&mut event);
             for (rule, signal) in detector.signals(&event) {
                 worked.items.extend(items(&self.content.rules, rule, signal, &mut detector, &event));
@@ -135,21 +151,23 @@ fn decode(record: &Record) -> Event {
 
 /// Gives what the store needs to an event that lacks it (our collector never leaves it out, another writer to the
 /// topic might): an id from its place on the bus, the agency `unassigned`, the record's time.
-fn complete(event: &mut Event, record: &Record, place: &str) {
-    let fallback: [(&'static str, Value); 5] = [
-        ("event.id", identity::uuid_of(&[b"bus", place.as_bytes()]).to_string().into()),
-        ("organization.id", UNASSIGNED.into()),
-        ("event.dataset", UNPARSED.into()),
-        ("@timestamp", record.timestamp.into()),
-        ("event.ingested", record.timestamp.into()),
-    ];
-    for (name, value) in fallback {
+fn complete(event: &mut Event, record: &Record, place: impl Fn() -> String) {
+    for name in REQUIRED {
         let usable = match name {
             "@timestamp" | "event.ingested" => event.time(name).is_some(),
             "event.id" => event.text(name).is_some_and(|id| uuid::Uuid::try_parse(id).is_ok()),
             _ => event.text(name).is_some_and(|text| !text.is_empty()),
         };
-        if !usable && let Some(claimed) = event.set(name, value) {
+        if usable {
+            continue;
+        }
+        let value: Value = match name {
+            "event.id" => identity::uuid_of(&[b"bus", place().as_bytes()]).to_string().into(),
+            "organization.id" => UNASSIGNED.into(),
+            "event.dataset" => UNPARSED.into(),
+            _ => record.timestamp.into(),
+        };
+        if let Some(claimed) = event.set(name, value) {
             event.merge(format!("dongson.claimed.{name}"), claimed);
         }
     }

@@ -20,6 +20,12 @@ impl Event {
         Self::default()
     }
 
+    /// An event of fields that are in the byte order of their names, each name once.
+    pub(crate) fn from_sorted(fields: Vec<(Name, Value)>) -> Self {
+        debug_assert!(fields.is_sorted_by(|(one, _), (other, _)| one < other), "names are sorted and unique");
+        Self { fields }
+    }
+
     /// An event of `dataset` at `moment`.
     pub fn of(dataset: &'static str, moment: Timestamp) -> Self {
         let mut event = Self { fields: Vec::with_capacity(32) };

@@ -139,11 +139,8 @@ impl Flattener {
             }
             last_in_list = in_list;
         }
-        let mut event = Event::new();
-        for (name, value) in sorted {
-            event.set(fields::intern(name), value);
-        }
-        (event, self.anomalies)
+        let fields = sorted.into_iter().map(|(name, value)| (fields::intern(name), value)).collect();
+        (Event::from_sorted(fields), self.anomalies)
     }
 }
 

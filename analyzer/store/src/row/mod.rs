@@ -8,7 +8,8 @@
 mod binary;
 mod cell;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::LazyLock;
 
 use dongson_event::fields::{self, Field};
 use dongson_event::{Event, Value};
@@ -21,6 +22,25 @@ pub const REQUIRED: [&str; 5] =
     ["@timestamp", "event.ingested", "event.id", "organization.id", "event.dataset"];
 /// The field that has a column of another kind: the raw record.
 const ORIGINAL: &str = "event.original";
+
+/// One of the columns that are made from the table of fields.
+struct Column {
+    /// Its place among them.
+    number: u16,
+    field: &'static Field,
+    /// Whether every row has it.
+    required: bool,
+}
+
+/// The columns by the names of their fields.
+static COLUMNS: LazyLock<HashMap<&'static str, Column>> = LazyLock::new(|| {
+    let numbered = (0_u16..).zip(columns());
+    numbered
+        .map(|(number, field)| {
+            (field.name, Column { number, field, required: REQUIRED.contains(&field.name) })
+        })
+        .collect()
+});
 
 /// The columns that are made from the table of fields, in its order.
 pub(crate) fn columns() -> impl Iterator<Item = &'static Field> {
@@ -80,47 +100,56 @@ impl EventRow {
     /// # Errors
     /// `Incomplete` when one of [`REQUIRED`] is absent or not of its type.
     pub fn from_event(event: &Event, retention: &RetentionPolicy) -> Result<Self> {
-        let by_name: Vec<(&str, &Value)> = event.iter().collect();
-        let mut row = Self { bytes: Vec::with_capacity(512), cells: Vec::with_capacity(by_name.len()) };
-        let mut rest = Vec::new();
-        for (number, field) in (0_u16..).zip(columns()) {
-            let found = by_name.binary_search_by(|(name, _)| (*name).cmp(field.name));
-            let value = found.ok().and_then(|at| by_name.get(at)).map(|(_, value)| *value);
-            let cell = value.map_or(Cell::Null, |value| Cell::of(field.kind, value));
-            if let Some(value) = value
-                && cell.value(field.kind).as_ref() != Some(value)
-            {
-                rest.push((field.name, value));
-            }
-            let required = REQUIRED.contains(&field.name);
-            if cell != Cell::Null {
-                binary::put_cell(&mut row.bytes, field.kind, &cell, !required);
-                row.cells.push((number, u32::try_from(row.bytes.len()).unwrap_or(u32::MAX)));
-            } else if required {
-                return Err(StoreError::Incomplete { id: event.id().to_owned(), field: field.name });
+        let mut placed: Vec<(&Column, &Value)> = Vec::with_capacity(event.len());
+        let mut other = Vec::new();
+        for (name, value) in event.iter() {
+            match COLUMNS.get(name) {
+                Some(column) => placed.push((column, value)),
+                None => other.push((name, value)),
             }
         }
-        row.put_tail(&by_name, rest)?;
+        placed.sort_unstable_by_key(|(column, _)| column.number);
+        let mut row = Self { bytes: Vec::with_capacity(512), cells: Vec::with_capacity(placed.len()) };
+        let (mut rest, mut required) = (Vec::new(), 0);
+        for (column, value) in placed {
+            let field = column.field;
+            let cell = Cell::of(field.kind, value);
+            if cell.value(field.kind).as_ref() != Some(value) {
+                rest.push((field.name, value));
+            }
+            if cell != Cell::Null {
+                required += usize::from(column.required);
+                binary::put_cell(&mut row.bytes, field.kind, &cell, !column.required);
+                row.cells.push((column.number, u32::try_from(row.bytes.len()).unwrap_or(u32::MAX)));
+            }
+        }
+        if required < REQUIRED.len() {
+            return Err(Self::incomplete(event));
+        }
+        rest.extend(other);
+        row.put_tail(&rest)?;
         row.bytes.extend_from_slice(&retention.days(event.dataset()).to_le_bytes());
         Ok(row)
     }
 
-    /// The raw record, and as JSON what stands in no column: `rest` and the fields that have none.
-    fn put_tail<'e>(
-        &mut self,
-        by_name: &[(&'e str, &'e Value)],
-        mut rest: Vec<(&'e str, &'e Value)>,
-    ) -> Result<()> {
-        let mut original = None;
-        for &(name, value) in by_name {
-            match (name, value) {
-                (ORIGINAL, Value::Text(text)) => original = Some(text.as_str()),
-                _ if fields::find(name).is_some_and(|field| field.column) => {}
-                _ => rest.push((name, value)),
-            }
-        }
+    /// Which required field is absent, or not of its type.
+    fn incomplete(event: &Event) -> StoreError {
+        let lacks = |name: &&&'static str| {
+            let column = COLUMNS.get(**name);
+            let cell = column.zip(event.get(name)).map(|(column, value)| Cell::of(column.field.kind, value));
+            cell.is_none_or(|cell| cell == Cell::Null)
+        };
+        let field = REQUIRED.iter().find(lacks).copied().unwrap_or_default();
+        StoreError::Incomplete { id: event.id().to_owned(), field }
+    }
+
+    /// The raw record, and as JSON what stands in no column or only partly.
+    fn put_tail(&mut self, rest: &[(&str, &Value)]) -> Result<()> {
+        let original =
+            rest.iter().find_map(|(name, value)| if *name == ORIGINAL { value.as_str() } else { None });
         binary::put_nullable_text(&mut self.bytes, original);
-        binary::put_count(&mut self.bytes, rest.len());
+        let rest = rest.iter().filter(|(name, _)| original.is_none() || *name != ORIGINAL);
+        binary::put_count(&mut self.bytes, rest.clone().count());
         for (name, value) in rest {
             binary::put_text(&mut self.bytes, name);
             let json =
