@@ -177,12 +177,15 @@ impl Paths {
 
     /// Makes the folder, readable by its owner only.
     pub(crate) fn make(&self) -> Result<()> {
-        use std::os::unix::fs::DirBuilderExt as _;
+        use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
         std::fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(&self.0)
-            .with_context(|| format!("making the data folder {}", self.0.display()))
+            .with_context(|| format!("making the data folder {}", self.0.display()))?;
+        let owner_only = std::fs::Permissions::from_mode(0o700);
+        std::fs::set_permissions(&self.0, owner_only)
+            .with_context(|| format!("closing the data folder {} to other users", self.0.display()))
     }
 
     pub(crate) fn registry(&self) -> PathBuf {

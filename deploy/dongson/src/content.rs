@@ -59,9 +59,10 @@ fn read_folder(folder: &std::path::Path, documents: &mut Vec<(String, String)>) 
         if path.is_dir() {
             read_folder(&path, documents)?;
         } else if is_rule(&path) {
-            let text =
-                std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
-            documents.push((path.display().to_string(), text));
+            match std::fs::read_to_string(&path) {
+                Ok(text) => documents.push((path.display().to_string(), text)),
+                Err(error) => warn!(file = %path.display(), %error, "a rule was refused: it cannot be read"),
+            }
         }
     }
     Ok(())

@@ -25,8 +25,7 @@ pub(crate) fn json(value: &impl serde::Serialize) -> anyhow::Result<()> {
 
 /// Prints rows under their heads, each column as wide as its widest cell.
 pub(crate) fn table(heads: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
-    let rows: Vec<Vec<String>> =
-        rows.iter().map(|row| row.iter().map(|cell| harmless(cell)).collect()).collect();
+    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|text| cell(text)).collect()).collect();
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
         cells.chain(heads.get(column).map(|head| head.chars().count())).max().unwrap_or(0)
@@ -35,11 +34,25 @@ pub(crate) fn table(heads: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
     let mut out = io::stdout().lock();
     let heads: Vec<String> = heads.iter().map(|head| (*head).to_owned()).collect();
     for row in std::iter::once(&heads).chain(&rows) {
-        let cells: Vec<String> =
-            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| padded(cell, *width)).collect();
         written(writeln!(out, "{}", cells.join("  ").trim_end()))?;
     }
     Ok(())
+}
+
+/// `cell` with spaces up to `width` signs.
+fn padded(cell: &str, width: usize) -> String {
+    let missing = width.saturating_sub(cell.chars().count());
+    [cell, &" ".repeat(missing)].concat()
+}
+
+/// A cell that is longer is cut: a table is for people.
+const CELL_CHARS: usize = 300;
+
+fn cell(text: &str) -> String {
+    let mut signs = text.chars();
+    let head: String = signs.by_ref().take(CELL_CHARS).collect();
+    harmless(&if signs.next().is_some() { head + "..." } else { head })
 }
 
 /// Text from outside as one line without control, bidirectional and zero-width signs.

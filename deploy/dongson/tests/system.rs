@@ -173,3 +173,17 @@ fn forged_claims_are_harmless() {
     eventually(Duration::from_secs(30), || system.count(alert) == 1);
     system.stop();
 }
+
+/// A client that uses one Idempotency-Key for two different bodies loses neither, and the first one again is no news.
+#[test]
+fn a_key_used_again_for_another_body_loses_nothing() {
+    let mut system = System::new();
+    system.start();
+    let key = system.make_key("xa-khoa", "nguon");
+    for body in [json(&[("message", "one")]), json(&[("message", "two")]), json(&[("message", "one")])] {
+        system.target().post(&key, "the same key", &body).unwrap();
+    }
+    let all = "SELECT count() FROM dongson.events WHERE organization_id = 'xa-khoa'";
+    eventually(Duration::from_secs(30), || system.count(all) == 2);
+    system.stop();
+}

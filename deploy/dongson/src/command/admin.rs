@@ -30,6 +30,13 @@ pub(crate) enum Admin {
         #[command(flatten)]
         place: Place,
     },
+    /// Gives an account a new password and prints it, once; it must be changed at the next sign-in.
+    ResetPassword {
+        /// Login name.
+        login: String,
+        #[command(flatten)]
+        place: Place,
+    },
     /// Enters an agency.
     #[command(
         after_help = "example: dongson admin agency --data /var/lib/dongson xa-dong-son \"UBND xã Đông Sơn\" --name-en \"Đông Sơn commune\" --level 2"
@@ -92,6 +99,15 @@ impl Admin {
     async fn execute(self) -> Result<()> {
         match self {
             Self::FirstPassword { place } => first_password(&place).await,
+            Self::ResetPassword { login, place } => {
+                let registry = place.open().await?;
+                let accounts = registry.accounts().await?;
+                let Some(account) = accounts.iter().find(|account| account.login == login) else {
+                    bail!("there is no account {login:?}");
+                };
+                let made = registry.reset_password(&change(), &account.id).await?;
+                place.print(&[("login", &login), ("password", &made.password)])
+            }
             Self::Agency { id, name, name_en, level, place } => {
                 let edit = OrganizationEdit { name, name_en, parent: None, level };
                 let made = place.open().await?.create_organization(&change(), &id, &edit).await?;

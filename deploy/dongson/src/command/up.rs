@@ -68,9 +68,7 @@ impl Up {
         paths.make()?;
         let metrics = PrometheusBuilder::new().install_recorder().context("starting the metrics")?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let ended = runtime.block_on(serve(config, paths.clone(), metrics));
-        drop(std::fs::remove_file(paths.running()));
-        ended?;
+        runtime.block_on(serve(config, paths, metrics))?;
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -81,6 +79,8 @@ async fn serve(config: Config, paths: Paths, metrics: PrometheusHandle) -> Resul
     info!(rules = loaded.infos.len(), "rules compiled");
     let registry = Registry::open(&paths.registry()).await.context("opening the registry")?;
     let embedded = EmbeddedBus::open(&paths.bus(), bus_options(&config)).context("opening the log")?;
+    // The log is locked by this process now, so whatever the file says is of a process that is gone.
+    drop(std::fs::remove_file(paths.running()));
     let bus: Arc<dyn Bus> = Arc::new(embedded.clone());
     make_topics(bus.as_ref()).await?;
     let supervisor = start_store(&config, &paths).await?;
@@ -149,6 +149,7 @@ async fn serve(config: Config, paths: Paths, metrics: PrometheusHandle) -> Resul
     let (outcome, (), (), ()) = tokio::join!(analyzer, collector.wait(), console.run(), watch);
     // Whoever ended first was told to, or takes the others along.
     stop.cancel();
+    drop(std::fs::remove_file(paths.running()));
     drop(bus);
     embedded.close().await.context("closing the log")?;
     registry.close().await;

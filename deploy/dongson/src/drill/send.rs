@@ -58,6 +58,7 @@ pub(crate) fn run(data: &Path, seed: u64) -> Result<Outcome> {
     let files = write(make(start, seed)?, &folder)?;
 
     let mut sensor_events = 0;
+    let mut sensors = Vec::new();
     for (organization, node, capture) in
         [(PORTAL, "cong-dvc-cam-bien", &files.portal), (COMMUNE, "xa-cam-bien", &files.commune)]
     {
@@ -65,6 +66,7 @@ pub(crate) fn run(data: &Path, seed: u64) -> Result<Outcome> {
             runtime.block_on(registry.create_enrolment_token(&change(), organization, node, 3_600_000))?;
         let home = folder.join(node);
         let identity = enrol(&url, &authority.token(&token.secret), &home)?;
+        sensors.push(identity.sensor.clone());
         let options = ShipOptions { drill: Some(drill.nonce.clone()), ..ShipOptions::default() };
         let mut shipper = Shipper::start(&home, &identity, options)?;
         let mut failed = Ok(());
@@ -91,6 +93,10 @@ pub(crate) fn run(data: &Path, seed: u64) -> Result<Outcome> {
     let (alerts, missing) = runtime.block_on(wait_for_alerts(&registry, began))?;
     let ended = runtime.block_on(registry.end_drill(&change(), &drill.session.id));
     ended.context("ending the drill session")?;
+    // They have done their work: left alone they would be reported as silent.
+    for sensor in sensors {
+        runtime.block_on(registry.revoke_sensor(&Scope::All, &change(), &sensor, "diễn tập kết thúc"))?;
+    }
     for key in [portal, commune] {
         runtime.block_on(registry.revoke_api_key(&Scope::All, &change(), &key.key.id))?;
     }
