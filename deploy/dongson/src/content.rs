@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use dongson_analyzer::Content;
-use dongson_console::{LogSource, RuleInfo};
+use dongson_console::RuleInfo;
 use dongson_rules::{LoadOptions, LoadReport, RuleSet, Taxonomies};
 use rust_embed::RustEmbed;
 use tracing::warn;
@@ -76,25 +76,7 @@ fn is_rule(path: &std::path::Path) -> bool {
 
 fn info(rule: &dongson_rules::Rule, documents: &[(String, String)]) -> RuleInfo {
     let source = documents.iter().find(|(name, _)| *name == rule.file).map(|(_, text)| text.clone());
-    RuleInfo {
-        id: rule.id.clone(),
-        title: rule.title.clone(),
-        title_vi: rule.title_vi.clone(),
-        description: Some(rule.description.clone()).filter(|text| !text.is_empty()),
-        description_vi: rule.description_vi.clone(),
-        level: rule.level.as_str().to_owned(),
-        status: rule.status.map(|status| format!("{status:?}").to_lowercase()),
-        author: rule.author.clone(),
-        tags: rule.tags.clone(),
-        logsource: LogSource {
-            product: rule.logsource.product.clone(),
-            category: rule.logsource.category.clone(),
-            service: rule.logsource.service.clone(),
-        },
-        falsepositives: rule.falsepositives.clone(),
-        file: rule.file.clone(),
-        source: source.unwrap_or_default(),
-    }
+    RuleInfo::of(rule, source.unwrap_or_default())
 }
 
 #[cfg(test)]
