@@ -31,9 +31,29 @@ pub struct Config {
     /// Zone of local times of sources that the registry does not know, as a name of the time zone database.
     #[serde(default = "default_zone")]
     pub time_zone: String,
+    /// Sources and sensors that fall silent.
+    #[serde(default)]
+    pub silence: Silence,
     /// What bounds memory, connections and time.
     #[serde(default)]
     pub limits: Limits,
+}
+
+/// What becomes of sources and sensors that fall silent or send far too little.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Silence {
+    /// Login of who gets the alerts about sources and sensors whose own owner is absent, disabled or gone; none = the
+    /// oldest active administrator.
+    pub owner: Option<String>,
+    /// A source with an expected rate is quiet below this percentage of it, 1 to 50.
+    pub quiet_percent: u64,
+}
+
+impl Default for Silence {
+    fn default() -> Self {
+        Self { owner: None, quiet_percent: 10 }
+    }
 }
 
 /// What bounds memory, connections and time.
@@ -107,6 +127,7 @@ impl Config {
             syslog_tls: Some(any),
             relp: Some(any),
             time_zone: default_zone(),
+            silence: Silence::default(),
             limits: Limits::default(),
         }
     }

@@ -48,6 +48,9 @@ pub(crate) struct CollectorConfig {
     pub(crate) https: SocketAddr,
     /// Names and addresses under which senders reach it: they stand in its certificate.
     pub(crate) server_names: Vec<String>,
+    /// Addresses that the engineer of a sensor is given, `https://host:port`, best first; their hosts join the
+    /// certificate. Default: the names that are not this machine's own view of itself, else its address.
+    pub(crate) public_urls: Vec<String>,
     /// Syslog over UDP.
     pub(crate) syslog_udp: Listen,
     /// Syslog over TCP.
@@ -58,6 +61,8 @@ pub(crate) struct CollectorConfig {
     pub(crate) relp: Listen,
     /// Zone of local times of sources that the registry does not know.
     pub(crate) time_zone: String,
+    /// Sources and sensors that fall silent.
+    pub(crate) silence: dongson_collector::Silence,
     /// What bounds memory, connections and time.
     pub(crate) limits: dongson_collector::Limits,
 }
@@ -68,11 +73,13 @@ impl Default for CollectorConfig {
         Self {
             https: any(9_443),
             server_names: vec!["127.0.0.1".to_owned()],
+            public_urls: Vec::new(),
             syslog_udp: Listen(Some(any(5_514))),
             syslog_tcp: Listen(Some(any(5_514))),
             syslog_tls: Listen(Some(any(6_514))),
             relp: Listen(Some(any(2_514))),
             time_zone: "Asia/Ho_Chi_Minh".to_owned(),
+            silence: dongson_collector::Silence::default(),
             limits: dongson_collector::Limits::default(),
         }
     }
@@ -84,12 +91,13 @@ impl CollectorConfig {
         dongson_collector::Config {
             data,
             https: self.https,
-            server_names: self.server_names.clone(),
+            server_names: self.certificate_names(),
             syslog_udp: self.syslog_udp.0,
             syslog_tcp: self.syslog_tcp.0,
             syslog_tls: self.syslog_tls.0,
             relp: self.relp.0,
             time_zone: self.time_zone.clone(),
+            silence: self.silence.clone(),
             limits: self.limits.clone(),
         }
     }
@@ -161,6 +169,9 @@ impl Config {
         let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
         let config: Self = toml::from_str(&text)
             .with_context(|| format!("{} is not a valid configuration", path.display()))?;
+        if let Some(problem) = config.collector.public_urls.iter().find_map(|url| crate::reach::problem(url)) {
+            anyhow::bail!("{}: {problem}", path.display());
+        }
         config.console.validate().map_err(|problem| anyhow::anyhow!("{}: {problem}", path.display()))?;
         Ok(config)
     }
