@@ -1,6 +1,6 @@
 //! From Sigma's YAML to something that can be evaluated.
 //!
-//! [`document`] cuts files into documents, [`meta`] reads what a rule says about itself, [`condition`] and
+//! [`document`] cuts files into documents (after [`nesting`] has looked at them), [`meta`] reads what a rule says about itself, [`condition`] and
 //! [`modifier`] read the two small languages inside, [`value`] applies modifiers to values with [`encoding`] and
 //! [`placeholder`], [`detection`] builds the
 //! tree. All of it follows the Sigma specification 2.1.0; what is not in it is refused.
@@ -11,5 +11,6 @@ pub(crate) mod document;
 mod encoding;
 pub(crate) mod meta;
 pub mod modifier;
+mod nesting;
 pub(crate) mod placeholder;
 pub(crate) mod value;
