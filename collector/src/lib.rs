@@ -195,6 +195,7 @@ async fn listen(
         room: body::Room::new(config.limits.inflight_bytes),
         authority: Arc::clone(authority),
         batches: Arc::default(),
+        guesses: Arc::default(),
     };
     tasks.spawn(https::serve(app, https_socket, tls));
     Ok(addresses)

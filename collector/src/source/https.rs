@@ -2,7 +2,8 @@
 //! [`super::elastic`] and [`super::sensor`].
 
 use super::body::{Drained, Room};
-use super::identity::ClientCertificate;
+use super::guess::Guesses;
+use super::identity::{ClientCertificate, Peer};
 use super::{Hall, elastic, ndjson, sensor};
 use crate::authority::{Authority, fingerprint};
 use axum::Router;
@@ -31,6 +32,7 @@ pub(crate) struct App {
     pub(crate) room: Room,
     pub(crate) authority: Arc<Authority>,
     pub(crate) batches: Arc<sensor::Batches>,
+    pub(crate) guesses: Arc<Guesses>,
 }
 
 /// Why TLS cannot be set up.
@@ -148,7 +150,7 @@ pub(crate) async fn serve(app: App, listener: TcpListener, tls: TlsAcceptor) {
         };
         let (hall, router, tls) = (app.hall.clone(), router.clone(), tls.clone());
         tasks.spawn(async move {
-            if let Err(error) = connection(&hall, router, tls, socket).await {
+            if let Err(error) = connection(&hall, router, tls, socket, Peer(peer.ip())).await {
                 tracing::debug!(%error, %peer, "an HTTPS connection broke");
             }
             drop(permit);
@@ -160,12 +162,19 @@ pub(crate) async fn serve(app: App, listener: TcpListener, tls: TlsAcceptor) {
 
 type Broken = Box<dyn std::error::Error + Send + Sync>;
 
-async fn connection(hall: &Hall, router: Router, tls: TlsAcceptor, socket: TcpStream) -> Result<(), Broken> {
+async fn connection(
+    hall: &Hall,
+    router: Router,
+    tls: TlsAcceptor,
+    socket: TcpStream,
+    peer: Peer,
+) -> Result<(), Broken> {
     let stream = tokio::time::timeout(hall.limits.request(), tls.accept(socket)).await??;
     let first = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
     let certificate = ClientCertificate(first.map(|certificate| fingerprint(certificate)));
     let service = hyper::service::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(certificate.clone());
+        request.extensions_mut().insert(peer);
         router.clone().oneshot(request.map(|body| axum::body::Body::new(Drained::new(body))))
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
