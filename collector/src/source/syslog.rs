@@ -1,11 +1,12 @@
 //! Syslog over UDP, TCP (RFC 6587) and TLS (RFC 5425).
 //!
-//! None of them has an acknowledgement: what is read is kept. A stream is read no faster than the bus takes it;
+//! None of them has an acknowledgement: what is read is kept. A record whose end did not come before the connection
+//! ended (fewer bytes than announced, or no line feed) is kept as far as it came, with `dongson.record.cut`. A stream is read no faster than the bus takes it;
 //! datagrams that do not fit the queue are counted as dropped, those that the kernel dropped are counted apart.
 
 use super::framing::{Frame, Framer};
 use super::{Hall, fresh_epoch};
-use crate::intake::{Normal, Origin, part};
+use crate::intake::{self, Normal, Origin, part};
 use crate::publish::{Item, now};
 use bytes::Bytes;
 use dongson_event::identity;
@@ -202,13 +203,13 @@ async fn session(
         // Looked up anew for each read: an administrator may have changed the source meanwhile.
         let origin = Arc::new(hall.directory.peer(peer, listener, certificate.as_deref()));
         let mut items = Vec::new();
-        while let Some(frame) = framer.next_frame().or_else(|| if open { None } else { framer.finish() }) {
+        while let Some(frame) = framer.next_frame() {
             match frame {
                 Frame::Whole(raw) => items.push(connection.item(&origin, raw)),
                 long @ Frame::Part { .. } => {
                     publish(hall, &origin, std::mem::take(&mut items)).await;
-                    let normal = connection.part(&origin, &long);
-                    publish_part(hall, &origin, normal).await;
+                    let (normal, last) = connection.part(&origin, &long);
+                    append(hall, &origin, vec![normal], u64::from(last)).await;
                 }
             }
             if items.len() == BATCH {
@@ -216,6 +217,10 @@ async fn session(
             }
         }
         publish(hall, &origin, items).await;
+        if let Some(cut) = if open { None } else { framer.finish() } {
+            let normals = connection.cut(&origin, cut);
+            append(hall, &origin, normals, 1).await;
+        }
     }
 }
 
@@ -226,12 +231,13 @@ async fn publish(hall: &Hall, origin: &Arc<Origin>, items: Vec<Item>) {
     }
 }
 
-async fn publish_part(hall: &Hall, origin: &Arc<Origin>, (normal, last): (Normal, bool)) {
+/// Appends events that are made already and stand for `records` records.
+async fn append(hall: &Hall, origin: &Arc<Origin>, normals: Vec<Normal>, records: u64) {
     let mut pause = Duration::from_millis(50);
-    while let Err(error) = hall.publisher.append(origin, vec![normal.clone()], u64::from(last), None).await {
+    while let Err(error) = hall.publisher.append(origin, normals.clone(), records, None).await {
         hall.wait(&error, &mut pause).await;
         if hall.shutdown.is_cancelled() {
-            hall.publisher.tally().lose(u64::from(last));
+            hall.publisher.tally().lose(records);
             return;
         }
     }
@@ -253,6 +259,18 @@ impl Connection {
 
     fn item(&mut self, origin: &Origin, raw: Bytes) -> Item {
         Item { raw, id: self.next_id(origin) }
+    }
+
+    /// The events of a record inside which the connection ended: read as far as it goes, and marked.
+    fn cut(&mut self, origin: &Origin, frame: Frame) -> Vec<Normal> {
+        metrics::counter!("collector_records_cut_total").increment(1);
+        let mut normals = Vec::new();
+        match frame {
+            Frame::Whole(raw) => intake::record(origin, &raw, self.next_id(origin), now(), &mut normals),
+            long @ Frame::Part { .. } => normals.push(self.part(origin, &long).0),
+        }
+        normals.iter_mut().for_each(Normal::mark_cut);
+        normals
     }
 
     /// The event of a part, and whether it is the last one.
