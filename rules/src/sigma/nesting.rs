@@ -34,8 +34,8 @@ struct Scan {
     references: usize,
     /// The quote that is open.
     quote: Option<char>,
-    /// Inside a block scalar: lines that begin beyond this column belong to it (`None`: all of them).
-    scalar: Option<Option<usize>>,
+    /// Inside a block scalar: lines that begin at this column or beyond belong to it.
+    scalar: Option<usize>,
     /// A value may not begin here.
     inside: bool,
     /// A key stands before on this line.
@@ -57,8 +57,8 @@ impl Scan {
         if self.quote.is_some() || self.brackets > 0 {
             return self.signs(line.chars());
         }
-        if let Some(parent) = self.scalar {
-            if blank || parent.is_none_or(|parent| indent > parent) {
+        if let Some(column) = self.scalar {
+            if blank || indent >= column {
                 return;
             }
             self.scalar = None;
@@ -136,14 +136,14 @@ impl Scan {
                 self.references += 1;
                 self.inside = true;
             }
-            '|' | '>' if !self.inside && !flow && is_header(rest) => self.scalar = Some(self.parent()),
+            '|' | '>' if !self.inside && !flow && is_header(rest) => self.scalar = Some(self.beyond()),
             _ => self.inside = true,
         }
     }
 
-    /// The column beyond which a block scalar that begins here stands: that of its key, or of its dash.
-    fn parent(&self) -> Option<usize> {
-        self.columns.iter().rev().nth(usize::from(!self.key)).copied()
+    /// The first column at which a block scalar that begins here may stand: beyond its key, or its dash.
+    fn beyond(&self) -> usize {
+        self.columns.iter().rev().nth(usize::from(!self.key)).map_or(0, |column| column + 1)
     }
 }
 
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn depth_of_every_kind_is_seen_before_the_reader_sees_it() {
-        let indented: String = (0..100).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
+        let indented = (0..100).fold(String::new(), |text, depth| text + &" ".repeat(depth) + "a:\n");
         for (text, line) in [
             ("[".repeat(100_000), 1),
             ("[\n".repeat(50_000), 64),
