@@ -17,6 +17,7 @@ const OverviewPage = lazy(() => import('./pages/overview/OverviewPage'));
 const AlertPage = lazy(() => import('./pages/alert/AlertPage'));
 const IncidentsPage = lazy(() => import('./pages/incidents/IncidentsPage'));
 const IncidentPage = lazy(() => import('./pages/incident/IncidentPage'));
+const HuntPage = lazy(() => import('./pages/hunt/HuntPage'));
 const SensorsPage = lazy(() => import('./pages/sensors/SensorsPage'));
 const RulesPage = lazy(() => import('./pages/rules/RulesPage'));
 const AdminPage = lazy(() => import('./pages/admin/AdminPage'));
@@ -50,6 +51,7 @@ function Pages() {
         <Route path="/alerts/:id" element={<AlertPage />} />
         <Route path="/incidents" element={<IncidentsPage />} />
         <Route path="/incidents/:id" element={<IncidentPage />} />
+        <Route path="/hunt" element={<HuntPage />} />
         <Route path="/sensors" element={<SensorsPage />} />
         <Route path="/rules" element={<RulesPage />} />
         {mayWrite && <Route path="/admin" element={<Navigate to={isAdministrator ? '/admin/users' : '/admin/exceptions'} replace />} />}

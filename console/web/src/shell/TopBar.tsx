@@ -60,7 +60,7 @@ function Search() {
   const navigate = useNavigate();
   const { pathname } = useLocation();
   const [text, setText] = useState('');
-  if (pathname === '/alerts') return null;
+  if (pathname === '/alerts' || pathname === '/hunt') return null;
   return (
     <Input
       data-search="shell"

@@ -7,12 +7,17 @@ import type { Alert, Fields, Why } from '../../api/types';
 import { useWords } from '../../i18n';
 import { Severity } from '../../look/Severity';
 import { Cut, Outside, Time } from '../../look/Text';
+import { visible } from '../../look/visible';
 import { techniques } from '../alerts/classify';
 import { ANY, encode } from '../alerts/view';
+import { around, huntLink } from '../hunt/query';
 import { entityParts, text } from './record';
 
 /** The fields that name who and what took part, besides the entity of the alert itself. */
 const ENTITIES = ['host.name', 'user.name', 'source.ip', 'destination.ip', 'dns.question.name', 'url.domain', 'observer.name'];
+
+/** A value is hunted for as long before and after the alert. */
+const PIVOT_MS = 12 * 3_600_000;
 
 /** Alerts about one entity, open or closed, as a link. */
 export function entityLink(value: string): string {
@@ -44,7 +49,7 @@ export function Entities({ alert, why }: { alert: Alert; why: Why | undefined })
       {others.map(({ field, value }) => (
         <div key={field} className="card">
           <span className="kind">{name('entity', field)}</span>
-          <span className="mono" style={{ overflowWrap: 'anywhere' }}><Outside text={value} /></span>
+          <Link to={huntLink({ range: around(alert.first_seen, alert.last_seen, PIVOT_MS), filters: [{ field, operator: 'is', value }] })} title={t('hunt.pivot', { field, value: visible(value).slice(0, 80) })} className="mono" style={{ overflowWrap: 'anywhere' }}><Outside text={value} /></Link>
         </div>
       ))}
       <div className="card">

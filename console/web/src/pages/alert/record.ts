@@ -28,6 +28,11 @@ export function text(value: unknown): string {
   return value === undefined ? '' : JSON.stringify(value);
 }
 
+/** The parts of a value: each element of a list can be asked for alone. */
+export function parts(value: unknown): string[] {
+  return Array.isArray(value) ? value.map(text) : [text(value)];
+}
+
 export function rows(event: Fields, matched: readonly string[]): RecordRow[] {
   return Object.entries(event)
     .filter(([name]) => name !== 'event.original')

@@ -9,6 +9,7 @@ import type { Alert } from '../../api/types';
 import { useWords } from '../../i18n';
 import { Severity } from '../../look/Severity';
 import { Cut, Time } from '../../look/Text';
+import { entityParts } from '../alert/record';
 import { techniques } from './classify';
 
 const ROW_PX = 32;
@@ -107,10 +108,10 @@ function Row(props: { alert: Alert; top: number; row: number; current: boolean; 
       <Severity level={alert.level} />
       <span role="gridcell"><Time at={alert.last_seen} brief /></span>
       <span role="gridcell" className="row" style={{ gap: 6 }}>
-        {alert.drill && <span className="tag drill">{t('common.drill')}</span>}
+        {alert.drill && <span className="tag drill" title={t('common.drill')} aria-label={t('common.drill')} role="img"><span className="long">{t('common.drill')}</span><span className="short">{t('common.drillShort')}</span></span>}
         <Cut text={pick(alert.title_vi, alert.title_en)} className="title" />
       </span>
-      <Cut text={alert.entity_value} mono />
+      <Cut text={entityParts(alert.entity_type, alert.entity_value).map((part) => part.value).join(' · ')} mono />
       <span className="c-agency"><Cut text={agency(alert.organization, language)} /></span>
       <span className="number">{number(alert.count)}</span>
       <span className="number">{number(alert.risk)}</span>

@@ -21,6 +21,7 @@ const ROW_PX = 32;
 function One({ id, close }: { id: string; close: () => void }) {
   const { t, pick, name } = useWords();
   const rule = useRule(id);
+  const response = pick(rule.data?.response_vi, rule.data?.response);
   return (
     <aside className="drawer" style={{ width: 'min(560px, 45vw)' }}>
       <Loaded query={rule} lines={12}>
@@ -35,6 +36,7 @@ function One({ id, close }: { id: string; close: () => void }) {
             </header>
             <div className="scroll">
               <p style={{ whiteSpace: 'pre-wrap' }}><Lines text={pick(found.description_vi, found.description)} /></p>
+              {response !== '' && <div className="section"><h2>{t('alert.response')}</h2><p className="response"><Lines text={response} /></p></div>}
               <dl className="facts">
                 <dt>{t('admin.id')}</dt><dd className="mono"><Outside text={found.id} /></dd>
                 <dt>{t('rules.source')}</dt><dd className="mono"><Outside text={logsource(found)} /></dd>
