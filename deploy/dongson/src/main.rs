@@ -6,6 +6,7 @@ mod content;
 mod drill;
 mod output;
 mod process;
+mod reach;
 
 use std::process::ExitCode;
 

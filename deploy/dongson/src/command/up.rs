@@ -102,6 +102,7 @@ async fn serve(config: Config, paths: Paths, metrics: PrometheusHandle) -> Resul
             registry: registry.clone(),
             facts: Arc::new(dongson_console::StoreFacts::new(store.clone())),
             rules: loaded.infos,
+            collector_urls: config.collector.urls(collector.addresses.https.port()),
             metrics: Arc::new(move || render.render()),
             clock: now,
         },
