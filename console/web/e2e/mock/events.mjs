@@ -60,7 +60,7 @@ export function answerEvents(events, part, query) {
   if (part === 'values') {
     const counts = new Map();
     for (const event of found) for (const value of texts(event[query.get('field')])) counts.set(value, (counts.get(value) ?? 0) + 1);
-    return { values: [...counts].map(([value, count]) => ({ value, count })).sort((one, other) => other.count - one.count).slice(0, 10) };
+    return { values: [...counts].map(([value, count]) => ({ value, count, exact: true })).sort((one, other) => other.count - one.count).slice(0, 10) };
   }
   return undefined;
 }

@@ -44,7 +44,7 @@ export function useEvents(question: HuntQuestion) {
 export function useHistogram(question: HuntQuestion) {
   return useQuery({
     queryKey: ['events', 'histogram', question],
-    queryFn: ({ signal }) => get<EventHistogram>('/events/histogram', parameters(question), signal),
+    queryFn: ({ signal }) => get<EventHistogram>('/events/histogram', { ...parameters(question), buckets: 120 }, signal),
     placeholderData: keepPreviousData,
     staleTime: Infinity,
     refetchOnWindowFocus: false,

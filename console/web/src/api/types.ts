@@ -141,6 +141,8 @@ export interface EventHistogram {
 export interface TopValue {
   value: string;
   count: number;
+  /** Whether all events were counted, not only those of the sample. */
+  exact: boolean;
 }
 
 /** A field of events: its name, its unit (or empty), what it means. */

@@ -415,6 +415,7 @@ export const en: Record<keyof typeof vi, string> = {
   'hunt.findField': 'Find a field',
   'hunt.noFields': 'No fields.',
   'hunt.fieldShare': '{field}: in {n} of {all} loaded events',
+  'hunt.inexact': 'Counted among the newest events only',
   'hunt.noValues': 'No values.',
   'hunt.event': 'Event',
   'hunt.findInEvent': 'Find in this event',

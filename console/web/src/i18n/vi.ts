@@ -413,6 +413,7 @@ export const vi = {
   'hunt.findField': 'Tìm trường',
   'hunt.noFields': 'Không có trường nào.',
   'hunt.fieldShare': '{field}: có trong {n}/{all} sự kiện đã tải',
+  'hunt.inexact': 'Chỉ đếm trong các sự kiện mới nhất',
   'hunt.noValues': 'Không có giá trị nào.',
   'hunt.event': 'Chi tiết sự kiện',
   'hunt.findInEvent': 'Tìm trong sự kiện này',

@@ -43,7 +43,7 @@ function Values({ name, question, add, shown, toggle }: { name: string; question
       {values.data?.length === 0 && <span className="faint">{t('hunt.noValues')}</span>}
       {values.data?.map((value) => (
         <div key={value.value} className="value hot">
-          <span className="line"><Cut text={value.value} mono className="grow" /><ValueActions field={name} value={value.value} add={add} /><span className="number">{number(value.count)}</span></span>
+          <span className="line"><Cut text={value.value} mono className="grow" /><ValueActions field={name} value={value.value} add={add} /><span className="number" title={value.exact ? undefined : t('hunt.inexact')}>{number(value.count)}{!value.exact && '+'}</span></span>
           <span className="bars"><i style={{ width: `${(value.count / most) * 100}%`, background: 'var(--accent)' }} /></span>
         </div>
       ))}
