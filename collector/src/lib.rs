@@ -10,6 +10,8 @@
 pub mod authority;
 pub mod config;
 pub mod directory;
+#[cfg(test)]
+mod hostile;
 pub mod intake;
 pub mod parse;
 pub mod publish;
@@ -54,13 +56,8 @@ pub enum StartError {
         error: std::io::Error,
     },
     /// A setting makes no sense.
-    #[error("setting {key}: {reason}")]
-    Setting {
-        /// Which.
-        key: &'static str,
-        /// What is wrong.
-        reason: String,
-    },
+    #[error("setting {0}")]
+    Setting(#[from] config::Problem),
     /// The certificate authority.
     #[error(transparent)]
     Authority(#[from] AuthorityError),
@@ -135,8 +132,9 @@ pub async fn start(
     registry: Registry,
     shutdown: CancellationToken,
 ) -> Result<Running, StartError> {
+    config.check()?;
     let zone = jiff::tz::TimeZone::get(&config.time_zone)
-        .map_err(|error| StartError::Setting { key: "time_zone", reason: error.to_string() })?;
+        .map_err(|error| config::Problem { key: "time_zone", reason: error.to_string() })?;
     let at = now().millis();
     let authority = Arc::new(Authority::open(&config.data, at)?);
     publish(&registry, FINGERPRINT_SETTING, &authority.fingerprint().into(), at).await?;
@@ -243,7 +241,10 @@ async fn check_silence_owner(
     if let Some(owner) = owner
         && !registry.may_own(owner).await?
     {
-        tracing::warn!(owner, "silence.owner is no account that may work on alerts: an administrator stands in");
+        tracing::warn!(
+            owner,
+            "silence.owner is no account that may work on alerts: an administrator stands in"
+        );
     }
     Ok(())
 }

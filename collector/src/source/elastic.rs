@@ -151,7 +151,7 @@ impl Target {
 
 /// One item of the request.
 #[derive(Debug, PartialEq, Eq)]
-struct Action {
+pub(crate) struct Action {
     verb: String,
     target: Target,
     /// `None` for `delete`.
@@ -174,7 +174,7 @@ async fn take(app: &App, index: &str, headers: &HeaderMap, body: Body) -> Result
 }
 
 /// Splits the body into actions; a broken action line refuses the whole request, as Elasticsearch does.
-fn actions(body: &Bytes) -> Result<Vec<Action>, Refused> {
+pub(crate) fn actions(body: &Bytes) -> Result<Vec<Action>, Refused> {
     let mut lines = body::lines(body).zip(1_u64..);
     let mut actions = Vec::new();
     while let Some((line, number)) = lines.next() {

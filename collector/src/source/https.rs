@@ -4,7 +4,7 @@
 use super::body::{Drained, Room};
 use super::guess::Guesses;
 use super::identity::{ClientCertificate, Peer};
-use super::{Hall, elastic, ndjson, sensor};
+use super::{Hall, accept, elastic, ndjson, sensor};
 use crate::authority::{Authority, fingerprint};
 use axum::Router;
 use axum::routing::get;
@@ -15,10 +15,10 @@ use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
@@ -130,34 +130,16 @@ impl ClientCertVerifier for AnyCertificate {
 
 /// Accepts connections until shutdown, then lets running requests end.
 pub(crate) async fn serve(app: App, listener: TcpListener, tls: TlsAcceptor) {
-    let room = Arc::new(Semaphore::new(app.hall.limits.connections));
-    let tasks = tokio_util::task::TaskTracker::new();
-    let shutdown = app.hall.shutdown.clone();
     let router = router(app.clone());
-    loop {
-        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { break };
-        let accepted = tokio::select! {
-            () = shutdown.cancelled() => break,
-            accepted = listener.accept() => accepted,
-        };
-        let (socket, peer) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                tracing::warn!(%error, "accepting an HTTPS connection failed");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
-            }
-        };
+    let one = |socket, peer: SocketAddr| {
         let (hall, router, tls) = (app.hall.clone(), router.clone(), tls.clone());
-        tasks.spawn(async move {
+        async move {
             if let Err(error) = connection(&hall, router, tls, socket, Peer(peer.ip())).await {
                 tracing::debug!(%error, %peer, "an HTTPS connection broke");
             }
-            drop(permit);
-        });
-    }
-    tasks.close();
-    tasks.wait().await;
+        }
+    };
+    accept::connections(&app.hall, listener, one).await;
 }
 
 type Broken = Box<dyn std::error::Error + Send + Sync>;

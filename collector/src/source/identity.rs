@@ -36,7 +36,9 @@ pub enum Refused {
     )]
     Token,
     /// Too many wrong tokens from one address.
-    #[error("too many wrong enrolment tokens from this address: wait a minute, then try again with the right one")]
+    #[error(
+        "too many wrong enrolment tokens from this address: wait a minute, then try again with the right one"
+    )]
     Guessing,
     /// The token or sensor was good once.
     #[error("this {what} {reason}: ask an administrator for a new enrolment token and enrol again")]
@@ -111,7 +113,7 @@ impl IntoResponse for Refused {
 }
 
 /// The secrets that an `Authorization` header may carry, likeliest first.
-fn secrets(headers: &HeaderMap) -> Vec<String> {
+pub(crate) fn secrets(headers: &HeaderMap) -> Vec<String> {
     let Some((scheme, rest)) = headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())

@@ -10,8 +10,9 @@
 //! | [`sensor`] | enrolment, renewal and batches of sensors |
 //!
 //! [`framing`] cuts byte streams into records; [`identity`] tells who sends a request; [`body`] reads it in bounds;
-//! `guess` counts wrong secrets.
+//! `accept` takes connections, `guess` counts wrong secrets.
 
+mod accept;
 pub mod body;
 pub mod elastic;
 pub mod framing;

@@ -5,7 +5,7 @@
 //! datagrams that do not fit the queue are counted as dropped, those that the kernel dropped are counted apart.
 
 use super::framing::{Frame, Framer};
-use super::{Hall, fresh_epoch};
+use super::{Hall, accept, fresh_epoch};
 use crate::intake::{self, Normal, Origin, part};
 use crate::publish::{Item, now};
 use bytes::Bytes;
@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::net::{TcpListener, UdpSocket};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 
 /// Most records published at once.
@@ -134,33 +134,16 @@ fn kernel_drops(port: u16) -> Option<u64> {
 
 /// Accepts connections until shutdown; `tls` none = plain TCP.
 pub(crate) async fn streams(hall: Hall, listener: TcpListener, tls: Option<TlsAcceptor>) {
-    let room = Arc::new(Semaphore::new(hall.limits.connections));
-    let tasks = tokio_util::task::TaskTracker::new();
-    loop {
-        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { break };
-        let accepted = tokio::select! {
-            () = hall.shutdown.cancelled() => break,
-            accepted = listener.accept() => accepted,
-        };
-        let (socket, peer) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                tracing::warn!(%error, "accepting a syslog connection failed");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
-            }
-        };
+    let one = |socket, peer: SocketAddr| {
         let (hall, tls) = (hall.clone(), tls.clone());
-        tasks.spawn(async move {
+        async move {
             match tls {
                 None => session(&hall, socket, peer.ip(), "tcp", None).await,
                 Some(tls) => secure(&hall, tls, socket, peer.ip()).await,
             }
-            drop(permit);
-        });
-    }
-    tasks.close();
-    tasks.wait().await;
+        }
+    };
+    accept::connections(&hall, listener, one).await;
 }
 
 async fn secure(hall: &Hall, tls: TlsAcceptor, socket: tokio::net::TcpStream, peer: IpAddr) {
