@@ -116,7 +116,8 @@ impl Registry {
     /// One sensor, if it is in scope.
     pub async fn sensor(&self, scope: &Scope, id: &str) -> Result<Sensor> {
         let found = fetch(&mut *self.readers.acquire().await?, id).await?;
-        if scope.allows(&found.organization) { Ok(found) } else { Err(Error::NotFound("sensor")) }
+        scope.admit(&found.organization, "sensor")?;
+        Ok(found)
     }
 
     /// The sensor that holds the certificate with this SHA-256 fingerprint (hexadecimal), be it revoked or not:
@@ -174,9 +175,7 @@ impl Registry {
         crate::error::check_text("reason", reason, 500)?;
         let mut tx = self.write().await?;
         let before = fetch(&mut tx, id).await?;
-        if !scope.allows(&before.organization) {
-            return Err(Error::NotFound("sensor"));
-        }
+        scope.admit(&before.organization, "sensor")?;
         if before.revoked_at.is_some() {
             return Err(Error::Refused { what: "sensor", reason: "is revoked already" });
         }
@@ -233,9 +232,7 @@ impl Registry {
         owner.map_or(Ok(()), |owner| crate::error::check_text("owner", owner, 200))?;
         let mut tx = self.write().await?;
         let before = fetch(&mut tx, id).await?;
-        if !scope.allows(&before.organization) {
-            return Err(Error::NotFound("sensor"));
-        }
+        scope.admit(&before.organization, "sensor")?;
         Error::check_version("sensor", version, before.version)?;
         sqlx::query("UPDATE sensor SET owner = $2, version = version + 1 WHERE id = $1")
             .bind(id)

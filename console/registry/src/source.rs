@@ -200,7 +200,8 @@ impl Registry {
     /// One source, if it is in scope.
     pub async fn source(&self, scope: &Scope, id: &str) -> Result<Source> {
         let found = fetch(&mut *self.readers.acquire().await?, id).await?;
-        if scope.allows(&found.organization) { Ok(found) } else { Err(Error::NotFound("source")) }
+        scope.admit(&found.organization, "source")?;
+        Ok(found)
     }
 
     /// Enters a source. Where no owner is named, it is the person who enters it.
@@ -243,9 +244,7 @@ impl Registry {
         edit.check()?;
         let mut tx = self.write().await?;
         let before = fetch(&mut tx, id).await?;
-        if !scope.allows(&before.organization) {
-            return Err(Error::NotFound("source"));
-        }
+        scope.admit(&before.organization, "source")?;
         Error::check_version("source", version, before.version)?;
         if before.organization != edit.organization {
             return Err(Error::Invalid { field: "organization", reason: "a source stays with its agency" });
@@ -260,9 +259,7 @@ impl Registry {
     pub async fn delete_source(&self, scope: &Scope, change: &Change, id: &str) -> Result<()> {
         let mut tx = self.write().await?;
         let before = fetch(&mut tx, id).await?;
-        if !scope.allows(&before.organization) {
-            return Err(Error::NotFound("source"));
-        }
+        scope.admit(&before.organization, "source")?;
         sqlx::query("DELETE FROM source WHERE id = $1").bind(id).execute(&mut *tx).await?;
         record(&mut tx, change, "delete", Some(&before), None).await?;
         tx.commit().await?;
