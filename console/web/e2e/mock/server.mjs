@@ -268,9 +268,15 @@ export function start(port = 0) {
     tell('alerts', { alerts: made });
   };
 
-  return new Promise((resolve) => {
-    server.listen(port, '127.0.0.1', () => resolve({ url: `http://127.0.0.1:${server.address().port}`, arrive, stop: () => { server.closeAllConnections(); server.close(); } }));
+  const stop = () => new Promise((done) => {
+    server.close(done);
+    server.closeAllConnections();
   });
+  const listen = (on) => new Promise((done) => {
+    server.listen(on, '127.0.0.1', () => done(server.address().port));
+  });
+  // The line is cut and mended at the same address.
+  return listen(port).then((on) => ({ url: `http://127.0.0.1:${on}`, arrive, cut: stop, mend: () => listen(on), stop }));
 }
 
 function serveFile(path, response) {

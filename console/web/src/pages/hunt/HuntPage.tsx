@@ -72,6 +72,8 @@ export default function HuntPage() {
     setOpen(false);
   }, [question]);
   const current = events[index];
+  // The answer to the question before stays in sight, dimmed, until the new one comes.
+  const waiting = list.isPlaceholderData || list.data === undefined;
 
   const again = useCallback(() => setAsked(Date.now()), []);
   const change = useCallback((next: Hunt) => {
@@ -120,7 +122,7 @@ export default function HuntPage() {
           <div className="filters">
             <Chips hunt={hunt} setHunt={change} />
             <span className="grow" />
-            <span className="soft" data-test="hunt-total" role="status">
+            <span className="soft" data-test="hunt-total" role="status" aria-busy={waiting || histogram.isPlaceholderData}>
               {histogram.data !== undefined && t('hunt.events', { n: total(histogram.data) })}
               {events.length > 0 && <span className="faint"> · {t('hunt.loaded', { n: events.length })}</span>}
             </span>
@@ -145,7 +147,7 @@ export default function HuntPage() {
                 </Suspense>
               )}
           </div>
-          <div className="hunt-body">
+          <div className={`hunt-body ${waiting ? 'waiting' : ''}`}>
             <Fields events={events} question={question} columns={hunt.columns} toggle={toggle} add={add} />
             {list.error !== null && events.length === 0 ? (
               <div className="grow"><Failed error={list.error} what={t('hunt.failed')} retry={() => void list.refetch()} /></div>

@@ -14,7 +14,9 @@ export function cell(value: string): string {
 
 /** The table with a head; the mark at its start tells spreadsheets that it is UTF-8. */
 export function csv(events: readonly Fields[], columns: readonly string[]): string {
-  const lines = [columns, ...events.map((event) => columns.map((name) => text(event[name])))];
+  // The sign before the name of the time would make it a formula.
+  const head = columns.map((name) => (name === '@timestamp' ? 'timestamp' : name));
+  const lines = [head, ...events.map((event) => columns.map((name) => text(event[name])))];
   return `\ufeff${lines.map((line) => line.map(cell).join(',')).join('\r\n')}\r\n`;
 }
 
