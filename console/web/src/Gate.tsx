@@ -6,7 +6,6 @@ import { useSession } from './api/session';
 import { LiveProvider } from './api/live';
 import { useWords } from './i18n';
 import { Empty, Failed, Skeleton } from './look/States';
-import { AlertsPage } from './pages/alerts/AlertsPage';
 import { TriageProvider } from './pages/alerts/triage';
 import { ChangePassword } from './pages/signin/ChangePassword';
 import { SignIn } from './pages/signin/SignIn';
@@ -14,6 +13,7 @@ import { ScopeProvider } from './shell/scope';
 import { Shell } from './shell/Shell';
 
 const OverviewPage = lazy(() => import('./pages/overview/OverviewPage'));
+const AlertsPage = lazy(() => import('./pages/alerts/AlertsPage').then((found) => ({ default: found.AlertsPage })));
 const AlertPage = lazy(() => import('./pages/alert/AlertPage'));
 const IncidentsPage = lazy(() => import('./pages/incidents/IncidentsPage'));
 const IncidentPage = lazy(() => import('./pages/incident/IncidentPage'));

@@ -1,10 +1,13 @@
 /** The time that a list covers, chosen from the usual ones or by hand. */
-import { DatePicker, Select } from 'antd';
-import type dayjs from 'dayjs';
+import { Select } from 'antd';
+import { lazy, Suspense, useState } from 'react';
 
 import { useWords } from '../i18n';
 import { brief } from '../i18n/format';
 import { bounds } from './ranges';
+
+// The calendar is heavy and seldom opened.
+const RangePicker = lazy(() => import('./RangePicker'));
 
 interface Props {
   value: string;
@@ -16,6 +19,7 @@ interface Props {
 
 export function Range({ value, usual, choose, width = 150 }: Props) {
   const { t, name, language } = useWords();
+  const [open, setOpen] = useState(false);
   const chosen = bounds(value);
   const options = usual.map((range) => ({ value: range, label: name('range', range) }));
   if (chosen !== null) {
@@ -31,26 +35,15 @@ export function Range({ value, usual, choose, width = 150 }: Props) {
       aria-label={t('alerts.range')}
       options={options}
       onChange={choose}
+      onOpenChange={(next) => {
+        if (next) setOpen(true);
+      }}
       popupRender={(menu) => (
         <>
           {menu}
-          <DatePicker.RangePicker
-            size="small"
-            showTime={{ format: 'HH:mm' }}
-            format={language === 'vi' ? 'DD/MM/YYYY HH:mm' : 'DD MMM YYYY HH:mm'}
-            style={{ margin: 8 }}
-            onChange={(ends) => {
-              const [since, until] = [ends?.[0], ends?.[1]];
-              if (since && until) choose(`${inZone(since)}-${inZone(until)}`);
-            }}
-          />
+          {open && <Suspense fallback={<div style={{ height: 40 }} />}><RangePicker choose={choose} /></Suspense>}
         </>
       )}
     />
   );
-}
-
-/** What was chosen is meant in Vietnam's time, whatever the zone of the computer. */
-function inZone(chosen: dayjs.Dayjs): number {
-  return Date.parse(`${chosen.format('YYYY-MM-DDTHH:mm:ss')}+07:00`);
 }

@@ -11,7 +11,7 @@ import { visible } from '../../look/visible';
 import { techniques } from '../alerts/classify';
 import { ANY, encode } from '../alerts/view';
 import { around, huntLink } from '../hunt/query';
-import { entityParts, text } from './record';
+import { entityParts, entityText, text } from './record';
 
 /** The fields that name who and what took part, besides the entity of the alert itself. */
 const ENTITIES = ['host.name', 'user.name', 'source.ip', 'destination.ip', 'dns.question.name', 'url.domain', 'observer.name'];
@@ -43,7 +43,7 @@ export function Entities({ alert, why }: { alert: Alert; why: Why | undefined })
       <h2>{t('alert.entities')}</h2>
       <div className="card">
         <span className="kind">{parts.map((part) => name('entity', part.kind)).join(' + ')}</span>
-        <Link to={entityLink(alert.entity_value)} className="mono" style={{ overflowWrap: 'anywhere' }}><Outside text={parts.map((part) => part.value).join(' · ')} /></Link>
+        <Link to={entityLink(alert.entity_value)} className="mono" style={{ overflowWrap: 'anywhere' }}><Outside text={entityText(alert)} /></Link>
         {level !== null && <span className="soft">{t('alert.assetLevelOf', { n: level })}</span>}
       </div>
       {others.map(({ field, value }) => (

@@ -9,7 +9,7 @@ import type { Alert } from '../../api/types';
 import { useWords } from '../../i18n';
 import { Severity } from '../../look/Severity';
 import { Cut, Time } from '../../look/Text';
-import { entityParts } from '../alert/record';
+import { entityText } from '../alert/record';
 import { techniques } from './classify';
 
 const ROW_PX = 32;
@@ -111,7 +111,7 @@ function Row(props: { alert: Alert; top: number; row: number; current: boolean; 
         {alert.drill && <span className="tag drill" title={t('common.drill')} aria-label={t('common.drill')} role="img"><span className="long">{t('common.drill')}</span><span className="short">{t('common.drillShort')}</span></span>}
         <Cut text={pick(alert.title_vi, alert.title_en)} className="title" />
       </span>
-      <span role="gridcell"><Cut text={entityParts(alert.entity_type, alert.entity_value).map((part) => part.value).join(' · ')} mono /></span>
+      <span role="gridcell"><Cut text={entityText(alert)} mono /></span>
       <span role="gridcell" className="c-agency"><Cut text={agency(alert.organization, language)} /></span>
       <span role="gridcell" className="number">{number(alert.count)}</span>
       <span role="gridcell" className="number">{number(alert.risk)}</span>

@@ -28,7 +28,7 @@ function FigureBox(props: { word: Key; figure: Figure; to: string; under: string
       <span className="label cut">{t(props.word)}</span>
       <span className="value">{value === null ? '–' : number(value, 0)}</span>
       <span className="under" title={props.compared === true ? hint : undefined}>
-        {props.compared === true && value !== null && before !== null && <span>{change(value, before)}</span>}
+        {props.compared === true && value !== null && before !== null && before !== 0 && <span>{change(value, before)}</span>}
         <span className="cut">{value === null ? t('overview.noStore') : props.under}</span>
       </span>
     </Link>
