@@ -101,7 +101,7 @@ test('a viewer has no button that writes', only, async () => {
 test('another agency’s alert does not exist for a viewer', only, async () => {
   const { page } = viewer;
   await go(viewer, `/alerts/${foreign.id}`);
-  await page.locator('.failed').waitFor();
+  await page.locator('main .empty').waitFor();
   await shot(page, 'viewer-foreign');
   assert.equal(await page.locator('[data-test=why]').count(), 0);
   for (const path of [`/alerts/${foreign.id}`, `/alerts/${foreign.id}/why`, `/alerts/${foreign.id}/around`, `/events/${foreign.event_id}`]) {

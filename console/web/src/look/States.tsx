@@ -70,6 +70,8 @@ export function Loaded<Data>(props: {
       </>
     );
   }
+  // What is not there, or not ours to see, is not mended by trying again.
+  if (error instanceof ApiError && error.status === 404) return <Empty text={t('error.notFound')} />;
   if (error !== null && error !== undefined) return <Failed error={error} retry={() => void refetch()} />;
   return <Skeleton lines={props.lines ?? 5} />;
 }

@@ -4,6 +4,7 @@ import { useEffect, useState } from 'react';
 import { useNavigate } from 'react-router';
 
 import { useWhy } from '../../api/alerts';
+import { useSession } from '../../api/session';
 import type { Alert } from '../../api/types';
 import { useWords } from '../../i18n';
 import { DrawerFrame } from '../../look/DrawerFrame';
@@ -50,6 +51,7 @@ function Reasons({ alert }: { alert: Alert }) {
 export function Drawer({ alert, close }: { alert: Alert; close: () => void }) {
   const { t, pick } = useWords();
   const navigate = useNavigate();
+  const { mayWrite } = useSession();
   const settled = useSettled(alert.id);
   return (
     <DrawerFrame label={t('alert.why')} test="drawer">
@@ -66,7 +68,7 @@ export function Drawer({ alert, close }: { alert: Alert; close: () => void }) {
       <div className="scroll">
         <Reasons key={settled} alert={settled === alert.id ? alert : { ...alert, id: settled }} />
       </div>
-      <footer><Actions alert={alert} /></footer>
+      {mayWrite && <footer><Actions alert={alert} /></footer>}
     </DrawerFrame>
   );
 }

@@ -44,7 +44,7 @@ export default function Histogram({ found, choose }: { found: EventHistogram; ch
       },
       yAxis: { type: 'value', minInterval: 1, splitNumber: 2, axisLabel: { color: colours.faint, fontSize: 11, formatter: (value: number) => number(value) }, splitLine: { lineStyle: { color: colours.line, opacity: 0.6 } } },
       brush: { xAxisIndex: 0, brushType: 'lineX', brushMode: 'single', toolbox: [], throttleType: 'debounce', throttleDelay: 120, outOfBrush: { colorAlpha: 0.35 }, brushStyle: { borderWidth: 1, color: `${colours.accent}22`, borderColor: colours.accent } },
-      series: [{ type: 'line', step: 'end', symbol: 'none', lineStyle: { width: 1, color: colours.accent }, itemStyle: { color: colours.accent }, areaStyle: { color: colours.accent, opacity: 0.6 }, data: [...spans, [found.until, spans.at(-1)?.[1] ?? 0]] }],
+      series: [{ type: 'line', step: 'end', symbol: 'none', lineStyle: { width: 0 }, itemStyle: { color: colours.accent }, areaStyle: { color: colours.accent, opacity: 0.85 }, data: [...spans, [found.until, spans.at(-1)?.[1] ?? 0]] }],
     };
   }, [spans, shade, found, days, number, language, t]);
 

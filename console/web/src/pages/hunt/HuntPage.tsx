@@ -122,7 +122,7 @@ export default function HuntPage() {
           <div className="filters">
             <Chips hunt={hunt} setHunt={change} />
             <span className="grow" />
-            <span className="soft" data-test="hunt-total" role="status" aria-busy={waiting || histogram.isPlaceholderData}>
+            <span className="soft" data-test="hunt-total" role="status" aria-busy={waiting || histogram.isPending || histogram.isPlaceholderData}>
               {histogram.data !== undefined && t('hunt.events', { n: total(histogram.data) })}
               {events.length > 0 && <span className="faint"> · {t('hunt.loaded', { n: events.length })}</span>}
             </span>
