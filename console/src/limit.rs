@@ -1,6 +1,10 @@
-//! How often one address may try to sign in.
+//! How often one address may try to sign in, and how many streams one account may have open.
 
-use std::{collections::HashMap, net::IpAddr, sync::Mutex};
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use dongson_registry::Millis;
 
@@ -22,7 +26,7 @@ pub(crate) struct SignInLimit {
 impl SignInLimit {
     /// Counts a try; false if the address has had its share. IPv6 is counted by /64 network.
     pub(crate) fn allow(&self, address: IpAddr, now: Millis) -> bool {
-        let mut tries = self.tries.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut tries = self.tries.lock().unwrap_or_else(PoisonError::into_inner);
         if tries.len() >= MAX_ADDRESSES {
             tries.retain(|_, (since, _)| now - *since < SPAN_MS);
             if let Some(oldest) =
@@ -49,9 +53,59 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
+/// Streams that one account may have open: pages in several windows and on several machines.
+const MAX_STREAMS: usize = 12;
+
+/// Counts open streams by account. Memory: the accounts that have one.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct StreamLimit(Arc<Mutex<HashMap<String, usize>>>);
+
+/// A place of an account's streams, given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Place {
+    limit: StreamLimit,
+    account: String,
+}
+
+impl StreamLimit {
+    /// Takes a place, if the account has one left.
+    pub(crate) fn take(&self, account: &str) -> Option<Place> {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = open.entry(account.to_owned()).or_default();
+        if *count >= MAX_STREAMS {
+            return None;
+        }
+        *count += 1;
+        Some(Place { limit: self.clone(), account: account.to_owned() })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut open = self.limit.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = open.get_mut(&self.account) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&self.account);
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn places_of_streams_come_back() {
+        let limit = StreamLimit::default();
+        let taken: Vec<Place> = (0..MAX_STREAMS).map(|_| limit.take("an").unwrap()).collect();
+        assert!(limit.take("an").is_none());
+        assert!(limit.take("binh").is_some());
+        drop(taken);
+        assert!(limit.0.lock().unwrap().is_empty());
+        assert!(limit.take("an").is_some());
+    }
 
     #[test]
     fn an_address_gets_its_share_again_after_a_while() {

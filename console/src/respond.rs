@@ -1,16 +1,19 @@
 //! What every answer goes through: the request's id, the security headers, problems as JSON, one log line.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::{
     extract::Request,
-    http::{HeaderMap, HeaderName, HeaderValue, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use uuid::Uuid;
 
 use crate::error::ApiError;
+
+/// How long a request may take until its answer begins: more than any search may.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// Header with the request's id, in and out.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -25,7 +28,7 @@ pub(crate) async fn finish(request: Request, next: Next) -> Response {
     let id = request_id(request.headers());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let start = Instant::now();
-    let mut response = next.run(request).await;
+    let mut response = within(REQUEST_TIMEOUT, next.run(request)).await;
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {
         let retry = response.headers_mut().remove(header::RETRY_AFTER);
         response = (error.status, axum::Json(error.problem(&id))).into_response();
@@ -42,6 +45,12 @@ pub(crate) async fn finish(request: Request, next: Next) -> Response {
     metrics::histogram!("console_request_seconds").record(start.elapsed());
     tracing::debug!(%method, path = ?path, status, took_ms, request_id = id, "answered");
     response
+}
+
+/// The answer, if it begins in time: a body that never ends holds nothing for ever. A stream begins at once.
+async fn within(limit: Duration, answer: impl Future<Output = Response>) -> Response {
+    let late = |_| ApiError::new(StatusCode::REQUEST_TIMEOUT, "request_timeout").into_response();
+    tokio::time::timeout(limit, answer).await.unwrap_or_else(late)
 }
 
 /// The class of a status, so that there are few series.
@@ -83,5 +92,18 @@ fn add_headers(headers: &mut HeaderMap, path: &str, id: &str) {
     }
     if path.starts_with("/api/") {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_that_never_ends_is_answered() {
+        let late = within(Duration::from_millis(10), std::future::pending()).await;
+        assert_eq!(late.status(), StatusCode::REQUEST_TIMEOUT);
+        let prompt = async { StatusCode::NO_CONTENT.into_response() };
+        assert_eq!(within(Duration::from_secs(60), prompt).await.status(), StatusCode::NO_CONTENT);
     }
 }

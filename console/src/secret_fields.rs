@@ -24,7 +24,7 @@ pub(crate) fn strip(role: Role, event: &mut Value) {
 pub(crate) fn strip_signal(role: Role, signal: &mut SignalFact) {
     let hidden = |one: &&mut MatchedField| one.field.as_ref().is_some_and(|name| !may_see(role, name));
     for field in signal.fields.iter_mut().filter(hidden) {
-        field.value = "***".to_owned();
+        "***".clone_into(&mut field.value);
     }
 }
 

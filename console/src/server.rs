@@ -2,12 +2,7 @@
 
 use std::{fmt, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
-use axum::{
-    Router,
-    extract::{ConnectInfo, DefaultBodyLimit},
-    http::StatusCode,
-    middleware,
-};
+use axum::{Router, extract::ConnectInfo, http::StatusCode, middleware};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto,
@@ -31,9 +26,6 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long open requests may go on after the shutdown token.
 const GRACE: Duration = Duration::from_secs(5);
-
-/// The largest body of a request.
-const MAX_BODY: usize = 4 * 1024 * 1024;
 
 /// Why the console does not serve.
 #[derive(Debug, thiserror::Error)]
@@ -79,7 +71,6 @@ pub fn routes(console: Console) -> Router {
         .route("/api/{*rest}", axum::routing::any(not_found))
         .fallback(page::serve)
         .method_not_allowed_fallback(not_allowed)
-        .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(CompressionLayer::new())
         .layer(middleware::from_fn(respond::finish))
         .with_state(console)

@@ -6,7 +6,10 @@ use dongson_registry::{Millis, Registry, SessionLimits};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Config, Facts, RuleInfo, hunt, limit::SignInLimit};
+use crate::{
+    Config, Facts, RuleInfo, hunt,
+    limit::{SignInLimit, StreamLimit},
+};
 
 /// What the console is made of.
 pub struct Parts {
@@ -41,6 +44,7 @@ pub struct Inner {
     pub(crate) metrics: Arc<dyn Fn() -> String + Send + Sync>,
     pub(crate) clock: fn() -> Millis,
     pub(crate) sign_ins: SignInLimit,
+    pub(crate) streams: StreamLimit,
     /// Bounds the questions of hunts.
     pub(crate) hunts: Arc<Semaphore>,
     /// Ends the open streams.
@@ -59,6 +63,7 @@ impl Console {
             metrics: parts.metrics,
             clock: parts.clock,
             sign_ins: SignInLimit::default(),
+            streams: StreamLimit::default(),
             hunts: Arc::new(Semaphore::new(hunt::SLOTS)),
             shutdown,
         }))

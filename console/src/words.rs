@@ -28,6 +28,16 @@ const CODES: &[(&str, &str, &str)] = &[
         "Yêu cầu thiếu mã xác nhận phiên. Hãy tải lại trang.",
         "The request lacks the session's token. Reload the page.",
     ),
+    (
+        "request_timeout",
+        "Yêu cầu mất quá nhiều thời gian. Hãy thử lại.",
+        "The request took too long. Try again.",
+    ),
+    (
+        "too_many_streams",
+        "Tài khoản này đang mở quá nhiều trang cùng lúc. Hãy đóng bớt.",
+        "This account has too many pages open. Close some.",
+    ),
     ("forbidden", "Vai trò của bạn không được làm việc này.", "Your role does not allow this."),
     (
         "stale",

@@ -367,3 +367,24 @@ async fn nobody_gets_nothing() {
         }
     }
 }
+
+#[tokio::test]
+async fn no_change_goes_without_the_sessions_token() {
+    let worlds = worlds().await;
+    for (method, path) in operations() {
+        if method == Method::GET || (method == Method::POST && path.ends_with("/session")) {
+            continue;
+        }
+        for csrf in [None, Some("0".repeat(64)), worlds.viewer.csrf.clone()] {
+            let forged = Caller { csrf, ..worlds.analyst.clone() };
+            let url = fill(&path, &worlds.of_a);
+            let body = body(&method, &path, &worlds.of_a);
+            let answer = forged.send(&worlds.rich, method.clone(), &url, body.as_ref()).await;
+            assert_eq!(
+                (answer.status, answer.code().as_str()),
+                (StatusCode::FORBIDDEN, "csrf"),
+                "{method} {url}"
+            );
+        }
+    }
+}

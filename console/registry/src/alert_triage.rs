@@ -152,7 +152,7 @@ impl Registry {
         }
         let ids: Vec<String> = alerts.iter().map(|one| one.id.clone()).collect();
         let mut tx = self.write().await?;
-        check_owner(&mut tx, action).await?;
+        check_owner(&mut tx, scope, action).await?;
         let stored = fetch_many(&mut tx, scope, &ids).await?;
         let mut out = Triaged { changed: Vec::new(), conflicts: Vec::new(), missing: Vec::new(), undo: None };
         let mut undo = Vec::new();
@@ -237,9 +237,9 @@ fn remember(alert: &Alert) -> Before {
 }
 
 /// An owner must be an account that can work.
-async fn check_owner(tx: &mut SqliteConnection, action: &Action) -> Result<()> {
+async fn check_owner(tx: &mut SqliteConnection, scope: &Scope, action: &Action) -> Result<()> {
     let Action::Assign { owner: Some(owner) } = action else { return Ok(()) };
-    crate::user::check_worker(tx, owner).await
+    crate::user::check_worker(tx, scope, owner).await
 }
 
 /// Writes the triage columns and raises version and change number.

@@ -115,7 +115,7 @@ impl Registry {
         let alerts = wanted_alerts(&mut tx, scope, &new.alerts).await?;
         let organization = home(scope, new, &alerts)?;
         let owner = new.owner.clone().unwrap_or_else(|| change.who.clone());
-        user::check_worker(&mut tx, &owner).await?;
+        user::check_worker(&mut tx, scope, &owner).await?;
         let drill = !alerts.is_empty() && alerts.iter().all(|alert| alert.drill);
         let id = insert(&mut tx, change, new, organization.as_deref(), &owner, drill).await?;
         timeline::append(&mut tx, &id, change, EntryKind::Created, &new.title, None).await?;
@@ -155,7 +155,7 @@ impl Registry {
             return Err(Error::Refused { what: "incident", reason: "is closed; open it again first" });
         }
         if let Some(owner) = &patch.owner {
-            user::check_worker(&mut tx, owner).await?;
+            user::check_worker(&mut tx, scope, owner).await?;
         }
         let after = save(&mut tx, apply(&before, patch, change.at)).await?;
         let reopened = before.status == IncidentStatus::Closed;

@@ -2,6 +2,7 @@
 
 use argon2::{Argon2, PasswordHash, PasswordHasher as _, PasswordVerifier as _};
 use rand::seq::IndexedRandom as _;
+use tokio::sync::Semaphore;
 
 use crate::{Error, Result};
 
@@ -10,6 +11,9 @@ pub const PASSWORD_MIN_CHARS: usize = 14;
 
 /// The longest password, in characters: hashing takes time by length.
 const PASSWORD_MAX_CHARS: usize = 200;
+
+/// Passwords that are hashed at once: each takes 19 MiB and a core, and anybody can ask for it.
+static HASHING: Semaphore = Semaphore::const_new(4);
 
 /// Letters and digits that are not mistaken for one another.
 const PLAIN_SIGNS: &[u8] = b"abcdefghjkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789";
@@ -60,6 +64,7 @@ pub(crate) fn check(password: &str, login: &str) -> std::result::Result<(), Weak
 /// Hashes a password with Argon2id and a random salt, on a thread for slow work.
 pub(crate) async fn hash(password: &str) -> Result<String> {
     let password = password.to_owned();
+    let _slot = HASHING.acquire().await.map_err(|error| Error::Hash(error.to_string()))?;
     let work = move || Argon2::default().hash_password(password.as_bytes()).map(|hash| hash.to_string());
     let done = tokio::task::spawn_blocking(work).await.map_err(|error| Error::Hash(error.to_string()))?;
     done.map_err(|error| Error::Hash(error.to_string()))
@@ -68,6 +73,7 @@ pub(crate) async fn hash(password: &str) -> Result<String> {
 /// Whether `password` gives `hash`. With no hash (no such account) it takes as long and is false.
 pub(crate) async fn verify(password: &str, hash: Option<String>) -> Result<bool> {
     let password: String = password.chars().take(PASSWORD_MAX_CHARS + 1).collect();
+    let _slot = HASHING.acquire().await.map_err(|error| Error::Hash(error.to_string()))?;
     let work = move || {
         let argon2 = Argon2::default();
         match hash.as_deref().map(PasswordHash::new) {

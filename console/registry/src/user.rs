@@ -120,6 +120,14 @@ impl Account {
         }
     }
 
+    /// Whether somebody of this scope may know of the account: it sees the whole province, or they share an agency.
+    fn known_in(&self, scope: &Scope) -> bool {
+        match self.scope() {
+            Scope::All => true,
+            Scope::Organizations(list) => list.iter().any(|one| scope.allows(one)),
+        }
+    }
+
     pub(crate) fn may_work(&self) -> bool {
         !self.disabled && self.role != Role::AgencyViewer
     }
@@ -133,10 +141,10 @@ async fn fetch(tx: &mut SqliteConnection, id: &str) -> Result<Account> {
         .ok_or(Error::NotFound("account"))
 }
 
-/// Refuses an owner who is no account or may not work on alerts.
-pub(crate) async fn check_worker(tx: &mut SqliteConnection, id: &str) -> Result<()> {
+/// Refuses an owner who is no account, may not work on alerts, or whom somebody of this scope may not know of.
+pub(crate) async fn check_worker(tx: &mut SqliteConnection, scope: &Scope, id: &str) -> Result<()> {
     match fetch(tx, id).await {
-        Ok(account) if account.may_work() => Ok(()),
+        Ok(account) if account.may_work() && account.known_in(scope) => Ok(()),
         Ok(_) | Err(Error::NotFound(_)) => {
             Err(Error::Invalid { field: "owner", reason: "is no account that may work on this" })
         }
@@ -169,11 +177,7 @@ impl Registry {
 
     /// The people whom someone of this scope may know of: those who see the whole province, and those who share an agency.
     pub async fn colleagues(&self, scope: &Scope) -> Result<Vec<Account>> {
-        let known = |account: &Account| match account.scope() {
-            Scope::All => true,
-            Scope::Organizations(list) => list.iter().any(|one| scope.allows(one)),
-        };
-        Ok(self.accounts().await?.into_iter().filter(known).collect())
+        Ok(self.accounts().await?.into_iter().filter(|account| account.known_in(scope)).collect())
     }
 
     /// Makes the account `admin` if there is no account at all, and answers its password this once.

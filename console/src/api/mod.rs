@@ -5,6 +5,7 @@ mod alerts;
 mod api_keys;
 mod assets;
 mod audit;
+mod document;
 mod events;
 mod exceptions;
 mod health;
@@ -20,18 +21,20 @@ mod triage;
 mod users;
 mod why;
 
-use axum::Router;
-use utoipa::{
-    OpenApi,
-    openapi::{
-        Content, Ref, RefOr, Response,
-        path::{Operation, PathItem},
-        security::{ApiKey, ApiKeyValue, SecurityScheme},
-    },
-};
+use axum::{Router, extract::DefaultBodyLimit};
+use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{Console, Problem, auth, error::ApiError};
+use crate::{Console, Problem, error::ApiError};
+
+/// The largest body of a request, unless said otherwise.
+const MAX_BODY: usize = 256 * 1024;
+
+/// The largest body that somebody can send who has not signed in: a name and a password.
+const MAX_SIGN_IN: usize = 8 * 1024;
+
+/// The largest inventory file, in its JSON.
+const MAX_INVENTORY: usize = 4 * 1024 * 1024;
 
 /// Head of the document.
 #[derive(OpenApi)]
@@ -46,10 +49,14 @@ struct Document;
 
 /// All resources with their descriptions.
 pub(crate) fn router() -> OpenApiRouter<Console> {
-    let api = OpenApiRouter::new()
+    let session = OpenApiRouter::new()
         .routes(routes!(session::sign_in, session::me, session::sign_out))
         .routes(routes!(session::change_password))
         .routes(routes!(session::set_language))
+        .layer(DefaultBodyLimit::max(MAX_SIGN_IN));
+    let inventory =
+        OpenApiRouter::new().routes(routes!(assets::import)).layer(DefaultBodyLimit::max(MAX_INVENTORY));
+    let api = OpenApiRouter::new()
         .routes(routes!(overview::overview))
         .routes(routes!(alerts::list))
         .routes(routes!(alerts::one))
@@ -81,7 +88,6 @@ pub(crate) fn router() -> OpenApiRouter<Console> {
         .routes(routes!(api_keys::list, api_keys::create))
         .routes(routes!(api_keys::revoke))
         .routes(routes!(assets::list))
-        .routes(routes!(assets::import))
         .routes(routes!(users::list, users::create))
         .routes(routes!(users::update))
         .routes(routes!(users::reset_password))
@@ -96,7 +102,10 @@ pub(crate) fn router() -> OpenApiRouter<Console> {
         .routes(routes!(events::field_names))
         .routes(routes!(events::one))
         .routes(routes!(stream::stream))
-        .routes(routes!(health::health));
+        .routes(routes!(health::health))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .merge(session)
+        .merge(inventory);
     OpenApiRouter::with_openapi(Document::openapi()).nest("/api/v1", api)
 }
 
@@ -111,29 +120,8 @@ pub(crate) fn machine_routes() -> Router<Console> {
 /// The document of the API, generated from the code.
 pub fn openapi() -> utoipa::openapi::OpenApi {
     let (_, mut document) = router().split_for_parts();
-    let components = document.components.get_or_insert_default();
-    let cookie = ApiKey::Cookie(ApiKeyValue::new(auth::COOKIE));
-    components.add_security_scheme("session", SecurityScheme::ApiKey(cookie));
-    for item in document.paths.paths.values_mut() {
-        for operation in operations(item) {
-            describe_problem(operation);
-        }
-    }
+    document::finish(&mut document);
     document
-}
-
-fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete]
-        .into_iter()
-        .filter_map(Option::as_mut)
-}
-
-/// Every operation may answer a problem.
-fn describe_problem(operation: &mut Operation) {
-    let mut response = Response::new("What went wrong");
-    let body = Content::new(Some(RefOr::<utoipa::openapi::Schema>::Ref(Ref::from_schema_name("Problem"))));
-    response.content.insert("application/problem+json".into(), RefOr::T(body));
-    operation.responses.responses.insert("default".into(), RefOr::T(response));
 }
 
 /// Splits a comma-separated list and reads each value.

@@ -5,8 +5,9 @@ use axum::{
     http::{HeaderMap, StatusCode},
 };
 use axum_extra::extract::cookie::CookieJar;
-use dongson_registry::{Account, Change, Millis, SignIn};
+use dongson_registry::{Account, Change, Millis, SignIn, hash_secret};
 use serde::{Deserialize, Serialize};
+use tokio::time::{Duration, Instant};
 use utoipa::ToSchema;
 
 use crate::{
@@ -15,6 +16,10 @@ use crate::{
     error::{ApiError, ApiResult},
     extract::Json,
 };
+
+/// After how long a refused sign-in is answered at the earliest, whatever the reason: a known name is written to, an
+/// unknown one is not, and the time must not tell.
+const REFUSAL_TIME: Duration = Duration::from_millis(500);
 
 /// Login name and password.
 #[derive(Deserialize, ToSchema)]
@@ -56,7 +61,7 @@ fn view(person: Person) -> Json<SessionView> {
     Json(SessionView { account: person.account, csrf_token: person.csrf, expires_at: person.expires_at })
 }
 
-/// Signs in: sets the session's cookie.
+/// Signs in: sets the session's cookie, which is always a new one; the session that the browser had ends.
 #[utoipa::path(post, path = "/session", tag = "session", request_body = Credentials, responses((status = 200, body = SessionView)))]
 pub(crate) async fn sign_in(
     State(console): State<Console>,
@@ -68,7 +73,7 @@ pub(crate) async fn sign_in(
     if !matches!(site, None | Some("same-origin" | "none")) {
         return Err(ApiError::new(StatusCode::FORBIDDEN, "csrf"));
     }
-    let now = console.now();
+    let (now, begun) = (console.now(), Instant::now());
     if peer.is_some_and(|peer| !console.sign_ins.allow(peer, now)) {
         return Err(ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_tries"));
     }
@@ -78,8 +83,13 @@ pub(crate) async fn sign_in(
         let known: String = login.chars().take(64).collect();
         let change = Change { who: "visitor".into(), address, at: now };
         console.registry.audit_record(&change, "sign_in_refused", "account", &known, None).await?;
+        tokio::time::sleep_until(begun + REFUSAL_TIME).await;
         return Err(ApiError::new(StatusCode::UNAUTHORIZED, "sign_in_refused"));
     };
+    let left = CookieJar::from_headers(&headers).get(auth::COOKIE).map(|cookie| hash_secret(cookie.value()));
+    if let Some(left) = left {
+        console.registry.end_session(&left).await?;
+    }
     let change = Change::by(&account.id, address.clone(), now);
     console.registry.audit_record(&change, "sign_in", "account", &account.id, None).await?;
     let session = console

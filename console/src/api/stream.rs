@@ -1,20 +1,21 @@
 //! The stream of server-sent events: alerts as they are made or change, and the figures of the status line.
 //!
 //! `event: alerts` carries `{"alerts": [...]}`, `event: figures` what [`StatusLine`] holds. Nothing is sent for what is
-//! out of scope. The stream ends with the session; the page then connects again and is told to sign in.
+//! out of scope. Before each event the session is looked at: the stream ends with it, with the account and with any change
+//! of role or scope. The page then connects again and is told to sign in.
 
 use std::{convert::Infallible, time::Duration};
 
 use axum::{
     extract::State,
-    http::HeaderMap,
+    http::{HeaderMap, StatusCode},
     response::{
         IntoResponse,
         sse::{Event, KeepAlive, Sse},
     },
 };
 use axum_extra::extract::cookie::{Cookie, CookieJar};
-use dongson_registry::Scope;
+use dongson_registry::{Role, Scope};
 use futures::Stream;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -23,13 +24,14 @@ use super::overview::coverage;
 use crate::{
     Console,
     auth::{COOKIE, Reader},
-    error::ApiResult,
+    error::{ApiError, ApiResult},
+    limit::Place,
 };
 
 /// How often the registry is asked for changes.
 const POLL: Duration = Duration::from_secs(1);
 
-/// After how many polls figures are sent and the session is looked at again.
+/// After how many polls figures are sent.
 const FIGURES_EVERY: u32 = 10;
 
 /// Figures of the status line.
@@ -51,9 +53,12 @@ pub(crate) struct StatusLine {
 struct Follow {
     console: Console,
     scope: Scope,
+    role: Role,
     secret: String,
     change: i64,
     polls: u32,
+    /// Gives the place among the account's streams back.
+    _place: Place,
 }
 
 /// New and changed alerts, and the figures of the status line.
@@ -66,7 +71,17 @@ pub(crate) async fn stream(
     let change = console.registry.alert_change().await?;
     let jar = CookieJar::from_headers(&headers);
     let secret = jar.get(COOKIE).map(Cookie::value).unwrap_or_default().to_owned();
-    let follow = Follow { console, scope: person.scope, secret, change, polls: 0 };
+    let place = console.streams.take(&person.account.id);
+    let place = place.ok_or_else(|| ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_streams"))?;
+    let follow = Follow {
+        console,
+        scope: person.scope,
+        role: person.account.role,
+        secret,
+        change,
+        polls: 0,
+        _place: place,
+    };
     Ok(Sse::new(events(follow)).keep_alive(KeepAlive::default()))
 }
 
@@ -80,16 +95,10 @@ fn events(follow: Follow) -> impl Stream<Item = Result<Event, Infallible>> {
             }
             let due = follow.polls.is_multiple_of(FIGURES_EVERY);
             follow.polls = follow.polls.wrapping_add(1).max(1);
-            if due {
-                if !follow.signed_in().await {
-                    return None;
-                }
-                let figures = follow.figures().await?;
-                return Some((Ok(figures), follow));
-            }
-            if let Some(alerts) = follow.alerts().await? {
-                return Some((Ok(alerts), follow));
-            }
+            let event = if due { Some(follow.figures().await?) } else { follow.alerts().await? };
+            let Some(event) = event else { continue };
+            // Looked at after the reading, so that nothing leaves that was read before the session ended.
+            return if follow.signed_in().await { Some((Ok(event), follow)) } else { None };
         }
     })
 }
@@ -103,11 +112,13 @@ impl Follow {
         }
     }
 
-    /// Whether the session is still in force, with the scope that it began with.
+    /// Whether the session is still in force, with the role and the scope that it began with.
     async fn signed_in(&self) -> bool {
         let (limits, now) = (self.console.session_limits(), self.console.now());
         let found = self.console.registry.session(&self.secret, limits, false, now).await;
-        matches!(found, Ok(Some(session)) if session.account.scope() == self.scope)
+        matches!(found, Ok(Some(session)) if session.account.scope() == self.scope
+            && session.account.role == self.role
+            && !session.account.must_change_password)
     }
 
     /// Alerts that changed since the last poll. The outer `None` ends the stream.

@@ -70,9 +70,12 @@ pub(crate) async fn why(
     let facts = facts(&console, &person.scope, &alert).await;
     let store_available = facts.is_ok();
     let (mut event, mut signals) = facts.unwrap_or_default();
-    let role = person.account.role;
-    event.iter_mut().for_each(|event| secret_fields::strip(role, event));
-    signals.iter_mut().for_each(|signal| secret_fields::strip_signal(role, signal));
+    if let Some(event) = &mut event {
+        secret_fields::strip(person.account.role, event);
+    }
+    for signal in &mut signals {
+        secret_fields::strip_signal(person.account.role, signal);
+    }
     let rule = console.rules.iter().find(|rule| rule.id == alert.rule_id).cloned();
     let exceptions = console.registry.exceptions(&person.scope).await?.into_iter();
     let hides = |one: &Exception| {
@@ -127,6 +130,8 @@ pub(crate) async fn around(
     };
     let scope = person.scope.narrowed(std::slice::from_ref(&alert.organization));
     let mut events = console.facts.events_around(&scope, &around).await?;
-    events.iter_mut().for_each(|event| secret_fields::strip(person.account.role, event));
+    for event in &mut events {
+        secret_fields::strip(person.account.role, event);
+    }
     Ok(Json(EventsAround { cut: events.len() >= MAX_AROUND as usize, events }))
 }

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "not every test file needs all of it")]
 
+pub(crate) mod document;
+
 use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
@@ -255,7 +257,7 @@ impl Answer {
 }
 
 impl Caller {
-    /// Sends a request; of an event stream only the first frame is read.
+    /// Sends a request and holds it and its answer against the document; of an event stream only the first frame is read.
     pub(crate) async fn send(
         &self,
         router: &Router,
@@ -263,13 +265,14 @@ impl Caller {
         path: &str,
         body: Option<&Value>,
     ) -> Answer {
-        let mut request = Request::builder().method(method).uri(path).header("x-request-id", "fixed");
+        let mut request = Request::builder().method(method.clone()).uri(path).header("x-request-id", "fixed");
         if let Some(secret) = &self.secret {
             request = request.header(header::COOKIE, format!("__Host-dongson={secret}"));
         }
         if let Some(csrf) = &self.csrf {
             request = request.header("x-csrf-token", csrf);
         }
+        let asked = body;
         let request = match body {
             Some(body) => {
                 request.header(header::CONTENT_TYPE, "application/json").body(Body::from(body.to_string()))
@@ -289,7 +292,10 @@ impl Caller {
         } else {
             body.collect().await.unwrap().to_bytes()
         };
-        Answer { status: head.status, headers, body: String::from_utf8_lossy(&bytes).into_owned() }
+        let answer = String::from_utf8_lossy(&bytes).into_owned();
+        let kind = headers.iter().find(|(name, _)| name == "content-type").map_or("", |(_, value)| value);
+        document::check(&method, path, asked, head.status, kind, &answer);
+        Answer { status: head.status, headers, body: answer }
     }
 
     /// A GET.
