@@ -13,6 +13,7 @@ use dongson_event::fields::Setter;
 use dongson_event::{Event, MAX_EVENT_BYTES, Timestamp, UNPARSED, Value, identity};
 use jiff::tz::TimeZone;
 use sha2::{Digest as _, Sha256};
+use std::borrow::Cow;
 use uuid::Uuid;
 
 /// Bytes of raw record in one part: as base64 or escaped text it stays below the limit of an event.
@@ -150,9 +151,9 @@ fn identify(origin: &Origin, event: &mut Event, id: Uuid, now: Timestamp) {
 
 /// `event.original` is what we received; answers what the client put there, if it is something else.
 fn keep_raw(event: &mut Event, raw: &[u8]) -> Option<Value> {
-    let text = String::from_utf8_lossy(raw);
+    let text = crate::parse::text_of(raw);
     let theirs = event.set("event.original", text.as_ref());
-    if std::str::from_utf8(raw).is_err() {
+    if let Cow::Owned(_) = text {
         event.set("dongson.original.base64", STANDARD.encode(raw));
     }
     theirs.filter(|theirs| theirs.as_str() != Some(&*text))

@@ -195,7 +195,7 @@ pub(crate) mod tests {
             asset_level: 3,
             matched: vec![Matched {
                 field: "event.outcome".to_owned(),
-                value: Value::Text("failure".to_owned()),
+                value: Value::from("failure"),
                 selection: "selection".to_owned(),
             }],
             count: 7,

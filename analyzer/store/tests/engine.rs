@@ -237,10 +237,7 @@ fn events_come_back_whole() {
         odd.set("destination.ip", "2001:db8::1");
         odd.set("network.vlan.id", Value::Null);
         odd.set("http.request.method", "");
-        odd.set(
-            "dns.answers.data",
-            Value::List(vec![Value::Text("a".to_owned()), Value::Int(1), Value::Null]),
-        );
+        odd.set("dns.answers.data", Value::List(vec![Value::from("a"), Value::Int(1), Value::Null]));
         odd.set("event.category", Value::List(Vec::new()));
         odd.set("event.original", "<34>Nov 23 mimikatz đã chạy");
         odd.set("winlog.event_data.Image", "C:\\Windows\\x.exe");
@@ -332,7 +329,7 @@ fn questions_are_answered() {
     with_store(|client| async move {
         let mut events: Vec<Event> = (0..120).map(|number| event("so-yte", number)).collect();
         events.get_mut(7).unwrap().set("event.original", "type=EXECVE a0=\"mimikatz.exe\" đường dẫn");
-        events.get_mut(8).unwrap().set("process.args", Value::List(vec![Value::Text("-enc".to_owned())]));
+        events.get_mut(8).unwrap().set("process.args", Value::List(vec![Value::from("-enc")]));
         events.get_mut(9).unwrap().set("destination.ip", "10.0.0.3");
         client.insert_events(&rows(&events), "one").await.unwrap();
         let all = Scope::All;

@@ -20,6 +20,11 @@ impl Event {
         Self::default()
     }
 
+    /// An event without fields, with room for as many as a record usually has.
+    pub fn with_room() -> Self {
+        Self { fields: Vec::with_capacity(40) }
+    }
+
     /// An event of fields that are in the byte order of their names, each name once.
     pub(crate) fn from_sorted(fields: Vec<(Name, Value)>) -> Self {
         debug_assert!(fields.is_sorted_by(|(one, _), (other, _)| one < other), "names are sorted and unique");

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use compact_str::{CompactString, ToCompactString as _};
+
 use crate::Timestamp;
 
 /// One value of a field. Lists hold scalars only; a matcher treats a list as "any of these".
@@ -15,8 +17,8 @@ pub enum Value {
     Int(i64),
     /// A finite number with a fraction or an exponent.
     Float(f64),
-    /// Text in UTF-8.
-    Text(String),
+    /// Text in UTF-8; up to 24 bytes of it stand here without an allocation.
+    Text(CompactString),
     /// Scalars in their order; may be empty.
     List(Vec<Value>),
 }
@@ -120,7 +122,7 @@ from_whole!(u8, u16, u32, i8, i16, i32, i64);
 impl From<u64> for Value {
     /// Whole when it fits 63 bits, else its digits as text, so that no digit is lost.
     fn from(number: u64) -> Self {
-        i64::try_from(number).map_or_else(|_| Self::Text(number.to_string()), Self::Int)
+        i64::try_from(number).map_or_else(|_| Self::Text(number.to_compact_string()), Self::Int)
     }
 }
 
@@ -133,37 +135,37 @@ impl From<usize> for Value {
 impl From<f64> for Value {
     /// A finite number; what is not finite becomes its name as text (`NaN`, `inf`).
     fn from(number: f64) -> Self {
-        if number.is_finite() { Self::Float(number) } else { Self::Text(number.to_string()) }
+        if number.is_finite() { Self::Float(number) } else { Self::Text(number.to_compact_string()) }
     }
 }
 
 impl From<&str> for Value {
     fn from(text: &str) -> Self {
-        Self::Text(text.to_owned())
+        Self::Text(text.into())
     }
 }
 
 impl From<String> for Value {
     fn from(text: String) -> Self {
-        Self::Text(text)
+        Self::Text(text.into())
     }
 }
 
 impl From<Cow<'_, str>> for Value {
     fn from(text: Cow<'_, str>) -> Self {
-        Self::Text(text.into_owned())
+        Self::Text(text.into())
     }
 }
 
 impl From<std::net::IpAddr> for Value {
     fn from(address: std::net::IpAddr) -> Self {
-        Self::Text(address.to_string())
+        Self::Text(address.to_compact_string())
     }
 }
 
 impl From<Timestamp> for Value {
     fn from(moment: Timestamp) -> Self {
-        Self::Text(moment.to_string())
+        Self::Text(moment.to_compact_string())
     }
 }
 

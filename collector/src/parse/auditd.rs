@@ -13,7 +13,7 @@ const MAX_PAIRS: usize = 1_024;
 
 /// Reads `[node=host ]type=SYSCALL msg=audit(1364481363.243:24287): a=b ...`.
 pub fn parse(bytes: &[u8], context: &Context<'_>) -> Result<Parsed, Refusal> {
-    let line = String::from_utf8_lossy(bytes);
+    let line = crate::parse::text_of(bytes);
     if let Some(parsed) = record(line.trim()) {
         return Ok(parsed);
     }

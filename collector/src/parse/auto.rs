@@ -15,7 +15,7 @@ pub fn parse(bytes: &[u8], context: &Context<'_>) -> Result<Parsed, Refusal> {
     match trimmed.first() {
         None => Err(Refusal::Empty),
         Some(b'{') => object(trimmed, context),
-        Some(_) => text(&String::from_utf8_lossy(trimmed), context),
+        Some(_) => text(&crate::parse::text_of(trimmed), context),
     }
 }
 

@@ -24,7 +24,7 @@ pub fn parse(bytes: &[u8], context: &Context<'_>) -> Result<Parsed, Refusal> {
 /// The flat event of a JSON object. Bytes that are not UTF-8 are read with U+FFFD in their place: a bad byte
 /// must not hide the rest of a record from the rules.
 pub(crate) fn read(bytes: &[u8]) -> Result<Parsed, Refusal> {
-    let text = String::from_utf8_lossy(bytes);
+    let text = crate::parse::text_of(bytes);
     if text.trim().is_empty() {
         return Err(Refusal::Empty);
     }

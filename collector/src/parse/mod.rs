@@ -25,6 +25,8 @@ pub mod weblog;
 pub mod winlogbeat;
 pub mod zeek;
 
+use std::borrow::Cow;
+
 use dongson_event::{Anomalies, Event, Name, Value};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -83,7 +85,7 @@ pub struct Parsed {
 impl Parsed {
     /// An empty result of `dataset`.
     pub fn new(dataset: impl Into<Value>) -> Self {
-        let mut parsed = Self::default();
+        let mut parsed = Self { event: Event::with_room(), ..Self::default() };
         parsed.event.set("event.dataset", dataset);
         parsed
     }
@@ -136,6 +138,12 @@ impl Parsed {
             Err(_) => self.text(domain, host),
         }
     }
+}
+
+/// The text of a record; bytes that are not UTF-8 become U+FFFD.
+pub(crate) fn text_of(bytes: &[u8]) -> Cow<'_, str> {
+    // The check for whole UTF-8 is several times faster than the search for what to replace.
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 /// Which end of a connection an address is.

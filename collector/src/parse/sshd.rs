@@ -7,7 +7,7 @@ use super::{Context, Parsed, Refusal, Side, pam, syslog};
 
 /// Reads a syslog line of sshd.
 pub fn parse(bytes: &[u8], context: &Context<'_>) -> Result<Parsed, Refusal> {
-    let line = String::from_utf8_lossy(bytes);
+    let line = crate::parse::text_of(bytes);
     let header = syslog::header(&line, context)?;
     if !is_program(header.program) {
         return Err(Refusal::Other("sshd"));

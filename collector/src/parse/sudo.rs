@@ -4,7 +4,7 @@ use super::{Context, Parsed, Refusal, pam, syslog};
 
 /// Reads a syslog line of sudo.
 pub fn parse(bytes: &[u8], context: &Context<'_>) -> Result<Parsed, Refusal> {
-    let line = String::from_utf8_lossy(bytes);
+    let line = crate::parse::text_of(bytes);
     let header = syslog::header(&line, context)?;
     if header.program.rsplit('/').next() != Some("sudo") {
         return Err(Refusal::Other("sudo"));

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 /// Reads one line of an access log, with or without a syslog header.
 pub fn parse(bytes: &[u8], context: &Context<'_>) -> Result<Parsed, Refusal> {
-    let line = String::from_utf8_lossy(bytes);
+    let line = crate::parse::text_of(bytes);
     let Ok(header) = super::syslog::header(&line, context) else {
         return access(line.trim()).ok_or(Refusal::Other("weblog"));
     };

@@ -46,7 +46,7 @@ pub(crate) fn transport(number: u8) -> Value {
         115 => "l2tp",
         protocol::SCTP => "sctp",
         protocol::UDP_LITE => "udplite",
-        number => return Value::Text(format!("ip-{number}")),
+        number => return Value::from(format!("ip-{number}")),
     };
     Value::from(name)
 }

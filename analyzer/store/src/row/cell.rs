@@ -64,7 +64,7 @@ impl<'v> Cell<'v> {
     /// True when [`Cell::value`] is `value`; texts are compared without a copy.
     pub(super) fn says(&self, kind: Kind, value: &Value) -> bool {
         match (self, value) {
-            (Self::Text(text), Value::Text(original)) => text == original,
+            (Self::Text(text), Value::Text(original)) => *text == original.as_str(),
             (Self::Long(number), value) => value.as_i64() == Some(*number),
             (Self::List(cells), Value::List(items)) => {
                 let element = element(kind).unwrap_or(kind);
@@ -79,7 +79,7 @@ impl<'v> Cell<'v> {
     pub(super) fn value(&self, kind: Kind) -> Option<Value> {
         Some(match self {
             Self::Null => return None,
-            Self::Text(text) => Value::Text(text.clone().into_owned()),
+            Self::Text(text) => Value::from(text.as_ref()),
             Self::Long(number) => Value::Int(*number),
             Self::Float(number) => Value::Float(*number),
             Self::Bool(truth) => Value::Bool(*truth),

@@ -1,8 +1,10 @@
-//! The short way in: text that is in the canonical form already, as [`Event::to_json`] prints it.
+//! The short ways: reading text that is in the canonical form already, and printing it.
 //!
 //! Most texts that are read were printed by us (every record on the bus), so names are flat and rising and no value is
 //! an object. One walk over the bytes reads those; at the first sign of anything else it gives up, and the long
 //! way, which knows every form, reads the text from its beginning. Both give the same event: a property test compares them.
+
+use std::fmt::Write as _;
 
 use crate::{Event, MAX_FIELDS, MAX_NAME_BYTES, Name, Value, fields};
 
@@ -30,6 +32,66 @@ pub(super) fn read(text: &str) -> Option<Event> {
             b'}' => return cursor.done().then(|| Event::from_sorted(held)),
             _ => return None,
         }
+    }
+}
+
+/// Prints what `serde_json` prints; most texts need no escape and are copied whole.
+pub(super) fn print(event: &Event) -> String {
+    let size: usize = event.iter().map(|(name, value)| name.len() + room(value)).sum();
+    let mut out = String::with_capacity(size + 2);
+    let mut sign = '{';
+    for (name, value) in event.iter() {
+        out.push(sign);
+        sign = ',';
+        text(name, &mut out);
+        out.push(':');
+        put(value, &mut out);
+    }
+    out.push_str(if event.is_empty() { "{}" } else { "}" });
+    out
+}
+
+/// About how many bytes a value takes, with the signs around it.
+fn room(value: &Value) -> usize {
+    match value {
+        Value::Text(text) => text.len() + 6,
+        Value::List(items) => 6 + items.iter().map(room).sum::<usize>(),
+        _ => 16,
+    }
+}
+
+fn put(value: &Value, out: &mut String) {
+    match value {
+        Value::Null => out.push_str("null"),
+        Value::Bool(truth) => out.push_str(if *truth { "true" } else { "false" }),
+        Value::Int(number) => {
+            // Writing to a String cannot fail.
+            let _written = write!(out, "{number}");
+        }
+        Value::Float(_) => out.push_str(&serde_json::to_string(value).unwrap_or_default()),
+        Value::Text(held) => text(held, out),
+        Value::List(items) => {
+            out.push('[');
+            for (number, item) in items.iter().enumerate() {
+                if number > 0 {
+                    out.push(',');
+                }
+                put(item, out);
+            }
+            out.push(']');
+        }
+    }
+}
+
+fn text(text: &str, out: &mut String) {
+    // A fold without an early end, so that many bytes are looked at in one step.
+    let special = text.bytes().fold(false, |any, byte| any | matches!(byte, b'"' | b'\\') | (byte < b' '));
+    if special {
+        out.push_str(&serde_json::to_string(text).unwrap_or_default());
+    } else {
+        out.push('"');
+        out.push_str(text);
+        out.push('"');
     }
 }
 
@@ -93,7 +155,7 @@ impl<'t> Cursor<'t> {
         match self.peek()? {
             b'"' => {
                 self.at += 1;
-                self.string().map(Value::Text)
+                self.string()
             }
             b't' => self.word("true", Value::Bool(true)),
             b'f' => self.word("false", Value::Bool(false)),
@@ -128,10 +190,10 @@ impl<'t> Cursor<'t> {
         (!special).then_some(inside)
     }
 
-    fn string(&mut self) -> Option<String> {
+    fn string(&mut self) -> Option<Value> {
         let start = self.at;
         if let Some(plain) = self.plain() {
-            return Some(plain.to_owned());
+            return Some(Value::from(plain));
         }
         self.at = start;
         let mut out = String::with_capacity(64);
@@ -145,7 +207,7 @@ impl<'t> Cursor<'t> {
             out.push_str(run);
             self.at += end;
             if self.next()? == b'"' {
-                return Some(out);
+                return Some(Value::from(out));
             }
             out.push(match self.next()? {
                 b'"' => '"',

@@ -83,7 +83,7 @@ pub fn header<'a>(line: &'a str, context: &Context<'_>) -> Result<Header<'a>, He
 
 /// Reads one line as syslog: dataset `syslog`, whatever its content.
 pub fn parse(bytes: &[u8], context: &Context<'_>) -> Result<Parsed, Refusal> {
-    let line = String::from_utf8_lossy(bytes);
+    let line = crate::parse::text_of(bytes);
     if line.trim().is_empty() {
         return Err(Refusal::Empty);
     }
