@@ -104,6 +104,6 @@ mod tests {
         let late = within(Duration::from_millis(10), std::future::pending()).await;
         assert_eq!(late.status(), StatusCode::REQUEST_TIMEOUT);
         let prompt = async { StatusCode::NO_CONTENT.into_response() };
-        assert_eq!(within(Duration::from_secs(60), prompt).await.status(), StatusCode::NO_CONTENT);
+        assert_eq!(within(Duration::from_mins(1), prompt).await.status(), StatusCode::NO_CONTENT);
     }
 }
