@@ -12,7 +12,7 @@ export function Copyable({ text, test }: { text: string; test?: string }) {
   };
   return (
     <div className="stack" style={{ gap: 6 }}>
-      <pre className="raw" data-test={test}>{text}</pre>
+      <pre className="raw" tabIndex={0} data-test={test}>{text}</pre>
       <Button size="small" style={{ alignSelf: 'flex-start' }} onClick={() => void copy()}>{t('common.copy')}</Button>
     </div>
   );

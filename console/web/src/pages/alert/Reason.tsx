@@ -109,7 +109,7 @@ export function RuleFold({ alert, why }: { alert: Alert; why: Why }) {
       {rule !== null && rule.source !== '' && (
         <Collapse
           size="small"
-          items={[{ key: 'rule', label: t('alert.condition'), children: <pre className="raw"><Lines text={rule.source} /></pre> }]}
+          items={[{ key: 'rule', label: t('alert.condition'), children: <pre className="raw" tabIndex={0}><Lines text={rule.source} /></pre> }]}
         />
       )}
     </div>
@@ -121,7 +121,7 @@ export function Raw({ why, panel = false }: { why: Why; panel?: boolean }) {
   const { t } = useWords();
   const original = text(why.event?.['event.original']);
   if (original === '') return null;
-  const record = <pre className="raw"><Lines text={original} /></pre>;
+  const record = <pre className="raw" tabIndex={0}><Lines text={original} /></pre>;
   if (panel) return <Panel title={t('alert.raw')}>{record}</Panel>;
   return <div className="section"><h2>{t('alert.raw')}</h2>{record}</div>;
 }

@@ -72,7 +72,7 @@ export function EventDrawer({ event, columns, close, add, toggle, look }: Props)
             ))}
           </tbody>
         </table>
-        {original !== '' && <div className="section"><h2>{t('alert.raw')}</h2><pre className="raw"><Lines text={original} /></pre></div>}
+        {original !== '' && <div className="section"><h2>{t('alert.raw')}</h2><pre className="raw" tabIndex={0}><Lines text={original} /></pre></div>}
       </div>
       <footer>
         <Button size="small" onClick={() => look({ q: '', range: around(at, at + 1, MARGIN_MS), filters: place(event) })}>{t('hunt.aroundTime')}</Button>

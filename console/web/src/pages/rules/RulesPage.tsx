@@ -45,7 +45,7 @@ function One({ id, close }: { id: string; close: () => void }) {
                 {found.tags.length > 0 && <><dt>{t('rules.attack')}</dt><dd className="mono">{found.tags.map((tag) => <div key={tag}><Outside text={tag} /></div>)}</dd></>}
                 {found.falsepositives.length > 0 && <><dt>{t('rules.falsePositives')}</dt><dd>{found.falsepositives.map((text) => <div key={text}><Outside text={text} /></div>)}</dd></>}
               </dl>
-              <pre className="raw" style={{ maxHeight: 'none' }}><Lines text={found.source} /></pre>
+              <pre className="raw" tabIndex={0} style={{ maxHeight: 'none' }}><Lines text={found.source} /></pre>
             </div>
             <footer><Link to={`/alerts?${encode({ ...ANY, rule: [found.id] })}`}>{t('rules.alerts')}</Link></footer>
           </>
