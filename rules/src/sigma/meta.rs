@@ -211,7 +211,10 @@ mod tests {
 
     #[test]
     fn a_response_in_two_languages() {
-        let own = rule("title: T\nlogsource: {product: x}\nresponse:\n  en: >-\n    Look\n    twice.\n  vi: Xem lại.\n").unwrap();
+        let own = rule(
+            "title: T\nlogsource: {product: x}\nresponse:\n  en: >-\n    Look\n    twice.\n  vi: Xem lại.\n",
+        )
+        .unwrap();
         assert_eq!(own.response.as_deref(), Some("Look twice."));
         assert_eq!(own.response_vi.as_deref(), Some("Xem lại."));
         for foreign in ["response: isolate", "response: [a, b]", "response: {en: [a], vi: ''}"] {

@@ -84,15 +84,18 @@ fn put(value: &Value, out: &mut String) {
 }
 
 fn text(text: &str, out: &mut String) {
-    // A fold without an early end, so that many bytes are looked at in one step.
-    let special = text.bytes().fold(false, |any, byte| any | matches!(byte, b'"' | b'\\') | (byte < b' '));
-    if special {
+    if holds(text, |byte| matches!(byte, b'"' | b'\\' | 0..b' ')) {
         out.push_str(&serde_json::to_string(text).unwrap_or_default());
     } else {
         out.push('"');
         out.push_str(text);
         out.push('"');
     }
+}
+
+/// True when any byte is `special`. All are looked at, because many are in one step; an early end would prevent it.
+fn holds(text: &str, special: impl Fn(u8) -> bool) -> bool {
+    text.bytes().filter(|byte| special(*byte)).count() > 0
 }
 
 /// A place in the text; always between two letters.
@@ -184,8 +187,7 @@ impl<'t> Cursor<'t> {
         let rest = self.rest()?;
         let end = memchr::memchr(b'"', rest.as_bytes())?;
         let inside = rest.get(..end)?;
-        // A fold without an early end, so that many bytes are looked at in one step.
-        let special = inside.bytes().fold(false, |any, byte| any | (byte == b'\\') | (byte < b' '));
+        let special = holds(inside, |byte| matches!(byte, b'\\' | 0..b' '));
         self.at += end + 1;
         (!special).then_some(inside)
     }
@@ -201,7 +203,7 @@ impl<'t> Cursor<'t> {
             let rest = self.rest()?;
             let end = memchr::memchr2(b'"', b'\\', rest.as_bytes())?;
             let run = rest.get(..end)?;
-            if run.bytes().fold(false, |any, byte| any | (byte < b' ')) {
+            if holds(run, |byte| byte < b' ') {
                 return None;
             }
             out.push_str(run);
