@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use dongson_event::{Event, Matched, Value};
+use dongson_event::{Event, Matched, ParseError, Value};
 
 use crate::engine::{Engine, Session};
 use crate::ruleset::RuleSet;
@@ -20,8 +20,7 @@ pub struct Match {
     pub because: Vec<Matched>,
 }
 
-/// Asks rules about events. Keep one per thread: it remembers routes between events, and nothing else. A clone shares
-/// the compiled rules.
+/// Asks rules about events. Keep one per thread: it remembers routes between events, and nothing else.
 #[derive(Debug)]
 pub struct Matcher {
     session: Session,
@@ -32,6 +31,23 @@ impl Matcher {
     /// A matcher over `rules`.
     pub fn new(rules: Arc<RuleSet>, taxonomies: Arc<Taxonomies>, mode: Mode) -> Self {
         Self { session: Session::new(Arc::new(Engine::new(rules, taxonomies, mode, None))), mode }
+    }
+
+    /// A matcher that shares what `engine` has compiled with others.
+    pub fn sharing(engine: Arc<Engine>) -> Self {
+        let mode = engine.mode();
+        Self { session: Session::new(engine), mode }
+    }
+
+    /// What other threads can share.
+    pub fn engine(&self) -> &Arc<Engine> {
+        self.session.engine()
+    }
+
+    /// The numbers of the rules that hold on the event of this JSON text, without the reasons: what
+    /// [`Matcher::matches`] finds on [`Event::parse`], without making the event.
+    pub fn json(&mut self, text: &[u8], rules: &mut Vec<usize>) -> Result<(), ParseError> {
+        self.session.json(text, rules)
     }
 
     /// The rules that are asked.

@@ -1,61 +1,88 @@
-//! The same event, but not the same text: ids, numbers and arguments change with the seed.
+//! The same event, but not the same text: ids, numbers and arguments change with every pass.
 
 use serde_json::Value;
 
 /// Names whose values decide about rules and stay as they are.
 const KEPT: &[&str] = &["product", "service", "category", "EventID", "EventType", "Channel", "Provider_Name"];
 /// Names to whose texts an argument is added.
-const LONGER: &[&str] = &["CommandLine", "ParentCommandLine", "ScriptBlockText", "Payload", "TargetFilename", "Details"];
+const LONGER: &[&str] =
+    &["CommandLine", "ParentCommandLine", "ScriptBlockText", "Payload", "TargetFilename", "Details"];
 
-/// The text of `event`, varied by `seed`.
-pub(crate) fn event(event: &Value, seed: u64) -> String {
-    let mut random = Random(seed ^ 0x5851_F42D_4C95_7F2D);
-    let mut varied = event.clone();
-    if let Some(fields) = varied.as_object_mut() {
-        for (name, value) in fields.iter_mut().filter(|(name, _)| !KEPT.contains(&name.as_str())) {
-            if let Value::String(text) = value {
-                digits(text, &mut random);
-                if LONGER.contains(&name.as_str()) {
-                    text.push_str(&format!(" z{:x}", random.next() >> 32));
-                }
+/// JSON text of an event, and the places in it that change.
+pub(crate) struct Template {
+    text: String,
+    /// Place, and how many different signs may stand there: 10 or 16.
+    places: Vec<(usize, u8)>,
+}
+
+impl Template {
+    pub(crate) fn new(event: &Value) -> Self {
+        let mut template = Self { text: String::from("{"), places: Vec::new() };
+        for (name, value) in event.as_object().into_iter().flatten() {
+            if template.text.len() > 1 {
+                template.text.push(',');
+            }
+            template.text.push_str(&Value::from(name.as_str()).to_string());
+            template.text.push(':');
+            template.value(name, value);
+        }
+        template.text.push('}');
+        template
+    }
+
+    fn value(&mut self, name: &str, value: &Value) {
+        let Value::String(text) = value else {
+            self.text.push_str(&value.to_string());
+            return;
+        };
+        let longer = LONGER.contains(&name);
+        let text = if longer { format!("{text} z00000000") } else { text.clone() };
+        let start = self.text.len();
+        self.text.push_str(&Value::from(text).to_string());
+        if !KEPT.contains(&name) {
+            self.mark(start);
+        }
+    }
+
+    /// Digits in rows of at least three change, and hexadecimal ones in GUIDs.
+    fn mark(&mut self, start: usize) {
+        let bytes = self.text.as_bytes().get(start..).unwrap_or_default();
+        let digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
+        let (mut braces, mut escape) = (false, 0_usize);
+        for (at, &byte) in bytes.iter().enumerate() {
+            if byte == b'u' && at > 0 && bytes.get(at - 1) == Some(&b'\\') {
+                escape = at + 5;
+            }
+            let inside = byte.is_ascii_hexdigit() || byte == b'-';
+            braces = (byte == b'{') || (braces && inside);
+            let near = |from: usize| digit(from) && digit(from + 1) && digit(from + 2);
+            let row = near(at) || (at >= 1 && near(at - 1)) || (at >= 2 && near(at - 2));
+            if at < escape {
+                continue;
+            }
+            if byte.is_ascii_digit() && row {
+                self.places.push((start + at, 10));
+            } else if braces && byte.is_ascii_hexdigit() {
+                self.places.push((start + at, 16));
             }
         }
     }
-    varied.to_string()
-}
 
-/// Replaces digits in rows of at least three, and hexadecimal ones in GUIDs, by others.
-fn digits(text: &mut String, random: &mut Random) {
-    let old: Vec<char> = text.chars().collect();
-    let mut new = String::with_capacity(text.len());
-    let mut braces = false;
-    for (at, &sign) in old.iter().enumerate() {
-        braces = (braces || sign == '{') && sign != '}' && (sign.is_ascii_hexdigit() || matches!(sign, '{' | '-'));
-        let near = |from: usize| old.iter().skip(from).take(3).filter(|sign| sign.is_ascii_digit()).count() == 3;
-        let in_row = near(at) || at.checked_sub(1).is_some_and(near) || at.checked_sub(2).is_some_and(near);
-        let changed = match sign {
-            '0'..='9' if in_row || braces => char::from_digit(random.below(10), 10),
-            'a'..='f' | 'A'..='F' if braces => char::from_digit(random.below(16), 16),
-            other => Some(other),
-        };
-        new.push(changed.unwrap_or(sign));
-    }
-    *text = new;
-}
-
-/// A small generator; the same numbers for the same seed.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, limit: u32) -> u32 {
-        u32::try_from(self.next() % u64::from(limit)).unwrap_or(0)
+    /// The text with other signs in its places.
+    pub(crate) fn varied(&self, seed: u64, out: &mut String) {
+        let mut bytes = std::mem::take(out).into_bytes();
+        bytes.clear();
+        bytes.extend_from_slice(self.text.as_bytes());
+        let mut state = seed;
+        for (at, kinds) in &self.places {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            let sign = b"0123456789abcdef".get(((state >> 32) % u64::from(*kinds)) as usize);
+            if let (Some(place), Some(sign)) = (bytes.get_mut(*at), sign) {
+                *place = *sign;
+            }
+        }
+        *out = String::from_utf8(bytes).unwrap_or_default();
     }
 }

@@ -20,6 +20,8 @@ pub(super) enum Scalar<'s> {
     Null,
     /// Text.
     Text(&'s str),
+    /// Text of a JSON string whose escapes are good.
+    Escaped(&'s str),
     /// A number or a truth value, printed.
     Other(&'s str),
 }
@@ -86,12 +88,15 @@ impl Arena {
         }
     }
 
-    /// Adds one scalar to `slot`.
-    pub(super) fn push(&mut self, slot: Slot, scalar: Scalar<'_>) {
-        let text = match scalar {
+    /// Adds one scalar to `slot`; without `raw` only its folded form is wanted.
+    pub(super) fn push(&mut self, slot: Slot, scalar: Scalar<'_>, raw: bool) {
+        let start = self.buffer.len();
+        match scalar {
             Scalar::Null => return,
-            Scalar::Text(text) | Scalar::Other(text) => self.text(text),
-        };
+            Scalar::Text(text) | Scalar::Other(text) => self.buffer.push_str(text),
+            Scalar::Escaped(text) => unescape(text, &mut self.buffer),
+        }
+        let text = self.fold(start, raw);
         self.texts.push(text);
         if let Some(held) = self.slots.get_mut(slot as usize) {
             held.null = false;
@@ -99,27 +104,25 @@ impl Arena {
         }
     }
 
-    fn text(&mut self, text: &str) -> Text {
-        let raw = self.append(text);
+    /// Folds what stands behind `start`.
+    fn fold(&mut self, start: usize, raw: bool) -> Text {
+        let end = self.buffer.len();
+        let own = Span { start: at(start), end: at(end) };
+        let text = self.buffer.get(start..).unwrap_or_default();
         if !text.is_ascii() {
-            let start = at(self.buffer.len());
-            self.buffer.extend(text.chars().map(fold_char));
-            return Text { raw, folded: Span { start, end: at(self.buffer.len()) } };
+            // Folding may change lengths, so it cannot be done in place.
+            let folded: String = text.chars().map(fold_char).collect();
+            self.buffer.push_str(&folded);
+            return Text { raw: own, folded: Span { start: at(end), end: at(self.buffer.len()) } };
         }
-        if !text.bytes().fold(false, |any, byte| any | byte.is_ascii_uppercase()) {
-            return Text { raw, folded: raw };
+        if raw {
+            self.buffer.extend_from_within(start..end);
         }
-        let folded = self.append(text);
-        if let Some(tail) = self.buffer.get_mut(folded.start as usize..) {
+        let from = if raw { end } else { start };
+        if let Some(tail) = self.buffer.get_mut(from..) {
             tail.make_ascii_lowercase();
         }
-        Text { raw, folded }
-    }
-
-    fn append(&mut self, text: &str) -> Span {
-        let start = at(self.buffer.len());
-        self.buffer.push_str(text);
-        Span { start, end: at(self.buffer.len()) }
+        Text { raw: own, folded: Span { start: at(from), end: at(self.buffer.len()) } }
     }
 
     /// What the event carries in `slot`.
@@ -140,6 +143,51 @@ impl Arena {
     }
 }
 
+/// Adds `text`, whose escapes are good, without them.
+pub(super) fn unescape(text: &str, out: &mut String) {
+    // Begin of what is not yet written.
+    let mut from = 0;
+    let mut places = memchr::memchr_iter(b'\\', text.as_bytes());
+    while let Some(place) = places.next() {
+        if place < from {
+            continue;
+        }
+        let plain = |to: usize| text.get(from..to).unwrap_or_default();
+        let sign = match text.as_bytes().get(place + 1) {
+            Some(b'b') => '\u{8}',
+            Some(b'f') => '\u{c}',
+            Some(b'n') => '\n',
+            Some(b'r') => '\r',
+            Some(b't') => '\t',
+            Some(b'u') => {
+                out.push_str(plain(place));
+                let code =
+                    text.get(place + 2..place + 6).and_then(|digits| u32::from_str_radix(digits, 16).ok());
+                out.push(code.and_then(char::from_u32).unwrap_or(char::REPLACEMENT_CHARACTER));
+                from = place + 6;
+                continue;
+            }
+            Some(b'\\') => {
+                // The most frequent one is its own first sign.
+                out.push_str(plain(place + 1));
+                from = place + 2;
+                places.next();
+                continue;
+            }
+            // A quote or a slash stands for itself.
+            _ => {
+                out.push_str(plain(place));
+                from = place + 1;
+                continue;
+            }
+        };
+        out.push_str(plain(place));
+        out.push(sign);
+        from = place + 2;
+    }
+    out.push_str(text.get(from..).unwrap_or_default());
+}
+
 /// An event has at most 4 GiB, because whoever reads one refuses far smaller ones.
 fn at(place: usize) -> u32 {
     u32::try_from(place).unwrap_or(u32::MAX)
@@ -155,12 +203,15 @@ mod tests {
         arena.reset(3);
         arena.begin(1, Loaded::THERE);
         for scalar in [Scalar::Text("Đông SƠN"), Scalar::Null, Scalar::Other("1e5"), Scalar::Text("a")] {
-            arena.push(1, scalar);
+            arena.push(1, scalar, true);
         }
+        arena.begin(2, Loaded::THERE);
+        arena.push(2, Scalar::Escaped(r#"\u0041\\B\"\n\/\\\\"#), false);
+        assert_eq!(arena.texts(2).next(), Some(("a\\b\"\n/\\\\", "a\\b\"\n/\\\\")));
         let texts: Vec<_> = arena.texts(1).collect();
         assert_eq!(texts, [("Đông SƠN", "đông sơn"), ("1e5", "1e5"), ("a", "a")]);
         assert!(arena.loaded(1).has_text() && !arena.loaded(1).null);
-        assert!(arena.loaded(0).null && !arena.loaded(0).present && arena.texts(2).next().is_none());
+        assert!(arena.loaded(0).null && !arena.loaded(0).present && arena.texts(0).next().is_none());
         arena.reset(1);
         assert!(!arena.loaded(0).has_text());
     }

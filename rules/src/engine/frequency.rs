@@ -2,6 +2,7 @@
 //!
 //! Without a sample the literals of the rules themselves tell: what many rules write is frequent in logs, too.
 
+use super::grams::grams;
 use super::literal::SHORTEST;
 
 /// Bits of the hash under which grams are counted.
@@ -57,10 +58,13 @@ impl Frequencies {
         }
     }
 
-    /// Where the rarest gram of `literal` stands, and the gram; `None` where it is too short.
-    pub(super) fn rarest(&self, literal: &[u8]) -> Option<(usize, u32)> {
-        let grams = literal.array_windows::<SHORTEST>().map(|window| u32::from_le_bytes(*window)).enumerate();
-        grams.min_by_key(|(_, gram)| self.count(*gram))
+    /// Where in `literal` those `count` grams begin that follow one another and are rarest together; `None` where it has
+    /// not so many of which all are `good`.
+    pub(super) fn rarest(&self, literal: &[u8], count: usize, good: impl Fn(u32) -> bool) -> Option<usize> {
+        let all: Vec<u32> = grams(literal).map(|(_, gram)| gram).collect();
+        let rows = all.windows(count).enumerate().filter(|(_, row)| row.iter().all(|gram| good(*gram)));
+        let sum = |row: &[u32]| row.iter().map(|gram| u64::from(self.count(*gram))).sum::<u64>();
+        rows.min_by_key(|(_, row)| sum(row)).map(|(at, _)| at)
     }
 
     fn count(&self, gram: u32) -> u32 {

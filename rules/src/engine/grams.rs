@@ -2,14 +2,14 @@
 //!
 //! Of each literal its rarest row of four bytes (a gram) is kept. The text's grams are looked up in a bitmap that fits
 //! the cache nearest to the processor; the few that pass are looked up in a table, and what stands there is compared
-//! in full. Long rows of one gram cost no more than the literals that share it.
+//! in full. Long rows of one gram cost no more than the literals that share it. Where all literals are long enough,
+//! several grams of each are kept that follow one another, and only every second, fourth or eighth gram of the text
+//! needs to be looked up.
 
 use super::buckets::Buckets;
 use super::frequency::Frequencies;
 use super::literal::SHORTEST;
 
-/// Bits of the bitmap that each gram sets.
-const WORD_BITS: u32 = 6;
 /// Most words of the bitmap: 32 KiB.
 const MAX_WORDS: usize = 4_096;
 
@@ -43,8 +43,7 @@ struct Entry {
 /// The filter and its table.
 #[derive(Debug, Default)]
 pub(super) struct Grams {
-    words: Vec<u64>,
-    shift: u32,
+    filter: Filter,
     table: Buckets<Entry>,
     literals: Vec<u8>,
 }
@@ -52,42 +51,33 @@ pub(super) struct Grams {
 impl Grams {
     /// A filter for `literals`; grams that are frequent are avoided.
     pub(super) fn new(literals: &[Literal], frequencies: &Frequencies) -> Self {
-        if literals.is_empty() {
+        let Some(shortest) = literals.iter().map(|literal| literal.text.len()).min() else {
             return Self::default();
-        }
-        let count = (literals.len() / 2).next_power_of_two().clamp(16, MAX_WORDS);
-        let mut words = vec![0_u64; count];
-        let shift = 64 - count.trailing_zeros();
+        };
+        let step = step(shortest);
+        let mut filter = Filter::new(step, literals.len());
         let mut bytes = Vec::new();
-        let mut pairs = Vec::with_capacity(literals.len());
-        let small = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        let mut pairs = Vec::with_capacity(literals.len() * step);
         for literal in literals {
             let own = literal.text.as_bytes();
-            let Some((offset, gram)) = frequencies.rarest(own) else { continue };
-            let (place, mask) = probe(gram, shift);
-            if let Some(word) = words.get_mut(place) {
-                *word |= mask;
-            }
             let (start, length) = (small(bytes.len()), small(own.len()));
-            pairs.push((gram, Entry { start, length, offset: small(offset), target: literal.target }));
+            let first = frequencies.rarest(own, step, |_| true).unwrap_or(0);
+            for (offset, gram) in grams(own).skip(first).take(step) {
+                filter.add(gram);
+                pairs.push((gram, Entry { start, length, offset: small(offset), target: literal.target }));
+            }
             bytes.extend_from_slice(own);
         }
-        Self { words, shift, table: Buckets::new(pairs), literals: bytes }
+        Self { filter, table: Buckets::new(pairs), literals: bytes }
     }
 
     /// Tells every literal that `text` has; one may be told more than once.
     #[inline]
     pub(super) fn scan(&self, text: &[u8], found: &mut impl FnMut(Target)) {
-        if self.words.is_empty() {
-            return;
-        }
-        for (at, window) in text.array_windows::<SHORTEST>().enumerate() {
-            let gram = u32::from_le_bytes(*window);
-            let (place, mask) = probe(gram, self.shift);
-            if self.words.get(place).is_some_and(|word| word & mask == mask) {
-                self.verify(text, at, gram, found);
-            }
-        }
+        self.filter.scan(text, |at, gram| {
+            self.verify(text, at, gram, found);
+            false
+        });
     }
 
     #[inline(never)]
@@ -102,13 +92,93 @@ impl Grams {
     }
 }
 
-/// Which word, and which three bits of it.
+fn small(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+/// The grams of `text`, each with its place.
+pub(super) fn grams(text: &[u8]) -> impl Iterator<Item = (usize, u32)> {
+    text.array_windows::<SHORTEST>().map(|window| u32::from_le_bytes(*window)).enumerate()
+}
+
+/// How far apart the grams of a text may be looked up when no literal is shorter.
+pub(super) const fn step(shortest: usize) -> usize {
+    match shortest {
+        11.. => 8,
+        7.. => 4,
+        5.. => 2,
+        _ => 1,
+    }
+}
+
+/// A set of grams that may take strangers for its own, but never misses one.
+#[derive(Debug, Default)]
+pub(super) struct Filter {
+    /// As many as a power of two, or none.
+    words: Vec<u64>,
+    /// 1, 2, 4 or 8.
+    step: usize,
+}
+
+impl Filter {
+    /// A filter for `literals`, each with `step` grams.
+    pub(super) fn new(step: usize, literals: usize) -> Self {
+        let words = (literals * step / 2).next_power_of_two().clamp(16, MAX_WORDS);
+        Self { words: vec![0; words], step }
+    }
+
+    pub(super) fn add(&mut self, gram: u32) {
+        let mask = self.words.len() - 1;
+        let (place, bits) = probe(gram);
+        if let Some(word) = self.words.get_mut(place & mask) {
+            *word |= bits;
+        }
+    }
+
+    /// Tells places and grams of `text` that may be in the set, until `found` says that it is enough; true then.
+    #[inline]
+    pub(super) fn scan(&self, text: &[u8], mut found: impl FnMut(usize, u32) -> bool) -> bool {
+        if self.words.is_empty() {
+            return false;
+        }
+        self.walk(text, |at, gram| self.has(gram) && found(at, gram))
+    }
+
+    /// True when a gram of `text`, with the bits of `caseless` set, may be in the set.
+    pub(super) fn scan_caseless(&self, text: &[u8], caseless: u32) -> bool {
+        !self.words.is_empty() && self.walk(text, |_, gram| self.has(gram | caseless))
+    }
+
+    /// Shows every gram that must be looked up, until `enough`.
+    #[inline]
+    fn walk(&self, text: &[u8], mut enough: impl FnMut(usize, u32) -> bool) -> bool {
+        let mut look = |at: usize, window: [u8; SHORTEST]| enough(at, u32::from_le_bytes(window));
+        match self.step {
+            1 => text.array_windows::<4>().enumerate().any(|(at, window)| look(at, *window)),
+            2 => text.array_windows::<4>().step_by(2).enumerate().any(|(at, window)| look(at * 2, *window)),
+            4 => text.as_chunks::<4>().0.iter().enumerate().any(|(at, chunk)| look(at * 4, *chunk)),
+            _ => {
+                let (chunks, rest) = text.as_chunks::<8>();
+                let whole =
+                    chunks.iter().enumerate().any(|(at, &[a, b, c, d, ..])| look(at * 8, [a, b, c, d]));
+                whole || rest.first_chunk::<4>().is_some_and(|chunk| look(chunks.len() * 8, *chunk))
+            }
+        }
+    }
+
+    #[inline]
+    fn has(&self, gram: u32) -> bool {
+        let mask = self.words.len() - 1;
+        let (place, bits) = probe(gram);
+        self.words.get(place & mask).is_some_and(|word| word & bits == bits)
+    }
+}
+
+/// Which word, and which two bits of it.
 #[inline]
-#[expect(clippy::cast_possible_truncation, reason = "the shift leaves the bits of a place")]
-fn probe(gram: u32, shift: u32) -> (usize, u64) {
-    let mixed = (u64::from(gram) + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    let bit = |from: u32| 1_u64 << ((mixed >> from) & ((1 << WORD_BITS) - 1));
-    ((mixed >> shift) as usize, bit(28) | bit(34) | bit(40))
+const fn probe(gram: u32) -> (usize, u64) {
+    let mixed = (gram as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    ((mixed >> 50) as usize, (1 << ((mixed >> 44) & 63)) | (1 << ((mixed >> 38) & 63)))
 }
 
 #[cfg(test)]
@@ -118,7 +188,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn finds_what_is_inside(literals in prop::collection::vec("[ab]{4,7}", 0..12), text in "[abc]{0,40}") {
+        fn finds_what_is_inside(
+            literals in prop::collection::vec("[ab]{4,7}", 0..12), text in "[abc]{0,40}") {
             let list: Vec<Literal> = (0..).zip(&literals)
                 .map(|(test, text)| Literal { text: text.clone(), target: Target { test, certain: true } })
                 .collect();

@@ -102,6 +102,13 @@ impl Builder {
         Entry { start, end: small(self.index.literals.len()), target }
     }
 
+    /// The texts that are looked for inside, when nothing else is.
+    pub(super) fn only_inside(&self) -> Option<Vec<&str>> {
+        let others = [&self.begins, &self.ends].into_iter().flatten().any(|list| !list.is_empty());
+        let only = !others && self.whole.is_empty() && self.names.is_empty() && self.index.numbers.is_empty();
+        only.then(|| self.inside.iter().map(|literal| literal.text.as_str()).collect())
+    }
+
     /// The index.
     pub(super) fn build(self, frequencies: &Frequencies) -> Index {
         let used = |lists: [Vec<(u32, Entry)>; LENGTHS.len()]| {

@@ -59,8 +59,7 @@ pub(super) fn required(test: &Test) -> Option<Required> {
             certain: text.bytes().all(|byte| byte.is_ascii_digit()),
         }),
         Test::Regex(regex) => {
-            let hir = regex_syntax::parse(regex.as_str()).ok()?;
-            let needles = of_hir(&hir, 0)?.into_iter().map(Needle::Inside).collect();
+            let needles = of_regex(regex.as_str(), SHORTEST)?.into_iter().map(Needle::Inside).collect();
             Some(Required { needles, certain: false })
         }
         _ => None,
@@ -71,66 +70,89 @@ fn inside(text: String) -> Option<Needle> {
     (text.len() >= SHORTEST).then_some(Needle::Inside(text))
 }
 
-/// How good a set of literals is: the shortest counts, then how many there are.
-fn worth(literals: &[String]) -> Option<(usize, usize)> {
-    let shortest = literals.iter().map(String::len).min()?;
-    (shortest >= SHORTEST).then(|| (shortest.min(12), MAX_LITERALS.saturating_sub(literals.len())))
+/// Literals of at least `least` bytes of which a folded text must have one before the test, a regular expression, can
+/// hold on it.
+pub(super) fn guard(test: &Test) -> Option<Vec<String>> {
+    if let Test::Regex(regex) = test { of_regex(regex.as_str(), 1) } else { None }
 }
 
-fn better(one: Option<Vec<String>>, other: Vec<String>) -> Option<Vec<String>> {
-    match one {
-        Some(one) if worth(&one) >= worth(&other) => Some(one),
-        one => worth(&other).map(|_| other).or(one),
+fn of_regex(regex: &str, least: usize) -> Option<Vec<String>> {
+    of_hir(&regex_syntax::parse(regex).ok()?, Reach { least, depth: 0 })
+}
+
+/// How short literals may be, and how deep we are.
+#[derive(Debug, Clone, Copy)]
+struct Reach {
+    least: usize,
+    depth: usize,
+}
+
+impl Reach {
+    const fn deeper(self) -> Self {
+        Self { depth: self.depth + 1, ..self }
+    }
+
+    /// How good a set of literals is: long ones, and few of them.
+    fn worth(self, literals: &[String]) -> Option<usize> {
+        let shortest = literals.iter().map(String::len).min()?;
+        (shortest >= self.least).then(|| (shortest.min(12) * 4 + MAX_LITERALS).saturating_sub(literals.len()))
+    }
+
+    fn better(self, one: Option<Vec<String>>, other: Vec<String>) -> Option<Vec<String>> {
+        match one {
+            Some(one) if self.worth(&one) >= self.worth(&other) => Some(one),
+            one => self.worth(&other).map(|_| other).or(one),
+        }
     }
 }
 
 /// Literals of which every match of `hir` has at least one.
-fn of_hir(hir: &Hir, depth: usize) -> Option<Vec<String>> {
-    if depth > MAX_DEPTH {
+fn of_hir(hir: &Hir, reach: Reach) -> Option<Vec<String>> {
+    if reach.depth > MAX_DEPTH {
         return None;
     }
-    if let Some(all) = exact(hir, depth)
-        && worth(&all).is_some()
+    if let Some(all) = exact(hir, reach.depth)
+        && reach.worth(&all).is_some()
     {
         return Some(all);
     }
     match hir.kind() {
-        HirKind::Capture(capture) => of_hir(&capture.sub, depth + 1),
-        HirKind::Repetition(repetition) if repetition.min > 0 => of_hir(&repetition.sub, depth + 1),
+        HirKind::Capture(capture) => of_hir(&capture.sub, reach.deeper()),
+        HirKind::Repetition(repetition) if repetition.min > 0 => of_hir(&repetition.sub, reach.deeper()),
         HirKind::Alternation(parts) => {
             let mut all = Vec::new();
             for part in parts {
-                all.extend(of_hir(part, depth + 1)?);
+                all.extend(of_hir(part, reach.deeper())?);
             }
             all.sort();
             all.dedup();
             (all.len() <= MAX_LITERALS).then_some(all)
         }
-        HirKind::Concat(parts) => of_row(parts, depth),
+        HirKind::Concat(parts) => of_row(parts, reach),
         _ => None,
     }
 }
 
 /// The best literals among runs of parts that stand for few texts, and among the parts themselves.
-fn of_row(parts: &[Hir], depth: usize) -> Option<Vec<String>> {
+fn of_row(parts: &[Hir], reach: Reach) -> Option<Vec<String>> {
     let (mut best, mut run) = (None, vec![String::new()]);
     for part in parts {
-        let joined = exact(part, depth + 1).and_then(|tails| joined(&run, &tails));
+        let joined = exact(part, reach.depth + 1).and_then(|tails| joined(&run, &tails));
         if let Some(longer) = joined {
             run = longer;
             continue;
         }
-        best = better(best, std::mem::replace(&mut run, vec![String::new()]));
-        match exact(part, depth + 1) {
+        best = reach.better(best, std::mem::replace(&mut run, vec![String::new()]));
+        match exact(part, reach.depth + 1) {
             Some(all) if all.len() <= MAX_LITERALS => run = all,
             _ => {
-                if let Some(own) = of_hir(part, depth + 1) {
-                    best = better(best, own);
+                if let Some(own) = of_hir(part, reach.deeper()) {
+                    best = reach.better(best, own);
                 }
             }
         }
     }
-    better(best, run)
+    reach.better(best, run)
 }
 
 /// Every head with every tail; `None` where that is too much.
@@ -231,6 +253,14 @@ mod tests {
         check(r"[a-z]{9}", &[]);
     }
 
+    #[test]
+    fn guards_may_be_short() {
+        for (regex, expected) in [(r"\w+`(\w+|-|.)`[\w+|\s]", "`"), (r"\s-O\s", "-o"), (r"a?b?", "")] {
+            let given = guard(&Test::Regex(Regex::new(regex).unwrap()));
+            assert_eq!(given.unwrap_or_default().concat(), expected, "{regex}");
+        }
+    }
+
     const PARTS: &[&str] = &[
         "abcd",
         "[ab]c",
@@ -257,7 +287,14 @@ mod tests {
             text in "[abcdxeABC.]{0,24}",
         ) {
             let regex = Regex::new(&parts.concat()).unwrap();
-            if let Some(required) = required(&Test::Regex(regex.clone())) && regex.is_match(&text) {
+            let guard = guard(&Test::Regex(regex.clone()));
+            if let Some(guard) = guard && regex.is_match(&text) {
+                let folded = fold(&text);
+                prop_assert!(guard.iter().any(|literal| folded.contains(literal.as_str())), "{:?}", guard);
+            }
+            if let Some(required) = required(&Test::Regex(regex.clone()))
+                && regex.is_match(&text)
+            {
                 let folded = fold(&text);
                 let has = required.needles.iter().any(|needle| matches!(needle, Needle::Inside(literal) if folded.contains(literal.as_str())));
                 prop_assert!(has, "{:?}", required);

@@ -27,6 +27,7 @@ mod place;
 mod plan;
 mod record;
 mod session;
+mod sieve;
 mod tape;
 mod tree;
 mod witness;
@@ -91,6 +92,11 @@ impl Engine {
         &self.rules
     }
 
+    /// How events are read.
+    pub fn mode(&self) -> Mode {
+        self.names.mode()
+    }
+
     /// How events are placed.
     pub fn taxonomies(&self) -> &Arc<Taxonomies> {
         &self.taxonomies
@@ -104,6 +110,16 @@ impl Engine {
         for source in sources {
             self.plan(&Place::new(None, Vec::new(), Some(source.clone())));
         }
+    }
+
+    /// Ids of the rules that are asked on every event of their place, or on every event that has one of their fields,
+    /// because nothing rarer can be looked for: those to be written otherwise where speed matters.
+    pub fn unwitnessed(&self) -> Vec<&str> {
+        let plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rules: Vec<usize> = plans.values().flat_map(|plan| plan.unwitnessed()).collect();
+        rules.sort_unstable();
+        rules.dedup();
+        rules.into_iter().filter_map(|rule| self.rules.rule(rule)).map(|rule| rule.id.as_str()).collect()
     }
 
     /// Measures on a sample how often each test holds and what texts are made of. The engine itself stays as it is:

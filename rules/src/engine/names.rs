@@ -45,6 +45,11 @@ impl Names {
         Self { names, content, slots, mode }
     }
 
+    /// How events are read.
+    pub(super) const fn mode(&self) -> Mode {
+        self.mode
+    }
+
     /// How many names there are.
     pub(super) fn len(&self) -> usize {
         self.names.len()

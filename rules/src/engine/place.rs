@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use ahash::RandomState;
 
-use super::arena::Scalar;
+use super::arena::{Scalar, unescape};
 use super::names::{NameId, Names};
 use super::record::Record;
 use crate::rule::LogSource;
@@ -157,11 +157,13 @@ impl Placing {
         for ((name, known), word) in self.stated.iter().zip(&self.words).zip(&mut words) {
             let Some(leaf) = find(*name).filter(|leaf| !record.is_list(*leaf)) else { continue };
             let Answers { scratch, folded, .. } = &mut *answers;
-            record.scalars(leaf, scratch, &mut |scalar| {
-                if let Scalar::Text(text) = scalar
-                    && !text.is_empty()
-                {
-                    *word = number(known, text, folded).unwrap_or(1);
+            record.scalars(leaf, scratch, &mut |scalar| match scalar {
+                Scalar::Text("") | Scalar::Null | Scalar::Other(_) => {}
+                Scalar::Text(text) => *word = number(known, text, folded).unwrap_or(1),
+                Scalar::Escaped(text) => {
+                    let mut plain = String::new();
+                    unescape(text, &mut plain);
+                    *word = number(known, &plain, folded).unwrap_or(1);
                 }
             });
         }
@@ -204,9 +206,14 @@ impl Placing {
             let first = numbers.len();
             if !own.values.is_empty() {
                 record.scalars(leaf, scratch, &mut |scalar| {
+                    let mut plain = String::new();
                     let text = match scalar {
                         Scalar::Null => "",
                         Scalar::Text(text) | Scalar::Other(text) => text,
+                        Scalar::Escaped(text) => {
+                            unescape(text, &mut plain);
+                            &plain
+                        }
                     };
                     // A list may name a value again and again; there are few different ones.
                     let found = number(&own.values, text, folded);

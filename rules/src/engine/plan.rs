@@ -2,14 +2,17 @@
 
 use std::collections::HashMap;
 
+use memchr::memmem::Finder;
+
 use super::arena::Slot;
 use super::costs::Costs;
 use super::index::{Builder, Index};
-use super::literal::required;
+use super::literal::{guard, required};
 use super::names::{NameId, Names};
+use super::sieve::Sieve;
 use super::tree::{ANYWHERE, Asked, Shared, Tree};
 use super::witness::{Seen, witness};
-use crate::predicate::{FieldId, PredicateId};
+use crate::predicate::{FieldId, PredicateId, Test};
 use crate::ruleset::RuleSet;
 
 /// Members up to which a union is asked member by member instead of being told by them.
@@ -37,6 +40,8 @@ pub(super) struct Reader {
 #[derive(Debug, Default)]
 pub(super) struct Field {
     pub(super) index: Index,
+    /// Its texts are wanted as they are, not only folded.
+    pub(super) raw: bool,
     /// Followed when it has a text.
     pub(super) on_text: Vec<Link>,
     /// Followed when it is there.
@@ -66,8 +71,12 @@ pub(super) struct Plan {
     pub(super) fields: Vec<Field>,
     /// The slot of the whole event.
     pub(super) anywhere: Option<Slot>,
+    /// Where it says that no keyword is there, the whole event need not be loaded.
+    pub(super) sieve: Option<Sieve>,
     pub(super) tests: Vec<Asked>,
     pub(super) unions: Vec<Union>,
+    /// By test: texts of which one must be there before a regular expression is tried.
+    guards: HashMap<u32, Vec<Finder<'static>>>,
     pub(super) rules: Vec<Planned>,
     /// Rules without a witness.
     pub(super) always: Vec<u32>,
@@ -107,7 +116,7 @@ impl Plan {
                 asked.other = asked.slot;
             }
         }
-        let mut fields = indexes(&shared, costs);
+        let (mut fields, sieve) = indexes(&shared, anywhere, costs);
         let (seen, always) = witnesses(&planned, &shared, costs);
         let unions = unions(&shared, &seen);
         let (link_starts, links) = links(&shared, &unions, seen, &mut fields);
@@ -120,6 +129,8 @@ impl Plan {
         Self {
             fields,
             anywhere,
+            sieve,
+            guards: guards(&shared),
             tests: shared.tests,
             unions,
             rules: planned,
@@ -132,6 +143,20 @@ impl Plan {
             link_starts,
             links,
         }
+    }
+
+    /// False where regular expression number `test` cannot match the folded text.
+    pub(super) fn guarded(&self, test: u32, folded: &str) -> bool {
+        let guard = self.guards.get(&test);
+        guard.is_none_or(|texts| texts.iter().any(|text| text.find(folded.as_bytes()).is_some()))
+    }
+
+    /// Rules that are asked whatever the texts say.
+    pub(super) fn unwitnessed(&self) -> impl Iterator<Item = usize> {
+        let fields = self.fields.iter().flat_map(|field| field.on_text.iter().chain(&field.on_present));
+        let linked = fields.filter_map(|link| if let Link::Rule(rule) = link { Some(*rule) } else { None });
+        let rules = linked.chain(self.always.iter().copied());
+        rules.filter_map(|rule| self.rules.get(rule as usize)).map(|rule| rule.rule)
     }
 
     /// The fields that the name gives.
@@ -167,18 +192,52 @@ fn small(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
-fn indexes(shared: &Shared<'_>, costs: &Costs) -> Vec<Field> {
+fn indexes(shared: &Shared<'_>, anywhere: Option<Slot>, costs: &Costs) -> (Vec<Field>, Option<Sieve>) {
     let count = shared.fields.len() + usize::from(shared.anywhere);
-    let mut builders: Vec<Builder> = std::iter::repeat_with(Builder::default).take(count).collect();
+    let new = || (Builder::default(), false);
+    let mut builders: Vec<(Builder, bool)> = std::iter::repeat_with(new).take(count).collect();
+    let mut unsure = false;
     for (number, asked) in (0..).zip(&shared.tests) {
-        if let (Some(builder), Some(test)) = (builders.get_mut(asked.slot as usize), shared.test(number))
-            && let Some(required) = required(test)
-        {
+        let Some(test) = shared.test(number) else { continue };
+        let required = required(test);
+        for slot in [asked.slot, asked.other] {
+            if let Some((_, raw)) = builders.get_mut(slot as usize) {
+                *raw |= wants_raw(test);
+            }
+        }
+        unsure |= required.is_none() && !asked.field;
+        if let (Some((builder, _)), Some(required)) = (builders.get_mut(asked.slot as usize), required) {
             builder.add(number, test, required);
         }
     }
-    let field = |builder: Builder| Field { index: builder.build(&costs.frequencies), ..Field::default() };
-    builders.into_iter().map(field).collect()
+    let keywords = anywhere.filter(|_| !unsure).and_then(|slot| builders.get(slot as usize));
+    let keywords = keywords.and_then(|(builder, _)| builder.only_inside());
+    let sieve = keywords.and_then(|keywords| Sieve::new(&keywords, &costs.frequencies));
+    let field = |(builder, raw): (Builder, bool)| Field {
+        index: builder.build(&costs.frequencies),
+        raw,
+        ..Field::default()
+    };
+    (builders.into_iter().map(field).collect(), sieve)
+}
+
+/// True for tests that tell capitals from small letters. Numbers and addresses are the same folded.
+fn wants_raw(test: &Test) -> bool {
+    match test {
+        Test::Text(pattern) => pattern.cased(),
+        Test::Regex(_) | Test::FieldRef { .. } | Test::Part { .. } => true,
+        Test::Null | Test::Exists | Test::Number { .. } | Test::Compare { .. } | Test::Cidr(_) => false,
+    }
+}
+
+fn guards(shared: &Shared<'_>) -> HashMap<u32, Vec<Finder<'static>>> {
+    let tests = (0..).zip(&shared.tests).filter(|(_, asked)| !asked.indexed);
+    tests
+        .filter_map(|(number, _)| {
+            let texts = guard(shared.test(number)?)?;
+            Some((number, texts.iter().map(|text| Finder::new(text.as_bytes()).into_owned()).collect()))
+        })
+        .collect()
 }
 
 /// For each rule what must be seen; and the rules for which nothing must.

@@ -3,11 +3,14 @@
 use dongson_event::{Event, Value};
 
 use super::arena::Scalar;
+use super::sieve::Sieve;
 
 /// A flat record; its fields are numbered in their order.
 pub(super) trait Record {
     /// The name of a field.
     fn name(&self, leaf: usize) -> &str;
+    /// False where the sieve says that no keyword can be in the record.
+    fn may_hold(&self, sieve: &Sieve) -> bool;
     /// True when the field holds a list.
     fn is_list(&self, leaf: usize) -> bool;
     /// Tells every scalar of a field; `scratch` may be used on the way.
@@ -60,6 +63,15 @@ impl<'e> Fields<'e> {
 impl Record for Fields<'_> {
     fn name(&self, leaf: usize) -> &str {
         self.list.get(leaf).map_or("", |(name, _)| name)
+    }
+
+    fn may_hold(&self, sieve: &Sieve) -> bool {
+        let texts = self.list.iter().flat_map(|(_, value)| value.scalars());
+        let mut texts = texts.filter(|scalar| **scalar != Value::Null);
+        texts.any(|scalar| match scalar {
+            Value::Text(text) => !text.is_ascii() || sieve.may_hold(text.as_bytes()),
+            other => sieve.may_hold(other.to_text().as_bytes()),
+        })
     }
 
     fn is_list(&self, leaf: usize) -> bool {

@@ -93,9 +93,8 @@ impl Session {
     pub fn json(&mut self, text: &[u8], rules: &mut Vec<usize>) -> Result<(), ParseError> {
         let plain = std::str::from_utf8(text).ok();
         let mut tape = std::mem::take(&mut self.tape);
-        let read = plain.filter(|text| {
-            tape.read(text, &self.engine.names, &mut self.names).is_ok() && self.remember()
-        });
+        let read = plain
+            .filter(|text| tape.read(text, &self.engine.names, &mut self.names).is_ok() && self.remember());
         let outcome = if let Some(text) = read {
             let plan = self.look_at(&Read { tape: &tape, text });
             self.tell(&plan, rules);
@@ -215,14 +214,18 @@ impl Session {
         let arena = &mut self.look.arena;
         arena.reset(plan.fields.len());
         for (slot, &(_, leaf)) in (0..).zip(&self.best).filter(|(_, (rank, _))| *rank < u32::MAX) {
+            let raw = plan.fields.get(slot as usize).is_some_and(|field| field.raw);
             arena.begin(slot, Loaded::THERE);
-            record.scalars(leaf as usize, &mut self.scratch, &mut |scalar| arena.push(slot, scalar));
+            record.scalars(leaf as usize, &mut self.scratch, &mut |scalar| arena.push(slot, scalar, raw));
         }
         if let Some(slot) = plan.anywhere {
             arena.begin(slot, Loaded::default());
+            if plan.sieve.as_ref().is_some_and(|sieve| !record.may_hold(sieve)) {
+                return;
+            }
             for (leaf, &name) in self.names.iter().enumerate() {
                 if self.engine.names.is_content(name, record.name(leaf)) {
-                    record.scalars(leaf, &mut self.scratch, &mut |scalar| arena.push(slot, scalar));
+                    record.scalars(leaf, &mut self.scratch, &mut |scalar| arena.push(slot, scalar, true));
                 }
             }
         }
@@ -295,7 +298,13 @@ impl Look {
             Known::Nothing if asked.indexed => false,
             Known::Nothing | Known::Perhaps => {
                 let predicate = tables.predicates.get(asked.predicate);
-                let truth = predicate.is_some_and(|own| self.ask(&own.test, asked.slot, asked.other));
+                let truth = predicate.is_some_and(|own| match &own.test {
+                    Test::Regex(_) => {
+                        let mut texts = self.arena.texts(asked.slot);
+                        texts.any(|(raw, folded)| plan.guarded(number, folded) && own.test.fits(raw, folded))
+                    }
+                    test => self.ask(test, asked.slot, asked.other),
+                });
                 self.marks.note(at, if truth { Known::True } else { Known::False });
                 truth
             }

@@ -12,6 +12,7 @@ use wide::u8x16;
 use super::arena::Scalar;
 use super::names::{NameId, Names};
 use super::record::Record;
+use super::sieve::Sieve;
 
 /// Deepest nesting of objects that is read here.
 const MAX_DEPTH: usize = 32;
@@ -60,6 +61,8 @@ pub(super) struct Tape {
     path: String,
     /// Lengths of `path` outside of the objects that are open.
     outer: Vec<usize>,
+    /// A sign is written by its number.
+    numbered: bool,
 }
 
 /// The text is not plain, or not JSON.
@@ -77,16 +80,22 @@ impl Tape {
         self.path.clear();
         self.outer.clear();
         ids.clear();
-        let mut cursor = Cursor { text, bytes: text.as_bytes(), at: 0 };
+        let mut cursor = Cursor { text, bytes: text.as_bytes(), at: 0, numbered: false };
         cursor.blank();
         cursor.expect(b'{')?;
         self.object(&mut cursor, names, ids)?;
         cursor.blank();
+        self.numbered = cursor.numbered;
         if cursor.at == cursor.bytes.len() { Ok(()) } else { Err(NotPlain) }
     }
 
     /// Reads entries up to the end of the outermost object, whose brace is already read.
-    fn object(&mut self, cursor: &mut Cursor<'_>, names: &Names, ids: &mut Vec<NameId>) -> Result<(), NotPlain> {
+    fn object(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        names: &Names,
+        ids: &mut Vec<NameId>,
+    ) -> Result<(), NotPlain> {
         cursor.blank();
         if cursor.take(b'}') {
             return Ok(());
@@ -226,6 +235,8 @@ struct Cursor<'t> {
     text: &'t str,
     bytes: &'t [u8],
     at: usize,
+    /// A sign was written by its number.
+    numbered: bool,
 }
 
 impl<'t> Cursor<'t> {
@@ -313,11 +324,12 @@ impl<'t> Cursor<'t> {
 
     /// Length of the escape at `place`.
     #[inline]
-    fn escape(&self, place: usize) -> Result<usize, NotPlain> {
+    fn escape(&mut self, place: usize) -> Result<usize, NotPlain> {
         match self.bytes.get(place + 1) {
             Some(b'\\' | b'"' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(2),
             Some(b'u') => {
                 let digits = self.bytes.get(place + 2..place + 6).ok_or(NotPlain)?;
+                self.numbered = true;
                 // Surrogates are left to whoever knows how to mend them.
                 let surrogate = matches!(digits, [b'd' | b'D', b'8'..=b'9' | b'a'..=b'f' | b'A'..=b'F', ..]);
                 let good = digits.iter().all(u8::is_ascii_hexdigit) && !surrogate;
@@ -395,6 +407,10 @@ impl Record for Read<'_> {
         from.get(leaf.name_start as usize..leaf.name_end as usize).unwrap_or_default()
     }
 
+    fn may_hold(&self, sieve: &Sieve) -> bool {
+        self.tape.numbered || !self.text.is_ascii() || sieve.may_hold(self.text.as_bytes())
+    }
+
     fn is_list(&self, leaf: usize) -> bool {
         self.tape.leaves.get(leaf).is_some_and(|leaf| leaf.list)
     }
@@ -408,10 +424,7 @@ impl Record for Read<'_> {
                 Kind::Null => take(Scalar::Null),
                 Kind::Text => take(Scalar::Text(text)),
                 Kind::Plain => take(Scalar::Other(text)),
-                Kind::Escaped => {
-                    unescape(text, scratch);
-                    take(Scalar::Text(scratch));
-                }
+                Kind::Escaped => take(Scalar::Escaped(text)),
                 Kind::Number => number(text, scratch, take),
             }
         }
@@ -437,35 +450,9 @@ fn number(text: &str, scratch: &mut String, take: &mut dyn FnMut(Scalar<'_>)) {
     }
 }
 
-/// Writes `text`, whose escapes are known to be good, without them.
-fn unescape(text: &str, out: &mut String) {
-    out.clear();
-    let mut rest = text;
-    while let Some((plain, tail)) = rest.split_once('\\') {
-        out.push_str(plain);
-        let mut signs = tail.chars();
-        let sign = match signs.next() {
-            Some('b') => '\u{8}',
-            Some('f') => '\u{c}',
-            Some('n') => '\n',
-            Some('r') => '\r',
-            Some('t') => '\t',
-            Some('u') => {
-                let (digits, after) = signs.as_str().split_at_checked(4).unwrap_or_default();
-                signs = after.chars();
-                u32::from_str_radix(digits, 16).ok().and_then(char::from_u32).unwrap_or('\u{fffd}')
-            }
-            Some(other) => other,
-            None => break,
-        };
-        out.push(sign);
-        rest = signs.as_str();
-    }
-    out.push_str(rest);
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::arena::unescape;
     use super::super::record::{Fields, Spare};
     use super::*;
     use crate::taxonomy::Mode;
@@ -486,7 +473,14 @@ mod tests {
 
     fn show(record: &impl Record, leaf: usize) -> String {
         let mut text = format!("{}={}", record.name(leaf), record.is_list(leaf));
-        record.scalars(leaf, &mut String::new(), &mut |scalar| text.push_str(&format!(" {scalar:?}")));
+        record.scalars(leaf, &mut String::new(), &mut |scalar| match scalar {
+            Scalar::Escaped(escaped) => {
+                let mut plain = String::new();
+                unescape(escaped, &mut plain);
+                text.push_str(&format!(" {:?}", Scalar::Text(&plain)));
+            }
+            other => text.push_str(&format!(" {other:?}")),
+        });
         text
     }
 
@@ -509,7 +503,17 @@ mod tests {
             assert_eq!(tape(text), event(text), "{text}");
             assert!(tape(text).is_some(), "{text}");
         }
-        for text in ["", "[]", "{\"a\":1,}", "{\"a\":01}", "{\"a\":\"\\x\"}", "{\"a\":[{\"b\":1}]}", "{\"a\":1}x", "{\"a\":nul}", "{\"\":1}"] {
+        for text in [
+            "",
+            "[]",
+            "{\"a\":1,}",
+            "{\"a\":01}",
+            "{\"a\":\"\\x\"}",
+            "{\"a\":[{\"b\":1}]}",
+            "{\"a\":1}x",
+            "{\"a\":nul}",
+            "{\"\":1}",
+        ] {
             assert_eq!(tape(text), None, "{text}");
         }
         assert_eq!(tape(&"{\"a\":".repeat(5_000)), None);
