@@ -6,13 +6,16 @@
 //! which rules hold on one event and why; [`Correlator`] counts matches in event time.
 //!
 //! On top stand the commands' libraries: [`check`], [`samples`] and [`detect`]. No clock and no network; files are
-//! only read where a path is given. The evaluator is plain on purpose: later, faster ones are compared with it.
+//! only read where a path is given. The [`engine`] is compared with the [`plain`] evaluator.
 
 pub mod check;
 pub mod correlate;
 pub mod detect;
+pub mod engine;
 mod error;
+mod explain;
 mod matcher;
+pub mod plain;
 mod predicate;
 mod rule;
 mod ruleset;
@@ -22,6 +25,7 @@ pub mod taxonomy;
 pub mod text;
 
 pub use correlate::{CorrelationMatch, Correlator};
+pub use engine::{Calibration, Engine, Session};
 pub use error::{Refusal, RuleError};
 pub use matcher::{Match, Matcher};
 pub use rule::{LogSource, Rule, Status};

@@ -14,6 +14,9 @@ use regex::Regex;
 use crate::sigma::modifier::{Order, Part};
 use crate::text::{Pattern, fold};
 
+/// Most texts of one field that are compared with those of another.
+const MAX_REFERRED: usize = 256;
+
 /// Number of a field name in [`Tables`].
 pub(crate) type FieldId = usize;
 /// Number of a predicate in [`Tables`].
@@ -84,43 +87,44 @@ impl Test {
         match self {
             Self::Null => loaded.null,
             Self::Exists => loaded.present,
-            Self::Text(pattern) if pattern.cased() => {
-                loaded.texts.iter().any(|text| pattern.matches(&text.raw))
+            test => loaded.texts.iter().any(|text| test.fits(&text.raw, text.folded())),
+        }
+    }
+
+    /// True when one scalar fits, given as it is and folded; never for tests that do not ask about a single scalar.
+    pub(crate) fn fits(&self, raw: &str, folded: &str) -> bool {
+        match self {
+            Self::Null | Self::Exists | Self::FieldRef { .. } => false,
+            Self::Text(pattern) => pattern.matches(if pattern.cased() { raw } else { folded }),
+            Self::Number { text, number } => number_equals(raw, text, *number),
+            Self::Compare { order, number } => {
+                raw.trim().parse().is_ok_and(|given| order.holds(given, *number))
             }
-            Self::Text(pattern) => loaded.texts.iter().any(|text| pattern.matches(text.folded())),
-            Self::Number { text, number } => {
-                loaded.texts.iter().any(|given| number_equals(&given.raw, text, *number))
-            }
-            Self::Compare { order, number } => loaded
-                .texts
-                .iter()
-                .any(|text| text.raw.trim().parse().is_ok_and(|given| order.holds(given, *number))),
-            Self::Part { part, order, number } => loaded.texts.iter().any(|text| {
-                part.of(&text.raw).is_some_and(|given| match order {
-                    Some(order) => order.holds(given, *number),
-                    None => (given - number).abs() < f64::EPSILON,
-                })
+            Self::Part { part, order, number } => part.of(raw).is_some_and(|given| match order {
+                Some(order) => order.holds(given, *number),
+                None => (given - number).abs() < f64::EPSILON,
             }),
-            Self::Regex(regex) => loaded.texts.iter().any(|text| regex.is_match(&text.raw)),
-            Self::Cidr(net) => loaded
-                .texts
-                .iter()
-                .any(|text| text.raw.trim().parse::<IpAddr>().is_ok_and(|ip| net.contains(&ip))),
-            Self::FieldRef { .. } => false,
+            Self::Regex(regex) => regex.is_match(raw),
+            Self::Cidr(net) => raw.trim().parse::<IpAddr>().is_ok_and(|ip| net.contains(&ip)),
         }
     }
 }
 
-/// True when any text of `one` stands to any text of `other` as `affix` says.
-pub(crate) fn refers(one: &Loaded<'_>, other: &Loaded<'_>, affix: Affix, cased: bool) -> bool {
-    let text = |text: &'_ Text<'_>| if cased { text.raw.to_string() } else { text.folded().to_owned() };
-    let others: Vec<String> = other.texts.iter().map(text).collect();
-    one.texts.iter().map(text).any(|whole| {
-        others.iter().any(|part| match affix {
-            Affix::Whole => whole == *part,
-            Affix::Start => whole.starts_with(part.as_str()),
-            Affix::End => whole.ends_with(part.as_str()),
-            Affix::Inside => whole.contains(part.as_str()),
+/// True when any text of `one` stands to any text of `other` as `affix` says. Of long lists only the first
+/// [`MAX_REFERRED`] texts are compared, so that two long lists in one event do not take forever.
+pub(crate) fn refers<'t>(
+    one: impl Iterator<Item = (&'t str, &'t str)>,
+    other: impl Iterator<Item = (&'t str, &'t str)> + Clone,
+    affix: Affix,
+    cased: bool,
+) -> bool {
+    let choose = |(raw, folded): (&'t str, &'t str)| if cased { raw } else { folded };
+    one.take(MAX_REFERRED).map(choose).any(|whole| {
+        other.clone().take(MAX_REFERRED).map(choose).any(|part| match affix {
+            Affix::Whole => whole == part,
+            Affix::Start => whole.starts_with(part),
+            Affix::End => whole.ends_with(part),
+            Affix::Inside => whole.contains(part),
         })
     })
 }
@@ -192,6 +196,11 @@ impl<'e> Loaded<'e> {
         loaded
     }
 
+    /// The texts: as they are and folded.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
+        self.texts.iter().map(|text| (text.raw.as_ref(), text.folded()))
+    }
+
     /// Adds the scalars of `value`.
     pub(crate) fn add(&mut self, value: &'e Value) {
         for scalar in value.scalars().iter().filter(|scalar| **scalar != Value::Null) {
@@ -232,6 +241,16 @@ impl Tables {
         self.names.push(name.to_owned());
         self.fields.insert(name.to_owned(), id);
         id
+    }
+
+    /// What the predicate asks, as text that does not depend on other rules.
+    pub(crate) fn key(&self, id: PredicateId) -> String {
+        let Some(predicate) = self.predicates.get(id) else { return String::new() };
+        let field = match predicate.target {
+            Target::Field(field) => self.names.get(field).map_or("", String::as_str),
+            Target::Anywhere => "",
+        };
+        format!("{field}|{}", predicate.test.key())
     }
 
     /// The number of the predicate.

@@ -53,6 +53,16 @@ pub(crate) struct Place {
     stated: Option<LogSource>,
 }
 
+impl Place {
+    /// The place that [`Taxonomies::place`] would give.
+    pub(crate) const fn new(taxonomy: Option<usize>, sources: Vec<usize>, stated: Option<LogSource>) -> Self {
+        Self { taxonomy, sources, stated }
+    }
+}
+
+/// Lists of conditions: one list must hold, in a list all.
+type Conditions = [Vec<Condition>];
+
 #[derive(Debug, Clone)]
 struct Taxonomy {
     file: File,
@@ -67,11 +77,11 @@ struct Taxonomy {
 
 /// One field of a `when` or `recognise`, prepared.
 #[derive(Debug, Clone)]
-struct Condition {
+pub(crate) struct Condition {
     /// The names of the field, best first.
-    names: Vec<String>,
+    pub(crate) names: Vec<String>,
     /// Folded values of which one must be there; `None` where presence is enough.
-    values: Option<HashSet<String>>,
+    pub(crate) values: Option<HashSet<String>>,
 }
 
 /// Sources by the value of the first exact condition that they have.
@@ -128,6 +138,23 @@ impl Taxonomies {
         let stated =
             (says.product.is_some() || says.category.is_some()) && event.get("event.dataset").is_none();
         Place { taxonomy: recognised, sources, stated: stated.then_some(says) }
+    }
+
+    /// For each taxonomy, in the order in which they are tried: how its events are recognised, and the conditions of
+    /// its sources by their numbers.
+    pub(crate) fn conditions(&self) -> impl Iterator<Item = (&Conditions, &Conditions)> {
+        self.list.iter().map(|taxonomy| (taxonomy.recognise.as_slice(), taxonomy.gates.as_slice()))
+    }
+
+    /// Every name under which any event may carry the field `name`.
+    pub(crate) fn all_names(&self, name: &str) -> Vec<String> {
+        let mut all = vec![name.to_owned()];
+        for Taxonomy { file, .. } in &self.list {
+            let mapped = file.tables.values().filter_map(|table| table.get(name));
+            all.extend(mapped.chain(file.names.get(name)).flat_map(file::Names::all).cloned());
+            all.extend(file.prefixes.iter().map(|prefix| format!("{prefix}{name}")));
+        }
+        all
     }
 
     pub(crate) fn sources(&self, place: &Place) -> Vec<LogSource> {

@@ -8,3 +8,4 @@ mod pattern;
 
 pub use fold::{fold, fold_char};
 pub use pattern::Pattern;
+pub(crate) use pattern::Shape;

@@ -24,6 +24,23 @@ enum Plan {
     Glob(Vec<Sign>),
 }
 
+/// The plain text that a pattern asks for, in the form in which it compares (folded unless it is cased).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape<'p> {
+    /// Everything fits.
+    Anything,
+    /// The whole text is this.
+    Exact(&'p str),
+    /// The text begins so.
+    Start(&'p str),
+    /// The text ends so.
+    End(&'p str),
+    /// The text has this inside.
+    Inside(&'p str),
+    /// Wildcards between signs; [`Pattern::pieces`] tells what stands between them.
+    Glob,
+}
+
 /// A glyph cut down to single signs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sign {
@@ -61,6 +78,29 @@ impl Pattern {
     /// Equal for patterns that match the same texts because they were written the same.
     pub fn key(&self) -> &str {
         &self.key
+    }
+
+    /// How it compares.
+    pub(crate) fn shape(&self) -> Shape<'_> {
+        match &self.plan {
+            Plan::Anything => Shape::Anything,
+            Plan::Exact(whole) => Shape::Exact(whole),
+            Plan::Start(start) => Shape::Start(start),
+            Plan::End(end) => Shape::End(end),
+            // The needle was a text when it was given.
+            Plan::Inside(finder) => Shape::Inside(std::str::from_utf8(finder.needle()).unwrap_or_default()),
+            Plan::Glob(_) => Shape::Glob,
+        }
+    }
+
+    /// The texts between the wildcards: every text that fits has each of them inside.
+    pub(crate) fn pieces(&self) -> Vec<String> {
+        let Plan::Glob(signs) = &self.plan else { return Vec::new() };
+        let runs = signs.split(|sign| !matches!(sign, Sign::Char(_)));
+        let text = |run: &[Sign]| -> String {
+            run.iter().filter_map(|sign| if let Sign::Char(own) = sign { Some(*own) } else { None }).collect()
+        };
+        runs.map(text).filter(|piece| !piece.is_empty()).collect()
     }
 
     /// True when the whole of `text` fits.

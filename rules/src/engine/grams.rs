@@ -1,0 +1,205 @@
+//! Finds which of many literals a text has inside, in one pass over the text.
+//!
+//! Of each literal its rarest row of four bytes (a gram) is kept. The text's grams are looked up in a bitmap that fits
+//! the cache nearest to the processor; the few that pass are looked up in a table, and what stands there is compared
+//! in full. Long rows of one gram cost no more than the literals that share it. Where all literals are long enough,
+//! several grams of each are kept that follow one another, and only every second, fourth or eighth gram of the text
+//! needs to be looked up.
+
+use super::buckets::Buckets;
+use super::frequency::Frequencies;
+use super::literal::SHORTEST;
+
+/// Most words of the bitmap: 32 KiB.
+const MAX_WORDS: usize = 4_096;
+
+/// A literal to be found.
+#[derive(Debug, Clone)]
+pub(super) struct Literal {
+    /// Folded, at least [`SHORTEST`] bytes.
+    pub(super) text: String,
+    /// What is told when it is found.
+    pub(super) target: Target,
+}
+
+/// Whose literal it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Target {
+    /// Number of the test in its route.
+    pub(super) test: u32,
+    /// The test holds; otherwise it must still be asked.
+    pub(super) certain: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    start: u32,
+    length: u32,
+    /// Where in the literal its gram stands.
+    offset: u32,
+    target: Target,
+}
+
+/// The filter and its table.
+#[derive(Debug, Default)]
+pub(super) struct Grams {
+    filter: Filter,
+    table: Buckets<Entry>,
+    literals: Vec<u8>,
+}
+
+impl Grams {
+    /// A filter for `literals`; grams that are frequent are avoided.
+    pub(super) fn new(literals: &[Literal], frequencies: &Frequencies) -> Self {
+        let Some(shortest) = literals.iter().map(|literal| literal.text.len()).min() else {
+            return Self::default();
+        };
+        let step = step(shortest);
+        let mut filter = Filter::new(step, literals.len());
+        let mut bytes = Vec::new();
+        let mut pairs = Vec::with_capacity(literals.len() * step);
+        for literal in literals {
+            let own = literal.text.as_bytes();
+            let (start, length) = (small(bytes.len()), small(own.len()));
+            let first = frequencies.rarest(own, step, |_| true).unwrap_or(0);
+            for (offset, gram) in grams(own).skip(first).take(step) {
+                filter.add(gram);
+                pairs.push((gram, Entry { start, length, offset: small(offset), target: literal.target }));
+            }
+            bytes.extend_from_slice(own);
+        }
+        Self { filter, table: Buckets::new(pairs), literals: bytes }
+    }
+
+    /// Tells every literal that `text` has; one may be told more than once.
+    #[inline]
+    pub(super) fn scan(&self, text: &[u8], found: &mut impl FnMut(Target)) {
+        self.filter.scan(text, |at, gram| {
+            self.verify(text, at, gram, found);
+            false
+        });
+    }
+
+    #[inline(never)]
+    fn verify(&self, text: &[u8], at: usize, gram: u32, found: &mut impl FnMut(Target)) {
+        for entry in self.table.get(gram) {
+            let Some(from) = at.checked_sub(entry.offset as usize) else { continue };
+            let literal = self.literals.get(entry.start as usize..(entry.start + entry.length) as usize);
+            if literal.is_some_and(|literal| text.get(from..from + literal.len()) == Some(literal)) {
+                found(entry.target);
+            }
+        }
+    }
+}
+
+fn small(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+/// The grams of `text`, each with its place.
+pub(super) fn grams(text: &[u8]) -> impl Iterator<Item = (usize, u32)> {
+    text.array_windows::<SHORTEST>().map(|window| u32::from_le_bytes(*window)).enumerate()
+}
+
+/// How far apart the grams of a text may be looked up when no literal is shorter.
+pub(super) const fn step(shortest: usize) -> usize {
+    match shortest {
+        11.. => 8,
+        7.. => 4,
+        5.. => 2,
+        _ => 1,
+    }
+}
+
+/// A set of grams that may take strangers for its own, but never misses one.
+#[derive(Debug, Default)]
+pub(super) struct Filter {
+    /// As many as a power of two, or none.
+    words: Vec<u64>,
+    /// 1, 2, 4 or 8.
+    step: usize,
+}
+
+impl Filter {
+    /// A filter for `literals`, each with `step` grams.
+    pub(super) fn new(step: usize, literals: usize) -> Self {
+        let words = (literals * step / 2).next_power_of_two().clamp(16, MAX_WORDS);
+        Self { words: vec![0; words], step }
+    }
+
+    pub(super) fn add(&mut self, gram: u32) {
+        let mask = self.words.len() - 1;
+        let (place, bits) = probe(gram);
+        if let Some(word) = self.words.get_mut(place & mask) {
+            *word |= bits;
+        }
+    }
+
+    /// Tells places and grams of `text` that may be in the set, until `found` says that it is enough; true then.
+    #[inline]
+    pub(super) fn scan(&self, text: &[u8], mut found: impl FnMut(usize, u32) -> bool) -> bool {
+        if self.words.is_empty() {
+            return false;
+        }
+        self.walk(text, |at, gram| self.has(gram) && found(at, gram))
+    }
+
+    /// True when a gram of `text`, with the bits of `caseless` set, may be in the set.
+    pub(super) fn scan_caseless(&self, text: &[u8], caseless: u32) -> bool {
+        !self.words.is_empty() && self.walk(text, |_, gram| self.has(gram | caseless))
+    }
+
+    /// Shows every gram that must be looked up, until `enough`.
+    #[inline]
+    fn walk(&self, text: &[u8], mut enough: impl FnMut(usize, u32) -> bool) -> bool {
+        let mut look = |at: usize, window: [u8; SHORTEST]| enough(at, u32::from_le_bytes(window));
+        match self.step {
+            1 => text.array_windows::<4>().enumerate().any(|(at, window)| look(at, *window)),
+            2 => text.array_windows::<4>().step_by(2).enumerate().any(|(at, window)| look(at * 2, *window)),
+            4 => text.as_chunks::<4>().0.iter().enumerate().any(|(at, chunk)| look(at * 4, *chunk)),
+            _ => {
+                let (chunks, rest) = text.as_chunks::<8>();
+                let whole =
+                    chunks.iter().enumerate().any(|(at, &[a, b, c, d, ..])| look(at * 8, [a, b, c, d]));
+                whole || rest.first_chunk::<4>().is_some_and(|chunk| look(chunks.len() * 8, *chunk))
+            }
+        }
+    }
+
+    #[inline]
+    fn has(&self, gram: u32) -> bool {
+        let mask = self.words.len() - 1;
+        let (place, bits) = probe(gram);
+        self.words.get(place & mask).is_some_and(|word| word & bits == bits)
+    }
+}
+
+/// Which word, and which two bits of it.
+#[inline]
+const fn probe(gram: u32) -> (usize, u64) {
+    let mixed = (gram as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    ((mixed >> 50) as usize, (1 << ((mixed >> 44) & 63)) | (1 << ((mixed >> 38) & 63)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn finds_what_is_inside(
+            literals in prop::collection::vec("[ab]{4,7}", 0..12), text in "[abc]{0,40}") {
+            let list: Vec<Literal> = (0..).zip(&literals)
+                .map(|(test, text)| Literal { text: text.clone(), target: Target { test, certain: true } })
+                .collect();
+            let mut given = Vec::new();
+            Grams::new(&list, &Frequencies::default()).scan(text.as_bytes(), &mut |target| given.push(target.test));
+            given.sort_unstable();
+            given.dedup();
+            let expected: Vec<u32> = (0..).zip(&literals)
+                .filter(|(_, literal)| text.contains(literal.as_str())).map(|(test, _)| test).collect();
+            prop_assert_eq!(given, expected);
+        }
+    }
+}

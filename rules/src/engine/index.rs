@@ -1,0 +1,251 @@
+//! The tests of one field, arranged so that one look at a text tells which of them hold.
+//!
+//! Whole texts, begins and ends are found by their hashes; ends that are names of files by what follows the last
+//! backslash; what stands inside by [`Grams`]. Every test that is in an index is decided by it: what it does not tell
+//! does not hold.
+
+use memchr::memrchr;
+
+use super::buckets::{Buckets, key};
+use super::frequency::Frequencies;
+use super::grams::{Grams, Literal, Target};
+use super::literal::{Needle, Required};
+use crate::predicate::Test;
+
+/// Lengths in bytes of the begins and ends that are hashed; longer ones are compared after that.
+const LENGTHS: [usize; 8] = [1, 2, 3, 4, 6, 8, 16, 28];
+
+/// The tests of one field.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    /// Bit n: there is a whole text of n bytes; the last bit stands for all longer ones.
+    whole_lengths: u64,
+    whole: Buckets<Entry>,
+    /// Begins by their first bytes, one table for each of the lengths that occur.
+    begins: Vec<(usize, Buckets<Entry>)>,
+    /// Ends by their last bytes.
+    ends: Vec<(usize, Buckets<Entry>)>,
+    /// Ends that have a backslash, by what follows the last one.
+    names: Buckets<Entry>,
+    inside: Grams,
+    /// Tests for numbers, with true for those with a fraction.
+    numbers: Vec<(u32, bool)>,
+    fractions: bool,
+    literals: String,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    start: u32,
+    end: u32,
+    target: Target,
+}
+
+/// Collects what an [`Index`] will hold.
+#[derive(Debug, Default)]
+pub(super) struct Builder {
+    index: Index,
+    whole: Vec<(u32, Entry)>,
+    begins: [Vec<(u32, Entry)>; LENGTHS.len()],
+    ends: [Vec<(u32, Entry)>; LENGTHS.len()],
+    names: Vec<(u32, Entry)>,
+    inside: Vec<Literal>,
+}
+
+impl Builder {
+    /// Adds test number `number`.
+    pub(super) fn add(&mut self, number: u32, test: &Test, required: Required) {
+        let target = Target { test: number, certain: required.certain };
+        for needle in required.needles {
+            self.needle(needle, target);
+        }
+        if let Test::Number { text, .. } = test {
+            let fraction = has_fraction(text);
+            self.index.fractions |= fraction;
+            self.index.numbers.push((number, fraction));
+        }
+    }
+
+    fn needle(&mut self, needle: Needle, target: Target) {
+        match needle {
+            Needle::Inside(text) => self.inside.push(Literal { text, target }),
+            Needle::Exact(text) => {
+                self.index.whole_lengths |= length_bit(&text);
+                let entry = self.entry(&text, target);
+                self.whole.push((key(text.as_bytes()), entry));
+            }
+            Needle::Start(text) => {
+                let class = class(&text);
+                let entry = self.entry(&text, target);
+                if let (Some(list), Some(head)) = (self.begins.get_mut(class), head(text.as_bytes(), class)) {
+                    list.push((key(head), entry));
+                }
+            }
+            Needle::End(text) => {
+                let entry = self.entry(&text, target);
+                if let Some(name) = file_name(text.as_bytes()) {
+                    self.names.push((key(name), entry));
+                    return;
+                }
+                let class = class(&text);
+                if let (Some(list), Some(tail)) = (self.ends.get_mut(class), tail(text.as_bytes(), class)) {
+                    list.push((key(tail), entry));
+                }
+            }
+        }
+    }
+
+    fn entry(&mut self, text: &str, target: Target) -> Entry {
+        let small = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        let start = small(self.index.literals.len());
+        self.index.literals.push_str(text);
+        Entry { start, end: small(self.index.literals.len()), target }
+    }
+
+    /// The texts that are looked for inside, when nothing else is.
+    pub(super) fn only_inside(&self) -> Option<Vec<&str>> {
+        let others = [&self.begins, &self.ends].into_iter().flatten().any(|list| !list.is_empty());
+        let only = !others && self.whole.is_empty() && self.names.is_empty() && self.index.numbers.is_empty();
+        only.then(|| self.inside.iter().map(|literal| literal.text.as_str()).collect())
+    }
+
+    /// The index.
+    pub(super) fn build(self, frequencies: &Frequencies) -> Index {
+        let used = |lists: [Vec<(u32, Entry)>; LENGTHS.len()]| {
+            let lists = LENGTHS.into_iter().zip(lists).filter(|(_, list)| !list.is_empty());
+            lists.map(|(length, list)| (length, Buckets::new(list))).collect()
+        };
+        Index {
+            whole: Buckets::new(self.whole),
+            begins: used(self.begins),
+            ends: used(self.ends),
+            names: Buckets::new(self.names),
+            inside: Grams::new(&self.inside, frequencies),
+            ..self.index
+        }
+    }
+}
+
+impl Index {
+    /// Tells every test that may hold on the folded `text`; one may be told more than once.
+    pub(super) fn probe(&self, text: &str, found: &mut impl FnMut(Target)) {
+        let bytes = text.as_bytes();
+        if self.whole_lengths & length_bit(text) != 0 {
+            self.tell(self.whole.get(key(bytes)), found, |literal| literal == text);
+        }
+        for (length, table) in &self.begins {
+            if let Some(head) = bytes.get(..*length) {
+                self.tell(table.get(key(head)), found, |literal| text.starts_with(literal));
+            }
+        }
+        for (length, table) in &self.ends {
+            if let Some(tail) = bytes.len().checked_sub(*length).and_then(|from| bytes.get(from..)) {
+                self.tell(table.get(key(tail)), found, |literal| text.ends_with(literal));
+            }
+        }
+        if !self.names.is_empty()
+            && let Some(name) = file_name(bytes)
+        {
+            self.tell(self.names.get(key(name)), found, |literal| text.ends_with(literal));
+        }
+        self.inside.scan(bytes, found);
+        if !self.numbers.is_empty() {
+            self.number(text, found);
+        }
+    }
+
+    fn tell(&self, entries: &[Entry], found: &mut impl FnMut(Target), fits: impl Fn(&str) -> bool) {
+        for entry in entries {
+            let literal = self.literals.get(entry.start as usize..entry.end as usize);
+            if literal.is_some_and(&fits) {
+                found(entry.target);
+            }
+        }
+    }
+
+    /// Numbers that are equal although they are written otherwise, which needs a fraction or exponent on one side.
+    fn number(&self, text: &str, found: &mut impl FnMut(Target)) {
+        let trimmed = text.trim_start();
+        if !trimmed.starts_with(|sign: char| sign.is_ascii_digit() || matches!(sign, '+' | '-' | '.')) {
+            return;
+        }
+        let given = has_fraction(text);
+        if !given && !self.fractions {
+            return;
+        }
+        for (test, fraction) in &self.numbers {
+            if given || *fraction {
+                found(Target { test: *test, certain: false });
+            }
+        }
+    }
+}
+
+fn has_fraction(text: &str) -> bool {
+    text.contains(['.', 'e', 'E'])
+}
+
+const fn length_bit(text: &str) -> u64 {
+    1 << if text.len() < 63 { text.len() } else { 63 }
+}
+
+/// The longest of [`LENGTHS`] that `text`, which is not empty, has.
+fn class(text: &str) -> usize {
+    LENGTHS.iter().rposition(|length| *length <= text.len()).unwrap_or(0)
+}
+
+fn head(bytes: &[u8], class: usize) -> Option<&[u8]> {
+    bytes.get(..*LENGTHS.get(class)?)
+}
+
+fn tail(bytes: &[u8], class: usize) -> Option<&[u8]> {
+    bytes.get(bytes.len().checked_sub(*LENGTHS.get(class)?)?..)
+}
+
+/// The last backslash and what follows it.
+fn file_name(bytes: &[u8]) -> Option<&[u8]> {
+    bytes.get(memrchr(b'\\', bytes)?..)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::literal::required;
+    use super::*;
+    use crate::text::Pattern;
+    use crate::text::glyph::parse;
+    use proptest::prelude::*;
+
+    fn number(text: &str) -> Test {
+        Test::Number { text: text.to_owned(), number: text.parse().unwrap() }
+    }
+
+    proptest! {
+        #[test]
+        fn tells_what_holds(
+            values in prop::collection::vec(r"\*?[ab\\]{1,9}\*?|[0-9]{1,2}|abababab\*|\*abababab", 1..14),
+            numbers in prop::collection::vec("[0-9]{1,2}(\\.[05])?", 0..4),
+            text in r"[ab\\]{0,12}|[0-9]{1,2}(\.[05])?|[ab]{0,3}abababab",
+        ) {
+            let texts = values.iter().map(|value| Test::Text(Box::new(Pattern::new(&parse(value), false))));
+            let tests: Vec<Test> = texts.chain(numbers.iter().map(|text| number(text))).collect();
+            let mut builder = Builder::default();
+            let mut indexed = Vec::new();
+            for (at, test) in (0..).zip(&tests) {
+                if let Some(required) = required(test) {
+                    builder.add(at, test, required);
+                    indexed.push(at);
+                }
+            }
+            let mut told = vec![None; tests.len()];
+            builder.build(&Frequencies::default()).probe(&text, &mut |target| {
+                let slot = &mut told[target.test as usize];
+                *slot = Some(target.certain || *slot == Some(true));
+            });
+            for at in indexed {
+                let holds = tests[at as usize].fits(&text, &text);
+                let given = told[at as usize];
+                prop_assert!(if holds { given.is_some() } else { given != Some(true) }, "{:?}", tests[at as usize]);
+            }
+        }
+    }
+}
