@@ -21,9 +21,10 @@ pub mod sigma;
 pub mod taxonomy;
 pub mod text;
 
-pub use correlate::{CorrelationMatch, Correlator};
+pub use correlate::{CorrelationMatch, Correlator, Lateness, Sequencer, Watermark};
 pub use error::{Refusal, RuleError};
 pub use matcher::{Match, Matcher};
 pub use rule::{LogSource, Rule, Status};
 pub use ruleset::{LoadOptions, LoadReport, RuleSet};
+pub use sigma::placeholder::{Values, ValuesError};
 pub use taxonomy::{Mode, Taxonomies};

@@ -1,18 +1,20 @@
 //! All rules of some folders, compiled together.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_yaml_ng::Mapping;
 
-use crate::correlate::Definition;
+use crate::correlate::{self, Definition};
 use crate::error::{Refusal, RuleError};
 use crate::predicate::Tables;
 use crate::rule::Rule;
 use crate::sigma::detection::{self, Detection};
 use crate::sigma::document::{self, MAX_FILE_BYTES};
+use crate::sigma::filter::Filter;
 use crate::sigma::meta;
+use crate::sigma::placeholder::{Values, ValuesError};
 
 /// Deepest folder below a given one that is read.
 const MAX_FOLDER_DEPTH: usize = 32;
@@ -20,8 +22,15 @@ const MAX_FOLDER_DEPTH: usize = 32;
 /// What may be told when loading.
 #[derive(Debug, Clone, Default)]
 pub struct LoadOptions {
-    /// Values of `%placeholders%` for the modifier `expand`, by name without percent signs.
-    pub placeholders: std::collections::BTreeMap<String, Vec<String>>,
+    /// Values of `%placeholders%` for the modifier `expand`; without them such rules are refused.
+    pub values: Values,
+}
+
+impl LoadOptions {
+    /// With the placeholders of a values file.
+    pub fn with_values(path: &Path) -> Result<Self, ValuesError> {
+        Ok(Self { values: Values::read(path)? })
+    }
 }
 
 /// What became of the files.
@@ -33,6 +42,8 @@ pub struct LoadReport {
     pub files: usize,
     /// Rules that were compiled, correlations among them.
     pub compiled: usize,
+    /// Filters that were added to rules.
+    pub filters: usize,
     /// Documents and files that were refused.
     pub refused: Vec<Refusal>,
 }
@@ -101,25 +112,64 @@ impl RuleSet {
     pub(crate) fn correlations(&self) -> &[Definition] {
         &self.correlations
     }
+
+    /// Tells each correlation inside a chain which fields the ones around it read; the outermost stand last.
+    fn carry_fields(&mut self) {
+        for at in (0..self.correlations.len()).rev() {
+            let Some(number) = self.correlations.get(at).map(|one| one.number) else { continue };
+            let around = self.correlations.iter().filter(|one| one.rules.contains(&number));
+            let fields: BTreeSet<String> =
+                around.flat_map(|one| one.reads(number)).map(str::to_owned).collect();
+            if let Some(inner) = self.correlations.get_mut(at) {
+                inner.carried = fields.into_iter().collect();
+            }
+        }
+    }
+
+    /// A rule that correlations count raises nothing by itself, unless one of them says `generate: true`.
+    fn hide_what_only_feeds(&mut self) {
+        for definition in &self.correlations {
+            for &base in &definition.rules {
+                let generated = self.correlations.iter().any(|one| one.generate && one.rules.contains(&base));
+                if let Some(base) = self.rules.get_mut(base) {
+                    base.reported = generated;
+                }
+            }
+        }
+    }
 }
 
 /// A correlation that waits until all rules are read.
 struct Pending {
     rule: Rule,
     content: Mapping,
+    place: Place,
+}
+
+/// Where a document that waits stands.
+struct Place {
+    file: String,
     line: usize,
+    text: String,
 }
 
 struct Loader<'o> {
     options: &'o LoadOptions,
     report: LoadReport,
     pending: Vec<Pending>,
+    filters: Vec<(Filter, Place)>,
     ids: HashMap<String, String>,
 }
 
 impl<'o> Loader<'o> {
     fn new(options: &'o LoadOptions) -> Self {
-        Self { options, report: LoadReport::default(), pending: Vec::new(), ids: HashMap::new() }
+        Self {
+            options,
+            report: LoadReport::default(),
+            pending: Vec::new(),
+            filters: Vec::new(),
+            ids: HashMap::new(),
+        }
     }
 
     fn refuse(&mut self, file: &str, line: usize, error: &RuleError) {
@@ -183,49 +233,113 @@ impl<'o> Loader<'o> {
     }
 
     fn document(&mut self, file: &str, document: &document::Document<'_>) -> Result<(), RuleError> {
+        let place = || Place { file: file.to_owned(), line: document.line, text: document.text.to_owned() };
+        let rules = &mut self.report.rules;
+        if document.content.contains_key("filter") {
+            meta::refuse_obsolete(&document.content)?;
+            let filter = Filter::read(&document.content, &self.options.values, &mut rules.tables)?;
+            claim(&mut self.ids, &filter.id, file)?;
+            self.filters.push((filter, place()));
+            return Ok(());
+        }
         let rule = meta::read(&document.content, file, document.line)?;
         if let Some(other) = self.ids.get(&rule.id) {
             return Err(RuleError::DuplicateId { id: rule.id, other: other.clone() });
         }
         let id = rule.id.clone();
         if rule.correlation {
-            self.pending.push(Pending { rule, content: document.content.clone(), line: document.line });
+            self.pending.push(Pending { rule, content: document.content.clone(), place: place() });
         } else {
-            let rules = &mut self.report.rules;
-            let detection =
-                detection::build(&document.content, &self.options.placeholders, &mut rules.tables)?;
+            let detection = detection::build(&document.content, &self.options.values, &mut rules.tables)?;
             rules.rules.push(rule);
             rules.detections.push(Some(detection));
         }
-        self.ids.insert(id, file.to_owned());
-        Ok(())
+        claim(&mut self.ids, &id, file)
     }
 
     fn finish(mut self) -> LoadReport {
-        for Pending { rule, content, line } in std::mem::take(&mut self.pending) {
-            let rules = &mut self.report.rules;
-            match Definition::read(&content, &rules.rules, rules.rules.len()) {
-                Ok(definition) => {
-                    if !definition.generate {
-                        for &base in &definition.rules {
-                            if let Some(base) = rules.rules.get_mut(base) {
-                                base.reported = false;
-                            }
-                        }
-                    }
-                    for name in definition.field_names() {
-                        rules.tables.field(&name);
-                    }
-                    rules.rules.push(rule);
-                    rules.detections.push(None);
-                    rules.correlations.push(definition);
-                }
-                Err(error) => self.refuse(&rule.file.clone(), line, &error),
+        for (filter, place) in std::mem::take(&mut self.filters) {
+            if let Err(error) = self.filter(&filter) {
+                self.refuse_at(&place, &error);
             }
         }
+        self.correlations();
         self.report.compiled = self.report.rules.rules.len();
         self.report
     }
+
+    fn refuse_at(&mut self, place: &Place, error: &RuleError) {
+        let line = document::line_of(&place.text, place.line, error.anchor());
+        self.refuse(&place.file, line, error);
+    }
+
+    /// Adds a filter to its rules: to all that it names, or to none.
+    fn filter(&mut self, filter: &Filter) -> Result<(), RuleError> {
+        let rules = &mut self.report.rules;
+        for number in filter.targets(&rules.rules)? {
+            let detection = rules.detections.get_mut(number).and_then(Option::as_mut);
+            if let (Some(rule), Some(detection)) = (rules.rules.get_mut(number), detection) {
+                filter.apply(detection);
+                rule.filters.push(filter.id.clone());
+            }
+        }
+        self.report.filters += 1;
+        Ok(())
+    }
+
+    /// Resolves correlations from the inside of chains to the outside.
+    fn correlations(&mut self) {
+        let mut waiting = std::mem::take(&mut self.pending);
+        while !waiting.is_empty() {
+            let called = |name: &String| waiting.iter().any(|one| one.rule.is_called(name));
+            let ready = |one: &Pending| !correlate::rule_names(&one.content).iter().any(called);
+            let (now, later): (Vec<bool>, usize) = {
+                let now: Vec<bool> = waiting.iter().map(ready).collect();
+                let later = now.iter().filter(|ready| !**ready).count();
+                (now, later)
+            };
+            let stuck = later == waiting.len();
+            let mut rest = Vec::with_capacity(later);
+            for (one, ready) in waiting.into_iter().zip(now) {
+                if stuck {
+                    let reason = "refers to itself, or to correlations that refer back to it; break the circle";
+                    self.refuse_at(&one.place, &RuleError::Correlation(reason.to_owned()));
+                } else if ready {
+                    self.correlation(one);
+                } else {
+                    rest.push(one);
+                }
+            }
+            waiting = rest;
+        }
+        self.report.rules.hide_what_only_feeds();
+        self.report.rules.carry_fields();
+    }
+
+    fn correlation(&mut self, pending: Pending) {
+        let Pending { mut rule, content, place } = pending;
+        let rules = &mut self.report.rules;
+        match Definition::read(&content, &rules.rules, &rules.correlations, &rule, rules.rules.len()) {
+            Ok(definition) => {
+                for name in definition.field_names() {
+                    rules.tables.field(&name);
+                }
+                rule.extensions.extend(definition.extensions());
+                rules.rules.push(rule);
+                rules.detections.push(None);
+                rules.correlations.push(definition);
+            }
+            Err(error) => self.refuse_at(&place, &error),
+        }
+    }
+}
+
+fn claim(ids: &mut HashMap<String, String>, id: &str, file: &str) -> Result<(), RuleError> {
+    if let Some(other) = ids.get(id) {
+        return Err(RuleError::DuplicateId { id: id.to_owned(), other: other.clone() });
+    }
+    ids.insert(id.to_owned(), file.to_owned());
+    Ok(())
 }
 
 /// True for `*.yml` and `*.yaml` that are not samples.

@@ -101,7 +101,7 @@ impl Detector {
                 hits.extend(hit(found.rule, None, found.because));
             }
             for one in keyed {
-                for reached in self.correlator.observe(&one) {
+                for reached in self.correlator.observe_all(&one) {
                     hits.extend(hit(reached.rule, Some(reached.count), Vec::new()));
                 }
             }

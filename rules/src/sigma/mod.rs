@@ -2,14 +2,16 @@
 //!
 //! [`document`] cuts files into documents, [`meta`] reads what a rule says about itself, [`condition`] and
 //! [`modifier`] read the two small languages inside, [`value`] applies modifiers to values with [`encoding`] and
-//! [`placeholder`], [`detection`] builds the
-//! tree. All of it follows the Sigma specification 2.1.0; what is not in it is refused.
+//! [`placeholder`], [`detection`] builds the tree, [`filter`] reads what is
+//! excluded from many rules at once. All of it follows the Sigma specification 2.1.0; what is not in it is refused.
+//! Where the text is open, `vectors/` says what was decided.
 
 pub mod condition;
 pub(crate) mod detection;
 pub(crate) mod document;
+pub(crate) mod filter;
 mod encoding;
 pub(crate) mod meta;
 pub mod modifier;
-pub(crate) mod placeholder;
+pub mod placeholder;
 pub(crate) mod value;
