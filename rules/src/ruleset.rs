@@ -258,12 +258,12 @@ impl<'o> Loader<'o> {
     }
 
     fn finish(mut self) -> LoadReport {
+        self.correlations();
         for (filter, place) in std::mem::take(&mut self.filters) {
             if let Err(error) = self.filter(&filter) {
                 self.refuse_at(&place, &error);
             }
         }
-        self.correlations();
         self.report.compiled = self.report.rules.rules.len();
         self.report
     }

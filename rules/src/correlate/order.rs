@@ -106,7 +106,8 @@ impl<T: Timed> Sequencer<T> {
     /// counted as late.
     pub fn push(&mut self, item: T, out: &mut Vec<T>) {
         let seen = item.seen();
-        let mark = seen.at.minus(self.lateness.within_source);
+        // Others of the same moment may follow: only what is older is complete.
+        let mark = seen.at.minus(self.lateness.within_source).minus(Duration::from_nanos(1));
         let (scope, source, place) = (seen.scope.clone(), seen.source.clone(), place(seen));
         let Some(lane) = self.lane(&scope) else { return out.push(item) };
         lane.mark(&source, mark);
@@ -190,9 +191,12 @@ impl<T> Lane<T> {
 
     /// What all sources have passed, less those that are too far behind the middle one.
     fn watermark(&self, between: Duration) -> Option<Timestamp> {
-        let mut marks: Vec<Timestamp> = self.sources.values().copied().collect();
+        let open = self.sources.values().filter(|mark| **mark < Watermark::END);
+        let mut marks: Vec<Timestamp> = open.copied().collect();
         marks.sort_unstable();
-        let least = *marks.first()?;
+        let Some(&least) = marks.first() else {
+            return (!self.sources.is_empty()).then_some(Watermark::END);
+        };
         let middle = *marks.get((marks.len() - 1) / 2)?;
         Some(least.max(middle.minus(between)))
     }

@@ -102,7 +102,10 @@ impl Detector {
             }
             for one in keyed {
                 for reached in self.correlator.observe_all(&one) {
-                    hits.extend(hit(reached.rule, Some(reached.count), Vec::new()));
+                    // The inner correlations of a chain only feed the outer ones.
+                    if rules.rule(reached.rule).is_some_and(|rule| rule.reported) {
+                        hits.extend(hit(reached.rule, Some(reached.count), Vec::new()));
+                    }
                 }
             }
         }
