@@ -5,13 +5,14 @@
 //! sources an event belongs to and under which names it carries the fields that rules use; a [`Matcher`] answers
 //! which rules hold on one event and why; [`Correlator`] counts matches in event time.
 //!
-//! On top stand the commands' libraries: [`check`], [`samples`] and [`detect`]. No clock and no network; files are
+//! On top stand the commands' libraries: [`check`], [`explain`], [`samples`] and [`detect`]. No clock and no network; files are
 //! only read where a path is given. The evaluator is plain on purpose: later, faster ones are compared with it.
 
 pub mod check;
 pub mod correlate;
 pub mod detect;
 mod error;
+pub mod explain;
 mod matcher;
 mod predicate;
 mod rule;

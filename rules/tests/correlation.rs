@@ -229,6 +229,7 @@ fn match_of(source: &str, second: i64, ip: &str) -> RuleMatchKeyed {
         at: Timestamp::from_seconds(second),
         event: format!("{source}-{second}"),
         source: source.into(),
+        organization: "xa-a".into(),
         carried: std::collections::BTreeMap::default(),
     }
 }

@@ -35,6 +35,9 @@ pub struct RuleMatchKeyed {
     /// The monitored point that the event came from, whose clock it follows.
     #[serde(default)]
     pub source: String,
+    /// The agency of the event, also where the scope is wider.
+    #[serde(default)]
+    pub organization: String,
     /// Values that correlations further out in chains read, by field.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub carried: BTreeMap<String, String>,
@@ -48,7 +51,8 @@ pub fn keyed(matcher: &mut Matcher, event: &Event, base: usize) -> Vec<RuleMatch
     let rules = Arc::clone(matcher.rules());
     let Some(at) = event.timestamp() else { return Vec::new() };
     let source = event.text("observer.name").unwrap_or_default();
-    let from = From { rules: &rules, base, scope: event.organization(), at, event: event.id(), source };
+    let organization = event.organization();
+    let from = From { rules: &rules, base, scope: organization, organization, at, event: event.id(), source };
     let definitions = rules.correlations().iter().filter(|definition| definition.rules.contains(&base));
     definitions
         .filter_map(|definition| {
@@ -66,6 +70,7 @@ pub(super) fn onward(rules: &RuleSet, found: &CorrelationMatch, seen: &RuleMatch
         rules,
         base: found.rule,
         scope: &seen.scope,
+        organization: &seen.organization,
         at: found.last,
         event: &seen.event,
         source: &seen.source,
@@ -83,6 +88,7 @@ struct From<'f> {
     rules: &'f RuleSet,
     base: usize,
     scope: &'f str,
+    organization: &'f str,
     at: Timestamp,
     event: &'f str,
     source: &'f str,
@@ -108,16 +114,22 @@ impl From<'_> {
         }
         Some(RuleMatchKeyed {
             correlation: id(definition.number)?,
-            scope: if definition.province { PROVINCE.to_owned() } else { self.scope.to_owned() },
+            scope: if definition.province { provincial(self.scope) } else { self.scope.to_owned() },
             group,
             base: id(self.base)?,
             value: (!values.is_empty()).then(|| values.join("\u{1f}")),
             at: self.at,
             event: self.event.to_owned(),
             source: self.source.to_owned(),
+            organization: self.organization.to_owned(),
             carried,
         })
     }
+}
+
+/// The scope of all agencies; what a caller put behind a unit separator (the session of a drill) stays there.
+fn provincial(scope: &str) -> String {
+    scope.split_once('\u{1f}').map_or_else(|| PROVINCE.to_owned(), |(_, mark)| format!("{PROVINCE}\u{1f}{mark}"))
 }
 
 fn shortened(text: &str) -> String {

@@ -140,6 +140,7 @@ fn a_flood_of_groups_is_bounded_and_keeps_the_frequent() {
             at: Timestamp::from_seconds(second),
             event: String::new(),
             source: String::new(),
+            organization: String::new(),
             carried: std::collections::BTreeMap::new(),
         };
         let reached = correlator.observe(&keyed).len();
