@@ -5,14 +5,13 @@
 //! sources an event belongs to and under which names it carries the fields that rules use; a [`Matcher`] answers
 //! which rules hold on one event and why; [`Correlator`] counts matches in event time.
 //!
-//! On top stand the commands' libraries: [`check`], [`explain`], [`samples`] and [`detect`]. No clock and no network; files are
+//! On top stand the commands' libraries: [`check`], [`samples`], [`trace`] and [`detect`]. No clock and no network; files are
 //! only read where a path is given. The evaluator is plain on purpose: later, faster ones are compared with it.
 
 pub mod check;
 pub mod correlate;
 pub mod detect;
 mod error;
-pub mod explain;
 mod matcher;
 mod predicate;
 mod rule;
@@ -21,6 +20,7 @@ pub mod samples;
 pub mod sigma;
 pub mod taxonomy;
 pub mod text;
+pub mod trace;
 
 pub use correlate::{CorrelationMatch, Correlator, Lateness, Sequencer, Watermark};
 pub use error::{Refusal, RuleError};

@@ -302,7 +302,8 @@ impl<'o> Loader<'o> {
             let mut rest = Vec::with_capacity(later);
             for (one, ready) in waiting.into_iter().zip(now) {
                 if stuck {
-                    let reason = "refers to itself, or to correlations that refer back to it; break the circle";
+                    let reason =
+                        "refers to itself, or to correlations that refer back to it; break the circle";
                     self.refuse_at(&one.place, &RuleError::Correlation(reason.to_owned()));
                 } else if ready {
                     self.correlation(one);

@@ -2,13 +2,13 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use dongson_event::{Event, Timestamp};
 use dongson_rules::correlate::{Lateness, RuleMatchKeyed, Sequencer, Watermark, keyed};
 use dongson_rules::{CorrelationMatch, Correlator, LoadOptions, Matcher, Mode, RuleSet, Taxonomies};
 use proptest::prelude::*;
-use std::time::Duration;
 
 /// One of each type, a chain, and a boolean condition; windows short enough to open and close often.
 const RULES: &str = "
@@ -78,10 +78,15 @@ correlation: {type: event_count, rules: [chain, all], timespan: 1m, condition: {
 
 const KINDS: [&str; 3] = ["fail", "ok", "odd"];
 
-fn rules() -> Arc<RuleSet> {
+static LOADED: LazyLock<Arc<RuleSet>> = LazyLock::new(|| {
     let report = RuleSet::from_documents([("all.yml", RULES)], &LoadOptions::default());
     assert_eq!(report.refused, []);
     Arc::new(report.rules)
+});
+static TAXONOMIES: LazyLock<Arc<Taxonomies>> = LazyLock::new(|| Arc::new(Taxonomies::embedded()));
+
+fn rules() -> Arc<RuleSet> {
+    Arc::clone(&LOADED)
 }
 
 /// Seconds since the event before, kind, user, host, bytes; the source is the place in the outer list.
@@ -89,10 +94,10 @@ type Seen = (i64, usize, u8, u8, u8);
 
 /// What the rules make of the streams, one list for each source, in the order of each source.
 fn streams(rules: &Arc<RuleSet>, sources: &[Vec<Seen>]) -> Vec<Vec<RuleMatchKeyed>> {
-    let mut matcher = Matcher::new(Arc::clone(rules), Arc::new(Taxonomies::embedded()), Mode::Sigma);
+    let mut matcher = Matcher::new(Arc::clone(rules), Arc::clone(&TAXONOMIES), Mode::Sigma);
     let mut all = Vec::new();
     for (source, seen) in sources.iter().enumerate() {
-        let (mut now, mut matches) = (1_000, Vec::new());
+        let (mut now, mut own) = (1_000, Vec::new());
         for (number, (later, kind, user, host, bytes)) in seen.iter().enumerate() {
             now += later;
             let mut event = Event::new();
@@ -107,9 +112,9 @@ fn streams(rules: &Arc<RuleSet>, sources: &[Vec<Seen>]) -> Vec<Vec<RuleMatchKeye
             event.set("@timestamp", Timestamp::from_seconds(now));
             let mut found = Vec::new();
             matcher.matches(&event, &mut found);
-            matches.extend(found.iter().flat_map(|found| keyed(&mut matcher, &event, found.rule)));
+            own.extend(found.iter().flat_map(|found| keyed(&mut matcher, &event, found.rule)));
         }
-        all.push(matches);
+        all.push(own);
     }
     all
 }
@@ -118,7 +123,10 @@ fn streams(rules: &Arc<RuleSet>, sources: &[Vec<Seen>]) -> Vec<Vec<RuleMatchKeye
 fn told(rules: &RuleSet, found: Vec<CorrelationMatch>) -> Vec<String> {
     let line = |one: CorrelationMatch| {
         let id = &rules.rule(one.rule).unwrap().id;
-        format!("{} {id} {} {:?} {} {:?} {:?}", one.last, one.scope, one.group, one.count, one.value, one.events)
+        format!(
+            "{} {id} {} {:?} {} {:?} {:?}",
+            one.last, one.scope, one.group, one.count, one.value, one.events
+        )
     };
     found.into_iter().map(line).collect()
 }
@@ -138,7 +146,12 @@ fn in_order(rules: &Arc<RuleSet>, streams: &[Vec<RuleMatchKeyed>]) -> Vec<String
 }
 
 /// The streams mixed as `choices` say: which source is next.
-fn mixed(rules: &Arc<RuleSet>, streams: &[Vec<RuleMatchKeyed>], choices: &[usize], cut: usize) -> Vec<String> {
+fn mixed(
+    rules: &Arc<RuleSet>,
+    streams: &[Vec<RuleMatchKeyed>],
+    choices: &[usize],
+    cut: usize,
+) -> Vec<String> {
     let mut sequencer = Sequencer::new(lateness());
     let mut correlator = Correlator::new(Arc::clone(rules));
     let (mut out, mut ready) = (Vec::new(), Vec::new());
@@ -211,6 +224,21 @@ proptest! {
         prop_assert_eq!(straight.evictions(), restored.evictions());
     }
 
+    /// Whatever stands in a correlation or a filter, it is compiled or refused.
+    #[test]
+    fn any_document_is_taken(
+        key in prop::sample::select(vec!["correlation", "filter"]),
+        kind in prop::sample::select(vec!["event_count", "value_count", "temporal", "temporal_ordered", "value_avg", "value_percentile", "x"]),
+        names in prop::sample::select(vec!["[fail]", "any", "[fail, ok]", "[many]", "fail", "[c]", "[]", "{a: b}"]),
+        span in "[0-9]{1,3}[smhdwMx]?|\\[\\]",
+        condition in prop::sample::select(vec!["{gte: 1}", "fail and ok", "{field: [a, b], lt: 2}", "{field: a, percentile: 50, gt: 1}", "sel", "not sel", "[]", "(", "{gte: a}"]),
+        extra in prop::sample::select(vec!["", "  group-by: [a]\n", "  aliases: {a: {fail: b}}\n", "  sel: {a|re: '['}\n", "  sel: {a: 1}\n", "  generate: 7\n"]),
+    ) {
+        let own = format!("title: C\nid: c\nlogsource: {{product: x}}\n{key}:\n  type: {kind}\n  rules: {names}\n  timespan: {span}\n  condition: {condition}\n{extra}");
+        let report = RuleSet::from_documents([("x.yml", format!("{RULES}---\n{own}"))], &LoadOptions::default());
+        prop_assert_eq!(report.compiled + report.filters + report.refused.len(), 16);
+    }
+
     /// A state that somebody damaged is refused or taken, never a panic.
     #[test]
     fn any_state_is_taken_or_refused(text in "\\PC{0,60}|\\{\"version\":2,\"rules\":\\{\"many\":\\{\"o\":\\{\"groups\":\\{[a-z0-9:,\"\\[\\]{}]{0,40}") {
@@ -236,7 +264,8 @@ fn match_of(source: &str, second: i64, ip: &str) -> RuleMatchKeyed {
 
 #[test]
 fn a_wrong_clock_makes_nobody_else_late() {
-    let lateness = Lateness { within_source: Duration::from_secs(5), between_sources: Duration::from_mins(2) };
+    let lateness =
+        Lateness { within_source: Duration::from_secs(5), between_sources: Duration::from_mins(2) };
     let mut sequencer = Sequencer::new(lateness);
     let mut out = Vec::new();
     // One clock stands still in 1970, one is a year ahead.
@@ -268,7 +297,10 @@ fn a_wrong_clock_makes_nobody_else_late() {
 fn what_is_held_is_bounded_and_a_match_sent_again_is_one() {
     let mut sequencer = Sequencer::new(lateness());
     let mut out = Vec::new();
-    sequencer.advance(&Watermark { scope: "xa-a".into(), source: "silent".into(), at: Timestamp::from_seconds(0) }, &mut out);
+    sequencer.advance(
+        &Watermark { scope: "xa-a".into(), source: "silent".into(), at: Timestamp::from_seconds(0) },
+        &mut out,
+    );
     for second in 1..60_000 {
         sequencer.push(match_of("one", second, "a"), &mut out);
         sequencer.push(match_of("one", second, "a"), &mut out);
@@ -290,6 +322,15 @@ fn real_windows_survive_a_flood_of_made_up_sources() {
     assert!(reached("s", 3, "frequent"));
     assert!(!reached("s", 3, "old"));
     assert!(reached("s", 4, "old"));
+    // One that begins in the middle of the flood, and comes back less often than room is made.
+    let mut told = 0;
+    for number in 0..200_000 {
+        reached("s", 5, &format!("invented-{number}"));
+        if number % 4_000 == 0 {
+            told += usize::from(reached("s", 5, "patient"));
+        }
+    }
+    assert_eq!(told, 1);
     let evictions = correlator.evictions();
     assert!(correlator.evicted() > 50_000 && correlator.groups() <= 20_001);
     assert_eq!((evictions[0].rule.as_str(), evictions[0].scope.as_str()), ("many", "xa-a"));

@@ -75,18 +75,16 @@ fn all_rules_compile_with_a_values_file() {
     let paths: Vec<PathBuf> = all.collect();
     let without = RuleSet::load(&paths, &LoadOptions::default());
     // The rules that are refused name what they lack; an address is a value for every field.
-    let mut values = String::from("placeholders:\n");
     let mut known = BTreeSet::new();
     for refusal in &without.refused {
         let text = std::fs::read_to_string(&refusal.file).unwrap();
         for name in text.lines().filter(|line| line.contains('%')).flat_map(placeholders) {
-            if known.insert(name.to_owned()) {
-                values.push_str(&format!("  {name}: [192.0.2.1]\n"));
-            }
+            known.insert(name.to_owned());
         }
     }
+    let lines: Vec<String> = known.iter().map(|name| format!("  {name}: [192.0.2.1]\n")).collect();
     let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), values).unwrap();
+    std::fs::write(file.path(), format!("placeholders:\n{}", lines.concat())).unwrap();
     let with = RuleSet::load(&paths, &LoadOptions::with_values(file.path()).unwrap());
     println!(
         "without values: files {} compiled {}; with {} values: compiled {}",

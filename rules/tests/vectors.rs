@@ -6,11 +6,11 @@
 //! correlations (`stream`); the reason of a refusal (`refused`). Everything runs through the public API, and the
 //! matcher stands in one place, so that any engine behind [`Matcher`] is held to the same.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test that reports what it counted")]
+#![expect(clippy::unwrap_used, reason = "a test that reports what it counted")]
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use dongson_event::{Event, Timestamp};
 use dongson_rules::correlate::keyed;
@@ -86,7 +86,8 @@ fn name<'de, D: serde::Deserializer<'de>>(value: D) -> Result<String, D::Error> 
 
 /// The one place that says which engine is held to the suite.
 fn matcher(rules: Arc<RuleSet>) -> Matcher {
-    Matcher::new(rules, Arc::new(Taxonomies::embedded()), Mode::Sigma)
+    static TAXONOMIES: LazyLock<Arc<Taxonomies>> = LazyLock::new(|| Arc::new(Taxonomies::embedded()));
+    Matcher::new(rules, Arc::clone(&TAXONOMIES), Mode::Sigma)
 }
 
 /// What is asked of an engine.
@@ -235,25 +236,33 @@ impl Case {
         let named = plain.filter_map(Json::as_str).any(|id| !correlations.contains(&id));
         let told = asked.stream(&events, self.reported || named);
         let pairs = told.iter().zip(&expected).enumerate().filter(|(_, (told, expected))| told != expected);
-        pairs.map(|(number, (told, expected))| format!("{told:?} instead of {expected:?} at event {number}")).collect()
+        pairs
+            .map(|(number, (told, expected))| format!("{told:?} instead of {expected:?} at event {number}"))
+            .collect()
     }
 }
 
 #[test]
 fn every_vector_holds() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("vectors");
-    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut paths: Vec<PathBuf> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     let (mut cases, mut checks, mut wrong) = (0, 0, Vec::new());
     for path in paths.iter().filter(|path| path.extension().is_some_and(|end| end == "yml")) {
         let text = std::fs::read_to_string(path).unwrap();
-        let file: File = serde_yaml_ng::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let file: File =
+            serde_yaml_ng::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let mut names = BTreeMap::new();
         for case in &file.cases {
             *names.entry(&case.name).or_insert(0) += 1;
             checks += case.yes.len() + case.no.len() + case.events.len() + case.stream.len();
             checks += usize::from(case.refused.is_some());
-            wrong.extend(case.run(&file.rules).into_iter().map(|one| format!("{}: {}: {one}", file.feature, case.name)));
+            wrong.extend(
+                case.run(&file.rules)
+                    .into_iter()
+                    .map(|one| format!("{}: {}: {one}", file.feature, case.name)),
+            );
         }
         let twice = names.iter().filter(|(_, count)| **count > 1);
         wrong.extend(twice.map(|(name, _)| format!("{}: {name}: this name is there twice", file.feature)));

@@ -90,19 +90,20 @@ impl Truth {
         }
     }
 
-    fn of(condition: &Condition, names: &[String]) -> Result<Self, RuleError> {
+    fn of(condition: &Condition, rules: &[String]) -> Result<Self, RuleError> {
         let fail = |reason: String| Err(RuleError::Correlation(reason));
-        let all = |parts: &[Condition]| parts.iter().map(|part| Self::of(part, names)).collect::<Result<_, _>>();
+        let all =
+            |parts: &[Condition]| parts.iter().map(|part| Self::of(part, rules)).collect::<Result<_, _>>();
         match condition {
-            Condition::Not(inner) => Ok(Self::Not(Box::new(Self::of(inner, names)?))),
+            Condition::Not(inner) => Ok(Self::Not(Box::new(Self::of(inner, rules)?))),
             Condition::And(parts) => Ok(Self::All(all(parts)?)),
             Condition::Or(parts) => Ok(Self::Any(all(parts)?)),
-            Condition::Name(name) => match names.iter().position(|held| held == name) {
+            Condition::Name(name) => match rules.iter().position(|held| held == name) {
                 Some(place) => Ok(Self::Rule(place)),
                 None => fail(format!("its condition names {name:?}, which is not in `rules`")),
             },
             Condition::Of { all, pattern } => {
-                let named = names.iter().enumerate();
+                let named = rules.iter().enumerate();
                 let chosen = named
                     .filter(|(_, name)| pattern.as_deref().is_none_or(|pattern| fits(pattern, name)))
                     .map(|(place, _)| Self::Rule(place));

@@ -117,7 +117,10 @@ impl Definition {
         }
         let resolved = resolve_all(&names, rules)?;
         let timespan = text(own, "timespan")?.and_then(|span| timespan(&span)).ok_or_else(|| {
-            fail("`timespan` must be a number and one of s, m, h, d, w, such as 5m (a month is 30d)".to_owned())
+            fail(
+                "`timespan` must be a number and one of s, m, h, d, w, such as 5m (a month is 30d)"
+                    .to_owned(),
+            )
         })?;
         let kind = kind(text(own, "type")?.as_deref(), own.get("condition"))?;
         let (wanted, counted) = condition::read(own.get("condition"), kind, &names)?;
@@ -157,9 +160,9 @@ impl Definition {
         }
         let fields = || self.group_by.iter().flat_map(|name| self.meanings(name));
         match fields().find(|field| !super::keyed::is_worldwide(field)) {
-            _ if self.group_by.is_empty() => {
-                fail("`scope: province` needs `group-by` with an address, a domain, a hash or JA3/JA4".to_owned())
-            }
+            _ if self.group_by.is_empty() => fail(
+                "`scope: province` needs `group-by` with an address, a domain, a hash or JA3/JA4".to_owned(),
+            ),
             Some(field) => fail(format!(
                 "`scope: province` counts agencies together, and {field:?} is not unique in the world; group by an address, a domain, a hash or JA3/JA4"
             )),
@@ -226,7 +229,9 @@ fn kind(word: Option<&str>, condition: Option<&Yaml>) -> Result<Kind, RuleError>
             return match percentile.map(Yaml::as_f64) {
                 None => Ok(Kind::Share),
                 Some(Some(rank)) if (0.0..=100.0).contains(&rank) => Ok(Kind::Percentile(rank)),
-                Some(_) => Err(RuleError::Correlation("`percentile` must be a number from 0 to 100".to_owned())),
+                Some(_) => {
+                    Err(RuleError::Correlation("`percentile` must be a number from 0 to 100".to_owned()))
+                }
             };
         }
         Some("event_count") => Kind::EventCount,

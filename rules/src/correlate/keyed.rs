@@ -65,7 +65,11 @@ pub fn keyed(matcher: &mut Matcher, event: &Event, base: usize) -> Vec<RuleMatch
 }
 
 /// What the correlations around `found` need to know of it; `seen` completed it.
-pub(super) fn onward(rules: &RuleSet, found: &CorrelationMatch, seen: &RuleMatchKeyed) -> Vec<RuleMatchKeyed> {
+pub(super) fn onward(
+    rules: &RuleSet,
+    found: &CorrelationMatch,
+    seen: &RuleMatchKeyed,
+) -> Vec<RuleMatchKeyed> {
     let from = From {
         rules,
         base: found.rule,
@@ -108,7 +112,8 @@ impl From<'_> {
             .map(|name| Some((name.clone(), named(name)?)))
             .collect::<Option<Vec<_>>>()?;
         let values = definition.counted.iter().map(&mut named).collect::<Option<Vec<_>>>()?;
-        let carried = definition.carried.iter().filter_map(|field| Some((field.clone(), value(field)?))).collect();
+        let carried =
+            definition.carried.iter().filter_map(|field| Some((field.clone(), value(field)?))).collect();
         if definition.province && group.iter().any(|(_, value)| is_private(value)) {
             return None;
         }
@@ -129,7 +134,9 @@ impl From<'_> {
 
 /// The scope of all agencies; what a caller put behind a unit separator (the session of a drill) stays there.
 fn provincial(scope: &str) -> String {
-    scope.split_once('\u{1f}').map_or_else(|| PROVINCE.to_owned(), |(_, mark)| format!("{PROVINCE}\u{1f}{mark}"))
+    scope
+        .split_once('\u{1f}')
+        .map_or_else(|| PROVINCE.to_owned(), |(_, mark)| format!("{PROVINCE}\u{1f}{mark}"))
 }
 
 fn shortened(text: &str) -> String {
@@ -146,7 +153,8 @@ fn shortened(text: &str) -> String {
 pub(super) fn is_worldwide(field: &str) -> bool {
     let field = field.to_lowercase();
     let last = field.rsplit('.').next().unwrap_or_default();
-    let ends = ["ip", "ja3", "ja3s", "ja4", "ja4s", "ja4h", "md5", "sha1", "sha256", "sha512", "imphash", "hashes"];
+    let ends =
+        ["ip", "ja3", "ja3s", "ja4", "ja4s", "ja4h", "md5", "sha1", "sha256", "sha512", "imphash", "hashes"];
     ends.contains(&last)
         || last.ends_with("domain")
         || ["sourceip", "destinationip", "src_ip", "dst_ip", "queryname", "id.orig_h", "id.resp_h", "c-ip"]
@@ -159,7 +167,8 @@ pub(super) fn is_worldwide(field: &str) -> bool {
 fn is_private(value: &str) -> bool {
     match value.trim().parse::<IpAddr>() {
         Ok(IpAddr::V4(ip)) => {
-            let shared = ip.octets().first() == Some(&100) && ip.octets().get(1).is_some_and(|two| two & 0xC0 == 64);
+            let shared =
+                ip.octets().first() == Some(&100) && ip.octets().get(1).is_some_and(|two| two & 0xC0 == 64);
             ip.is_private() || ip.is_loopback() || ip.is_link_local() || ip.is_unspecified() || shared
         }
         Ok(IpAddr::V6(ip)) => {
@@ -175,15 +184,27 @@ mod tests {
 
     #[test]
     fn what_is_unique_in_the_world() {
-        for field in ["source.ip", "tls.client.ja4", "file.hash.sha256", "dns.question.name", "url.domain", "DestinationIp"] {
+        for field in [
+            "source.ip",
+            "tls.client.ja4",
+            "file.hash.sha256",
+            "dns.question.name",
+            "url.domain",
+            "DestinationIp",
+        ] {
             assert!(is_worldwide(field), "{field}");
         }
         for field in ["host.name", "user.name", "process.pid", "zip"] {
             assert!(!is_worldwide(field), "{field}");
         }
-        for (value, private) in
-            [("10.1.2.3", true), ("192.168.1.1", true), ("100.64.0.1", true), ("fd00::1", true), ("8.8.8.8", false), ("example.vn", false)]
-        {
+        for (value, private) in [
+            ("10.1.2.3", true),
+            ("192.168.1.1", true),
+            ("100.64.0.1", true),
+            ("fd00::1", true),
+            ("8.8.8.8", false),
+            ("example.vn", false),
+        ] {
             assert_eq!(is_private(value), private, "{value}");
         }
     }

@@ -10,6 +10,7 @@ mod condition;
 mod definition;
 mod keyed;
 mod order;
+mod recall;
 mod sample;
 mod sequence;
 mod state;
@@ -18,8 +19,8 @@ mod window;
 use dongson_event::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use definition::rule_names;
 pub use definition::Definition;
+pub(crate) use definition::rule_names;
 pub use keyed::{RuleMatchKeyed, keyed};
 pub use order::{Lateness, Sequencer, Timed, Watermark};
 pub use state::{Correlator, Eviction, StateError};

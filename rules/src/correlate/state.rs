@@ -8,6 +8,7 @@ use dongson_event::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::definition::Definition;
+use super::recall::Recall;
 use super::window::{Group, nanos};
 use super::{CorrelationMatch, RuleMatchKeyed, keyed};
 use crate::ruleset::RuleSet;
@@ -21,7 +22,8 @@ const MAX_SCOPES: usize = 4_096;
 ///
 /// The same input in the same order gives the same output; [`super::Sequencer`] makes the order. State is bounded per
 /// rule and agency (at most 20,000 groups, fewer where one group may hold much): when a flood exceeds it, groups that
-/// expired go first, then those that counted least, the newest of them first. What was given up is counted and can be
+/// expired go first, then those that counted least, the newest of them first; what was given up before and came
+/// back counts as more. What was given up is counted and can be
 /// asked for ([`Correlator::evictions`]). An agency's flood never touches another agency's groups.
 #[derive(Debug)]
 pub struct Correlator {
@@ -75,6 +77,8 @@ struct Book {
     /// When expired groups were last thrown away.
     swept: i64,
     evicted: u64,
+    #[serde(default, skip_serializing_if = "Recall::is_empty")]
+    recall: Recall,
 }
 
 impl Correlator {
@@ -181,10 +185,15 @@ impl Correlator {
     /// The same by rule and agency, most first.
     pub fn evictions(&self) -> Vec<Eviction> {
         let rules = self.state.rules.iter();
-        let all = rules.flat_map(|(rule, scopes)| scopes.iter().map(move |(scope, book)| (rule, scope, book)));
+        let all =
+            rules.flat_map(|(rule, scopes)| scopes.iter().map(move |(scope, book)| (rule, scope, book)));
         let lost = all.filter(|(.., book)| book.evicted > 0);
         let mut evictions: Vec<Eviction> = lost
-            .map(|(rule, scope, book)| Eviction { rule: rule.clone(), scope: scope.clone(), groups: book.evicted })
+            .map(|(rule, scope, book)| Eviction {
+                rule: rule.clone(),
+                scope: scope.clone(),
+                groups: book.evicted,
+            })
             .collect();
         evictions.sort_by_key(|one| Reverse(one.groups));
         evictions
@@ -243,9 +252,10 @@ impl Book {
     }
 
     /// Makes room for an eighth of `limit`: what counted least goes, of equals the one that began last, so that the
-    /// frequent and the old survive a flood of made-up groups.
+    /// frequent, the old and those that keep coming back survive a flood of made-up groups.
     fn make_room(&mut self, definition: &Definition, now: i64, limit: usize) {
         self.sweep(definition, now);
+        self.recall.age(now, nanos(definition.timespan));
         let keep = limit - (limit / 8).max(1);
         let excess = self.groups.len().saturating_sub(keep);
         let mut order: Vec<(u64, Reverse<i64>, String)> = self
@@ -253,12 +263,13 @@ impl Book {
             .iter()
             .map(|(key, group)| {
                 let (count, since) = group.weight();
-                (count, Reverse(since), key.clone())
+                (count + self.recall.weight(key), Reverse(since), key.clone())
             })
             .collect();
         order.sort_unstable();
         for (.., key) in order.into_iter().take(excess) {
             self.groups.remove(&key);
+            self.recall.note(&key);
             self.evicted += 1;
         }
     }

@@ -49,7 +49,9 @@ fn run(correlation: &str, seen: &[(i64, &str, &str, &str, &str)]) -> Vec<(i64, u
                 // Saved and restored at every step, to show that nothing is lost.
                 let text = correlator.save().unwrap();
                 correlator.restore(&text).unwrap();
-                out.extend(correlator.observe_all(&keyed).into_iter().map(|reached| (*second, reached.count)));
+                out.extend(
+                    correlator.observe_all(&keyed).into_iter().map(|reached| (*second, reached.count)),
+                );
             }
         }
     }

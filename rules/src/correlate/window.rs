@@ -73,7 +73,10 @@ struct Values {
 
 impl From<Vec<(i64, u64)>> for Values {
     fn from(pairs: Vec<(i64, u64)>) -> Self {
-        Self { by_value: pairs.iter().map(|(at, hash)| (*hash, *at)).collect(), by_age: pairs.into_iter().collect() }
+        Self {
+            by_value: pairs.iter().map(|(at, hash)| (*hash, *at)).collect(),
+            by_age: pairs.into_iter().collect(),
+        }
     }
 }
 
@@ -99,7 +102,7 @@ impl Values {
 }
 
 /// A value as a number of its own; 64 bits of a cryptographic hash.
-fn hash_of(value: &str) -> u64 {
+pub(super) fn hash_of(value: &str) -> u64 {
     let (high, _) = identity::uuid_of(&[value.as_bytes()]).as_u64_pair();
     high
 }
@@ -174,7 +177,9 @@ impl Group {
             | (Window::Rules(_), Kind::Temporal)
             | (Window::Numbers(_), Kind::Sum | Kind::Average | Kind::Percentile(_))
             | (Window::Shares(_), Kind::Share) => true,
-            (Window::Sequence(sequence), Kind::TemporalOrdered) => sequence.length() == definition.rules.len(),
+            (Window::Sequence(sequence), Kind::TemporalOrdered) => {
+                sequence.length() == definition.rules.len()
+            }
             _ => false,
         }
     }
@@ -204,7 +209,13 @@ pub(super) fn nanos(span: Duration) -> i64 {
 
 impl Window {
     /// Takes one match; `None` when it has no value that counts.
-    fn insert(&mut self, definition: &Definition, at: i64, seen: &RuleMatchKeyed, place: usize) -> Option<()> {
+    fn insert(
+        &mut self,
+        definition: &Definition,
+        at: i64,
+        seen: &RuleMatchKeyed,
+        place: usize,
+    ) -> Option<()> {
         let value = seen.value.as_deref().unwrap_or_default();
         match self {
             Self::Times(times) => {
@@ -250,7 +261,8 @@ impl Window {
     }
 
     fn measure(&self, kind: Kind, newest: &str) -> Measure {
-        let counted = |count: u64, first: Option<i64>| Measure { count, number: float(count), present: 0, first };
+        let counted =
+            |count: u64, first: Option<i64>| Measure { count, number: float(count), present: 0, first };
         match self {
             Self::Times(times) => {
                 let count = times.iter().map(|(_, number)| u64::from(*number)).sum();
@@ -282,7 +294,8 @@ impl Window {
 
 /// Keeps no more events than matter and no more entries than allowed: two neighbours become one at the later moment.
 fn shrink_times(times: &mut VecDeque<(i64, u32)>, memory: usize) {
-    let events: usize = if times.len() > memory { times.iter().map(|(_, number)| *number as usize).sum() } else { 0 };
+    let events: usize =
+        if times.len() > memory { times.iter().map(|(_, number)| *number as usize).sum() } else { 0 };
     if events > memory
         && let Some(front) = times.front_mut()
     {

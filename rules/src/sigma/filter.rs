@@ -66,7 +66,13 @@ impl Filter {
         if detection.selections.is_empty() {
             return Err(missing("selection", "describe what the filter leaves out"));
         }
-        Ok(Self { id: text(map, "id")?.unwrap_or_else(|| title.clone()), title, targets, logsource, detection })
+        Ok(Self {
+            id: text(map, "id")?.unwrap_or_else(|| title.clone()),
+            title,
+            targets,
+            logsource,
+            detection,
+        })
     }
 
     /// Numbers of the rules that it is for.

@@ -85,7 +85,10 @@ fn read_own(own: &Value, rule: &mut Rule) -> Result<(), RuleError> {
     for key in own.keys() {
         let key = key.as_str().unwrap_or_default();
         if !matches!(key, "title_vi" | "description_vi" | "entity" | "window" | "scope") {
-            return Err(wrong(key, "one of title_vi, description_vi, entity, window, scope (under `dongson:`)"));
+            return Err(wrong(
+                key,
+                "one of title_vi, description_vi, entity, window, scope (under `dongson:`)",
+            ));
         }
     }
     rule.title_vi = text(own, "title_vi")?;

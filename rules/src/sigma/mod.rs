@@ -9,8 +9,8 @@
 pub mod condition;
 pub(crate) mod detection;
 pub(crate) mod document;
-pub(crate) mod filter;
 mod encoding;
+pub(crate) mod filter;
 pub(crate) mod meta;
 pub mod modifier;
 pub mod placeholder;

@@ -54,7 +54,9 @@ pub enum ValuesError {
         bytes: u64,
     },
     /// It is not such a file.
-    #[error("values file {path:?}: {reason}; write `placeholders:` and `agencies:`, each name with a list of texts")]
+    #[error(
+        "values file {path:?}: {reason}; write `placeholders:` and `agencies:`, each name with a list of texts"
+    )]
     NotValues {
         /// The file.
         path: String,
@@ -163,7 +165,10 @@ mod tests {
         let values = Values::parse("v.yml", text).unwrap();
         let own = values.own("x%S%");
         assert_eq!(own.len(), 1);
-        assert_eq!((own[0].0, own[0].1["S"].as_slice(), own[0].1["T"].as_slice()), ("so-yte", &["c".to_owned()][..], &["b".to_owned()][..]));
+        assert_eq!(
+            (own[0].0, own[0].1["S"].as_slice(), own[0].1["T"].as_slice()),
+            ("so-yte", &["c".to_owned()][..], &["b".to_owned()][..])
+        );
         assert!(values.own("%T%").is_empty());
         let reason = Values::parse("v.yml", "agency: {}").unwrap_err().to_string();
         assert!(reason.contains("agencies"), "{reason}");

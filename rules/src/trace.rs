@@ -9,7 +9,7 @@ use dongson_event::fields::{Setter, setter};
 use dongson_event::{Event, Value};
 use serde::Serialize;
 
-use crate::predicate::{Loaded, Predicate, Target, Test, refers};
+use crate::predicate::{Affix, Loaded, Predicate, Target, Test};
 use crate::rule::LogSource;
 use crate::ruleset::RuleSet;
 use crate::sigma::detection::{Detection, Node};
@@ -135,9 +135,16 @@ impl Look<'_> {
             Node::Selection(number) => match self.detection.selections.get(*number) {
                 Some((name, node)) => {
                     let part = self.part(node);
-                    Part { what: format!("selection {name}"), holds: part.holds, seen: Vec::new(), parts: vec![part] }
+                    Part {
+                        what: format!("selection {name}"),
+                        holds: part.holds,
+                        seen: Vec::new(),
+                        parts: vec![part],
+                    }
                 }
-                None => Part { what: "selection".to_owned(), holds: false, seen: Vec::new(), parts: Vec::new() },
+                None => {
+                    Part { what: "selection".to_owned(), holds: false, seen: Vec::new(), parts: Vec::new() }
+                }
             },
             Node::Test(predicate) => match self.rules.tables().predicates.get(*predicate) {
                 Some(predicate) => self.test(predicate),
@@ -177,7 +184,7 @@ impl Look<'_> {
             seen.retain(|one| one.holds);
         }
         seen.truncate(MAX_VALUES);
-        let what = format!("{name} {}", wanted(&predicate.test));
+        let what = format!("{name} {}", question(&predicate.test));
         Part { what, holds: predicate.test.holds(&loaded), seen, parts: Vec::new() }
     }
 
@@ -186,21 +193,25 @@ impl Look<'_> {
         name: &str,
         found: Vec<(&str, &Value)>,
         other: usize,
-        affix: crate::predicate::Affix,
+        affix: Affix,
         cased: bool,
     ) -> Part {
-        use crate::predicate::Affix;
         let other = self.name(other);
         let found_other = self.find(other);
-        let value = |found: Option<&(&str, &Value)>| Loaded::field(found.map(|(_, value)| *value)).texts.len();
-        let both = value(found.first()) > 0 && value(found_other.as_ref()) > 0;
-        let holds = both
-            && refers(
-                &Loaded::field(found.first().map(|(_, value)| *value)),
-                &Loaded::field(found_other.as_ref().map(|(_, value)| *value)),
-                affix,
-                cased,
-            );
+        let texts = |found: Option<&(&str, &Value)>| -> Vec<String> {
+            let loaded = Loaded::field(found.map(|(_, value)| *value));
+            let text = loaded.texts.iter();
+            text.map(|text| if cased { text.raw.to_string() } else { text.folded().to_owned() }).collect()
+        };
+        let parts = texts(found_other.as_ref());
+        let holds = texts(found.first()).iter().any(|whole| {
+            parts.iter().any(|part| match affix {
+                Affix::Whole => whole == part,
+                Affix::Start => whole.starts_with(part),
+                Affix::End => whole.ends_with(part),
+                Affix::Inside => whole.contains(part),
+            })
+        });
         let relation = match affix {
             Affix::Whole => "equals the field",
             Affix::Start => "starts with the field",
@@ -208,7 +219,8 @@ impl Look<'_> {
             Affix::Inside => "contains the field",
         };
         let seen = found.into_iter().chain(found_other);
-        let seen = seen.map(|(field, value)| Seen { field: field.to_owned(), value: shown(value), holds }).collect();
+        let seen =
+            seen.map(|(field, value)| Seen { field: field.to_owned(), value: shown(value), holds }).collect();
         Part { what: format!("{name} {relation} {other}"), holds, seen, parts: Vec::new() }
     }
 
@@ -234,7 +246,7 @@ impl Look<'_> {
 }
 
 /// What a test asks for, in words.
-fn wanted(test: &Test) -> String {
+fn question(test: &Test) -> String {
     use crate::sigma::modifier::Order;
     let order = |order: Order| match order {
         Order::Lt => "<",
@@ -245,13 +257,14 @@ fn wanted(test: &Test) -> String {
     match test {
         Test::Text(pattern) => {
             let case = if pattern.cased() { " (case matters)" } else { "" };
-            let text = pattern.key().split_once(':').map_or("", |(_, text)| text);
-            format!("= {text:?}{case}")
+            let value = pattern.key().split_once(':').map_or("", |(_, value)| value);
+            format!("= {value:?}{case}")
         }
         Test::Number { text, .. } => format!("= {text}"),
         Test::Compare { order: how, number } => format!("{} {number}", order(*how)),
         Test::Part { part, order: how, number } => {
-            format!("{} {} {number}", format!("{part:?}").to_lowercase(), how.map_or("=", order))
+            let part = format!("{part:?}").to_lowercase();
+            format!("{part} {} {number}", how.map_or("=", order))
         }
         Test::Regex(regex) => format!("matches /{regex}/"),
         Test::Cidr(net) => format!("in {net}"),
@@ -273,9 +286,15 @@ impl fmt::Display for Explanation {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let fires = if self.fires { "fires" } else { "does not fire" };
         writeln!(out, "{} ({}): {fires}", self.rule_title, self.rule_id)?;
-        let given: Vec<String> = self.logsource.given.iter().map(|words| format!("[{}]", words.join(", "))).collect();
+        let given: Vec<String> =
+            self.logsource.given.iter().map(|words| format!("[{}]", words.join(", "))).collect();
         let sign = sign(self.logsource.holds);
-        writeln!(out, "{sign} log source {}; the event is {}", self.logsource.wanted.join(", "), given.join(" or "))?;
+        writeln!(
+            out,
+            "{sign} log source {}; the event is {}",
+            self.logsource.wanted.join(", "),
+            given.join(" or ")
+        )?;
         self.condition.write(out, 0)
     }
 }
@@ -319,8 +338,9 @@ mod tests {
 
     #[test]
     fn each_part_tells_whether_it_held_and_what_it_saw() {
-        let explained =
-            explained(r#"{"product":"x","image":"C:\\CMD.exe","size":[1,9],"user":"A","owner":"a","m":"so evil\n+ fake"}"#);
+        let explained = explained(
+            r#"{"product":"x","image":"C:\\CMD.exe","size":[1,9],"user":"A","owner":"a","m":"so evil\n+ fake"}"#,
+        );
         assert!(explained.fires, "{explained}");
         let text = explained.to_string();
         for line in [
