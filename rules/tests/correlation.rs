@@ -174,8 +174,8 @@ fn mixed(
         out.extend(ready.drain(..).flat_map(|seen| correlator.observe_all(&seen)));
         if step == cut {
             // A restart at this position of the log.
-            let (held, counted) = (serde_json::to_string(&sequencer).unwrap(), correlator.save().unwrap());
-            sequencer = serde_json::from_str(&held).unwrap();
+            let (held, counted) = (sequencer.save().unwrap(), correlator.save().unwrap());
+            sequencer = Sequencer::restore(&held).unwrap();
             correlator = Correlator::new(Arc::clone(rules));
             correlator.restore(&counted).unwrap();
         }
@@ -342,4 +342,25 @@ fn the_state_has_a_version() {
     let reason = correlator.restore("{\"rules\":{}}").unwrap_err().to_string();
     assert!(reason.contains("version 0"), "{reason}");
     assert!(correlator.restore("[]").is_err());
+    let reason =
+        Sequencer::<RuleMatchKeyed>::restore("{\"version\":7,\"sequencer\":0}").unwrap_err().to_string();
+    assert!(reason.contains("version 7"), "{reason}");
+}
+
+#[test]
+fn a_rule_that_counts_something_else_begins_anew() {
+    let mut correlator = Correlator::new(rules());
+    correlator.observe(&match_of("s", 1, "u"));
+    let text = correlator.save().unwrap();
+    let other = RULES.replace(
+        "type: event_count, rules: [fail], group-by: [user]",
+        "type: event_count, rules: [odd, fail], group-by: [user]",
+    );
+    let report = RuleSet::from_documents([("all.yml", other)], &LoadOptions::default());
+    let mut edited = Correlator::new(Arc::new(report.rules));
+    edited.restore(&text).unwrap();
+    assert_eq!(edited.groups(), 0);
+    let mut same = Correlator::new(rules());
+    same.restore(&text).unwrap();
+    assert_eq!(same.groups(), 1);
 }

@@ -9,9 +9,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use dongson_event::Timestamp;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::RuleMatchKeyed;
+use super::state::{StateError, VERSION};
 
 /// Most items that are held for one agency; beyond it the oldest are released early and counted.
 const MAX_HELD: usize = 50_000;
@@ -79,6 +81,14 @@ pub struct Sequencer<T> {
     forced: u64,
 }
 
+/// A state on its way.
+#[derive(Serialize, Deserialize)]
+struct Saved<S> {
+    #[serde(default)]
+    version: u32,
+    sequencer: S,
+}
+
 /// What is held for one agency.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(bound(serialize = "T: Serialize", deserialize = "T: Deserialize<'de>"))]
@@ -133,6 +143,32 @@ impl<T: Timed> Sequencer<T> {
         for lane in self.lanes.values_mut() {
             lane.release(Watermark::END, out);
         }
+    }
+
+    /// The whole state as JSON text, with its version.
+    ///
+    /// # Errors
+    /// When an item cannot be written.
+    pub fn save(&self) -> Result<String, serde_json::Error>
+    where
+        T: Serialize,
+    {
+        serde_json::to_string(&Saved { version: VERSION, sequencer: self })
+    }
+
+    /// A saved state.
+    ///
+    /// # Errors
+    /// When it is no state, or one of another version.
+    pub fn restore(text: &str) -> Result<Self, StateError>
+    where
+        T: DeserializeOwned,
+    {
+        let saved: Saved<serde_json::Value> = serde_json::from_str(text)?;
+        if saved.version != VERSION {
+            return Err(StateError::Version { found: saved.version });
+        }
+        Ok(serde_json::from_value(saved.sequencer)?)
     }
 
     /// How many came after their turn.

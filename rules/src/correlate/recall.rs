@@ -20,9 +20,9 @@ pub(super) struct Recall {
 }
 
 impl Recall {
-    /// True while nothing was noted.
+    /// True while there is nothing to save.
     pub(super) fn is_empty(&self) -> bool {
-        self.noted == 0
+        *self == Self::default()
     }
 
     /// Notes that the group `key` was given up.

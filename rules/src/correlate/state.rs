@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use super::definition::Definition;
 use super::recall::Recall;
-use super::window::{Group, nanos};
+use super::window::{Group, hash_of, nanos};
 use super::{CorrelationMatch, RuleMatchKeyed, keyed};
 use crate::ruleset::RuleSet;
 
 /// Form of the saved state; one of another form is refused.
-const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 2;
 /// Most agencies of one rule.
 const MAX_SCOPES: usize = 4_096;
 
@@ -29,6 +29,8 @@ const MAX_SCOPES: usize = 4_096;
 pub struct Correlator {
     rules: Arc<RuleSet>,
     by_id: HashMap<String, usize>,
+    /// Beside the correlations: what each one counts, as a hash.
+    shapes: Vec<u64>,
     state: State,
     limit: usize,
 }
@@ -74,6 +76,8 @@ struct State {
 struct Book {
     /// The key is the JSON of the group's values.
     groups: BTreeMap<String, Group>,
+    /// What the correlation counted when this began: another one must not read it.
+    shape: u64,
     /// When expired groups were last thrown away.
     swept: i64,
     evicted: u64,
@@ -86,7 +90,9 @@ impl Correlator {
     pub fn new(rules: Arc<RuleSet>) -> Self {
         let ids = rules.correlations().iter().enumerate();
         let by_id = ids.filter_map(|(at, one)| Some((rules.rule(one.number)?.id.clone(), at))).collect();
-        Self { rules, by_id, state: State { version: VERSION, ..State::default() }, limit: usize::MAX }
+        let shapes = rules.correlations().iter().map(|one| hash_of(&shape(&rules, one))).collect();
+        let state = State { version: VERSION, ..State::default() };
+        Self { rules, by_id, shapes, state, limit: usize::MAX }
     }
 
     /// With at most `groups` groups for each rule and agency, where the usual bound would allow more.
@@ -140,6 +146,8 @@ impl Correlator {
     /// The groups of the match's rule and agency, with room for one more.
     fn book(&mut self, definition: &Definition, seen: &RuleMatchKeyed) -> Option<&mut Book> {
         let limit = definition.max_groups().min(self.limit);
+        let at = self.by_id.get(&seen.correlation).copied().unwrap_or_default();
+        let shape = self.shapes.get(at).copied().unwrap_or_default();
         let scopes = self.state.rules.entry(seen.correlation.clone()).or_default();
         if scopes.len() >= MAX_SCOPES && !scopes.contains_key(&seen.scope) {
             scopes.retain(|_, book| {
@@ -151,7 +159,7 @@ impl Correlator {
                 return None;
             }
         }
-        let book = scopes.entry(seen.scope.clone()).or_default();
+        let book = scopes.entry(seen.scope.clone()).or_insert_with(|| Book { shape, ..Book::default() });
         let now = seen.at.nanos();
         if now.saturating_sub(book.swept) > nanos(definition.timespan) {
             book.sweep(definition, now);
@@ -229,15 +237,24 @@ impl Correlator {
         }
         let mut state: State = serde_json::from_str(text)?;
         state.rules.retain(|id, scopes| {
-            let definition = self.by_id.get(id).and_then(|&at| self.rules.correlations().get(at));
-            let fits = |book: &Book| {
-                definition.is_some_and(|one| book.groups.values().all(|group| group.is_of(one)))
-            };
-            scopes.values().all(fits) && definition.is_some()
+            let Some(&at) = self.by_id.get(id) else { return false };
+            let known = self.rules.correlations().get(at).zip(self.shapes.get(at));
+            let Some((definition, shape)) = known else { return false };
+            scopes.retain(|_, book| {
+                book.shape == *shape && book.groups.values().all(|group| group.is_of(definition))
+            });
+            true
         });
         self.state = state;
         Ok(())
     }
+}
+
+/// What a correlation counts, in words: its type, the ids of its rules, its fields.
+fn shape(rules: &RuleSet, definition: &Definition) -> String {
+    let bases: Vec<&str> =
+        definition.rules.iter().filter_map(|&base| Some(rules.rule(base)?.id.as_str())).collect();
+    format!("{:?} {bases:?} {:?} {:?}", definition.kind, definition.group_by, definition.counted)
 }
 
 fn group_key(group: &[(String, String)]) -> String {
