@@ -63,7 +63,7 @@ fn rules_compile() {
 /// The names between percent signs in a text.
 fn placeholders(text: &str) -> impl Iterator<Item = &str> {
     let word = |name: &&str| {
-        !name.is_empty() && name.chars().all(|sign| sign.is_ascii_alphanumeric() || sign == '_')
+        !name.is_empty() && name.chars().all(|sign| sign.is_ascii_alphanumeric() || "_-".contains(sign))
     };
     text.split('%').filter(word)
 }
