@@ -17,15 +17,23 @@ as_root() {
     fi
 }
 
-# need_deb COMMAND PACKAGE: installs Debian's PACKAGE where COMMAND is missing.
+# present NAME: whether there is a command, or a file (a pattern that begins with /).
+present() {
+    case $1 in
+        /*) compgen -G "$1" >/dev/null ;;
+        *) command -v "$1" >/dev/null ;;
+    esac
+}
+
+# need_deb NAME PACKAGE: installs Debian's PACKAGE where NAME (a command, or a pattern of files) is missing.
 apt_updated=no
 need_deb() {
-    command -v "$1" >/dev/null && return 0
+    present "$1" && return 0
     command -v apt-get >/dev/null || fail "$1 is missing: install the package that your system calls $2 or alike"
     say "installing $2 (for $1)"
     if [ "$apt_updated" = no ]; then as_root apt-get update -qq >/dev/null; apt_updated=yes; fi
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$2" >/dev/null
-    command -v "$1" >/dev/null || fail "$2 was installed, but $1 is still missing"
+    present "$1" || fail "$2 was installed, but $1 is still missing"
 }
 
 # at_least HAVE WANT: true when version HAVE is WANT or newer.

@@ -71,8 +71,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             retention: RetentionPolicy::default(),
-            gather_below: 2_000,
-            gather: Duration::from_millis(250),
+            gather_below: 20_000,
+            gather: Duration::from_millis(400),
             console: "https://localhost:8443".to_owned(),
         }
     }

@@ -51,7 +51,7 @@ fn store(system: &System, agency: &str, rows: u64) -> Result<f64> {
     for number in 0..inserts {
         // A token of its own: the same block is otherwise taken for a repetition.
         let insert = format!(
-            "INSERT INTO dongson.bench ({columns}) SETTINGS async_insert = 0, insert_deduplication_token = 'bench-{number}' FORMAT RowBinary"
+            "INSERT INTO dongson.bench ({columns}) SETTINGS async_insert = 0, materialize_skip_indexes_on_insert = 0, insert_deduplication_token = 'bench-{number}' FORMAT RowBinary"
         );
         system.store(&insert, &data)?;
     }

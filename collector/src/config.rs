@@ -31,9 +31,29 @@ pub struct Config {
     /// Zone of local times of sources that the registry does not know, as a name of the time zone database.
     #[serde(default = "default_zone")]
     pub time_zone: String,
+    /// Sources and sensors that fall silent.
+    #[serde(default)]
+    pub silence: Silence,
     /// What bounds memory, connections and time.
     #[serde(default)]
     pub limits: Limits,
+}
+
+/// What becomes of sources and sensors that fall silent or send far too little.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Silence {
+    /// Login of who gets the alerts about sources and sensors whose own owner is absent, disabled or gone; none = the
+    /// oldest active administrator.
+    pub owner: Option<String>,
+    /// A source with an expected rate is quiet below this percentage of it, 1 to 50.
+    pub quiet_percent: u64,
+}
+
+impl Default for Silence {
+    fn default() -> Self {
+        Self { owner: None, quiet_percent: 10 }
+    }
 }
 
 /// What bounds memory, connections and time.
@@ -76,7 +96,57 @@ impl Default for Limits {
     }
 }
 
+/// A value that makes no sense.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{key}: {reason}")]
+pub struct Problem {
+    /// The key within the collector's settings.
+    pub key: &'static str,
+    /// What is wrong, and what makes sense.
+    pub reason: String,
+}
+
+/// Refuses a number outside `least..=most`.
+fn within(key: &'static str, value: u64, least: u64, most: u64) -> Result<(), Problem> {
+    if (least..=most).contains(&value) {
+        return Ok(());
+    }
+    Err(Problem { key, reason: format!("{value} makes no sense: {least} to {most} do") })
+}
+
+impl Silence {
+    /// What is wrong with the values, if anything is.
+    pub fn check(&self) -> Result<(), Problem> {
+        if self.owner.as_ref().is_some_and(|owner| owner.trim().is_empty()) {
+            let reason = "is empty: name a login, or leave the key out".to_owned();
+            return Err(Problem { key: "silence.owner", reason });
+        }
+        within("silence.quiet_percent", self.quiet_percent, 1, 50)
+    }
+}
+
 impl Limits {
+    /// What is wrong with the values, if anything is.
+    pub fn check(&self) -> Result<(), Problem> {
+        const GIB: u64 = 1 << 30;
+        let size = |bytes: usize| u64::try_from(bytes).unwrap_or(u64::MAX);
+        within("limits.connections", size(self.connections), 1, 1_000_000)?;
+        // A sensor's batch has up to 16 MiB packed and 32 MiB unpacked.
+        within("limits.body_bytes", size(self.body_bytes), 16 << 20, GIB)?;
+        within(
+            "limits.inflated_bytes",
+            size(self.inflated_bytes),
+            size(self.body_bytes).max(32 << 20),
+            4 * GIB,
+        )?;
+        within("limits.inflight_bytes", size(self.inflight_bytes), size(self.body_bytes) + 1_024, 1 << 40)?;
+        within("limits.relp_frame_bytes", size(self.relp_frame_bytes), 128 << 10, GIB)?;
+        within("limits.idle_seconds", self.idle_seconds, 1, 7 * 86_400)?;
+        within("limits.request_seconds", self.request_seconds, 1, 3_600)?;
+        within("limits.datagram_queue", size(self.datagram_queue), 1, 10_000_000)?;
+        within("limits.watch_milliseconds", self.watch_milliseconds, 10, 60_000)
+    }
+
     pub(crate) fn idle(&self) -> Duration {
         Duration::from_secs(self.idle_seconds)
     }
@@ -86,7 +156,7 @@ impl Limits {
     }
 
     pub(crate) fn watch(&self) -> Duration {
-        Duration::from_millis(self.watch_milliseconds.max(10))
+        Duration::from_millis(self.watch_milliseconds)
     }
 }
 
@@ -95,6 +165,15 @@ fn default_zone() -> String {
 }
 
 impl Config {
+    /// What is wrong with the values, if anything is.
+    pub fn check(&self) -> Result<(), Problem> {
+        if let Err(error) = jiff::tz::TimeZone::get(&self.time_zone) {
+            return Err(Problem { key: "time_zone", reason: error.to_string() });
+        }
+        self.silence.check()?;
+        self.limits.check()
+    }
+
     /// Every listener on a free port of the loopback address: for tests and benches.
     pub fn loopback(data: PathBuf) -> Self {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -107,6 +186,7 @@ impl Config {
             syslog_tls: Some(any),
             relp: Some(any),
             time_zone: default_zone(),
+            silence: Silence::default(),
             limits: Limits::default(),
         }
     }
@@ -115,6 +195,28 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_without_sense_are_refused_by_name() {
+        assert_eq!(Config::loopback(PathBuf::new()).check(), Ok(()));
+        let check = |change: fn(&mut Config), key| {
+            let mut config = Config::loopback(PathBuf::new());
+            change(&mut config);
+            assert_eq!(config.check().unwrap_err().key, key);
+        };
+        check(|config| config.time_zone = "Mars/Base".into(), "time_zone");
+        check(|config| config.silence.quiet_percent = 0, "silence.quiet_percent");
+        check(|config| config.silence.owner = Some(" ".into()), "silence.owner");
+        check(|config| config.limits.connections = 0, "limits.connections");
+        check(|config| config.limits.body_bytes = 0, "limits.body_bytes");
+        check(|config| config.limits.inflated_bytes = 1, "limits.inflated_bytes");
+        check(|config| config.limits.inflight_bytes = 16 << 20, "limits.inflight_bytes");
+        check(|config| config.limits.relp_frame_bytes = 0, "limits.relp_frame_bytes");
+        check(|config| config.limits.idle_seconds = 0, "limits.idle_seconds");
+        check(|config| config.limits.request_seconds = 0, "limits.request_seconds");
+        check(|config| config.limits.datagram_queue = 0, "limits.datagram_queue");
+        check(|config| config.limits.watch_milliseconds = 0, "limits.watch_milliseconds");
+    }
 
     #[test]
     fn a_misspelt_key_is_refused() {

@@ -48,7 +48,7 @@ impl Directory {
         Ok(())
     }
 
-    fn sources(&self) -> Arc<Vec<Source>> {
+    pub(crate) fn sources(&self) -> Arc<Vec<Source>> {
         self.sources.read().map(|sources| Arc::clone(&sources)).unwrap_or_default()
     }
 

@@ -55,6 +55,20 @@ pub struct Normal {
     pub parsed: bool,
 }
 
+impl Normal {
+    /// Marks that the end of the record is missing: the connection ended inside it. An event that is as long as an
+    /// event may be stays as it is.
+    pub fn mark_cut(&mut self) {
+        self.event.set("dongson.record.cut", true);
+        let json = self.event.to_json();
+        if json.len() <= MAX_EVENT_BYTES {
+            self.json = json;
+        } else {
+            self.event.remove("dongson.record.cut");
+        }
+    }
+}
+
 /// Totals of a record that came in parts; known from the last part on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Totals {

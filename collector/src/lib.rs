@@ -10,20 +10,23 @@
 pub mod authority;
 pub mod config;
 pub mod directory;
+#[cfg(test)]
+mod hostile;
 pub mod intake;
 pub mod parse;
 pub mod publish;
+mod rate;
 mod silence;
 pub mod source;
 pub mod tally;
 
-pub use config::{Config, Limits};
+pub use config::{Config, Limits, Silence};
 
 use authority::{Authority, AuthorityError};
 use directory::Directory;
 use dongson_bus::{Bus, BusError};
 use dongson_event::{TOPIC_EVENTS, TOPIC_UNPARSED};
-use dongson_registry::{Change, Registry};
+use dongson_registry::{Change, Registry, SILENCE_OWNER_SETTING};
 use publish::{Publisher, now};
 use source::https::{App, TlsError};
 use source::{Hall, body, https, relp, syslog};
@@ -53,13 +56,8 @@ pub enum StartError {
         error: std::io::Error,
     },
     /// A setting makes no sense.
-    #[error("setting {key}: {reason}")]
-    Setting {
-        /// Which.
-        key: &'static str,
-        /// What is wrong.
-        reason: String,
-    },
+    #[error("setting {0}")]
+    Setting(#[from] config::Problem),
     /// The certificate authority.
     #[error(transparent)]
     Authority(#[from] AuthorityError),
@@ -134,11 +132,14 @@ pub async fn start(
     registry: Registry,
     shutdown: CancellationToken,
 ) -> Result<Running, StartError> {
+    config.check()?;
     let zone = jiff::tz::TimeZone::get(&config.time_zone)
-        .map_err(|error| StartError::Setting { key: "time_zone", reason: error.to_string() })?;
+        .map_err(|error| config::Problem { key: "time_zone", reason: error.to_string() })?;
     let at = now().millis();
     let authority = Arc::new(Authority::open(&config.data, at)?);
-    publish_fingerprint(&registry, &authority.fingerprint(), at).await?;
+    publish(&registry, FINGERPRINT_SETTING, &authority.fingerprint().into(), at).await?;
+    publish(&registry, SILENCE_OWNER_SETTING, &config.silence.owner.clone().into(), at).await?;
+    check_silence_owner(&registry, config.silence.owner.as_deref()).await?;
     topics(&bus).await?;
     let directory = Arc::new(Directory::open(registry, zone).await?);
     let publisher = Publisher::new(Arc::clone(&bus), Arc::new(Tally::default()));
@@ -148,7 +149,8 @@ pub async fn start(
     let mut tasks = JoinSet::new();
     let addresses = listen(&config, &hall, &authority, at, &mut tasks).await?;
     let (watched, publisher) = (Arc::clone(&hall.directory), hall.publisher.clone());
-    tasks.spawn(silence::run(watched, publisher, bus, hall.limits.watch(), shutdown.clone()));
+    let watch = silence::Watch::new(watched, publisher, bus, &config.silence, at);
+    tasks.spawn(watch.run(hall.limits.watch(), shutdown.clone()));
     tracing::info!(?addresses, "the collector listens");
     Ok(Running { addresses, authority, tasks, shutdown })
 }
@@ -191,6 +193,7 @@ async fn listen(
         room: body::Room::new(config.limits.inflight_bytes),
         authority: Arc::clone(authority),
         batches: Arc::default(),
+        guesses: Arc::default(),
     };
     tasks.spawn(https::serve(app, https_socket, tls));
     Ok(addresses)
@@ -214,17 +217,34 @@ async fn topics(bus: &Arc<dyn Bus>) -> Result<(), BusError> {
     Ok(())
 }
 
-async fn publish_fingerprint(
+/// Writes what other services ask the registry for, if it has changed.
+async fn publish(
     registry: &Registry,
-    fingerprint: &str,
+    key: &str,
+    value: &serde_json::Value,
     at: i64,
 ) -> Result<(), dongson_registry::Error> {
-    let held = registry.setting(FINGERPRINT_SETTING).await?;
-    if held.as_ref().is_some_and(|held| held.value.as_str() == Some(fingerprint)) {
+    let held = registry.setting(key).await?;
+    if held.as_ref().map_or(value.is_null(), |held| held.value == *value) {
         return Ok(());
     }
     let version = held.map_or(0, |held| held.version);
-    let change = Change::service("collector", at);
-    registry.set_setting(&change, FINGERPRINT_SETTING, &fingerprint.into(), version).await?;
+    registry.set_setting(&Change::service("collector", at), key, value, version).await?;
+    Ok(())
+}
+
+/// An owner who cannot be given alerts does not stop the start: an administrator stands in, and the log says so.
+async fn check_silence_owner(
+    registry: &Registry,
+    owner: Option<&str>,
+) -> Result<(), dongson_registry::Error> {
+    if let Some(owner) = owner
+        && !registry.may_own(owner).await?
+    {
+        tracing::warn!(
+            owner,
+            "silence.owner is no account that may work on alerts: an administrator stands in"
+        );
+    }
     Ok(())
 }

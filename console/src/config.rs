@@ -25,6 +25,8 @@ pub struct Config {
     pub idle_minutes: u32,
     /// How many connections may be open at once.
     pub max_connections: usize,
+    /// How long a search of events may take, in seconds; then the caller is told to narrow it.
+    pub search_seconds: u32,
 }
 
 /// A certificate chain and its key as PEM files.
@@ -47,6 +49,7 @@ impl Default for Config {
             session_minutes: 12 * 60,
             idle_minutes: 60,
             max_connections: 2000,
+            search_seconds: 15,
         }
     }
 }
@@ -62,6 +65,9 @@ impl Config {
         }
         if !(1..=self.session_minutes).contains(&self.idle_minutes) {
             return Err("console.idle_minutes must be 1 to session_minutes");
+        }
+        if !(1..=60).contains(&self.search_seconds) {
+            return Err("console.search_seconds must be 1 to 60");
         }
         if self.max_connections == 0 {
             return Err("console.max_connections must be more than 0");
@@ -80,6 +86,7 @@ mod tests {
         assert!(Config { names: Vec::new(), ..Config::default() }.validate().is_err());
         assert!(Config { idle_minutes: 0, ..Config::default() }.validate().is_err());
         assert!(Config { session_minutes: 1, ..Config::default() }.validate().is_err());
+        assert!(Config { search_seconds: 0, ..Config::default() }.validate().is_err());
         assert!(Config { max_connections: 0, ..Config::default() }.validate().is_err());
     }
 }

@@ -127,8 +127,10 @@ impl From<RegistryError> for ApiError {
 
 impl From<FactsError> for ApiError {
     fn from(error: FactsError) -> Self {
-        if let FactsError::Refused(_) = error {
-            return Self::new(StatusCode::UNPROCESSABLE_ENTITY, "bad_question");
+        match error {
+            FactsError::Refused(_) => return Self::new(StatusCode::UNPROCESSABLE_ENTITY, "bad_question"),
+            FactsError::TooSlow => return Self::new(StatusCode::UNPROCESSABLE_ENTITY, "search_too_slow"),
+            FactsError::Unavailable(_) => {}
         }
         tracing::warn!(%error, "the event store did not answer");
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable")

@@ -12,6 +12,9 @@ pub enum FactsError {
     /// It is out of reach or still starting.
     #[error("the event store is out of reach: {0}")]
     Unavailable(String),
+    /// It did not answer in the time that is allowed.
+    #[error("the event store took too long")]
+    TooSlow,
     /// It refused the question.
     #[error("the event store refused: {0}")]
     Refused(String),
@@ -50,6 +53,30 @@ pub struct EventBucket {
     pub count: i64,
 }
 
+/// What a field of an event must be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Condition {
+    /// Equal to the text; of a list, one element is.
+    Is(String),
+    /// Present and not equal.
+    IsNot(String),
+    /// Holds the text, large and small letters alike.
+    Contains(String),
+    /// Present.
+    Exists,
+    /// Absent.
+    Absent,
+}
+
+/// A condition on a field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldCondition {
+    /// Its dotted name.
+    pub field: String,
+    /// What it must be.
+    pub condition: Condition,
+}
+
 /// What to search for. Everything that is given must hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EventQuery {
@@ -63,8 +90,8 @@ pub struct EventQuery {
     pub dataset: Option<String>,
     /// Words in the record.
     pub text: Option<String>,
-    /// Fields with exactly these values.
-    pub fields: Vec<(String, String)>,
+    /// Conditions on fields.
+    pub conditions: Vec<FieldCondition>,
     /// Where the page before ended.
     pub cursor: Option<String>,
     /// At most so many.
@@ -116,6 +143,8 @@ pub trait Facts: Send + Sync + 'static {
     ) -> Result<Vec<EventBucket>, FactsError>;
     /// A page of events, newest first.
     async fn search(&self, scope: &Scope, query: &EventQuery) -> Result<EventPage, FactsError>;
+    /// How many events a search would find in all; its cursor and its limit do not matter.
+    async fn count(&self, scope: &Scope, query: &EventQuery) -> Result<i64, FactsError>;
     /// Whether the store answers.
     async fn ping(&self) -> Result<(), FactsError>;
 }

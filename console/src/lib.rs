@@ -14,10 +14,13 @@ mod config;
 mod error;
 mod extract;
 mod facts;
+mod field_words;
+mod hunt;
 mod limit;
 mod page;
 mod respond;
 mod rule;
+mod secret_fields;
 mod server;
 mod state;
 mod store;
@@ -27,7 +30,10 @@ mod words;
 pub use api::openapi;
 pub use config::{CertificateFiles, Config};
 pub use error::Problem;
-pub use facts::{Around, EventBucket, EventPage, EventQuery, Facts, FactsError, MatchedField, SignalFact};
+pub use facts::{
+    Around, Condition, EventBucket, EventPage, EventQuery, Facts, FactsError, FieldCondition, MatchedField,
+    SignalFact,
+};
 pub use rule::{LogSource, RuleInfo};
 pub use server::{ServeError, Server, routes};
 pub use state::{Console, Parts};

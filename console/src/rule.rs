@@ -28,6 +28,10 @@ pub struct RuleInfo {
     pub description: Option<String>,
     /// Vietnamese description.
     pub description_vi: Option<String>,
+    /// What the analyst should do about a match, in English.
+    pub response: Option<String>,
+    /// The same in Vietnamese.
+    pub response_vi: Option<String>,
     /// `informational`, `low`, `medium`, `high` or `critical`.
     pub level: String,
     /// `stable`, `test`, `experimental`, ...
@@ -55,6 +59,8 @@ impl RuleInfo {
             title_vi: rule.title_vi.clone(),
             description: Some(rule.description.clone()).filter(|text| !text.is_empty()),
             description_vi: rule.description_vi.clone(),
+            response: rule.response.clone(),
+            response_vi: rule.response_vi.clone(),
             level: rule.level.as_str().to_owned(),
             status: rule.status.map(|status| format!("{status:?}").to_lowercase()),
             author: rule.author.clone(),
@@ -68,5 +74,28 @@ impl RuleInfo {
             file: rule.file.clone(),
             source: source.into(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use dongson_rules::{LoadOptions, RuleSet};
+
+    use super::*;
+
+    #[test]
+    fn every_shipped_rule_says_what_to_do() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../rules/content/sigma");
+        let report = RuleSet::load(&[folder], &LoadOptions::default());
+        assert!(report.rules.rules().len() >= 60);
+        let reported = report.rules.rules().iter().filter(|rule| rule.reported);
+        let silent: Vec<String> = reported
+            .map(|rule| RuleInfo::of(rule, ""))
+            .filter(|info| info.response.is_none() || info.response_vi.is_none())
+            .map(|info| info.file)
+            .collect();
+        assert_eq!(silent, Vec::<String>::new());
     }
 }

@@ -3,9 +3,10 @@
 use std::{fmt, sync::Arc};
 
 use dongson_registry::{Millis, Registry, SessionLimits};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Config, Facts, RuleInfo, limit::SignInLimit};
+use crate::{Config, Facts, RuleInfo, hunt, limit::SignInLimit};
 
 /// What the console is made of.
 pub struct Parts {
@@ -17,6 +18,8 @@ pub struct Parts {
     pub facts: Arc<dyn Facts>,
     /// The rules that are live.
     pub rules: Vec<RuleInfo>,
+    /// Where sensors reach the collector (`https://host:port`), best first.
+    pub collector_urls: Vec<String>,
     /// Makes the text of `/metrics`.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// Tells the time; tests hold it still.
@@ -34,9 +37,12 @@ pub struct Inner {
     pub(crate) registry: Registry,
     pub(crate) facts: Arc<dyn Facts>,
     pub(crate) rules: Vec<RuleInfo>,
+    pub(crate) collector_urls: Vec<String>,
     pub(crate) metrics: Arc<dyn Fn() -> String + Send + Sync>,
     pub(crate) clock: fn() -> Millis,
     pub(crate) sign_ins: SignInLimit,
+    /// Bounds the questions of hunts.
+    pub(crate) hunts: Arc<Semaphore>,
     /// Ends the open streams.
     pub(crate) shutdown: CancellationToken,
 }
@@ -49,9 +55,11 @@ impl Console {
             registry: parts.registry,
             facts: parts.facts,
             rules: parts.rules,
+            collector_urls: parts.collector_urls,
             metrics: parts.metrics,
             clock: parts.clock,
             sign_ins: SignInLimit::default(),
+            hunts: Arc::new(Semaphore::new(hunt::SLOTS)),
             shutdown,
         }))
     }

@@ -3,10 +3,13 @@
 use async_trait::async_trait;
 use dongson_event::{Event, Signal, Timestamp};
 use dongson_registry::{Millis, Scope};
-use dongson_store::{Condition, EventFilter, Period, StoreClient, StoreError};
+use dongson_store::{EventFilter, Period, StoreClient, StoreError};
 use serde_json::Value;
 
-use crate::{Around, EventBucket, EventPage, EventQuery, Facts, FactsError, MatchedField, SignalFact};
+use crate::{
+    Around, Condition, EventBucket, EventPage, EventQuery, Facts, FactsError, FieldCondition, MatchedField,
+    SignalFact,
+};
 
 /// The event store as the console asks it.
 #[derive(Debug, Clone)]
@@ -39,8 +42,43 @@ fn period(since: Millis, until: Millis) -> Period {
 fn failed(error: StoreError) -> FactsError {
     match error {
         StoreError::BadQuestion(text) => FactsError::Refused(text),
+        StoreError::ClickHouse(error) => of_engine(&error.to_string()),
         other => FactsError::Unavailable(other.to_string()),
     }
+}
+
+/// The client gives the engine's number of an error in its text alone: 159 is its time limit, 241 its memory limit.
+fn of_engine(text: &str) -> FactsError {
+    if text.contains("Code: 159.") {
+        FactsError::TooSlow
+    } else if text.contains("Code: 241.") {
+        FactsError::Refused(text.to_owned())
+    } else {
+        FactsError::Unavailable(text.to_owned())
+    }
+}
+
+/// The store's form of a search.
+fn filter(query: &EventQuery) -> Result<EventFilter, FactsError> {
+    Ok(EventFilter {
+        period: Some(period(query.since, query.until)),
+        organizations: query.organizations.clone(),
+        datasets: query.dataset.iter().cloned().collect(),
+        words: query.text.clone(),
+        fields: query.conditions.iter().map(condition).collect(),
+        before: query.cursor.as_deref().map(read_cursor).transpose()?,
+    })
+}
+
+fn condition(one: &FieldCondition) -> (String, dongson_store::Condition) {
+    let condition = match &one.condition {
+        Condition::Is(value) => dongson_store::Condition::Is(value.clone()),
+        Condition::IsNot(value) => dongson_store::Condition::IsNot(value.clone()),
+        Condition::Contains(value) => dongson_store::Condition::Contains(value.clone()),
+        Condition::Exists => dongson_store::Condition::Exists,
+        Condition::Absent => dongson_store::Condition::Absent,
+    };
+    (one.field.clone(), condition)
 }
 
 /// An event as the page reads it.
@@ -130,23 +168,18 @@ impl Facts for StoreFacts {
 
     async fn search(&self, scope: &Scope, query: &EventQuery) -> Result<EventPage, FactsError> {
         let Some(scope) = scope_of(scope) else { return Ok(EventPage::default()) };
-        let filter = EventFilter {
-            period: Some(period(query.since, query.until)),
-            organizations: query.organizations.clone(),
-            datasets: query.dataset.iter().cloned().collect(),
-            words: query.text.clone(),
-            fields: query
-                .fields
-                .iter()
-                .map(|(name, value)| (name.clone(), Condition::Is(value.clone())))
-                .collect(),
-            before: query.cursor.as_deref().map(read_cursor).transpose()?,
-        };
-        let found = self.client.search_events(&scope, &filter, query.limit).await.map_err(failed)?;
+        let found = self.client.search_events(&scope, &filter(query)?, query.limit).await.map_err(failed)?;
         let full = u32::try_from(found.len()).is_ok_and(|count| count >= query.limit);
         let end = |event: &Event| event.timestamp().map(|at| format!("{}:{}", at.nanos(), event.id()));
         let next = found.last().filter(|_| full).and_then(end);
         Ok(EventPage { events: found.iter().map(object).collect::<Result<_, _>>()?, next })
+    }
+
+    async fn count(&self, scope: &Scope, query: &EventQuery) -> Result<i64, FactsError> {
+        let Some(scope) = scope_of(scope) else { return Ok(0) };
+        let all = EventFilter { before: None, ..filter(query)? };
+        let count = self.client.count_events(&scope, &all).await.map_err(failed)?;
+        Ok(i64::try_from(count).unwrap_or(i64::MAX))
     }
 
     async fn ping(&self) -> Result<(), FactsError> {
@@ -174,6 +207,14 @@ mod tests {
         for bad in ["", "x:id", "12"] {
             assert!(matches!(read_cursor(bad), Err(FactsError::Refused(_))));
         }
+    }
+
+    #[test]
+    fn limits_of_the_engine_are_told_apart() {
+        let told = |code: u32| of_engine(&format!("bad response: Code: {code}. DB::Exception: words"));
+        assert!(matches!(told(159), FactsError::TooSlow));
+        assert!(matches!(told(241), FactsError::Refused(_)));
+        assert!(matches!(told(210), FactsError::Unavailable(_)));
     }
 
     #[test]

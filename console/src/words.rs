@@ -49,9 +49,19 @@ const CODES: &[(&str, &str, &str)] = &[
         "The collector has not published its authority yet. Start the collector and try again.",
     ),
     (
+        "collector_unknown",
+        "Chưa cấu hình địa chỉ của bộ thu thập cho cảm biến.",
+        "No address of the collector is configured for sensors.",
+    ),
+    (
         "bad_question",
         "Kho sự kiện không nhận câu hỏi này: hãy thu hẹp khoảng thời gian hoặc điều kiện.",
         "The event store does not take this question: narrow the time or the conditions.",
+    ),
+    (
+        "search_too_slow",
+        "Tìm kiếm quá thời gian cho phép. Hãy thu hẹp khoảng thời gian hoặc thêm điều kiện rồi thử lại.",
+        "The search took longer than is allowed. Narrow the time or add conditions, then try again.",
     ),
     (
         "store_unavailable",
@@ -134,7 +144,15 @@ const REASONS: &[(&str, &str)] = &[
     ("must not be longer than 31 days", "không được dài quá 31 ngày"),
     ("must end after it begins", "phải kết thúc sau khi bắt đầu"),
     ("is not one of the values", "không phải một trong các giá trị cho phép"),
-    ("must be name:value", "phải có dạng tên:giá trị"),
+    (
+        "is not a list of conditions",
+        "phải là danh sách điều kiện, mỗi điều kiện gồm field, operator và value",
+    ),
+    ("must hold at most 20 conditions", "tối đa 20 điều kiện"),
+    (
+        "names a field that only the centre's people may see",
+        "nêu trường dữ liệu mà chỉ người của trung tâm được xem",
+    ),
 ];
 
 /// English name of a thing, Vietnamese.

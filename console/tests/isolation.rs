@@ -242,7 +242,7 @@ async fn worlds() -> Worlds {
     let of_b = furnish(&rich, "b", &leader).await;
     let events = |list: &[&str]| Memory {
         events: list.iter().map(|id| event(&format!("event-{id}"), id)).collect(),
-        down: false,
+        ..Memory::default()
     };
     Worlds {
         poor: console(poor, events(&["a"])),
@@ -297,7 +297,13 @@ async fn filters_sorts_and_words_tell_nothing_either() {
         "/overview?drill=true",
         "/events?organization=b",
         "/events?q=raw&organization=a,b",
-        "/events?field=organization.id:b",
+        "/events?filter=[{%22field%22:%22organization.id%22,%22operator%22:%22is%22,%22value%22:%22b%22}]",
+        "/events?columns=organization.id,source.ip",
+        "/events/histogram?organization=b",
+        "/events/histogram?organization=a,b&buckets=5",
+        "/events/values?field=organization.id",
+        "/events/values?field=source.ip&organization=b",
+        "/events/values?field=organization.id&filter=[{%22field%22:%22organization.id%22,%22operator%22:%22is_not%22,%22value%22:%22a%22}]",
         "/alerts/alert-a/around?minutes=60",
     ];
     for query in queries {

@@ -19,7 +19,7 @@ async fn start() -> (tempfile::TempDir, Registry) {
 }
 
 fn memory() -> Memory {
-    Memory { events: vec![event("event-a", "a")], down: false }
+    Memory { events: vec![event("event-a", "a")], ..Memory::default() }
 }
 
 #[tokio::test]
@@ -84,6 +84,7 @@ async fn from_an_alert_to_a_closed_incident() {
     let why = an.get(&router, "/api/v1/alerts/x/why").await.json();
     assert_eq!(why["event"]["event.original"], "raw");
     assert_eq!(why["rule"]["title"], "SSH brute force");
+    assert_eq!(why["rule"]["response_vi"], "Chặn địa chỉ.");
     assert_eq!(
         an.get(&router, "/api/v1/alerts/x/around").await.json()["events"].as_array().unwrap().len(),
         1
@@ -135,6 +136,13 @@ async fn administration_makes_secrets_once() {
     assert_eq!(token.status, StatusCode::CREATED);
     let text = token.json()["text"].as_str().unwrap().to_owned();
     assert_eq!((text.split('.').next(), text.split('.').nth(2)), (Some("dst1"), Some("print")), "{text}");
+    let made = token.json();
+    assert_eq!(made["collector_urls"], json!(["https://soc.example:9443", "https://192.0.2.7:9443"]));
+    assert_eq!(made["authority_fingerprint"], "print");
+    let command =
+        format!("dongson-sensor enrol https://soc.example:9443 {text} --data /var/lib/dongson-sensor");
+    assert_eq!(made["enrol_command"], command);
+    assert!(made["run_command"].as_str().unwrap().starts_with("dongson-sensor run --interface "));
     let list = admin.get(&router, "/api/v1/enrolment-tokens").await;
     assert!(!list.body.contains(text.split('.').nth(1).unwrap()), "the secret is shown once");
     let key = admin

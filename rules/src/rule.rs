@@ -81,6 +81,10 @@ pub struct Rule {
     pub description: String,
     /// Vietnamese description (`dongson: description_vi`).
     pub description_vi: Option<String>,
+    /// What to do about a match, in English (`response: en`).
+    pub response: Option<String>,
+    /// The same in Vietnamese (`response: vi`).
+    pub response_vi: Option<String>,
     /// How bad a match is; `medium` where the rule does not say.
     pub level: Level,
     /// How far it is trusted.

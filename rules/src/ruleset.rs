@@ -19,6 +19,9 @@ use crate::sigma::placeholder::{Values, ValuesError};
 /// Deepest folder below a given one that is read.
 const MAX_FOLDER_DEPTH: usize = 32;
 
+/// Longest quotation of a rule in a reason, in characters.
+const QUOTED_CHARS: usize = 120;
+
 /// What may be told when loading.
 #[derive(Debug, Clone, Default)]
 pub struct LoadOptions {
@@ -173,7 +176,8 @@ impl<'o> Loader<'o> {
     }
 
     fn refuse(&mut self, file: &str, line: usize, error: &RuleError) {
-        self.report.refused.push(Refusal { file: file.to_owned(), line, reason: error.to_string() });
+        let reason = short(&error.to_string());
+        self.report.refused.push(Refusal { file: file.to_owned(), line, reason });
     }
 
     fn path(&mut self, path: &Path, depth: usize) {
@@ -217,7 +221,16 @@ impl<'o> Loader<'o> {
     }
 
     fn text(&mut self, file: &str, text: &str) {
-        for document in document::split(text) {
+        if text.len() as u64 > MAX_FILE_BYTES {
+            let reason = format!("has {} bytes; a rule file may have {MAX_FILE_BYTES}", text.len());
+            return self.refuse(file, 1, &RuleError::Unreadable(reason));
+        }
+        let documents = document::split(text);
+        if documents.is_empty() {
+            let reason = "has no rule: it is empty or holds comments only; write one or remove the file";
+            return self.refuse(file, 1, &RuleError::Unreadable(reason.to_owned()));
+        }
+        for document in documents {
             match document {
                 Err(error) => {
                     let line = if let RuleError::NotYaml { line, .. } = error { line } else { 1 };
@@ -343,6 +356,26 @@ fn claim(ids: &mut HashMap<String, String>, id: &str, file: &str) -> Result<(), 
     Ok(())
 }
 
+/// A reason in which no quoted text is longer than [`QUOTED_CHARS`].
+fn short(reason: &str) -> String {
+    let mut out = String::new();
+    let (mut quoted, mut escaped) = (None, false);
+    for sign in reason.chars() {
+        quoted = match quoted {
+            None => (sign == '"').then_some(0),
+            Some(_) if sign == '"' && !escaped => None,
+            Some(length) => Some(length + 1),
+        };
+        escaped = sign == '\\' && !escaped;
+        match quoted {
+            Some(length) if length == QUOTED_CHARS + 1 => out.push('…'),
+            Some(length) if length > QUOTED_CHARS => {}
+            _ => out.push(sign),
+        }
+    }
+    out
+}
+
 /// True for `*.yml` and `*.yaml` that are not samples.
 fn is_rule_file(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
@@ -397,6 +430,35 @@ mod tests {
             assert_eq!(report.compiled, 0, "{to}");
             assert!(report.refused[0].reason.contains(reason), "{to}: {}", report.refused[0].reason);
         }
+    }
+
+    #[test]
+    fn an_empty_file_is_refused_by_name() {
+        for text in ["", "\n\n", "# nothing yet\n---\n# nor here\n"] {
+            let report = load(text);
+            assert_eq!((report.files, report.compiled, report.refused.len()), (1, 0, 1), "{text:?}");
+            let refusal = &report.refused[0];
+            assert_eq!((refusal.file.as_str(), refusal.line), ("x.yml", 1));
+            assert!(refusal.reason.starts_with("has no rule"), "{}", refusal.reason);
+        }
+        assert_eq!(load(&format!("{RULE}---\n")).refused, []);
+    }
+
+    #[test]
+    fn reasons_stay_short_and_deep_files_never_reach_the_reader() {
+        let long = "sel and ".repeat(20_000);
+        let refused = load(&RULE.replace("condition: sel", &format!("condition: {long}other"))).refused;
+        assert!(refused[0].reason.chars().count() < 400, "{}", refused[0].reason);
+        assert!(refused[0].reason.contains('…'));
+        let value = RULE.replace("a|contains: b", &format!("a|re: '({}'", "x\\\"".repeat(20_000)));
+        let reason = &load(&value).refused[0].reason;
+        assert!(reason.chars().count() < 1_000, "{} {reason}", reason.chars().count());
+        for text in ["[".repeat(100_000), "- - - - ".repeat(15_000), "a: {".repeat(25_000)] {
+            let reason = &load(&text).refused[0].reason;
+            assert!(reason.contains("levels deep"), "{reason}");
+        }
+        let big = load(&"#".repeat(2 << 20)).refused;
+        assert!(big[0].reason.contains("a rule file may have"), "{}", big[0].reason);
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! The first stage: events are enriched and matched, written to the store, and their signals put on the bus.
 
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dongson_bus::{Batch, Bus, Consumer, Record};
 use dongson_event::{Event, TOPIC_EVENTS, TOPIC_SIGNALS, TOPIC_UNPARSED, UNPARSED, Value, identity};
 use dongson_store::{EventRow, REQUIRED, StoreClient};
 use futures::future::try_join_all;
+use futures::stream::{StreamExt as _, TryStreamExt as _};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +19,9 @@ use crate::{AnalyzerError, Config};
 
 /// The consumer group of this stage.
 pub(crate) const GROUP: &str = "analyzer-events";
+
+/// Records that one thread works on at a time.
+const WORK_RECORDS: usize = 2_500;
 
 /// The agency of records that name none.
 const UNASSIGNED: &str = "unassigned";
@@ -39,7 +44,7 @@ struct Worked {
 }
 
 /// A batch and what it became; its effects are still to come.
-type Ready = (Batch, Worked);
+type Ready = (Arc<Batch>, Worked);
 
 impl EventsStage {
     /// Runs until `stop`; the batches in hand are finished first.
@@ -91,33 +96,49 @@ impl EventsStage {
         try_join_all(batches.into_iter().map(|batch| self.work(batch))).await
     }
 
-    /// Rows and signals of one batch; the same batch again has no further effect.
+    /// Rows and signals of one batch; the same batch again has no further effect. Neither waits for the other: an alert
+    /// need not wait for the store to sync.
     async fn effects(&self, batch: &Batch, worked: &Worked) -> Result<(), AnalyzerError> {
         let token = token(batch);
-        self.store.insert_events(&worked.rows, &token).await?;
-        if worked.items.is_empty() {
-            return Ok(());
-        }
-        metrics::counter!("analyzer_signals_total").increment(worked.items.len() as u64);
-        let records = worked.items.iter().map(Item::to_record).collect::<Result<Vec<Record>, _>>()?;
+        let rows = async { Ok(self.store.insert_events(&worked.rows, &token).await?) };
+        tokio::try_join!(rows, self.publish(&worked.items, &token))?;
+        Ok(())
+    }
+
+    async fn publish(&self, items: &[Item], token: &str) -> Result<(), AnalyzerError> {
+        metrics::counter!("analyzer_signals_total").increment(items.len() as u64);
+        let records = items.iter().map(Item::to_record).collect::<Result<Vec<Record>, _>>()?;
         for (number, chunk) in (0_usize..).zip(records.chunks(2_000)) {
             self.bus.produce_once(TOPIC_SIGNALS, &format!("{token}#{number}"), chunk.to_vec()).await?;
         }
         Ok(())
     }
 
-    /// Decodes, enriches and matches, away from the tasks that wait for disks.
+    /// Decodes, enriches and matches, on all cores and away from the tasks that wait for disks.
     async fn work(&self, batch: Batch) -> Result<Ready, AnalyzerError> {
-        let stage = self.clone();
-        let work = move || stage.work_now(&batch).map(|worked| (batch, worked));
-        tokio::task::spawn_blocking(work).await.map_err(AnalyzerError::Panicked)?
+        let batch = Arc::new(batch);
+        let parts = (0..batch.records.len()).step_by(WORK_RECORDS).map(|from| {
+            let (stage, batch) = (self.clone(), Arc::clone(&batch));
+            let work = move || stage.work_now(&batch, from);
+            async { tokio::task::spawn_blocking(work).await.map_err(AnalyzerError::Panicked)? }
+        });
+        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let mut parts = futures::stream::iter(parts).buffered(cores);
+        let mut worked = Worked { rows: Vec::with_capacity(batch.records.len()), items: Vec::new() };
+        while let Some(part) = parts.try_next().await? {
+            worked.rows.extend(part.rows);
+            worked.items.extend(part.items);
+        }
+        drop(parts);
+        Ok((batch, worked))
     }
 
-    fn work_now(&self, batch: &Batch) -> Result<Worked, AnalyzerError> {
+    /// The part of a batch that begins at its record number `from`.
+    fn work_now(&self, batch: &Batch, from: usize) -> Result<Worked, AnalyzerError> {
         let inventory = Arc::clone(&self.inventory.borrow());
         let mut detector = lock(&self.detectors).pop().unwrap_or_else(|| Detector::new(&self.content));
-        let mut worked = Worked { rows: Vec::with_capacity(batch.records.len()), items: Vec::new() };
-        for (offset, record) in (batch.first..).zip(&batch.records) {
+        let mut worked = Worked { rows: Vec::with_capacity(WORK_RECORDS), items: Vec::new() };
+        for (offset, record) in (batch.first..).zip(&batch.records).skip(from).take(WORK_RECORDS) {
             let mut event = decode(record);
             complete(&mut event, record, || format!("{}/{}/{offset}", batch.topic, batch.partition));
             inventory.enrich(&mut event);

@@ -14,9 +14,11 @@ use dongson_bus::{Batch, Consumer};
 use crate::AnalyzerError;
 
 /// Most records of one batch.
-pub(crate) const BATCH_RECORDS: usize = 20_000;
+///
+/// Large, because an insert costs the store about as much as ten thousand rows, however small it is.
+pub(crate) const BATCH_RECORDS: usize = 40_000;
 /// About how many bytes one batch has at most.
-pub(crate) const BATCH_BYTES: usize = 24 << 20;
+pub(crate) const BATCH_BYTES: usize = 40 << 20;
 /// Longest wait for the first record.
 pub(crate) const POLL: Duration = Duration::from_millis(500);
 

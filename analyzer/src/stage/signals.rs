@@ -152,12 +152,12 @@ impl SignalsStage {
         items.sort_by(|one, other| one.order().cmp(&other.order()));
         let mut signals = Vec::with_capacity(items.len());
         let mut onward = Vec::new();
-        let mut counted = false;
+        let mut newest = None;
         for item in items {
             match item {
                 Item::Signal(signal) => signals.push(*signal),
                 Item::Counted { seen, ingested, observer, asset_level } => {
-                    counted = true;
+                    newest = newest.max(Some(seen.at));
                     for mut found in correlator.observe(&seen) {
                         onward.extend(std::mem::take(&mut found.onward).into_iter().map(|seen| {
                             Item::Counted { seen, ingested, observer: observer.clone(), asset_level }
@@ -171,13 +171,16 @@ impl SignalsStage {
                             asset_level,
                         ));
                     }
-                    correlator.forget_idle(seen.at);
                 }
             }
         }
+        // Once a batch: it walks over every group.
+        if let Some(now) = newest {
+            correlator.forget_idle(now);
+        }
         metrics::gauge!("analyzer_correlation_groups").set(precise(correlator.groups()));
         metrics::counter!("analyzer_correlation_evicted_total").absolute(correlator.evicted());
-        (signals, onward, counted)
+        (signals, onward, newest.is_some())
     }
 
     /// The alerts of the batch that did not exist before.

@@ -125,7 +125,10 @@ impl StoreClient {
         let names = names.join(",");
         let sql =
             format!("INSERT INTO dongson.events ({names},original,rest,retention_days) FORMAT RowBinary");
-        let mut insert = self.writing(token).insert_formatted_with(sql);
+        // Merges build the indexes: with every insert they would cost more than the rows do. Rows without them are few
+        // and young, and are found by reading them.
+        let writing = self.writing(token).with_setting("materialize_skip_indexes_on_insert", "0");
+        let mut insert = writing.insert_formatted_with(sql);
         let mut piece = BytesMut::with_capacity(PIECE_BYTES.min(total) + 4_096);
         for row in rows {
             row.write(&filled, &mut piece);

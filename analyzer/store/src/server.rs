@@ -174,7 +174,8 @@ fn announce(data: &Path, reach: &Reach, port: u16) -> Result<()> {
     Ok(())
 }
 
-/// Becomes true with SIGTERM, SIGINT, or, in a child, with the end of standard input or another parent.
+/// Becomes true with SIGTERM or SIGINT; in a child with the end of standard input or another parent instead: a
+/// terminal and a service manager signal the whole group, and the parent has its last writes to make first.
 fn watch_for_end(child: bool) -> watch::Receiver<bool> {
     let (sender, receiver) = watch::channel(false);
     if child {
@@ -186,9 +187,18 @@ fn watch_for_end(child: bool) -> watch::Receiver<bool> {
         });
     }
     tokio::spawn(async move {
+        let asked = async {
+            tokio::select! {
+                () = asked(SignalKind::terminate()) => {}
+                () = asked(SignalKind::interrupt()) => {}
+            }
+            if child {
+                // Once a signal has a handler of ours, it ends nobody any more.
+                std::future::pending::<()>().await;
+            }
+        };
         tokio::select! {
-            () = asked(SignalKind::terminate()) => {}
-            () = asked(SignalKind::interrupt()) => {}
+            () = asked => {}
             () = orphaned(), if child => {}
         }
         sender.send_replace(true);

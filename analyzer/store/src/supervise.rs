@@ -131,6 +131,8 @@ impl State {
             let begun = Instant::now();
             match self.run_once(command, options) {
                 Ok(()) => return,
+                // It ended (by the same signal as we, perhaps) while we were about to end it.
+                Err(_) if self.stopping() => return,
                 Err(error) => {
                     tracing::error!(%error, "the store ended and is started again");
                     metrics::counter!("store_child_ends_total").increment(1);

@@ -150,7 +150,7 @@ impl Field {
     }
 }
 
-static BY_NAME: LazyLock<HashMap<&'static str, &'static Field>> =
+static BY_NAME: LazyLock<HashMap<&'static str, &'static Field, ahash::RandomState>> =
     LazyLock::new(|| FIELDS.iter().map(|field| (field.name, field)).collect());
 
 /// The line of `name`, when it has one.
@@ -166,6 +166,11 @@ pub fn columns() -> impl Iterator<Item = &'static Field> {
 /// The name as one of the table, without an allocation of its own, when it is there.
 pub fn intern(name: String) -> Cow<'static, str> {
     find(&name).map_or(Cow::Owned(name), |field| Cow::Borrowed(field.name))
+}
+
+/// As [`intern`], for a name that is not owned yet.
+pub(crate) fn intern_str(name: &str) -> Cow<'static, str> {
+    find(name).map_or_else(|| Cow::Owned(name.to_owned()), |field| Cow::Borrowed(field.name))
 }
 
 /// Names under these belong to the collector, whether the table lists them or not.

@@ -6,6 +6,8 @@
 //! empty object is `null`; lone surrogates become U+FFFD; numbers beyond 64 bits become their digits as text. Every
 //! such change is counted in [`Anomalies`].
 
+mod canonical;
+
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
@@ -61,6 +63,9 @@ impl Event {
     pub fn parse(text: &[u8]) -> Result<(Self, Anomalies), ParseError> {
         let text = std::str::from_utf8(text)
             .map_err(|error| ParseError::NotUtf8 { valid_up_to: error.valid_up_to() })?;
+        if let Some(event) = canonical::read(text) {
+            return Ok((event, Anomalies::default()));
+        }
         match read(text) {
             Ok(parsed) => Ok(parsed),
             Err(ParseError::NotJson(reason)) => {
@@ -569,6 +574,28 @@ mod tests {
             let (again, anomalies) = Event::parse(event.to_json().as_bytes()).unwrap();
             prop_assert!(anomalies.is_empty());
             prop_assert_eq!(again, event);
+        }
+
+        #[test]
+        fn the_short_way_reads_what_the_long_way_reads(
+            text in r#"\{("[a-c.]{0,3}":(0|-?[0-9]{1,19}|1\.5|1e3|true|nul|null|"[x\\nu0-9ad/"é\t]{0,9}"|\[(1|"a"|\[2\]|,){0,3}\]|\{"a":1\}),?){0,5}("z":false)?\} ?"#
+        ) {
+            if let Some(short) = canonical::read(&text) {
+                prop_assert_eq!(read(&text), Ok((short, Anomalies::default())));
+            }
+        }
+
+        #[test]
+        fn what_was_printed_takes_the_short_way(
+            pairs in prop::collection::btree_map("[a-z@.]{1,12}", any::<String>().prop_map(Value::Text), 0..20)
+        ) {
+            let mut event = Event::new();
+            for (name, value) in pairs {
+                event.set(name, value);
+            }
+            event.set("n", -12);
+            event.set("l", Value::List(vec![Value::Null, Value::Bool(true), "x\u{1}\n".into()]));
+            prop_assert_eq!(canonical::read(&event.to_json()), Some(event));
         }
 
         #[test]

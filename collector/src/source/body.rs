@@ -160,7 +160,7 @@ fn content_encoding(headers: &HeaderMap) -> Result<Encoding, Refused> {
 }
 
 /// Takes off a compression; stops at `limit` however much is packed inside.
-fn inflate(encoding: Encoding, bytes: &[u8], limit: usize) -> Result<Bytes, Refused> {
+pub(crate) fn inflate(encoding: Encoding, bytes: &[u8], limit: usize) -> Result<Bytes, Refused> {
     let mut out = Vec::new();
     let most = limit as u64 + 1;
     let read = match encoding {

@@ -1,8 +1,17 @@
 //! The Elasticsearch `_bulk` API as far as Filebeat, Winlogbeat, Vector and Logstash need it.
 //!
 //! `POST /_bulk` and `/{index}/_bulk` take `create` and `index`; `update` and `delete` get status 400 for their item.
-//! A document with an `_id` is the same event whenever it comes under the same key; for documents without one the
-//! body names the batch: the same body again, as a shipper sends it after a lost answer, is the same events, once.
+//!
+//! What is idempotent, for seven days ([`dongson_bus::Options::token_age`]; longer than that, the same id stays the same
+//! event, but may be stored twice):
+//!
+//! - a document with an `_id` is the same event whenever it comes under the same key and index;
+//! - documents without one are named by the SHA-256 of the whole request body and their place in it. The same body
+//!   again, byte for byte, as a shipper sends it after a lost answer, is the same events, once. A shipper that cuts
+//!   its batches anew before it sends them again sends other bodies: these documents are stored twice. And two
+//!   requests that were meant to be different, but are equal to the last byte, count once: records without a time
+//!   need an `_id` (or a sequence number) of the shipper's.
+//!
 //! What shippers ask before (version, licence, templates, policies, pipelines) is answered so that they go on.
 
 use super::body;
@@ -142,7 +151,7 @@ impl Target {
 
 /// One item of the request.
 #[derive(Debug, PartialEq, Eq)]
-struct Action {
+pub(crate) struct Action {
     verb: String,
     target: Target,
     /// `None` for `delete`.
@@ -165,7 +174,7 @@ async fn take(app: &App, index: &str, headers: &HeaderMap, body: Body) -> Result
 }
 
 /// Splits the body into actions; a broken action line refuses the whole request, as Elasticsearch does.
-fn actions(body: &Bytes) -> Result<Vec<Action>, Refused> {
+pub(crate) fn actions(body: &Bytes) -> Result<Vec<Action>, Refused> {
     let mut lines = body::lines(body).zip(1_u64..);
     let mut actions = Vec::new();
     while let Some((line, number)) = lines.next() {

@@ -96,7 +96,8 @@ impl Framer {
         }
     }
 
-    /// What is left when the stream ends: a line without line feed, or a counted record that was cut off.
+    /// What is left when the stream ends: a line without its line feed, or a counted record of which less came than
+    /// was announced. In both the sender may have wanted to say more.
     pub fn finish(&mut self) -> Option<Frame> {
         let rest = self.buffer.split().freeze();
         self.kind = Kind::Start;

@@ -2,8 +2,9 @@
 //! [`super::elastic`] and [`super::sensor`].
 
 use super::body::{Drained, Room};
-use super::identity::ClientCertificate;
-use super::{Hall, elastic, ndjson, sensor};
+use super::guess::Guesses;
+use super::identity::{ClientCertificate, Peer};
+use super::{Hall, accept, elastic, ndjson, sensor};
 use crate::authority::{Authority, fingerprint};
 use axum::Router;
 use axum::routing::get;
@@ -14,10 +15,10 @@ use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
@@ -31,6 +32,7 @@ pub(crate) struct App {
     pub(crate) room: Room,
     pub(crate) authority: Arc<Authority>,
     pub(crate) batches: Arc<sensor::Batches>,
+    pub(crate) guesses: Arc<Guesses>,
 }
 
 /// Why TLS cannot be set up.
@@ -128,44 +130,33 @@ impl ClientCertVerifier for AnyCertificate {
 
 /// Accepts connections until shutdown, then lets running requests end.
 pub(crate) async fn serve(app: App, listener: TcpListener, tls: TlsAcceptor) {
-    let room = Arc::new(Semaphore::new(app.hall.limits.connections));
-    let tasks = tokio_util::task::TaskTracker::new();
-    let shutdown = app.hall.shutdown.clone();
     let router = router(app.clone());
-    loop {
-        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { break };
-        let accepted = tokio::select! {
-            () = shutdown.cancelled() => break,
-            accepted = listener.accept() => accepted,
-        };
-        let (socket, peer) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                tracing::warn!(%error, "accepting an HTTPS connection failed");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
-            }
-        };
+    let one = |socket, peer: SocketAddr| {
         let (hall, router, tls) = (app.hall.clone(), router.clone(), tls.clone());
-        tasks.spawn(async move {
-            if let Err(error) = connection(&hall, router, tls, socket).await {
+        async move {
+            if let Err(error) = connection(&hall, router, tls, socket, Peer(peer.ip())).await {
                 tracing::debug!(%error, %peer, "an HTTPS connection broke");
             }
-            drop(permit);
-        });
-    }
-    tasks.close();
-    tasks.wait().await;
+        }
+    };
+    accept::connections(&app.hall, listener, one).await;
 }
 
 type Broken = Box<dyn std::error::Error + Send + Sync>;
 
-async fn connection(hall: &Hall, router: Router, tls: TlsAcceptor, socket: TcpStream) -> Result<(), Broken> {
+async fn connection(
+    hall: &Hall,
+    router: Router,
+    tls: TlsAcceptor,
+    socket: TcpStream,
+    peer: Peer,
+) -> Result<(), Broken> {
     let stream = tokio::time::timeout(hall.limits.request(), tls.accept(socket)).await??;
     let first = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
     let certificate = ClientCertificate(first.map(|certificate| fingerprint(certificate)));
     let service = hyper::service::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(certificate.clone());
+        request.extensions_mut().insert(peer);
         router.clone().oneshot(request.map(|body| axum::body::Body::new(Drained::new(body))))
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());

@@ -17,6 +17,10 @@ pub const DRILL_HEADER: &str = "dongson-drill";
 #[derive(Debug, Clone)]
 pub struct ClientCertificate(pub Option<String>);
 
+/// The address that a request comes from, put into it by the TLS listener.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub std::net::IpAddr);
+
 /// Why a request is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
@@ -25,6 +29,25 @@ pub enum Refused {
         "no valid API key: send `Authorization: Bearer KEY`, `ApiKey KEY`, or Basic with the key as password"
     )]
     Key,
+    /// An enrolment token that was never made here. Whoever holds one that was is told what became of it
+    /// ([`Refused::Over`]); a guess learns no more than that it was wrong.
+    #[error(
+        "no such enrolment token: copy it whole, or ask an administrator for a new one (page `Sensors`, or `dongson admin token AGENCY NODE`)"
+    )]
+    Token,
+    /// Too many wrong tokens from one address.
+    #[error(
+        "too many wrong enrolment tokens from this address: wait a minute, then try again with the right one"
+    )]
+    Guessing,
+    /// The token or sensor was good once.
+    #[error("this {what} {reason}: ask an administrator for a new enrolment token and enrol again")]
+    Over {
+        /// What kind of thing.
+        what: &'static str,
+        /// What became of it.
+        reason: &'static str,
+    },
     /// No client certificate that we signed.
     #[error("a client certificate of an enrolled sensor is needed")]
     Certificate,
@@ -50,11 +73,12 @@ impl Refused {
     pub fn status(&self) -> (StatusCode, &'static str) {
         match self {
             Self::Key => (StatusCode::UNAUTHORIZED, "unauthorized"),
+            Self::Token => (StatusCode::UNAUTHORIZED, "token_unknown"),
             Self::Certificate => (StatusCode::UNAUTHORIZED, "certificate_required"),
-            Self::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden"),
+            Self::Forbidden(_) | Self::Over { .. } => (StatusCode::FORBIDDEN, "forbidden"),
             Self::Bad(_) => (StatusCode::BAD_REQUEST, "bad_request"),
             Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
-            Self::Slow => (StatusCode::TOO_MANY_REQUESTS, "slow_down"),
+            Self::Slow | Self::Guessing => (StatusCode::TOO_MANY_REQUESTS, "slow_down"),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         }
     }
@@ -77,6 +101,9 @@ impl IntoResponse for Refused {
         if matches!(self, Self::Slow | Self::Unavailable) {
             headers.insert(header::RETRY_AFTER, header::HeaderValue::from_static("2"));
         }
+        if matches!(self, Self::Guessing) {
+            headers.insert(header::RETRY_AFTER, header::HeaderValue::from_static("60"));
+        }
         if matches!(self, Self::Key) {
             let schemes = header::HeaderValue::from_static("Basic realm=\"dongson\", ApiKey, Bearer");
             headers.insert(header::WWW_AUTHENTICATE, schemes);
@@ -86,7 +113,7 @@ impl IntoResponse for Refused {
 }
 
 /// The secrets that an `Authorization` header may carry, likeliest first.
-fn secrets(headers: &HeaderMap) -> Vec<String> {
+pub(crate) fn secrets(headers: &HeaderMap) -> Vec<String> {
     let Some((scheme, rest)) = headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())

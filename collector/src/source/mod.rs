@@ -9,11 +9,14 @@
 //! | [`elastic`] | the `_bulk` API as log shippers use it |
 //! | [`sensor`] | enrolment, renewal and batches of sensors |
 //!
-//! [`framing`] cuts byte streams into records; [`identity`] tells who sends a request; [`body`] reads it in bounds.
+//! [`framing`] cuts byte streams into records; [`identity`] tells who sends a request; [`body`] reads it in bounds;
+//! `accept` takes connections, `guess` counts wrong secrets.
 
+mod accept;
 pub mod body;
 pub mod elastic;
 pub mod framing;
+mod guess;
 pub mod https;
 pub mod identity;
 pub mod ndjson;

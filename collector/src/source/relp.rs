@@ -6,7 +6,7 @@
 //! them it is another record that happens to be equal, and is stored. Records that are equal within a session are told
 //! apart by counting them. The bus keeps the tokens, so this holds over a crash of the collector too.
 
-use super::Hall;
+use super::{Hall, accept};
 use crate::intake::Origin;
 use crate::publish::{Item, Landed, PublishError};
 use bytes::{Buf as _, Bytes, BytesMut};
@@ -14,12 +14,10 @@ use dongson_bus::Position;
 use dongson_event::identity;
 use sha2::{Digest as _, Sha256};
 use std::collections::{HashMap, VecDeque};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 
 /// Frames a client may have unanswered; librelp's own default is 128.
 pub const WINDOW: u64 = 1_024;
@@ -93,28 +91,15 @@ pub fn frame(buffer: &mut BytesMut, longest: usize) -> Result<Option<Frame>, Fra
 
 /// Accepts connections until shutdown.
 pub(crate) async fn serve(hall: Hall, listener: TcpListener) {
-    let room = Arc::new(Semaphore::new(hall.limits.connections));
-    let tasks = tokio_util::task::TaskTracker::new();
-    loop {
-        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { break };
-        let accepted = tokio::select! {
-            () = hall.shutdown.cancelled() => break,
-            accepted = listener.accept() => accepted,
-        };
-        let Ok((socket, peer)) = accepted else {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            continue;
-        };
+    let one = |socket, peer: SocketAddr| {
         let hall = hall.clone();
-        tasks.spawn(async move {
+        async move {
             if let Err(error) = session(&hall, socket, peer.ip()).await {
-                tracing::debug!(%error, peer = %peer, "a RELP session broke");
+                tracing::debug!(%error, %peer, "a RELP session broke");
             }
-            drop(permit);
-        });
-    }
-    tasks.close();
-    tasks.wait().await;
+        }
+    };
+    accept::connections(&hall, listener, one).await;
 }
 
 /// Why a session broke.

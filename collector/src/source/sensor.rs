@@ -8,7 +8,7 @@
 //!    DER, base64url>", "csr": "<PKCS#10 in PEM>"}`. Only the key of the request counts. Answer 200:
 //!    `{"sensor": id, "organization": id, "node": name, "certificate": PEM, "authority": PEM, "not_after": RFC 3339}`.
 //!    400: the request is not valid, or the token is of another centre; 401: no such token; 403: used, withdrawn or
-//!    expired. A token is used up when the certificate is made: if the answer is lost, a new token is needed.
+//!    expired (the message says which); 429: ten wrong tokens came from this address within a minute. A token is used up when the certificate is made: if the answer is lost, a new token is needed.
 //! 2. `POST /v1/renew`, with the client certificate. Body: `{"csr": PEM}` (a new key is welcome). Answer as above. The old
 //!    certificate stays valid until it ends. Certificates live 90 days; renew when a third is left.
 //! 3. `POST /v1/batch`, with the client certificate. Headers: `dongson-epoch` (u64, chosen when the spool is made),
@@ -31,7 +31,7 @@
 
 use super::body::{self, Encoding, lines};
 use super::https::App;
-use super::identity::{ClientCertificate, Refused, by_certificate, drill};
+use super::identity::{ClientCertificate, Peer, Refused, by_certificate, drill};
 use crate::authority::{AuthorityError, Issued};
 use crate::publish::{Item, now};
 use axum::body::Body;
@@ -103,7 +103,12 @@ struct Enrolled {
     not_after: Timestamp,
 }
 
-async fn enrol(State(app): State<App>, headers: HeaderMap, body: Body) -> Result<Json<Enrolled>, Refused> {
+async fn enrol(
+    State(app): State<App>,
+    Extension(Peer(peer)): Extension<Peer>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<Enrolled>, Refused> {
     let wish: Enrol = small(&app, &headers, body).await?;
     let mut words = wish.token.trim().split('.');
     let (Some("dst1"), Some(secret), Some(centre), None) =
@@ -116,7 +121,17 @@ async fn enrol(State(app): State<App>, headers: HeaderMap, body: Body) -> Result
     }
     let registry = app.hall.directory.registry();
     let at = now().millis();
-    registry.enrolment_token(secret, at).await.map_err(|error| refusal(&error))?;
+    if !app.guesses.may_try(peer, at) {
+        metrics::counter!("collector_guesses_refused_total").increment(1);
+        return Err(Refused::Guessing);
+    }
+    if let Err(error) = registry.enrolment_token(secret, at).await {
+        if matches!(error, Error::NotFound(_)) {
+            tracing::warn!(%peer, "a sensor tried to enrol with a token that was never made here");
+            app.guesses.wrong(peer, at);
+        }
+        return Err(refusal(&error));
+    }
     let id = new_id();
     let issued = app.authority.sign(&wish.csr, &id, at).map_err(|error| not_signed(&error))?;
     let sensor = registry.redeem(secret, &entry(&id, &issued), at).await.map_err(|error| refusal(&error))?;
@@ -225,13 +240,9 @@ fn answer(app: &App, sensor: Sensor, issued: Issued) -> Enrolled {
 
 fn refusal(error: &Error) -> Refused {
     match error {
-        Error::NotFound(_) => Refused::Key,
-        Error::Refused { reason, .. } if reason.contains("revoked") => {
-            Refused::Forbidden("this sensor is revoked: enrol it again")
-        }
-        Error::Refused { .. } => {
-            Refused::Forbidden("the token was used, was withdrawn or has expired: ask for a new one")
-        }
+        Error::NotFound("sensor") => Refused::Certificate,
+        Error::NotFound(_) => Refused::Token,
+        Error::Refused { what, reason } => Refused::Over { what, reason },
         other => Refused::unavailable(other),
     }
 }

@@ -1,11 +1,12 @@
 //! Syslog over UDP, TCP (RFC 6587) and TLS (RFC 5425).
 //!
-//! None of them has an acknowledgement: what is read is kept. A stream is read no faster than the bus takes it;
+//! None of them has an acknowledgement: what is read is kept. A record whose end did not come before the connection
+//! ended (fewer bytes than announced, or no line feed) is kept as far as it came, with `dongson.record.cut`. A stream is read no faster than the bus takes it;
 //! datagrams that do not fit the queue are counted as dropped, those that the kernel dropped are counted apart.
 
 use super::framing::{Frame, Framer};
-use super::{Hall, fresh_epoch};
-use crate::intake::{Normal, Origin, part};
+use super::{Hall, accept, fresh_epoch};
+use crate::intake::{self, Normal, Origin, part};
 use crate::publish::{Item, now};
 use bytes::Bytes;
 use dongson_event::identity;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::net::{TcpListener, UdpSocket};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 
 /// Most records published at once.
@@ -133,33 +134,16 @@ fn kernel_drops(port: u16) -> Option<u64> {
 
 /// Accepts connections until shutdown; `tls` none = plain TCP.
 pub(crate) async fn streams(hall: Hall, listener: TcpListener, tls: Option<TlsAcceptor>) {
-    let room = Arc::new(Semaphore::new(hall.limits.connections));
-    let tasks = tokio_util::task::TaskTracker::new();
-    loop {
-        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { break };
-        let accepted = tokio::select! {
-            () = hall.shutdown.cancelled() => break,
-            accepted = listener.accept() => accepted,
-        };
-        let (socket, peer) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                tracing::warn!(%error, "accepting a syslog connection failed");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
-            }
-        };
+    let one = |socket, peer: SocketAddr| {
         let (hall, tls) = (hall.clone(), tls.clone());
-        tasks.spawn(async move {
+        async move {
             match tls {
                 None => session(&hall, socket, peer.ip(), "tcp", None).await,
                 Some(tls) => secure(&hall, tls, socket, peer.ip()).await,
             }
-            drop(permit);
-        });
-    }
-    tasks.close();
-    tasks.wait().await;
+        }
+    };
+    accept::connections(&hall, listener, one).await;
 }
 
 async fn secure(hall: &Hall, tls: TlsAcceptor, socket: tokio::net::TcpStream, peer: IpAddr) {
@@ -202,13 +186,13 @@ async fn session(
         // Looked up anew for each read: an administrator may have changed the source meanwhile.
         let origin = Arc::new(hall.directory.peer(peer, listener, certificate.as_deref()));
         let mut items = Vec::new();
-        while let Some(frame) = framer.next_frame().or_else(|| if open { None } else { framer.finish() }) {
+        while let Some(frame) = framer.next_frame() {
             match frame {
                 Frame::Whole(raw) => items.push(connection.item(&origin, raw)),
                 long @ Frame::Part { .. } => {
                     publish(hall, &origin, std::mem::take(&mut items)).await;
-                    let normal = connection.part(&origin, &long);
-                    publish_part(hall, &origin, normal).await;
+                    let (normal, last) = connection.part(&origin, &long);
+                    append(hall, &origin, vec![normal], u64::from(last)).await;
                 }
             }
             if items.len() == BATCH {
@@ -216,6 +200,10 @@ async fn session(
             }
         }
         publish(hall, &origin, items).await;
+        if let Some(cut) = if open { None } else { framer.finish() } {
+            let normals = connection.cut(&origin, cut);
+            append(hall, &origin, normals, 1).await;
+        }
     }
 }
 
@@ -226,12 +214,13 @@ async fn publish(hall: &Hall, origin: &Arc<Origin>, items: Vec<Item>) {
     }
 }
 
-async fn publish_part(hall: &Hall, origin: &Arc<Origin>, (normal, last): (Normal, bool)) {
+/// Appends events that are made already and stand for `records` records.
+async fn append(hall: &Hall, origin: &Arc<Origin>, normals: Vec<Normal>, records: u64) {
     let mut pause = Duration::from_millis(50);
-    while let Err(error) = hall.publisher.append(origin, vec![normal.clone()], u64::from(last), None).await {
+    while let Err(error) = hall.publisher.append(origin, normals.clone(), records, None).await {
         hall.wait(&error, &mut pause).await;
         if hall.shutdown.is_cancelled() {
-            hall.publisher.tally().lose(u64::from(last));
+            hall.publisher.tally().lose(records);
             return;
         }
     }
@@ -253,6 +242,18 @@ impl Connection {
 
     fn item(&mut self, origin: &Origin, raw: Bytes) -> Item {
         Item { raw, id: self.next_id(origin) }
+    }
+
+    /// The events of a record inside which the connection ended: read as far as it goes, and marked.
+    fn cut(&mut self, origin: &Origin, frame: Frame) -> Vec<Normal> {
+        metrics::counter!("collector_records_cut_total").increment(1);
+        let mut normals = Vec::new();
+        match frame {
+            Frame::Whole(raw) => intake::record(origin, &raw, self.next_id(origin), now(), &mut normals),
+            long @ Frame::Part { .. } => normals.push(self.part(origin, &long).0),
+        }
+        normals.iter_mut().for_each(Normal::mark_cut);
+        normals
     }
 
     /// The event of a part, and whether it is the last one.

@@ -4,6 +4,7 @@
 
 mod hostile;
 mod http;
+mod rsyslog;
 mod sensors;
 mod silence;
 mod streams;

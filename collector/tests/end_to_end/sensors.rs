@@ -38,7 +38,9 @@ async fn from_token_to_events_to_revocation() {
         (enrolled["organization"].as_str(), enrolled["node"].as_str()),
         (Some("xa-a"), Some("gw-ubnd"))
     );
-    assert_eq!(enrol(&world, &token).await.0, 403);
+    let (status, answer, _) = enrol(&world, &token).await;
+    assert_eq!(status, 403);
+    assert!(answer["message"].as_str().unwrap().contains("enrolment token was used already"), "{answer}");
     let id = enrolled["sensor"].as_str().unwrap().to_owned();
     let certificate = enrolled["certificate"].as_str().unwrap().to_owned();
     let client = world.client(Some((&certificate, &key)));
@@ -119,4 +121,25 @@ async fn a_certificate_that_we_did_not_sign_opens_nothing() {
     let request = client.post(format!("https://localhost:{}/v1/batch", world.at.https.port()));
     let outcome = tokio::task::spawn_blocking(move || request.send_empty()).await.unwrap();
     assert!(outcome.is_err(), "the handshake must fail");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_tokens_are_told_what_they_are_and_guesses_wait() {
+    let world = World::new().await;
+    let late = token(&world, 1).await;
+    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    let (status, answer, _) = enrol(&world, &late).await;
+    assert_eq!(status, 403);
+    assert!(answer["message"].as_str().unwrap().contains("enrolment token has expired"), "{answer}");
+    let guess = world.token(&"0".repeat(64));
+    for _ in 0..10 {
+        let (status, answer, _) = enrol(&world, &guess).await;
+        assert_eq!((status, answer["code"].as_str()), (401, Some("token_unknown")));
+        assert!(answer["message"].as_str().unwrap().starts_with("no such enrolment token"), "{answer}");
+    }
+    let right = token(&world, 60_000).await;
+    for token in [&guess, &right] {
+        let (status, answer, _) = enrol(&world, token).await;
+        assert_eq!((status, answer["code"].as_str()), (429, Some("slow_down")));
+    }
 }

@@ -42,6 +42,8 @@ async fn both_framings_and_a_line_of_ten_mebibytes_on_one_connection() {
     let events = world.wait(TOPIC_EVENTS, 3).await;
     let messages: Vec<_> = events.iter().map(|event| event.text("message").unwrap()).collect();
     assert_eq!(messages, ["one", "two\nlines", "last, without line feed"]);
+    let cut: Vec<_> = events.iter().map(|event| event.get("dongson.record.cut").is_some()).collect();
+    assert_eq!(cut, [false, false, true]);
     assert!(
         events
             .iter()
@@ -61,6 +63,32 @@ async fn both_framings_and_a_line_of_ten_mebibytes_on_one_connection() {
         }
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_inside_which_the_connection_ends_is_kept_and_marked() {
+    let world = World::new().await;
+    let to = world.at.syslog_tcp.unwrap();
+    let send = |text: String| async move {
+        let mut stream = TcpStream::connect(to).await.unwrap();
+        stream.write_all(text.as_bytes()).await.unwrap();
+        stream.shutdown().await.unwrap();
+    };
+    send("34 <13>Nov 23 09:00:00 h p: whole one2000 <13>Nov 23 09:00:00 h p: hal".to_owned()).await;
+    let events = world.wait(TOPIC_EVENTS, 2).await;
+    let found: Vec<_> = events
+        .iter()
+        .map(|event| (event.text("message").unwrap(), event.get("dongson.record.cut") == Some(&true.into())))
+        .collect();
+    assert_eq!(found, [("whole one", false), ("hal", true)]);
+    // In the middle of a record that is too long for one event, and in one that no parser takes.
+    send(format!("9000000 <13>Nov 23 09:00:00 h p: {}", "x".repeat(3 << 20))).await;
+    let parts = world.wait(TOPIC_UNPARSED, 6).await;
+    let marked: Vec<_> =
+        parts.iter().filter(|part| part.get("dongson.record.cut") == Some(&true.into())).collect();
+    assert_eq!(marked.len(), 1);
+    assert_eq!(marked[0].int("dongson.unparsed.length"), Some((3 << 20) + 25));
+    assert_eq!(marked[0].int("dongson.unparsed.parts"), i64::try_from(parts.len()).ok());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -86,9 +86,7 @@ impl Registry {
     /// One agency, if it is in scope.
     pub async fn organization(&self, scope: &Scope, id: &str) -> Result<Organization> {
         let mut found = fetch(&mut *self.readers.acquire().await?, id).await?;
-        if !scope.allows(&found.id) {
-            return Err(Error::NotFound("organization"));
-        }
+        scope.admit(&found.id, "organization")?;
         found.hide_parent(scope);
         Ok(found)
     }

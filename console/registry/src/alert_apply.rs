@@ -7,7 +7,7 @@ use crate::{
     alert::{CHANGES, next_number},
     consumed,
     fold::fold,
-    notification,
+    notification, owner,
 };
 
 /// Matches of one alert in a step of the analyzer.
@@ -84,6 +84,7 @@ impl Registry {
     /// Applies a step and moves the consumer on, in one transaction. The same run again changes nothing; a run that
     /// overlaps what was applied is refused ([`Error::Overlap`]) and must be cut at the stored offset.
     ///
+    /// A new alert about a silent source or sensor belongs to whoever answers for it, from the start.
     /// A new alert also enters the outbox of every notification channel that wants it.
     pub async fn apply_alerts(&self, run: &Consumed, step: &Step, now: Millis) -> Result<Applied> {
         let mut tx = self.write().await?;
@@ -147,10 +148,11 @@ async fn insert(
         "{} {} {} {} {}",
         alert.title_vi, alert.title_en, alert.entity_value, alert.organization, alert.rule_id
     ));
+    let owner = owner::of_entity(tx, &alert.organization, &alert.entity_type, &alert.entity_value).await?;
     sqlx::query(
         "INSERT INTO alert (id, organization, node, rule_id, rule_version, title_vi, title_en, level, level_rank, entity_type,
-         entity_value, first_seen, last_seen, event_id, count, risk, tags, drill, state, created_at, search, version, change)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, 'new', $19, $20, 1, $21)",
+         entity_value, first_seen, last_seen, event_id, count, risk, tags, drill, state, created_at, search, version, change, owner)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, 'new', $19, $20, 1, $21, $22)",
     )
     .bind(&alert.id)
     .bind(&alert.organization)
@@ -173,6 +175,7 @@ async fn insert(
     .bind(now)
     .bind(search)
     .bind(change)
+    .bind(owner)
     .execute(tx)
     .await?;
     Ok(())

@@ -87,7 +87,7 @@ pub enum InventoryError {
     },
     /// A CSV header is unknown or a needed one is missing.
     #[error(
-        "header {0:?}: known are organization, name, address, host, level, owner; the first two and level are needed"
+        "line 1: header {0:?}: known are organization, name, address, host, level, owner; the first two and level are needed"
     )]
     Header(String),
     /// A CSV level is no number.
@@ -101,23 +101,62 @@ pub enum InventoryError {
     /// A quoted CSV field does not end.
     #[error("line {0}: a quoted field does not end")]
     OpenQuote(usize),
+    /// A value of an asset cannot be accepted.
+    #[error("line {line}: asset {name:?}: {reason}")]
+    Asset {
+        /// Line number from 1.
+        line: usize,
+        /// The asset's name.
+        name: String,
+        /// Field and reason.
+        reason: String,
+    },
 }
+
+/// An asset, and the line of the file where it begins, from 1.
+pub type Located = (usize, AssetEdit);
 
 /// Reads `[[asset]]` tables.
 pub fn parse_toml(text: &str) -> std::result::Result<Vec<AssetEdit>, InventoryError> {
+    Ok(locate_toml(text)?.into_iter().map(|(_, asset)| asset).collect())
+}
+
+/// As [`parse_toml`], with the line of each asset.
+pub fn locate_toml(text: &str) -> std::result::Result<Vec<Located>, InventoryError> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct File {
         #[serde(default)]
-        asset: Vec<AssetEdit>,
+        asset: Vec<toml::Spanned<AssetEdit>>,
     }
-    toml::from_str::<File>(text)
-        .map(|file| file.asset)
-        .map_err(|error| InventoryError::Toml(error.to_string()))
+    let file: File = toml::from_str(text).map_err(|error| InventoryError::Toml(error.to_string()))?;
+    let (mut line, mut counted) = (1, 0);
+    file.asset
+        .into_iter()
+        .map(|asset| {
+            let start = asset.span().start;
+            line += text.get(counted..start).map_or(0, |between| between.matches('\n').count());
+            counted = counted.max(start);
+            located(line, asset.into_inner())
+        })
+        .collect()
+}
+
+/// The asset, if its values can be accepted.
+fn located(line: usize, asset: AssetEdit) -> std::result::Result<Located, InventoryError> {
+    match asset.check() {
+        Ok(()) => Ok((line, asset)),
+        Err(error) => Err(InventoryError::Asset { line, name: asset.name, reason: error.to_string() }),
+    }
 }
 
 /// Reads CSV (RFC 4180, UTF-8, comma) with a header line; the order of the columns is free.
 pub fn parse_csv(text: &str) -> std::result::Result<Vec<AssetEdit>, InventoryError> {
+    Ok(locate_csv(text)?.into_iter().map(|(_, asset)| asset).collect())
+}
+
+/// As [`parse_csv`], with the line of each asset.
+pub fn locate_csv(text: &str) -> std::result::Result<Vec<Located>, InventoryError> {
     let mut records = csv_records(text.strip_prefix('\u{feff}').unwrap_or(text))?.into_iter();
     let header = records.next().map(|(_, fields)| fields).unwrap_or_default();
     let place = |name: &str| header.iter().position(|field| field.trim() == name);
@@ -137,14 +176,15 @@ pub fn parse_csv(text: &str) -> std::result::Result<Vec<AssetEdit>, InventoryErr
             let optional = |place: Option<usize>| place.map(field).filter(|text| !text.is_empty());
             let found = field(level);
             let level = found.parse().map_err(|_| InventoryError::Level { line, found })?;
-            Ok(AssetEdit {
+            let asset = AssetEdit {
                 organization: field(organization),
                 name: field(name),
                 address: optional(address),
                 host: optional(host),
                 level,
                 owner: optional(owner),
-            })
+            };
+            located(line, asset)
         })
         .collect()
 }
@@ -255,6 +295,12 @@ mod tests {
         let csv = "name,organization,level,address\r\n\"Cổng, \"\"dịch vụ\"\"\",so-yte,3,192.0.2.0/24\r\n";
         let toml = "[[asset]]\nname = 'Cổng, \"dịch vụ\"'\norganization = 'so-yte'\nlevel = 3\naddress = '192.0.2.0/24'\n";
         assert_eq!(parse_csv(csv).unwrap(), parse_toml(toml).unwrap());
+        let toml_lines = "# systems\n\n[[asset]]\nname = 'a'\norganization = 'o'\nlevel = 1\nhost = 'h'\n\n[[asset]]\nname = 'b'\norganization = 'o'\nlevel = 9\nhost = 'h'\n";
+        let error = parse_toml(toml_lines).unwrap_err();
+        assert_eq!(error.to_string(), "line 9: asset \"b\": level: must be 1 to 5");
+        let error =
+            parse_csv("organization,name,level,address\no,a,1,10.0.0.1\no,b,2,10.0.0.999\n").unwrap_err();
+        assert_eq!(error.to_string(), "line 3: asset \"b\": address: is no address or network");
         assert!(matches!(parse_csv("name,colour\n"), Err(InventoryError::Header(_))));
         assert!(matches!(
             parse_csv("organization,name,level\n\na,b\n"),
@@ -271,9 +317,25 @@ mod tests {
         }
 
         #[test]
-        fn quoted_fields_survive(name in "[^\\s].{0,20}", level in 1_i64..6) {
+        fn changed_files_are_read_or_refused(at: prop::sample::Index, sign in "[\"',\n=#\\[\\]x9]{0,4}", cut in 0_usize..9) {
+            for text in [
+                "name,organization,level,address\r\n\"Cổng, \"\"x\"\"\",so-yte,3,192.0.2.0/24\r\nb,c,1,::1\r\n",
+                "[[asset]]\nname = 'Cổng'\norganization = 'so-yte'\nlevel = 3\naddress = '192.0.2.0/24'\n",
+            ] {
+                let mut signs: Vec<char> = text.chars().collect();
+                let at = at.index(signs.len());
+                let end = signs.len().min(at + cut);
+                drop(signs.splice(at..end, sign.chars()));
+                let text: String = signs.into_iter().collect();
+                drop(parse_csv(&text));
+                drop(parse_toml(&text));
+            }
+        }
+
+        #[test]
+        fn quoted_fields_survive(name in "[^\\s\\p{C}][^\\p{C}]{0,20}", level in 1_i64..6) {
             let name = name.trim().to_owned();
-            let csv = format!("organization,name,level\na,\"{}\",{level}\n", name.replace('"', "\"\""));
+            let csv = format!("organization,name,level,host\na,\"{}\",{level},h\n", name.replace('"', "\"\""));
             let read = parse_csv(&csv).unwrap();
             prop_assert_eq!(&read[0].name, &name);
             prop_assert_eq!(read[0].level, level);

@@ -32,6 +32,7 @@ mod incident;
 mod incident_write;
 mod inventory;
 mod notification;
+mod owner;
 mod password;
 mod scope;
 mod secret;
@@ -67,8 +68,11 @@ pub use exception::{Exception, ExceptionEdit};
 pub use fold::fold;
 pub use incident::{Class, Incident, IncidentFilter, IncidentStatus, LegalCategory, Severity};
 pub use incident_write::{Closing, IncidentPatch, NewIncident};
-pub use inventory::{Asset, AssetEdit, Imported, InventoryError, parse_csv, parse_toml};
+pub use inventory::{
+    Asset, AssetEdit, Imported, InventoryError, Located, locate_csv, locate_toml, parse_csv, parse_toml,
+};
 pub use notification::{Channel, ChannelEdit, ChannelKind, Delivery, DueDelivery, Outcome};
+pub use owner::{Owner, SILENCE_OWNER_SETTING};
 pub use password::{PASSWORD_MIN_CHARS, WeakPassword};
 pub use scope::Scope;
 pub use secret::hash_secret;

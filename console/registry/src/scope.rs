@@ -2,6 +2,8 @@
 
 use sqlx::{QueryBuilder, Sqlite};
 
+use crate::{Error, Result};
+
 /// The agencies that exist for a caller. Everything outside is answered as if it were not there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
@@ -18,6 +20,11 @@ impl Scope {
             Self::All => true,
             Self::Organizations(list) => list.iter().any(|one| one == organization),
         }
+    }
+
+    /// Answers that there is no such `what` where its agency does not exist for this caller.
+    pub(crate) fn admit(&self, organization: &str, what: &'static str) -> Result<()> {
+        if self.allows(organization) { Ok(()) } else { Err(Error::NotFound(what)) }
     }
 
     /// Whether something exists for this caller; what belongs to no single agency is the province's alone.

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use crate::{
     Change, EnrolmentToken, Error, Millis, Registry, Result, Scope, SensorCertificate,
     audit::{self, Deed},
+    owner,
 };
 
 /// How long a sensor may be silent before that is an alert, unless set otherwise.
@@ -45,6 +46,8 @@ pub struct Sensor {
     #[sqlx(json(nullable))]
     #[schema(value_type = Option<Object>)]
     pub health: Option<Value>,
+    /// Who answers for it: a login, or a name; at first who made its enrolment token.
+    pub owner: Option<String>,
     /// For the optimistic check.
     pub version: i64,
 }
@@ -57,8 +60,8 @@ pub(crate) async fn insert(
     now: Millis,
 ) -> Result<Sensor> {
     sqlx::query(
-        "INSERT INTO sensor (id, organization, node, serial, fingerprint, not_after, enrolled_at, silence_after_seconds, version)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1)",
+        "INSERT INTO sensor (id, organization, node, serial, fingerprint, not_after, enrolled_at, silence_after_seconds, version, owner)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, $9)",
     )
     .bind(&certificate.sensor)
     .bind(&token.organization)
@@ -68,6 +71,7 @@ pub(crate) async fn insert(
     .bind(certificate.not_after)
     .bind(now)
     .bind(SILENCE_AFTER_SECONDS)
+    .bind(owner::login_of(tx, &token.created_by).await?)
     .execute(&mut *tx)
     .await
     .map_err(Error::or_taken("sensor"))?;
@@ -112,7 +116,8 @@ impl Registry {
     /// One sensor, if it is in scope.
     pub async fn sensor(&self, scope: &Scope, id: &str) -> Result<Sensor> {
         let found = fetch(&mut *self.readers.acquire().await?, id).await?;
-        if scope.allows(&found.organization) { Ok(found) } else { Err(Error::NotFound("sensor")) }
+        scope.admit(&found.organization, "sensor")?;
+        Ok(found)
     }
 
     /// The sensor that holds the certificate with this SHA-256 fingerprint (hexadecimal), be it revoked or not:
@@ -170,9 +175,7 @@ impl Registry {
         crate::error::check_text("reason", reason, 500)?;
         let mut tx = self.write().await?;
         let before = fetch(&mut tx, id).await?;
-        if !scope.allows(&before.organization) {
-            return Err(Error::NotFound("sensor"));
-        }
+        scope.admit(&before.organization, "sensor")?;
         if before.revoked_at.is_some() {
             return Err(Error::Refused { what: "sensor", reason: "is revoked already" });
         }
@@ -217,17 +220,52 @@ impl Registry {
         Ok(before.silent_since)
     }
 
+    /// Gives a sensor to somebody (a login, or a name), or to nobody; `version` is the one that the caller saw.
+    pub async fn set_sensor_owner(
+        &self,
+        scope: &Scope,
+        change: &Change,
+        id: &str,
+        version: i64,
+        owner: Option<&str>,
+    ) -> Result<Sensor> {
+        owner.map_or(Ok(()), |owner| crate::error::check_text("owner", owner, 200))?;
+        let mut tx = self.write().await?;
+        let before = fetch(&mut tx, id).await?;
+        scope.admit(&before.organization, "sensor")?;
+        Error::check_version("sensor", version, before.version)?;
+        sqlx::query("UPDATE sensor SET owner = $2, version = version + 1 WHERE id = $1")
+            .bind(id)
+            .bind(owner)
+            .execute(&mut *tx)
+            .await?;
+        let deed = Deed {
+            action: "set_owner",
+            kind: "sensor",
+            object: id,
+            organization: Some(&before.organization),
+            before: Some(serde_json::json!({ "owner": before.owner })),
+            after: Some(serde_json::json!({ "owner": owner })),
+        };
+        audit::record(&mut tx, change, deed).await?;
+        let after = fetch(&mut tx, id).await?;
+        tx.commit().await?;
+        Ok(after)
+    }
+
     /// Marks the sensors that have been silent for too long and answers those that were not marked before:
-    /// each silence is answered once. A sensor that never spoke is counted from its enrolment.
-    pub async fn mark_silent_sensors(&self, now: Millis) -> Result<Vec<Sensor>> {
+    /// each silence is answered once. A sensor that never spoke is counted from its enrolment, and none from before
+    /// `listening`, when the collector began to listen: while it did not, nobody could be heard.
+    pub async fn mark_silent_sensors(&self, listening: Millis, now: Millis) -> Result<Vec<Sensor>> {
         let mut tx = self.write().await?;
         let found = sqlx::query_as(
             "UPDATE sensor SET silent_since = COALESCE(last_seen, enrolled_at)
              WHERE revoked_at IS NULL AND silent_since IS NULL
-               AND COALESCE(last_seen, enrolled_at) + silence_after_seconds * 1000 <= $1
+               AND MAX(COALESCE(last_seen, enrolled_at), $2) + silence_after_seconds * 1000 <= $1
              RETURNING *",
         )
         .bind(now)
+        .bind(listening)
         .fetch_all(&mut *tx)
         .await?;
         tx.commit().await?;

@@ -11,7 +11,7 @@ use crate::{
     Change, Error, Millis, Registry, Result, Scope,
     audit::{self, Deed},
     error::{check_id, check_text},
-    new_id,
+    new_id, owner,
 };
 
 /// How a source reaches us.
@@ -62,6 +62,8 @@ pub struct Source {
     pub last_seen: Option<Millis>,
     /// Since when it is known to be silent.
     pub silent_since: Option<Millis>,
+    /// Since when it is known to send far less than `expected_per_hour`.
+    pub quiet_since: Option<Millis>,
     /// Events taken so far.
     pub events: i64,
     /// Of these, how many no parser took.
@@ -198,10 +200,11 @@ impl Registry {
     /// One source, if it is in scope.
     pub async fn source(&self, scope: &Scope, id: &str) -> Result<Source> {
         let found = fetch(&mut *self.readers.acquire().await?, id).await?;
-        if scope.allows(&found.organization) { Ok(found) } else { Err(Error::NotFound("source")) }
+        scope.admit(&found.organization, "source")?;
+        Ok(found)
     }
 
-    /// Enters a source.
+    /// Enters a source. Where no owner is named, it is the person who enters it.
     pub async fn create_source(&self, change: &Change, edit: &SourceEdit) -> Result<Source> {
         edit.check()?;
         let id = new_id();
@@ -219,7 +222,11 @@ impl Registry {
         .execute(&mut *tx)
         .await
         .map_err(Error::or_taken("source"))?;
-        let made = write_edit(&mut tx, &id, edit).await?;
+        let owner = match &edit.owner {
+            Some(owner) => Some(owner.clone()),
+            None => owner::login_of(&mut tx, &change.who).await?,
+        };
+        let made = write_edit(&mut tx, &id, &SourceEdit { owner, ..edit.clone() }).await?;
         record(&mut tx, change, "create", None, Some(&made)).await?;
         tx.commit().await?;
         Ok(made)
@@ -237,9 +244,7 @@ impl Registry {
         edit.check()?;
         let mut tx = self.write().await?;
         let before = fetch(&mut tx, id).await?;
-        if !scope.allows(&before.organization) {
-            return Err(Error::NotFound("source"));
-        }
+        scope.admit(&before.organization, "source")?;
         Error::check_version("source", version, before.version)?;
         if before.organization != edit.organization {
             return Err(Error::Invalid { field: "organization", reason: "a source stays with its agency" });
@@ -254,9 +259,7 @@ impl Registry {
     pub async fn delete_source(&self, scope: &Scope, change: &Change, id: &str) -> Result<()> {
         let mut tx = self.write().await?;
         let before = fetch(&mut tx, id).await?;
-        if !scope.allows(&before.organization) {
-            return Err(Error::NotFound("source"));
-        }
+        scope.admit(&before.organization, "source")?;
         sqlx::query("DELETE FROM source WHERE id = $1").bind(id).execute(&mut *tx).await?;
         record(&mut tx, change, "delete", Some(&before), None).await?;
         tx.commit().await?;
@@ -294,19 +297,35 @@ impl Registry {
     }
 
     /// Marks the sources that have been silent for too long and answers those that were not marked before:
-    /// each silence is answered once. A source that never spoke is counted from its entry.
-    pub async fn mark_silent_sources(&self, now: Millis) -> Result<Vec<Source>> {
+    /// each silence is answered once. A source that never spoke is counted from its entry, and none from before
+    /// `listening`, when the collector began to listen: while it did not, nobody could be heard.
+    pub async fn mark_silent_sources(&self, listening: Millis, now: Millis) -> Result<Vec<Source>> {
         let mut tx = self.write().await?;
         let found = sqlx::query_as(
             "UPDATE source SET silent_since = COALESCE(last_seen, created_at)
-             WHERE silent_since IS NULL AND COALESCE(last_seen, created_at) + silence_after_seconds * 1000 <= $1
+             WHERE silent_since IS NULL
+               AND MAX(COALESCE(last_seen, created_at), $2) + silence_after_seconds * 1000 <= $1
              RETURNING *",
         )
         .bind(now)
+        .bind(listening)
         .fetch_all(&mut *tx)
         .await?;
         tx.commit().await?;
         Ok(found)
+    }
+
+    /// Notes that a source sends far less than it should (`Some`: since when), or enough again (`None`). True when
+    /// that is news.
+    pub async fn mark_quiet(&self, id: &str, since: Option<Millis>) -> Result<bool> {
+        let done = sqlx::query(
+            "UPDATE source SET quiet_since = $2 WHERE id = $1 AND (quiet_since IS NULL) <> ($2 IS NULL)",
+        )
+        .bind(id)
+        .bind(since)
+        .execute(&self.writer)
+        .await?;
+        Ok(done.rows_affected() > 0)
     }
 }
 
@@ -388,15 +407,20 @@ mod tests {
     async fn each_silence_and_each_return_is_told_once() {
         let registry = registry().await;
         let made = registry.create_source(&Change::service("test", 0), &edit()).await.unwrap();
-        assert!(registry.mark_silent_sources(59_999).await.unwrap().is_empty());
-        assert_eq!(registry.mark_silent_sources(60_000).await.unwrap().len(), 1);
-        assert!(registry.mark_silent_sources(70_000).await.unwrap().is_empty());
+        assert!(registry.mark_silent_sources(0, 59_999).await.unwrap().is_empty());
+        assert_eq!(registry.mark_silent_sources(0, 60_000).await.unwrap().len(), 1);
+        assert!(registry.mark_silent_sources(0, 70_000).await.unwrap().is_empty());
         let count = SourceCount { source: made.id.clone(), last_seen: 80_000, events: 5, unparsed: 1 };
         assert_eq!(
             registry.count_sources(std::slice::from_ref(&count)).await.unwrap(),
             [(made.id.clone(), 0)]
         );
         assert!(registry.count_sources(&[count]).await.unwrap().is_empty());
+        // A collector that has just begun to listen waits as long again.
+        assert!(registry.mark_silent_sources(200_000, 200_000).await.unwrap().is_empty());
+        assert!(registry.mark_quiet(&made.id, Some(1)).await.unwrap());
+        assert!(!registry.mark_quiet(&made.id, Some(2)).await.unwrap());
+        assert!(registry.mark_quiet(&made.id, None).await.unwrap());
         let now = registry.source(&Scope::All, &made.id).await.unwrap();
         assert_eq!((now.events, now.unparsed, now.silent_since), (10, 2, None));
     }

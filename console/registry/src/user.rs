@@ -120,7 +120,7 @@ impl Account {
         }
     }
 
-    fn may_work(&self) -> bool {
+    pub(crate) fn may_work(&self) -> bool {
         !self.disabled && self.role != Role::AgencyViewer
     }
 }

@@ -77,9 +77,9 @@ async fn silence_and_return_of_a_sensor_are_told_once() {
         registry.create_enrolment_token(&Change::service("test", START), "a", "gw-01", 60_000).await.unwrap();
     let sensor = registry.redeem(&made.secret, &certificate("1"), START).await.unwrap();
     registry.sensor_seen(&sensor.id, START + 1_000, Some(&json!({ "drops": 0 }))).await.unwrap();
-    assert!(registry.mark_silent_sensors(START + 300_000).await.unwrap().is_empty());
-    assert_eq!(registry.mark_silent_sensors(START + 301_000).await.unwrap().len(), 1);
-    assert!(registry.mark_silent_sensors(START + 400_000).await.unwrap().is_empty());
+    assert!(registry.mark_silent_sensors(START, START + 300_000).await.unwrap().is_empty());
+    assert_eq!(registry.mark_silent_sensors(START, START + 301_000).await.unwrap().len(), 1);
+    assert!(registry.mark_silent_sensors(START, START + 400_000).await.unwrap().is_empty());
     assert_eq!(registry.sensor_seen(&sensor.id, START + 500_000, None).await.unwrap(), Some(START + 1_000));
     let now = registry.sensor(&Scope::All, &sensor.id).await.unwrap();
     assert_eq!((now.silent_since, now.health), (None, Some(json!({ "drops": 0 }))));

@@ -1,42 +1,95 @@
-//! Searching events by simple filters.
+//! Hunting: events by time, words and conditions; how many when; frequent values; the names of fields.
 
 use axum::extract::State;
+use dongson_event::fields::FIELDS;
 use dongson_registry::Millis;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::{Deserialize, Deserializer, Serialize, de};
+use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
 use super::list_of;
 use crate::{
-    Console, EventQuery,
-    auth::Reader,
+    Condition, Console, EventBucket, EventQuery, FieldCondition,
+    auth::{Person, Reader},
     error::{ApiError, ApiResult},
     extract::{Json, Path, Query},
+    field_words,
+    hunt::{self, Counted, Hunt},
+    secret_fields,
 };
 
 const DAY_MS: Millis = 24 * 3_600_000;
 
-/// What to search for. Everything that is given must hold.
-#[derive(Debug, Deserialize, IntoParams)]
+/// Conditions of one question.
+const MAX_CONDITIONS: usize = 20;
+
+/// Fields that each event of an answer has, whatever columns were asked for.
+const ALWAYS: [&str; 3] = ["@timestamp", "event.id", "organization.id"];
+
+/// Which events. Everything that is given must hold.
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct SearchQuery {
+pub(crate) struct Asked {
     /// Event time at or after; a day ago if not given.
+    #[serde(default, deserialize_with = "number")]
+    #[param(value_type = Option<Millis>)]
     since: Option<Millis>,
     /// Event time before; now if not given. At most 31 days after `since`.
+    #[serde(default, deserialize_with = "number")]
+    #[param(value_type = Option<Millis>)]
     until: Option<Millis>,
     /// Any of these agencies, separated by commas.
     organization: Option<String>,
     /// Only this dataset.
     dataset: Option<String>,
-    /// Words in the record.
+    /// Words that all occur in message, raw record, names or command lines.
     q: Option<String>,
-    /// A field and its exact value, as `name:value`; several are separated by commas.
-    field: Option<String>,
+    /// Conditions on fields that all hold: a JSON list of at most 20 objects of `field`, `operator` and, but for
+    /// `exists` and `absent`, `value`: `[{"field":"source.ip","operator":"is","value":"10.0.0.1"}]`. Operators: `is`,
+    /// `is_not` (present and different), `contains`, `exists`, `absent`.
+    filter: Option<String>,
+}
+
+/// A page of events.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SearchQuery {
+    #[serde(flatten)]
+    #[param(ignore)]
+    asked: Asked,
+    /// Only these fields of each event, separated by commas, besides its time, id and agency; all if not given.
+    columns: Option<String>,
     /// The `next` of the page before.
     cursor: Option<String>,
     /// 1 to 500; 100 if not given.
     limit: Option<u32>,
+}
+
+/// How finely time is cut.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HistogramQuery {
+    #[serde(flatten)]
+    #[param(ignore)]
+    asked: Asked,
+    /// At most so many spans, 2 to 120; 60 if not given.
+    buckets: Option<u32>,
+}
+
+/// Of which field.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ValuesQuery {
+    #[serde(flatten)]
+    #[param(ignore)]
+    asked: Asked,
+    /// The name of the field.
+    field: String,
+    /// 1 to 25; 10 if not given.
+    limit: Option<usize>,
 }
 
 /// A page of events.
@@ -49,9 +102,117 @@ pub(crate) struct EventList {
     next: Option<String>,
 }
 
-impl SearchQuery {
-    fn read(self, now: Millis) -> ApiResult<EventQuery> {
-        let until = self.until.unwrap_or(now);
+/// How many events when.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct EventHistogram {
+    /// Start of the time that was asked for.
+    since: Millis,
+    /// Its end.
+    until: Millis,
+    /// Length of a span in milliseconds. Spans begin at midnight in Vietnam.
+    step_ms: Millis,
+    /// Oldest first; empty spans are left out.
+    buckets: Vec<EventBucket>,
+    /// Events in all spans.
+    total: i64,
+}
+
+/// A value and how many events have it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TopValue {
+    /// As text.
+    value: String,
+    /// How many events.
+    count: i64,
+    /// Whether all events were counted; if not, only those of the sample.
+    exact: bool,
+}
+
+/// The most frequent values of a field.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TopValues {
+    /// The name of the field.
+    field: String,
+    /// Most frequent first. Only values that occur in the sample are known; those are counted in all events.
+    values: Vec<TopValue>,
+    /// Events that have the field.
+    with_field: i64,
+    /// How many of the newest events are the sample, at most 1000.
+    sampled: usize,
+}
+
+/// A field that events may have.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct FieldName {
+    /// Its dotted name.
+    name: &'static str,
+    /// `keyword`, `text`, `long`, `float`, `boolean`, `ip`, `date`, or one of these with `[]`.
+    kind: &'static str,
+    /// Unit of a number, or empty.
+    unit: &'static str,
+    /// What it means, in Vietnamese.
+    meaning_vi: &'static str,
+    /// What it means, in English.
+    meaning_en: &'static str,
+}
+
+/// The known fields.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct FieldList {
+    /// Those of identity first, then by theme. Events may have others besides.
+    fields: Vec<FieldName>,
+}
+
+/// One condition as it is written in `filter`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Filter {
+    field: String,
+    operator: Operator,
+    value: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Operator {
+    Is,
+    IsNot,
+    Contains,
+    Exists,
+    Absent,
+}
+
+/// Flattened parameters arrive as texts.
+fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Millis>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    text.map(|text| text.parse().map_err(|_| de::Error::custom(format!("{text:?} is not a whole number"))))
+        .transpose()
+}
+
+impl Filter {
+    fn read(self) -> ApiResult<FieldCondition> {
+        let wrong = || ApiError::invalid("filter", "is not a list of conditions");
+        let fits = (1..=256).contains(&self.field.len())
+            && self.value.as_ref().is_none_or(|value| value.chars().count() <= 4000);
+        if !fits {
+            return Err(wrong());
+        }
+        let condition = match (self.operator, self.value) {
+            (Operator::Is, Some(value)) => Condition::Is(value),
+            (Operator::IsNot, Some(value)) => Condition::IsNot(value),
+            (Operator::Contains, Some(value)) if !value.is_empty() => Condition::Contains(value),
+            (Operator::Exists, None) => Condition::Exists,
+            (Operator::Absent, None) => Condition::Absent,
+            _ => return Err(wrong()),
+        };
+        Ok(FieldCondition { field: self.field, condition })
+    }
+}
+
+impl Asked {
+    /// Reads and checks; `limit` and `cursor` are for pages.
+    fn read(self, person: &Person, limit: u32, cursor: Option<String>) -> ApiResult<EventQuery> {
+        let until = self.until.unwrap_or(person.at);
         let since = self.since.unwrap_or(until.saturating_sub(DAY_MS));
         if until <= since {
             return Err(ApiError::invalid("until", "must end after it begins"));
@@ -59,36 +220,119 @@ impl SearchQuery {
         if until.saturating_sub(since) > 31 * DAY_MS {
             return Err(ApiError::invalid("since", "must not be longer than 31 days"));
         }
-        let fields = self.field.iter().flat_map(|text| text.split(',')).take(20);
-        let pair = |text: &str| {
-            let (name, value) =
-                text.split_once(':').ok_or_else(|| ApiError::invalid("field", "must be name:value"))?;
-            Ok((name.to_owned(), value.to_owned()))
+        let filters: Vec<Filter> = match self.filter.as_deref().filter(|text| !text.is_empty()) {
+            Some(text) => serde_json::from_str(text)
+                .map_err(|_| ApiError::invalid("filter", "is not a list of conditions"))?,
+            None => Vec::new(),
         };
+        if filters.len() > MAX_CONDITIONS {
+            return Err(ApiError::invalid("filter", "must hold at most 20 conditions"));
+        }
+        let conditions = filters.into_iter().map(Filter::read).collect::<ApiResult<Vec<_>>>()?;
+        for one in &conditions {
+            check_visible(person, "filter", &one.field)?;
+        }
         Ok(EventQuery {
             since,
             until,
             organizations: list_of("organization", self.organization.as_deref())?,
-            dataset: self.dataset,
+            dataset: self.dataset.filter(|name| !name.is_empty()),
             text: self.q.filter(|text| !text.trim().is_empty()),
-            fields: fields.map(pair).collect::<ApiResult<_>>()?,
-            cursor: self.cursor,
-            limit: self.limit.unwrap_or(100).clamp(1, 500),
+            conditions,
+            cursor,
+            limit,
         })
     }
 }
 
+/// A field that the caller may not see cannot be asked about either: the answer would tell its value.
+fn check_visible(person: &Person, parameter: &'static str, field: &str) -> ApiResult<()> {
+    if secret_fields::may_see(person.account.role, field) {
+        Ok(())
+    } else {
+        Err(ApiError::invalid(parameter, "names a field that only the centre's people may see"))
+    }
+}
+
+fn hunt(console: &Console, person: &Person, query: EventQuery) -> Hunt {
+    Hunt::new(console, person.scope.narrowed(&query.organizations), query)
+}
+
+/// The event with the asked columns alone.
+fn narrowed(event: Value, columns: &[String]) -> Value {
+    let Value::Object(held) = event else { return event };
+    let wanted = |name: &String| ALWAYS.contains(&name.as_str()) || columns.contains(name);
+    Value::Object(held.into_iter().filter(|(name, _)| wanted(name)).collect::<Map<_, _>>())
+}
+
 /// Events, newest first.
-#[utoipa::path(get, path = "/events", tag = "events", params(SearchQuery), responses((status = 200, body = EventList)))]
+#[utoipa::path(get, path = "/events", tag = "events", params(Asked, SearchQuery), responses((status = 200, body = EventList)))]
 pub(crate) async fn search(
     State(console): State<Console>,
     Reader(person): Reader,
-    Query(query): Query<SearchQuery>,
+    Query(given): Query<SearchQuery>,
 ) -> ApiResult<Json<EventList>> {
-    let query = query.read(person.at)?;
-    let scope = person.scope.narrowed(&query.organizations);
-    let page = console.facts.search(&scope, &query).await?;
-    Ok(Json(EventList { events: page.events, next: page.next }))
+    let columns: Vec<String> = list_of("columns", given.columns.as_deref())?;
+    let limit = given.limit.unwrap_or(100).clamp(1, 500);
+    let query = given.asked.read(&person, limit, given.cursor)?;
+    let page = hunt(&console, &person, query).page().await?;
+    let shown = page.events.into_iter().map(|mut event| {
+        secret_fields::strip(person.account.role, &mut event);
+        if columns.is_empty() { event } else { narrowed(event, &columns) }
+    });
+    Ok(Json(EventList { events: shown.collect(), next: page.next }))
+}
+
+/// How many events when.
+#[utoipa::path(get, path = "/events/histogram", tag = "events", params(Asked, HistogramQuery), responses((status = 200, body = EventHistogram)))]
+pub(crate) async fn histogram(
+    State(console): State<Console>,
+    Reader(person): Reader,
+    Query(given): Query<HistogramQuery>,
+) -> ApiResult<Json<EventHistogram>> {
+    let query = given.asked.read(&person, 1, None)?;
+    let (since, until) = (query.since, query.until);
+    let step_ms = hunt::step(since, until, given.buckets.unwrap_or(60).clamp(2, 120));
+    let buckets = hunt(&console, &person, query).histogram(step_ms).await?;
+    let total = buckets.iter().map(|bucket| bucket.count).sum();
+    Ok(Json(EventHistogram { since, until, step_ms, buckets, total }))
+}
+
+/// The most frequent values of a field.
+#[utoipa::path(get, path = "/events/values", tag = "events", params(Asked, ValuesQuery), responses((status = 200, body = TopValues)))]
+pub(crate) async fn values(
+    State(console): State<Console>,
+    Reader(person): Reader,
+    Query(given): Query<ValuesQuery>,
+) -> ApiResult<Json<TopValues>> {
+    if !(1..=256).contains(&given.field.len()) {
+        return Err(ApiError::invalid("field", "must not be empty"));
+    }
+    check_visible(&person, "field", &given.field)?;
+    let query = given.asked.read(&person, 1, None)?;
+    let limit = given.limit.unwrap_or(10).clamp(1, 25);
+    let found = hunt(&console, &person, query).frequent(&given.field, limit).await?;
+    let value = |one: Counted| TopValue { value: one.value, count: one.count, exact: one.exact };
+    Ok(Json(TopValues {
+        field: given.field,
+        values: found.values.into_iter().map(value).collect(),
+        with_field: found.with_field,
+        sampled: found.sampled,
+    }))
+}
+
+/// The known fields and what they mean.
+#[utoipa::path(get, path = "/events/fields", tag = "events", responses((status = 200, body = FieldList)))]
+pub(crate) async fn field_names(Reader(person): Reader) -> Json<FieldList> {
+    let visible = FIELDS.iter().filter(|field| secret_fields::may_see(person.account.role, field.name));
+    let fields = visible.map(|field| FieldName {
+        name: field.name,
+        kind: field.kind.as_str(),
+        unit: field.unit,
+        meaning_vi: field_words::of_field(field),
+        meaning_en: field.meaning,
+    });
+    Json(FieldList { fields: fields.collect() })
 }
 
 /// One event.
@@ -98,5 +342,7 @@ pub(crate) async fn one(
     Reader(person): Reader,
     Path(id): Path<String>,
 ) -> ApiResult<Json<Value>> {
-    console.facts.event(&person.scope, &id).await?.map(Json).ok_or_else(ApiError::not_found)
+    let mut event = console.facts.event(&person.scope, &id).await?.ok_or_else(ApiError::not_found)?;
+    secret_fields::strip(person.account.role, &mut event);
+    Ok(Json(event))
 }

@@ -91,6 +91,9 @@ pub(crate) fn router() -> OpenApiRouter<Console> {
         .routes(routes!(rules::list))
         .routes(routes!(rules::one))
         .routes(routes!(events::search))
+        .routes(routes!(events::histogram))
+        .routes(routes!(events::values))
+        .routes(routes!(events::field_names))
         .routes(routes!(events::one))
         .routes(routes!(stream::stream))
         .routes(routes!(health::health));

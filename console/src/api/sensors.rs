@@ -57,6 +57,14 @@ pub(crate) struct TokenMade {
     made: NewToken,
     /// What the sensor is given: `dst1.<secret>.<fingerprint of the collector's authority>`.
     text: String,
+    /// Where the sensor can reach the collector, best first.
+    collector_urls: Vec<String>,
+    /// SHA-256 of the certificate of the collector's authority (base64url), by which the sensor knows it.
+    authority_fingerprint: String,
+    /// The line that enrols the sensor, for its engineer. It holds the secret.
+    enrol_command: String,
+    /// The line that starts it afterwards; `eth0` stands for the interface that sees the traffic.
+    run_command: String,
 }
 
 /// Why.
@@ -69,6 +77,9 @@ pub(crate) struct Reason {
 
 /// Name of the setting in which the collector publishes the SHA-256 of its authority's certificate (base64url).
 const AUTHORITY_SETTING: &str = "collector.authority.fingerprint";
+
+/// Where a sensor keeps its identity and its spool.
+const SENSOR_DATA: &str = "/var/lib/dongson-sensor";
 
 fn view(sensor: Sensor, now: Millis) -> SensorView {
     let heard =
@@ -128,13 +139,24 @@ pub(crate) async fn create_token(
     let authority = console.registry.setting(AUTHORITY_SETTING).await?;
     let fingerprint = authority.as_ref().and_then(|setting| setting.value.as_str());
     let fingerprint = fingerprint.ok_or_else(|| ApiError::new(StatusCode::CONFLICT, "authority_unknown"))?;
+    let collector_urls = console.collector_urls.clone();
+    let url =
+        collector_urls.first().ok_or_else(|| ApiError::new(StatusCode::CONFLICT, "collector_unknown"))?;
     let life = Millis::from(given.minutes.unwrap_or(60)) * 60_000;
     let made = console
         .registry
         .create_enrolment_token(&person.change(), &given.organization, &given.node, life)
         .await?;
     let text = format!("dst1.{}.{fingerprint}", made.secret);
-    Ok((StatusCode::CREATED, Json(TokenMade { made, text })))
+    let answer = TokenMade {
+        enrol_command: format!("dongson-sensor enrol {url} {text} --data {SENSOR_DATA}"),
+        run_command: format!("dongson-sensor run --interface eth0 --data {SENSOR_DATA}"),
+        authority_fingerprint: fingerprint.to_owned(),
+        made,
+        text,
+        collector_urls,
+    };
+    Ok((StatusCode::CREATED, Json(answer)))
 }
 
 /// Withdraws a token that was not used.

@@ -11,6 +11,7 @@ use crate::{
     auth::Reader,
     error::ApiResult,
     extract::{Json, Path, Query},
+    secret_fields,
 };
 
 /// How many matches of an alert are shown.
@@ -68,7 +69,10 @@ pub(crate) async fn why(
     let alert = console.registry.alert(&person.scope, &id).await?;
     let facts = facts(&console, &person.scope, &alert).await;
     let store_available = facts.is_ok();
-    let (event, signals) = facts.unwrap_or_default();
+    let (mut event, mut signals) = facts.unwrap_or_default();
+    let role = person.account.role;
+    event.iter_mut().for_each(|event| secret_fields::strip(role, event));
+    signals.iter_mut().for_each(|signal| secret_fields::strip_signal(role, signal));
     let rule = console.rules.iter().find(|rule| rule.id == alert.rule_id).cloned();
     let exceptions = console.registry.exceptions(&person.scope).await?.into_iter();
     let hides = |one: &Exception| {
@@ -122,6 +126,7 @@ pub(crate) async fn around(
         limit: MAX_AROUND,
     };
     let scope = person.scope.narrowed(std::slice::from_ref(&alert.organization));
-    let events = console.facts.events_around(&scope, &around).await?;
+    let mut events = console.facts.events_around(&scope, &around).await?;
+    events.iter_mut().for_each(|event| secret_fields::strip(person.account.role, event));
     Ok(Json(EventsAround { cut: events.len() >= MAX_AROUND as usize, events }))
 }

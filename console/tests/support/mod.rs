@@ -11,8 +11,8 @@ use axum::{
     http::{Method, Request, StatusCode, header},
 };
 use dongson_console::{
-    Around, Config, Console, EventBucket, EventPage, EventQuery, Facts, FactsError, Parts, RuleInfo,
-    SignalFact, routes,
+    Around, Condition, Config, Console, EventBucket, EventPage, EventQuery, Facts, FactsError, Parts,
+    RuleInfo, SignalFact, routes,
 };
 use dongson_registry::{
     AccountEdit, AlertUpsert, Change, Consumed, Level, Millis, OrganizationEdit, Registry, Role, Scope,
@@ -34,6 +34,20 @@ pub(crate) const PASSWORD: &str = "Trống-đồng-2026!";
 pub(crate) struct Memory {
     pub(crate) events: Vec<Value>,
     pub(crate) down: bool,
+    /// Never answers a search.
+    pub(crate) stuck: bool,
+}
+
+/// Whether a value fits a condition.
+fn holds(value: Option<&Value>, condition: &Condition) -> bool {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    match condition {
+        Condition::Is(wanted) => value.is_some_and(|value| text(value) == *wanted),
+        Condition::IsNot(wanted) => value.is_some_and(|value| text(value) != *wanted),
+        Condition::Contains(part) => value.is_some_and(|value| text(value).contains(part.as_str())),
+        Condition::Exists => value.is_some(),
+        Condition::Absent => value.is_none(),
+    }
 }
 
 impl Memory {
@@ -43,6 +57,27 @@ impl Memory {
         }
         let allowed = |event: &&Value| event["organization.id"].as_str().is_some_and(|id| scope.allows(id));
         Ok(self.events.iter().filter(allowed).cloned().collect())
+    }
+
+    /// A plain reading of a search: newest first; an event without a time is of any time.
+    fn found(&self, scope: &Scope, query: &EventQuery) -> Result<Vec<Value>, FactsError> {
+        let mut found = self.seen(scope)?;
+        found.retain(|event| {
+            let at = event["@timestamp"]
+                .as_str()
+                .map(|text| dongson_event::Timestamp::parse(text).unwrap().millis());
+            at.is_none_or(|at| (query.since..query.until).contains(&at))
+                && query.text.as_ref().is_none_or(|text| event.to_string().contains(text.as_str()))
+                && query.conditions.iter().all(|one| holds(event.get(&one.field), &one.condition))
+        });
+        found.sort_by_key(|event| std::cmp::Reverse(event["@timestamp"].as_str().map(str::to_owned)));
+        Ok(found)
+    }
+
+    async fn wait(&self) {
+        if self.stuck {
+            std::future::pending::<()>().await;
+        }
     }
 }
 
@@ -77,8 +112,18 @@ impl Facts for Memory {
         Ok(vec![EventBucket { at: since, count }])
     }
 
-    async fn search(&self, scope: &Scope, _: &EventQuery) -> Result<EventPage, FactsError> {
-        Ok(EventPage { events: self.seen(scope)?, next: None })
+    async fn search(&self, scope: &Scope, query: &EventQuery) -> Result<EventPage, FactsError> {
+        self.wait().await;
+        let start: usize = query.cursor.as_ref().map_or(0, |cursor| cursor.parse().unwrap());
+        let found = self.found(scope, query)?;
+        let end = start + query.limit as usize;
+        let next = (found.len() > end).then(|| end.to_string());
+        Ok(EventPage { events: found.into_iter().skip(start).take(query.limit as usize).collect(), next })
+    }
+
+    async fn count(&self, scope: &Scope, query: &EventQuery) -> Result<i64, FactsError> {
+        self.wait().await;
+        Ok(i64::try_from(self.found(scope, query)?.len()).unwrap())
     }
 
     async fn ping(&self) -> Result<(), FactsError> {
@@ -102,6 +147,8 @@ pub(crate) fn parts(registry: Registry, memory: Memory) -> Parts {
         id: "rule-1".into(),
         title: "SSH brute force".into(),
         level: "high".into(),
+        response: Some("Block the address.".into()),
+        response_vi: Some("Chặn địa chỉ.".into()),
         ..RuleInfo::default()
     };
     Parts {
@@ -109,6 +156,7 @@ pub(crate) fn parts(registry: Registry, memory: Memory) -> Parts {
         registry,
         facts: Arc::new(memory),
         rules: vec![rule],
+        collector_urls: vec!["https://soc.example:9443".into(), "https://192.0.2.7:9443".into()],
         metrics: Arc::new(|| "up 1\n".to_owned()),
         clock: || NOW,
     }

@@ -20,7 +20,7 @@ export async function open() {
 export async function newPage(browser, viewport = { width: 1366, height: 768 }) {
   const context = await browser.newContext({ viewport, ignoreHTTPSErrors: true, timezoneId: 'Asia/Ho_Chi_Minh', locale: 'vi-VN', permissions: ['clipboard-read', 'clipboard-write'] });
   const page = await context.newPage();
-  page.setDefaultTimeout(20_000);
+  page.setDefaultTimeout(45_000);
   const faults = [];
   page.on('pageerror', (error) => faults.push(String(error)));
   page.on('console', (message) => {

@@ -88,4 +88,6 @@ export async function enrol(page, base, mark) {
   await send(page);
   const command = await page.locator('[data-test=enrol-command]').textContent();
   assert.match(command, /^dongson-sensor enrol https:\/\/\S+ dst1\.\S+ --data \S+$/);
+  await page.locator('[data-test=enrol-state][data-state=waiting]').waitFor();
+  return command;
 }

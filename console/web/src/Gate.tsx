@@ -6,7 +6,6 @@ import { useSession } from './api/session';
 import { LiveProvider } from './api/live';
 import { useWords } from './i18n';
 import { Empty, Failed, Skeleton } from './look/States';
-import { AlertsPage } from './pages/alerts/AlertsPage';
 import { TriageProvider } from './pages/alerts/triage';
 import { ChangePassword } from './pages/signin/ChangePassword';
 import { SignIn } from './pages/signin/SignIn';
@@ -14,9 +13,11 @@ import { ScopeProvider } from './shell/scope';
 import { Shell } from './shell/Shell';
 
 const OverviewPage = lazy(() => import('./pages/overview/OverviewPage'));
+const AlertsPage = lazy(() => import('./pages/alerts/AlertsPage').then((found) => ({ default: found.AlertsPage })));
 const AlertPage = lazy(() => import('./pages/alert/AlertPage'));
 const IncidentsPage = lazy(() => import('./pages/incidents/IncidentsPage'));
 const IncidentPage = lazy(() => import('./pages/incident/IncidentPage'));
+const HuntPage = lazy(() => import('./pages/hunt/HuntPage'));
 const SensorsPage = lazy(() => import('./pages/sensors/SensorsPage'));
 const RulesPage = lazy(() => import('./pages/rules/RulesPage'));
 const AdminPage = lazy(() => import('./pages/admin/AdminPage'));
@@ -50,6 +51,7 @@ function Pages() {
         <Route path="/alerts/:id" element={<AlertPage />} />
         <Route path="/incidents" element={<IncidentsPage />} />
         <Route path="/incidents/:id" element={<IncidentPage />} />
+        <Route path="/hunt" element={<HuntPage />} />
         <Route path="/sensors" element={<SensorsPage />} />
         <Route path="/rules" element={<RulesPage />} />
         {mayWrite && <Route path="/admin" element={<Navigate to={isAdministrator ? '/admin/users' : '/admin/exceptions'} replace />} />}

@@ -17,7 +17,6 @@ import { replaced } from '../src/pages/alerts/triage';
 import { filled, nearest, urgency } from '../src/pages/incident/clocks';
 import { spans } from '../src/pages/overview/spans';
 import { logsource, matches } from '../src/pages/rules/search';
-import { enrolCommand } from '../src/pages/sensors/command';
 import { reading, sensorState } from '../src/pages/sensors/state';
 import { passwordProblem } from '../src/pages/signin/password';
 import { keyName } from '../src/shell/keyboard';
@@ -141,11 +140,6 @@ describe('sensors', () => {
   test('readings are numbers or nothing', () => {
     expect(reading({ drops: 'many', dropped: 4 }, ['drops', 'dropped'])).toBe(4);
     expect(reading(null, ['drops'])).toBeNull();
-  });
-
-  test('the command names the host by which the page was reached', () => {
-    expect(enrolCommand('dst1.a.b', 'soc.example')).toBe('dongson-sensor enrol https://soc.example:9443 dst1.a.b --data /var/lib/dongson-sensor');
-    expect(enrolCommand('dst1.a.b', '2001:db8::1')).toContain('https://[2001:db8::1]:9443');
   });
 });
 

@@ -2,7 +2,8 @@
 import { describe, expect, test } from 'vitest';
 
 import { address } from '../src/api/http';
-import { ANY, bounds, decode, encode, OPEN, toFilter, toggle, type View } from '../src/pages/alerts/view';
+import { bounds } from '../src/look/ranges';
+import { ANY, decode, encode, OPEN, toFilter, toggle, type View } from '../src/pages/alerts/view';
 
 const VIEWS: View[] = [
   OPEN, ANY,

@@ -48,6 +48,9 @@ pub(crate) struct CollectorConfig {
     pub(crate) https: SocketAddr,
     /// Names and addresses under which senders reach it: they stand in its certificate.
     pub(crate) server_names: Vec<String>,
+    /// Addresses that the engineer of a sensor is given, `https://host:port`, best first; their hosts join the
+    /// certificate. Default: the names that are not this machine's own view of itself, else its address.
+    pub(crate) public_urls: Vec<String>,
     /// Syslog over UDP.
     pub(crate) syslog_udp: Listen,
     /// Syslog over TCP.
@@ -58,6 +61,8 @@ pub(crate) struct CollectorConfig {
     pub(crate) relp: Listen,
     /// Zone of local times of sources that the registry does not know.
     pub(crate) time_zone: String,
+    /// Sources and sensors that fall silent.
+    pub(crate) silence: dongson_collector::Silence,
     /// What bounds memory, connections and time.
     pub(crate) limits: dongson_collector::Limits,
 }
@@ -68,11 +73,13 @@ impl Default for CollectorConfig {
         Self {
             https: any(9_443),
             server_names: vec!["127.0.0.1".to_owned()],
+            public_urls: Vec::new(),
             syslog_udp: Listen(Some(any(5_514))),
             syslog_tcp: Listen(Some(any(5_514))),
             syslog_tls: Listen(Some(any(6_514))),
             relp: Listen(Some(any(2_514))),
             time_zone: "Asia/Ho_Chi_Minh".to_owned(),
+            silence: dongson_collector::Silence::default(),
             limits: dongson_collector::Limits::default(),
         }
     }
@@ -84,12 +91,13 @@ impl CollectorConfig {
         dongson_collector::Config {
             data,
             https: self.https,
-            server_names: self.server_names.clone(),
+            server_names: self.certificate_names(),
             syslog_udp: self.syslog_udp.0,
             syslog_tcp: self.syslog_tcp.0,
             syslog_tls: self.syslog_tls.0,
             relp: self.relp.0,
             time_zone: self.time_zone.clone(),
+            silence: self.silence.clone(),
             limits: self.limits.clone(),
         }
     }
@@ -154,6 +162,17 @@ impl Default for StoreConfig {
     }
 }
 
+/// The least sensible size of the log: the largest batches, the journal and what a stopped store leaves in it.
+const LEAST_LOG_BYTES: u64 = 1 << 30;
+
+/// Refuses a number outside `least..=most`.
+fn within(key: &str, value: u64, least: u64, most: u64) -> Result<(), String> {
+    if (least..=most).contains(&value) {
+        return Ok(());
+    }
+    Err(format!("{key}: {value} makes no sense: {least} to {most} do"))
+}
+
 impl Config {
     /// Reads `path`, or takes the defaults without one.
     pub(crate) fn load(path: Option<&Path>) -> Result<Self> {
@@ -161,8 +180,35 @@ impl Config {
         let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
         let config: Self = toml::from_str(&text)
             .with_context(|| format!("{} is not a valid configuration", path.display()))?;
-        config.console.validate().map_err(|problem| anyhow::anyhow!("{}: {problem}", path.display()))?;
+        config.check().map_err(|problem| anyhow::anyhow!("{}: {problem}", path.display()))?;
         Ok(config)
+    }
+
+    /// What is wrong with the values, by the name of the key.
+    fn check(&self) -> Result<(), String> {
+        if let Some(problem) = self.collector.public_urls.iter().find_map(|url| crate::reach::problem(url)) {
+            return Err(problem);
+        }
+        self.console.validate()?;
+        if let Some(files) = &self.console.certificate {
+            for (key, path) in [("chain", &files.chain), ("key", &files.key)] {
+                std::fs::File::open(path)
+                    .map_err(|error| format!("console.certificate.{key}: {}: {error}", path.display()))?;
+            }
+        }
+        self.collector.at(PathBuf::new()).check().map_err(|problem| format!("collector.{problem}"))?;
+        if let Some(url) = &self.console_url
+            && !(url.starts_with("https://") || url.starts_with("http://"))
+        {
+            return Err(format!("console_url: {url:?} does not begin with https://"));
+        }
+        if self.analyzer.without_shipped_rules && self.analyzer.rules.is_empty() {
+            let reason = "leaves no rule: name a folder in analyzer.rules, or leave the key out";
+            return Err(format!("analyzer.without_shipped_rules: {reason}"));
+        }
+        within("bus.retention_hours", self.bus.retention_hours, 1, 24 * 366)?;
+        within("bus.max_bytes", self.bus.max_bytes, LEAST_LOG_BYTES, 1 << 50)?;
+        within("store.memory_mib", self.store.memory_mib, 512, 1 << 20)
     }
 }
 
@@ -230,6 +276,43 @@ mod tests {
         std::fs::write(&path, "[console]\nlissten = \"127.0.0.1:1\"\n").unwrap();
         let error = format!("{:#}", Config::load(Some(&path)).unwrap_err());
         assert!(error.contains("lissten") && error.contains("dongson.toml"), "{error}");
+    }
+
+    #[test]
+    fn values_without_sense_are_refused_by_name() {
+        for (text, said) in [
+            ("[bus]\nmax_bytes = 1", "bus.max_bytes: 1 makes no sense: 1073741824 to"),
+            ("[bus]\nretention_hours = 0", "bus.retention_hours"),
+            ("[store]\nmemory_mib = 0", "store.memory_mib"),
+            ("[collector.limits]\ndatagram_queue = 0", "collector.limits.datagram_queue"),
+            ("[collector.silence]\nquiet_percent = 100", "collector.silence.quiet_percent"),
+            ("[collector]\ntime_zone = \"Mars/Base\"", "collector.time_zone"),
+            ("[console]\nnames = []", "console.names"),
+            ("[analyzer]\nwithout_shipped_rules = true", "analyzer.without_shipped_rules"),
+            ("console_url = \"soc.example\"", "console_url"),
+            ("metrics = \"9464\"", "ADDRESS:PORT"),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("dongson.toml");
+            std::fs::write(&path, text).unwrap();
+            let error = format!("{:#}", Config::load(Some(&path)).unwrap_err());
+            assert!(error.contains(said) && error.contains("dongson.toml"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_changed_example_is_read_or_refused() {
+        let example = include_str!("../../dongson.example.toml");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("dongson.toml");
+        for (at, _) in example.char_indices() {
+            let (head, tail) = example.split_at(at);
+            let skipped = tail.chars().skip(3).collect::<String>();
+            for text in [head.to_owned(), [head, &skipped].concat(), [head, "-9\"[=\n", tail].concat()] {
+                std::fs::write(&path, text).unwrap();
+                drop(Config::load(Some(&path)));
+            }
+        }
     }
 
     #[test]

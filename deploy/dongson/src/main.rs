@@ -6,12 +6,17 @@ mod content;
 mod drill;
 mod output;
 mod process;
+mod reach;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use command::Command;
+
+/// Events are many small texts, made in one thread and freed in another, which the C library's allocator is slow at.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Dongson: the security centre's collector, analyzer, rules and console in one program.
 #[derive(Debug, Parser)]
@@ -36,7 +41,7 @@ fn main() -> ExitCode {
     match arguments.command.run() {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", output::causes(&error));
             ExitCode::FAILURE
         }
     }

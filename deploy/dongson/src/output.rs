@@ -46,6 +46,20 @@ fn padded(cell: &str, width: usize) -> String {
     [cell, &" ".repeat(missing)].concat()
 }
 
+/// An error and its causes in one line; a cause that an error above has quoted already is not said again.
+pub(crate) fn causes(error: &anyhow::Error) -> String {
+    let mut said = String::new();
+    for cause in error.chain() {
+        let text = cause.to_string();
+        if said.is_empty() {
+            said = text;
+        } else if !said.contains(text.trim_end()) {
+            said = format!("{said}: {text}");
+        }
+    }
+    said
+}
+
 /// A cell that is longer is cut: a table is for people.
 const CELL_CHARS: usize = 300;
 
@@ -75,6 +89,13 @@ fn written(outcome: io::Result<()>) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let cause = anyhow::anyhow!("no such file").context("/a/b: no such file").context("starting");
+        assert_eq!(causes(&cause), "starting: /a/b: no such file");
+        assert_eq!(causes(&anyhow::anyhow!("one").context("two")), "two: one");
+    }
 
     #[test]
     fn a_terminal_is_not_steered_from_outside() {

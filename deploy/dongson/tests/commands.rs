@@ -32,6 +32,8 @@ fn every_command_has_help_with_an_example() {
         &["drill", "run"],
         &["store", "install"],
         &["admin", "token"],
+        &["admin", "key"],
+        &["admin", "sensor-owner"],
     ] {
         let output = dongson(&[command, &["--help"]].concat());
         assert!(output.status.success());
@@ -99,6 +101,72 @@ fn bad_input_is_named() {
 
     let output = dongson(&["detect", "--rules", "/nowhere", "file.jsonl"]);
     assert!(text(&output.stderr).contains("/nowhere"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn values_without_sense_stop_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    for (text_of_file, said) in [
+        ("[bus]\nmax_bytes = 1\n", "bus.max_bytes: 1 makes no sense: 1073741824 to "),
+        ("[collector.limits]\nconnections = 0\n", "collector.limits.connections: 0 makes no sense"),
+        (
+            "[console]\ncertificate = { chain = \"/nowhere/chain.pem\", key = \"/nowhere/key.pem\" }\n",
+            "console.certificate.chain: /nowhere/chain.pem: No such file",
+        ),
+    ] {
+        let config = write(folder.path(), "strange.toml", text_of_file);
+        let output = dongson(&["up", "--data", data.to_str().unwrap(), "--config", &config]);
+        assert_eq!(output.status.code(), Some(1));
+        let error = text(&output.stderr);
+        assert!(error.contains(said) && error.contains("strange.toml"), "{error}");
+        assert!(error.matches("/nowhere").count() < 2, "{error}");
+        assert!(!data.exists());
+    }
+}
+
+#[test]
+fn errors_of_an_inventory_name_file_and_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let data = data.to_str().unwrap();
+    assert!(dongson(&["admin", "first-password", "--data", data]).status.success());
+    assert!(
+        dongson(&["admin", "agency", "--data", data, "xa-a", "UBND xã A", "--name-en", "A"]).status.success()
+    );
+    for (name, content, said) in [
+        (
+            "a.csv",
+            "organization,name,level,host\nxa-a,may-1,1,m1\nxa-a,may-2,nine,m2\n",
+            "line 3: level \"nine\"",
+        ),
+        ("a.csv", "organization,name,level,host\n\nxa-a,may-1,7,m1\n", "line 3: asset \"may-1\": level"),
+        ("a.csv", "organization,name,colour\n", "line 1: header"),
+        (
+            "a.csv",
+            "organization,name,level,host\nxa-b,may-1,1,m1\n",
+            "line 2: asset \"may-1\": there is no agency \"xa-b\"",
+        ),
+        (
+            "a.toml",
+            "[[asset]]\nname = 'x'\norganization = 'xa-a'\nlevel = 1\n",
+            "line 1: asset \"x\": address",
+        ),
+        ("a.toml", "[[asset]]\nname = 'x'\nlevel = \"one\"\n", "line 3"),
+        ("a.xlsx", "", "a .csv or a .toml file"),
+    ] {
+        let file = write(folder.path(), name, content);
+        let output = dongson(&["admin", "inventory", "--data", data, &file]);
+        assert_eq!(output.status.code(), Some(1));
+        let error = text(&output.stderr);
+        assert!(error.contains(&file) && error.contains(said), "{error}");
+    }
+    let file = write(folder.path(), "b.csv", "organization,name,level,host\nxa-a,may-1,1,m1\n");
+    assert!(dongson(&["admin", "inventory", "--data", data, &file]).status.success());
+    fs::write(folder.path().join("c.csv"), b"organization,name,level\nxa-a,\xff,1\n").unwrap();
+    let file = folder.path().join("c.csv");
+    let output = dongson(&["admin", "inventory", "--data", data, file.to_str().unwrap()]);
+    assert!(text(&output.stderr).contains("c.csv: line 2: is not UTF-8"), "{}", text(&output.stderr));
 }
 
 #[test]

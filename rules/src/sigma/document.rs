@@ -2,6 +2,7 @@
 
 use serde_yaml_ng::{Mapping, Value};
 
+use super::nesting;
 use crate::RuleError;
 
 /// Most bytes that one rule file may have.
@@ -63,6 +64,9 @@ fn read(line: usize, text: &str) -> Option<Result<Document<'_>, RuleError>> {
     let blank = |line: &str| line.trim().is_empty() || line.starts_with(['#', '%']);
     if text.lines().all(blank) {
         return None;
+    }
+    if let Err(error) = nesting::check(text, line) {
+        return Some(Err(error));
     }
     Some(match serde_yaml_ng::from_str::<Value>(text) {
         Ok(Value::Mapping(content)) => {

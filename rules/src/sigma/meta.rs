@@ -30,6 +30,8 @@ pub(crate) fn read(map: &Mapping, file: &str, line: usize) -> Result<Rule, RuleE
         title_vi: None,
         description: text(map, "description")?.unwrap_or_default(),
         description_vi: None,
+        response: None,
+        response_vi: None,
         level: word(map, "level", "one of informational, low, medium, high, critical", Level::parse)?
             .unwrap_or(Level::Medium),
         status: word(
@@ -55,6 +57,9 @@ pub(crate) fn read(map: &Mapping, file: &str, line: usize) -> Result<Rule, RuleE
         correlation,
         province: false,
     };
+    if let Some(Value::Mapping(response)) = map.get("response") {
+        read_response(response, &mut rule);
+    }
     if let Some(own) = map.get("dongson") {
         read_own(own, &mut rule)?;
     }
@@ -106,6 +111,14 @@ fn read_own(own: &Value, rule: &mut Rule) -> Result<(), RuleError> {
         Some(_) => return Err(wrong("scope", "`agency` or `province`")),
     };
     Ok(())
+}
+
+/// What to do about a match, in two languages. The key is a custom one in Sigma's sense, so what others mean by it is
+/// not refused: what is no text is left out.
+fn read_response(response: &Mapping, rule: &mut Rule) {
+    let words = |key| text(response, key).ok().flatten().map(|words| words.trim().to_owned());
+    rule.response = words("en").filter(|words| !words.is_empty());
+    rule.response_vi = words("vi").filter(|words| !words.is_empty());
 }
 
 /// The log source and what else is said about it; at least one of its three words must be there.
@@ -213,6 +226,20 @@ mod tests {
         assert_eq!(rule.window, Some(Duration::from_hours(1)));
         assert_eq!(rule.logsource.product.as_deref(), Some("windows"));
         assert_eq!(rule.tags, ["attack.t1110"]);
+    }
+
+    #[test]
+    fn a_response_in_two_languages() {
+        let own = rule(
+            "title: T\nlogsource: {product: x}\nresponse:\n  en: >-\n    Look\n    twice.\n  vi: Xem lại.\n",
+        )
+        .unwrap();
+        assert_eq!(own.response.as_deref(), Some("Look twice."));
+        assert_eq!(own.response_vi.as_deref(), Some("Xem lại."));
+        for foreign in ["response: isolate", "response: [a, b]", "response: {en: [a], vi: ''}"] {
+            let other = rule(&format!("title: T\nlogsource: {{product: x}}\n{foreign}\n")).unwrap();
+            assert_eq!((other.response, other.response_vi), (None, None), "{foreign}");
+        }
     }
 
     #[test]

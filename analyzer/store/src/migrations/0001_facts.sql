@@ -4,7 +4,7 @@
 -- nullable columns takes twice the time.
 CREATE TABLE dongson.events (
     {columns},
-    original Nullable(String) CODEC(ZSTD(6)),
+    original Nullable(String) CODEC(ZSTD(3)),
     rest Map(LowCardinality(String), String) CODEC(ZSTD(3)),
     retention_days UInt16 CODEC(ZSTD(1)),
     search String ALIAS {search},

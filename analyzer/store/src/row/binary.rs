@@ -8,7 +8,7 @@ use dongson_event::fields::Kind;
 use super::cell::{Cell, element};
 
 /// Appends a cell of a column of `kind`.
-pub(super) fn put_cell(bytes: &mut Vec<u8>, kind: Kind, cell: &Cell, nullable: bool) {
+pub(super) fn put_cell(bytes: &mut Vec<u8>, kind: Kind, cell: &Cell<'_>, nullable: bool) {
     if element(kind).is_some() {
         let cells = if let Cell::List(cells) = cell { cells.as_slice() } else { &[] };
         put_count(bytes, cells.len());
@@ -23,7 +23,7 @@ pub(super) fn put_cell(bytes: &mut Vec<u8>, kind: Kind, cell: &Cell, nullable: b
     put_value(bytes, cell);
 }
 
-fn put_value(bytes: &mut Vec<u8>, cell: &Cell) {
+fn put_value(bytes: &mut Vec<u8>, cell: &Cell<'_>) {
     match cell {
         Cell::Null | Cell::List(_) => {}
         Cell::Text(text) => put_text(bytes, text),
@@ -64,7 +64,7 @@ pub(super) fn put_nullable_text(bytes: &mut Vec<u8>, text: Option<&str>) {
 }
 
 /// Takes a cell of a column of `kind`; `None` when the bytes end too early or are not such a cell.
-pub(super) fn take_cell(bytes: &mut &[u8], kind: Kind, nullable: bool) -> Option<Cell> {
+pub(super) fn take_cell(bytes: &mut &[u8], kind: Kind, nullable: bool) -> Option<Cell<'static>> {
     if let Some(element) = element(kind) {
         let count = take_count(bytes)?;
         let cells = (0..count).map(|_| take_value(bytes, element)).collect::<Option<Vec<_>>>()?;
@@ -76,14 +76,14 @@ pub(super) fn take_cell(bytes: &mut &[u8], kind: Kind, nullable: bool) -> Option
     take_value(bytes, kind)
 }
 
-fn take_value(bytes: &mut &[u8], kind: Kind) -> Option<Cell> {
+fn take_value(bytes: &mut &[u8], kind: Kind) -> Option<Cell<'static>> {
     Some(match kind {
         Kind::Long => Cell::Long(i64::from_le_bytes(take_array(bytes)?)),
         Kind::Float => Cell::Float(f64::from_le_bytes(take_array(bytes)?)),
         Kind::Bool => Cell::Bool(take_array::<1>(bytes)? != [0]),
         Kind::Ip => Cell::Ip(Ipv6Addr::from(take_array::<16>(bytes)?)),
         Kind::Date => Cell::Date(Timestamp::from_nanos(i64::from_le_bytes(take_array(bytes)?))),
-        _ => Cell::Text(take_text(bytes)?),
+        _ => Cell::Text(take_text(bytes)?.into()),
     })
 }
 

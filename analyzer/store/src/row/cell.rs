@@ -1,5 +1,6 @@
 //! A value as a column holds it.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv6Addr};
 
 use dongson_event::fields::Kind;
@@ -7,11 +8,11 @@ use dongson_event::{Timestamp, Value};
 
 /// What stands in a column.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Cell {
+pub(super) enum Cell<'v> {
     /// Nothing, or nothing that the column can hold.
     Null,
     /// Of a text column.
-    Text(String),
+    Text(Cow<'v, str>),
     /// Of a whole number.
     Long(i64),
     /// Of a number with a fraction.
@@ -23,12 +24,12 @@ pub(super) enum Cell {
     /// Of a moment.
     Date(Timestamp),
     /// Of a list; never empty.
-    List(Vec<Cell>),
+    List(Vec<Cell<'v>>),
 }
 
-impl Cell {
+impl<'v> Cell<'v> {
     /// The nearest that a column of `kind` can hold of `value`.
-    pub(super) fn of(kind: Kind, value: &Value) -> Self {
+    pub(super) fn of(kind: Kind, value: &'v Value) -> Self {
         match element(kind) {
             Some(element) => {
                 let cells: Vec<Self> =
@@ -40,7 +41,7 @@ impl Cell {
         }
     }
 
-    fn scalar(kind: Kind, value: &Value) -> Option<Self> {
+    fn scalar(kind: Kind, value: &'v Value) -> Option<Self> {
         Some(match kind {
             Kind::Long => Self::Long(match value {
                 Value::Text(text) => text.parse().ok()?,
@@ -55,16 +56,30 @@ impl Cell {
             Kind::Date => Self::Date(Timestamp::parse(value.as_str()?).ok()?),
             _ => match value {
                 Value::Null => return None,
-                other => Self::Text(other.to_text().into_owned()),
+                other => Self::Text(other.to_text()),
             },
         })
+    }
+
+    /// True when [`Cell::value`] is `value`; texts are compared without a copy.
+    pub(super) fn says(&self, kind: Kind, value: &Value) -> bool {
+        match (self, value) {
+            (Self::Text(text), Value::Text(original)) => text == original,
+            (Self::Long(number), value) => value.as_i64() == Some(*number),
+            (Self::List(cells), Value::List(items)) => {
+                let element = element(kind).unwrap_or(kind);
+                cells.len() == items.len()
+                    && cells.iter().zip(items).all(|(cell, item)| cell.says(element, item))
+            }
+            _ => self.value(kind).as_ref() == Some(value),
+        }
     }
 
     /// The value that this cell says; `None` for nothing.
     pub(super) fn value(&self, kind: Kind) -> Option<Value> {
         Some(match self {
             Self::Null => return None,
-            Self::Text(text) => Value::Text(text.clone()),
+            Self::Text(text) => Value::Text(text.clone().into_owned()),
             Self::Long(number) => Value::Int(*number),
             Self::Float(number) => Value::Float(*number),
             Self::Bool(truth) => Value::Bool(*truth),

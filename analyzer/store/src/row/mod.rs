@@ -33,7 +33,7 @@ struct Column {
 }
 
 /// The columns by the names of their fields.
-static COLUMNS: LazyLock<HashMap<&'static str, Column>> = LazyLock::new(|| {
+static COLUMNS: LazyLock<HashMap<&'static str, Column, ahash::RandomState>> = LazyLock::new(|| {
     let numbered = (0_u16..).zip(columns());
     numbered
         .map(|(number, field)| {
@@ -114,7 +114,7 @@ impl EventRow {
         for (column, value) in placed {
             let field = column.field;
             let cell = Cell::of(field.kind, value);
-            if cell.value(field.kind).as_ref() != Some(value) {
+            if !cell.says(field.kind, value) {
                 rest.push((field.name, value));
             }
             if cell != Cell::Null {

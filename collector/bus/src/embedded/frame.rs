@@ -160,6 +160,26 @@ mod tests {
         }
 
         #[test]
+        fn changed_frames_are_read_or_refused(
+            values in prop::collection::vec("[a-z]{0,9}", 0..5),
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..5),
+            end: prop::sample::Index,
+        ) {
+            let mut builder = Builder::new(1, 2);
+            for value in values {
+                builder.push(&Record::new("key", value, Timestamp::default()));
+            }
+            let mut bytes = builder.finish();
+            for (at, byte) in changes {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            drop(records(&Bytes::from(bytes.clone())));
+            bytes.truncate(end.index(bytes.len() + 1));
+            drop((header(&Bytes::from(bytes.clone())), records(&Bytes::from(bytes))));
+        }
+
+        #[test]
         fn any_bytes_are_read_or_refused(mut bytes: Vec<u8>) {
             drop(records(&Bytes::from(bytes.clone())));
             if let Some(first) = bytes.first_mut() {

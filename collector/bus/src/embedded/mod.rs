@@ -109,7 +109,8 @@ impl EmbeddedBus {
     pub fn open(folder: &Path, options: Options) -> Result<Self> {
         let builder = fjall::Database::builder(folder)
             .cache_size(options.cache_bytes)
-            .worker_threads(2)
+            // With more, idle ones hand a waiting compaction round and round, and take a core for it.
+            .worker_threads(1)
             .max_journaling_size(256 << 20)
             .manual_journal_persist(true);
         let db = builder.open().map_err(|error| match error {

@@ -81,6 +81,7 @@ pub const FIELDS: &[Field] = &[
     f("dongson.unparsed.record", Keyword, "", Collector, Plain, REST, "Dongson", "Id of the whole record, the same for all its parts"),
     f("dongson.time.read", LowKeyword, "", Collector, Plain, REST, "Dongson", "How the claimed time was read: stated, source-zone, source-zone-and-year"),
     f("dongson.original.base64", Text, "", Collector, Personal, REST, "Dongson", "The raw record, when it is not UTF-8"),
+    f("dongson.record.cut", Bool, "", Collector, Plain, REST, "Dongson", "The connection ended inside the record: only its beginning is here"),
     f("dongson.unparsed.part", Long, "", Collector, Plain, REST, "Dongson", "Number of this part of the raw record, from 1"),
     f("dongson.unparsed.parts", Long, "", Collector, Plain, REST, "Dongson", "How many parts the raw record has"),
     // Hosts, addresses, users.
@@ -362,6 +363,8 @@ pub const FIELDS: &[Field] = &[
     f("dongson.health.source", Keyword, "", Collector, Plain, COLUMN, "Dongson", "The source or sensor that the event is about"),
     f("dongson.health.owner", Keyword, "", Collector, Plain, REST, "Dongson", "Who looks after it"),
     f("dongson.health.since", Date, "", Collector, Plain, REST, "Dongson", "Since when"),
+    f("dongson.health.received", Long, "events", Collector, Plain, REST, "Dongson", "Events that a quiet source sent in the span that was looked at"),
+    f("dongson.health.expected", Long, "events", Collector, Plain, REST, "Dongson", "Events that it should have sent in that span"),
     f("dongson.health.packets", Long, "packets", Sensor, Plain, REST, "Dongson", "Packets that reached the sensor"),
     f("dongson.health.dropped", Long, "packets", Sensor, Plain, REST, "Dongson", "Packets that the kernel dropped"),
     f("dongson.health.spool.bytes", Long, "bytes", Sensor, Plain, REST, "Dongson", "Bytes waiting in the spool"),

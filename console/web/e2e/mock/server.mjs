@@ -7,6 +7,7 @@ import { createServer } from 'node:http';
 import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { answerEvents, makeEvents } from './events.mjs';
 import { agencies, alertAt, eventOf, generator, people, rules } from './world.mjs';
 
 const DIST = join(fileURLToPath(new URL('.', import.meta.url)), '..', '..', 'dist');
@@ -18,6 +19,7 @@ export function start(port = 0) {
   const random = generator(2026);
   const now = Date.now();
   const alerts = Array.from({ length: 1400 }, (_, index) => alertAt(index, random, now));
+  const events = makeEvents(alerts, now);
   const incidents = [];
   const entries = new Map();
   const undos = new Map();
@@ -188,6 +190,7 @@ export function start(port = 0) {
       return undefined;
     }
     if (resource === 'session') return session();
+    if (resource === 'events') return answerEvents(events, id, query) ?? fault(404, 'not_found', 'Không tìm thấy.', 'Not found.');
     if (resource === 'overview') return overview(query.get('drill') === 'true');
     if (key === 'GET alerts') {
       if (id === undefined) return listAlerts(query);
@@ -205,7 +208,7 @@ export function start(port = 0) {
     if (key === 'GET users') return { users: people };
     if (key === 'POST users') return { account: { ...people[1], ...body }, password: 'Xe-dap-mau-xanh-47' };
     if (resource === 'sensors') return { sensors, at: Date.now() };
-    if (resource === 'enrolment-tokens') return { token: { id: 't1', organization: body.organization, node: body.node, expires_at: Date.now() + body.minutes * 60_000 }, secret: 'k3', text: 'dst1.Zk3mQ9vT2xN8rB5wL1cY7hP4sD6gJ0aF.5nM2x8Qw3eR7tY1uI9oP4aS6dF0gH2jK5lZ8xC1vB3n' };
+    if (resource === 'enrolment-tokens') return { token: { id: 't1', organization: body.organization, node: body.node, expires_at: Date.now() + body.minutes * 60_000 }, secret: 'k3', collector_urls: ['https://soc.example:9443'], authority_fingerprint: '5nM2x8Qw3eR7tY1uI9oP4aS6dF0gH2jK5lZ8xC1vB3n', enrol_command: 'dongson-sensor enrol https://soc.example:9443 dst1.Zk3mQ9vT2xN8rB5wL1cY7hP4sD6gJ0aF.5nM2x8Qw3eR7tY1uI9oP4aS6dF0gH2jK5lZ8xC1vB3n --data /var/lib/dongson-sensor', run_command: 'dongson-sensor run --interface eth0 --data /var/lib/dongson-sensor', text: 'dst1.Zk3mQ9vT2xN8rB5wL1cY7hP4sD6gJ0aF.5nM2x8Qw3eR7tY1uI9oP4aS6dF0gH2jK5lZ8xC1vB3n' };
     if (resource === 'rules') return id === undefined ? { rules: rules.map((rule) => ({ ...rule, source: '' })) } : rules.find((rule) => rule.id === id);
     if (resource === 'audit') return { entries: Array.from({ length: 30 }, (_, index) => ({ sequence: 30 - index, at: now - index * 60_000, who: 'u-admin', address: '192.0.2.7', action: 'sign_in', kind: 'account', object: 'u-admin', organization: null, before: null, after: null, previous: '', hash: '' })) };
     const name = { 'api-keys': 'api_keys', notifications: 'channels' }[resource] ?? resource;
@@ -265,9 +268,15 @@ export function start(port = 0) {
     tell('alerts', { alerts: made });
   };
 
-  return new Promise((resolve) => {
-    server.listen(port, '127.0.0.1', () => resolve({ url: `http://127.0.0.1:${server.address().port}`, arrive, stop: () => { server.closeAllConnections(); server.close(); } }));
+  const stop = () => new Promise((done) => {
+    server.close(done);
+    server.closeAllConnections();
   });
+  const listen = (on) => new Promise((done) => {
+    server.listen(on, '127.0.0.1', () => done(server.address().port));
+  });
+  // The line is cut and mended at the same address.
+  return listen(port).then((on) => ({ url: `http://127.0.0.1:${on}`, arrive, cut: stop, mend: () => listen(on), stop }));
 }
 
 function serveFile(path, response) {

@@ -35,6 +35,8 @@ export const rules = RULES.map(([title_vi, title, level, tag, , product, categor
   id: `5a7e3c10-0000-4000-8000-00000000000${index}`, title, title_vi,
   description: `${title}. Compare with what the operator of the system knows, then close or raise an incident.`,
   description_vi: `${title_vi}. Đối chiếu với đơn vị vận hành hệ thống trước khi đóng hoặc tạo sự cố.`,
+  response: 'Ask the operator of the system whether this is known work; if not, isolate the machine and keep the scene.',
+  response_vi: 'Hỏi đơn vị vận hành xem đây có phải công việc đã biết; nếu không, cô lập máy và bảo vệ hiện trường.',
   level, status: 'stable', author: 'Dongson', tags: tag === '' ? [] : [tag], logsource: { product, category, service },
   falsepositives: ['Kiểm tra định kỳ của đơn vị vận hành'], file: `rule-${index}.yml`,
   source: `title: ${title}\nid: 5a7e3c10-0000-4000-8000-00000000000${index}\nlogsource:\n  product: ${product}\ndetection:\n  selection:\n    event.outcome: failure\n    source.ip|cidr: 203.0.113.0/24\n  condition: selection\nlevel: ${level}\n`,

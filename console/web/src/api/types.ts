@@ -90,6 +90,9 @@ export interface Rule {
   title_vi: string | null;
   description: string | null;
   description_vi: string | null;
+  /** What to do about a match. */
+  response: string | null;
+  response_vi: string | null;
   level: Level;
   status: string | null;
   author: string | null;
@@ -119,6 +122,35 @@ export interface Why {
   signals: { event_id: string; at: number; rule_id: string; fields: MatchedField[] }[];
   related: Alert[];
   exceptions: Exception[];
+}
+
+/** A page of a search, newest first. */
+export interface EventList {
+  events: Fields[];
+  next: string | null;
+}
+
+/** How many events in each span of the asked time; empty spans are left out. */
+export interface EventHistogram {
+  since: number;
+  until: number;
+  step_ms: number;
+  buckets: { at: number; count: number }[];
+}
+
+export interface TopValue {
+  value: string;
+  count: number;
+  /** Whether all events were counted, not only those of the sample. */
+  exact: boolean;
+}
+
+/** A field of events: its name, its unit (or empty), what it means. */
+export interface FieldName {
+  name: string;
+  unit: string;
+  meaning_vi: string;
+  meaning_en: string;
 }
 
 export interface EventsAround {
@@ -198,10 +230,15 @@ export interface Sensor {
   online: boolean;
 }
 
-/** A new token: `text` is what the sensor is given. */
+/** A new token, and what its engineer does with it. */
 export interface TokenMade {
   token: { id: string; organization: string; node: string; expires_at: number };
-  text: string;
+  /** Where the sensor can reach the collector, best first. */
+  collector_urls: string[];
+  /** By which the sensor knows the collector. */
+  authority_fingerprint: string;
+  enrol_command: string;
+  run_command: string;
 }
 
 /** A name to show; `assignable` may be given work. */

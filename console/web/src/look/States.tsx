@@ -4,6 +4,7 @@ import { useEffect, useState, type ReactNode } from 'react';
 
 import { ApiError } from '../api/http';
 import { useWords } from '../i18n';
+import { Age } from './Age';
 
 /** Grey lines, only when the wait is longer than 150 ms: a fast answer does not flicker. */
 export function Skeleton({ lines = 5 }: { lines?: number }) {
@@ -52,14 +53,25 @@ export function Failed({ error, retry, what }: { error: unknown; retry: () => vo
   );
 }
 
-/** The three states of a query around what is drawn from its data. */
+/** The states of a query around what is drawn from its data: what could not be read again carries its age. */
 export function Loaded<Data>(props: {
-  query: { data: Data | undefined; error: unknown; refetch: () => unknown };
+  query: { data: Data | undefined; error: unknown; refetch: () => unknown; dataUpdatedAt?: number };
   lines?: number;
   children: (data: Data) => ReactNode;
 }) {
-  const { data, error, refetch } = props.query;
-  if (data !== undefined) return props.children(data);
+  const { t } = useWords();
+  const { data, error, refetch, dataUpdatedAt } = props.query;
+  if (data !== undefined) {
+    const stale = error !== null && error !== undefined && dataUpdatedAt !== undefined && dataUpdatedAt > 0;
+    return (
+      <>
+        {stale && <div className="stale-note" role="status"><span><Age word="common.stale" at={dataUpdatedAt} /></span><Button size="small" type="text" onClick={() => void refetch()}>{t('common.retry')}</Button></div>}
+        {props.children(data)}
+      </>
+    );
+  }
+  // What is not there, or not ours to see, is not mended by trying again.
+  if (error instanceof ApiError && error.status === 404) return <Empty text={t('error.notFound')} />;
   if (error !== null && error !== undefined) return <Failed error={error} retry={() => void refetch()} />;
   return <Skeleton lines={props.lines ?? 5} />;
 }

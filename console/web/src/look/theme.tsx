@@ -64,7 +64,7 @@ function config(shade: Shade): ThemeConfig {
       colorBgBase: page,
       colorBgLayout: page,
       colorBgContainer: panel,
-      colorBgElevated: raised,
+      colorBgElevated: shade === 'dark' ? raised : panel,
       colorBorder: line,
       colorBorderSecondary: line,
       colorBorderDisabled: line,

@@ -5,6 +5,7 @@ import { NavLink, useNavigate } from 'react-router';
 import { useLive } from '../api/live';
 import { useSession } from '../api/session';
 import { useWords, type Key } from '../i18n';
+import { Age } from '../look/Age';
 import { Icon, type IconName } from '../look/icons';
 import { STAR } from '../look/star';
 import { KeysHelp } from './KeysHelp';
@@ -26,6 +27,7 @@ export const PLACES: readonly Place[] = [
   { path: '/', word: 'nav.overview', icon: 'overview', key: 'o' },
   { path: '/alerts', word: 'nav.alerts', icon: 'alerts', key: 'a' },
   { path: '/incidents', word: 'nav.incidents', icon: 'incidents', key: 'i' },
+  { path: '/hunt', word: 'nav.hunt', icon: 'hunt', key: 'h' },
   { path: '/sensors', word: 'nav.sensors', icon: 'sensors', key: 's' },
   { path: '/rules', word: 'nav.rules', icon: 'rules', key: 'r' },
   { path: '/admin', word: 'nav.admin', icon: 'admin', key: 'q', writers: true },
@@ -34,7 +36,7 @@ export const PLACES: readonly Place[] = [
 export function Shell({ children }: { children: ReactNode }) {
   const { t } = useWords();
   const { mayWrite } = useSession();
-  const { line } = useLive();
+  const { line, heardAt } = useLive();
   const navigate = useNavigate();
   const [help, setHelp] = useState(false);
   const places = PLACES.filter((place) => place.writers === undefined || mayWrite);
@@ -68,7 +70,12 @@ export function Shell({ children }: { children: ReactNode }) {
       </nav>
       <TopBar showKeys={() => setHelp(true)} />
       <main className="main" id="main">
-        {line === 'lost' && <div className="offline" role="status">{t('shell.offline')}</div>}
+        {line === 'lost' && (
+          <div className="offline">
+            <span role="status">{t('shell.offline')}</span>
+            {heardAt !== null && <span><Age word="shell.offlineSince" at={heardAt} /></span>}
+          </div>
+        )}
         {children}
       </main>
       <StatusLine />

@@ -10,6 +10,7 @@ import { useWords } from '../i18n';
 import { clock, day } from '../i18n/format';
 import { Icon } from '../look/icons';
 import { Outside } from '../look/Text';
+import { visible } from '../look/visible';
 import { useShade } from '../look/theme';
 import { PasswordDialogue } from '../pages/signin/ChangePassword';
 import { useScope } from './scope';
@@ -60,7 +61,7 @@ function Search() {
   const navigate = useNavigate();
   const { pathname } = useLocation();
   const [text, setText] = useState('');
-  if (pathname === '/alerts') return null;
+  if (pathname === '/alerts' || pathname === '/hunt') return null;
   return (
     <Input
       data-search="shell"
@@ -105,7 +106,7 @@ export function TopBar({ showKeys }: { showKeys: () => void }) {
           ],
         }}
       >
-        <Button type="text" data-test="account" aria-label={t('shell.account')}>
+        <Button type="text" data-test="account" aria-label={`${t('shell.account')}: ${visible(name)}`}>
           <span className="live"><Icon name="person" /><span className="cut" style={{ maxWidth: 140 }}><Outside text={name} /></span></span>
         </Button>
       </Dropdown>

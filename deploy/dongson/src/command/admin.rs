@@ -1,12 +1,13 @@
 //! `dongson admin`: what an administrator does at the machine itself, over the registry of the data folder. The
 //! console offers the same to people who have signed in; both leave the same audit entries.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
-use dongson_registry::{Change, OrganizationEdit, Registry, now};
+use dongson_registry::{Change, OrganizationEdit, Registry, Scope, now};
 use serde_json::json;
 
 use crate::output::{self, Format};
@@ -68,7 +69,22 @@ pub(crate) enum Admin {
         #[command(flatten)]
         place: Place,
     },
+    /// Says who answers for a sensor: an alert that it fell silent belongs to that person.
+    #[command(
+        after_help = "example: dongson admin sensor-owner --data /var/lib/dongson gw-dong-son an.nguyen\nWithout a name the owner is who collector.silence.owner names, else the oldest active administrator."
+    )]
+    SensorOwner {
+        /// The sensor: its id, or its node if only one sensor that is not revoked watches that.
+        sensor: String,
+        /// Login of an account, or the name of somebody outside; none = nobody of its own.
+        owner: Option<String>,
+        #[command(flatten)]
+        place: Place,
+    },
     /// Makes an API key for a log source (NDJSON, `_bulk`).
+    #[command(
+        after_help = "example: dongson admin key --data /var/lib/dongson xa-dong-son web01\nPOST /v1/events (NDJSON): a request with an Idempotency-Key that is sent again is stored once.\nPOST /_bulk: a document with an _id is stored once; documents without one are stored once only if the whole request is sent again byte for byte."
+    )]
     Key {
         /// The agency.
         agency: String,
@@ -117,6 +133,9 @@ impl Admin {
             Self::Key { agency, source, place } => {
                 let made = place.open().await?.create_api_key(&change(), &agency, &source, false).await?;
                 place.print(&[("id", &made.key.id), ("secret", &made.secret)])
+            }
+            Self::SensorOwner { sensor, owner, place } => {
+                sensor_owner(&place, &sensor, owner.as_deref()).await
             }
             Self::Inventory { file, place } => inventory(&place, &file).await,
         }
@@ -188,14 +207,44 @@ async fn token(place: &Place, agency: &str, node: &str, hours: i64) -> Result<()
     place.print(&[("agency", agency), ("node", node), ("token", &text)])
 }
 
+async fn sensor_owner(place: &Place, wanted: &str, owner: Option<&str>) -> Result<()> {
+    let registry = place.open().await?;
+    let mut found = registry.sensors(&Scope::All).await?;
+    found.retain(|sensor| sensor.id == wanted || (sensor.node == wanted && sensor.revoked_at.is_none()));
+    let [sensor] = found.as_slice() else {
+        let ids: Vec<&str> = found.iter().map(|sensor| sensor.id.as_str()).collect();
+        bail!("{} sensors are called {wanted:?}; name one by its id: {}", found.len(), ids.join(", "));
+    };
+    let made = registry.set_sensor_owner(&Scope::All, &change(), &sensor.id, sensor.version, owner).await?;
+    let now = registry.owner_of(&made.organization, &format!("sensor:{}", made.id)).await?;
+    place.print(&[("sensor", &made.id), ("node", &made.node), ("owner", &now.name)])
+}
+
 async fn inventory(place: &Place, file: &std::path::Path) -> Result<()> {
-    let text = std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
-    let assets = match file.extension().and_then(|extension| extension.to_str()) {
-        Some("csv") => dongson_registry::parse_csv(&text),
-        Some("toml") => dongson_registry::parse_toml(&text),
-        _ => bail!("{}: an inventory is a .csv or a .toml file", file.display()),
+    let name = file.display();
+    let bytes = std::fs::read(file).with_context(|| format!("reading {name}"))?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let good = error.as_bytes().iter().take(error.utf8_error().valid_up_to());
+        let line = 1 + good.filter(|byte| **byte == b'\n').count();
+        anyhow::anyhow!("{name}: line {line}: is not UTF-8; save the file as UTF-8")
+    })?;
+    let located = match file.extension().and_then(|extension| extension.to_str()) {
+        Some("csv") => dongson_registry::locate_csv(&text),
+        Some("toml") => dongson_registry::locate_toml(&text),
+        _ => bail!("{name}: an inventory is a .csv or a .toml file"),
     }
-    .with_context(|| format!("{}", file.display()))?;
-    let done = place.open().await?.import_assets(&change(), &assets).await?;
+    .with_context(|| format!("{name}"))?;
+    let registry = place.open().await?;
+    let agencies: HashSet<String> =
+        registry.organizations(&Scope::All).await?.into_iter().map(|agency| agency.id).collect();
+    if let Some((line, asset)) = located.iter().find(|(_, asset)| !agencies.contains(&asset.organization)) {
+        bail!(
+            "{name}: line {line}: asset {:?}: there is no agency {:?}; enter it first with `dongson admin agency`",
+            asset.name,
+            asset.organization
+        );
+    }
+    let assets: Vec<_> = located.into_iter().map(|(_, asset)| asset).collect();
+    let done = registry.import_assets(&change(), &assets).await.with_context(|| format!("{name}"))?;
     place.print(&[("read", &assets.len().to_string()), ("new", &done.created.to_string())])
 }

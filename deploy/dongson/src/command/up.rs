@@ -23,8 +23,9 @@ use tracing::{info, warn};
 use crate::config::{Config, Paths};
 use crate::{content, output, process};
 
-/// Partitions of each topic on one machine: two cores take two batches at once.
-const PARTITIONS: u32 = 2;
+/// Partitions of each topic on one machine: a batch is worked on by all cores, and the store takes one large insert far
+/// better than several small ones.
+const PARTITIONS: u32 = 1;
 
 /// Everything on this machine.
 #[derive(Debug, Args)]
@@ -102,6 +103,7 @@ async fn serve(config: Config, paths: Paths, metrics: PrometheusHandle) -> Resul
             registry: registry.clone(),
             facts: Arc::new(dongson_console::StoreFacts::new(store.clone())),
             rules: loaded.infos,
+            collector_urls: config.collector.urls(collector.addresses.https.port()),
             metrics: Arc::new(move || render.render()),
             clock: now,
         },

@@ -11,11 +11,22 @@ import { Loaded, Skeleton } from '../../look/States';
 import { Outside } from '../../look/Text';
 import { useKeys } from '../../shell/keyboard';
 import { useTriage } from '../alerts/triage';
+import { around, huntLink, type Filter } from '../hunt/query';
 import { Actions } from './Actions';
 import { Entities, Exceptions, Facts, Others, Techniques } from './Beside';
-import { Raw, Record, RuleFold, Sentence } from './Reason';
+import { entityParts } from './record';
+import { Raw, Record, Response, RuleFold, Sentence } from './Reason';
 
 const Around = lazy(() => import('./Around'));
+
+/** How far the hunt looks before and after: as far as the time line beside it. */
+const AROUND_MS = 5 * 60_000;
+
+/** The alert's entity and agency as conditions of a hunt. */
+function entityFilters(alert: Alert): Filter[] {
+  const entity = entityParts(alert.entity_type, alert.entity_value).map(({ kind, value }): Filter => ({ field: kind, operator: 'is', value }));
+  return [{ field: 'organization.id', operator: 'is', value: alert.organization }, ...entity];
+}
 
 function One({ alert }: { alert: Alert }) {
   const { t, pick } = useWords();
@@ -51,11 +62,12 @@ function One({ alert }: { alert: Alert }) {
               <Panel title={t('alert.why')}>
                 <div className="stack"><Sentence alert={alert} why={found} /><Record why={found} /></div>
               </Panel>
+              <Response why={found} panel />
               <Raw why={found} panel />
               <Panel title={t('alert.rule')}><RuleFold alert={alert} why={found} /></Panel>
             </div>
             <div className="stack middle">
-              <Panel title={t('alert.around')}>
+              <Panel title={t('alert.around')} extra={<Link to={huntLink({ range: around(alert.first_seen, alert.last_seen, AROUND_MS), filters: entityFilters(alert) })} data-test="pivot">{t('hunt.aroundAlert')}</Link>}>
                 <Suspense fallback={<Skeleton lines={8} />}><Around alert={alert} why={found} /></Suspense>
               </Panel>
             </div>

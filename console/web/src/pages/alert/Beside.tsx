@@ -7,12 +7,17 @@ import type { Alert, Fields, Why } from '../../api/types';
 import { useWords } from '../../i18n';
 import { Severity } from '../../look/Severity';
 import { Cut, Outside, Time } from '../../look/Text';
+import { visible } from '../../look/visible';
 import { techniques } from '../alerts/classify';
 import { ANY, encode } from '../alerts/view';
-import { entityParts, text } from './record';
+import { around, huntLink } from '../hunt/query';
+import { entityParts, entityText, text } from './record';
 
 /** The fields that name who and what took part, besides the entity of the alert itself. */
 const ENTITIES = ['host.name', 'user.name', 'source.ip', 'destination.ip', 'dns.question.name', 'url.domain', 'observer.name'];
+
+/** A value is hunted for as long before and after the alert. */
+const PIVOT_MS = 12 * 3_600_000;
 
 /** Alerts about one entity, open or closed, as a link. */
 export function entityLink(value: string): string {
@@ -38,13 +43,13 @@ export function Entities({ alert, why }: { alert: Alert; why: Why | undefined })
       <h2>{t('alert.entities')}</h2>
       <div className="card">
         <span className="kind">{parts.map((part) => name('entity', part.kind)).join(' + ')}</span>
-        <Link to={entityLink(alert.entity_value)} className="mono" style={{ overflowWrap: 'anywhere' }}><Outside text={parts.map((part) => part.value).join(' · ')} /></Link>
+        <Link to={entityLink(alert.entity_value)} className="mono" style={{ overflowWrap: 'anywhere' }}><Outside text={entityText(alert)} /></Link>
         {level !== null && <span className="soft">{t('alert.assetLevelOf', { n: level })}</span>}
       </div>
       {others.map(({ field, value }) => (
         <div key={field} className="card">
           <span className="kind">{name('entity', field)}</span>
-          <span className="mono" style={{ overflowWrap: 'anywhere' }}><Outside text={value} /></span>
+          <Link to={huntLink({ range: around(alert.first_seen, alert.last_seen, PIVOT_MS), filters: [{ field, operator: 'is', value }] })} title={t('hunt.pivot', { field, value: visible(value).slice(0, 80) })} className="mono" style={{ overflowWrap: 'anywhere' }}><Outside text={value} /></Link>
         </div>
       ))}
       <div className="card">

@@ -6,13 +6,19 @@ import { Link } from 'react-router';
 import type { Alert, Why } from '../../api/types';
 import { useWords } from '../../i18n';
 import { clock } from '../../i18n/format';
+import { Icon } from '../../look/icons';
 import { Panel } from '../../look/Panel';
 import { Lines, Outside, Rich } from '../../look/Text';
-import { matchedFields, matchedNames, rows, text } from './record';
+import { visible } from '../../look/visible';
+import { around, huntLink } from '../hunt/query';
+import { matchedFields, matchedNames, parts, rows, text } from './record';
 
 /** How many matched fields the sentence names before it says "and n more". */
 const NAMED = 3;
 const VALUE_SIGNS = 160;
+
+/** A value is hunted for as long before and after the alert. */
+const PIVOT_MS = 12 * 3_600_000;
 
 function shorten(value: string): string {
   const signs = Array.from(value);
@@ -48,8 +54,10 @@ export function Sentence({ alert, why }: { alert: Alert; why: Why }) {
 export function Record({ why }: { why: Why }) {
   const { t } = useWords();
   const [whole, setWhole] = useState(false);
-  if (why.event === null) return null;
-  const all = rows(why.event, matchedNames(why));
+  const { event } = why;
+  if (event === null) return null;
+  const range = around(why.alert.first_seen, why.alert.last_seen, PIVOT_MS);
+  const all = rows(event, matchedNames(why));
   const shown = whole ? all : all.filter((row) => row.main);
   return (
     <div className="section">
@@ -57,9 +65,16 @@ export function Record({ why }: { why: Why }) {
       <table className="record">
         <tbody>
           {shown.map((row) => (
-            <tr key={row.name} className={row.matched ? 'matched' : ''}>
+            <tr key={row.name} className={row.matched ? 'matched hot' : 'hot'}>
               <td><Outside text={row.name} />{row.matched && <span className="tag" style={{ marginLeft: 6 }}>{t('alert.matched')}</span>}</td>
-              <td><Outside text={row.value} /></td>
+              <td>
+                {parts(event[row.name]).map((value, index) => (
+                  <div key={index} className="value-line">
+                    <span className="grow"><Outside text={value} /></span>
+                    <Link className="act" to={huntLink({ range, filters: [{ field: row.name, operator: 'is', value }] })} aria-label={t('hunt.pivot', { field: row.name, value: visible(value).slice(0, 80) })} title={t('hunt.pivot', { field: row.name, value: visible(value).slice(0, 80) })}><Icon name="hunt" size={14} /></Link>
+                  </div>
+                ))}
+              </td>
             </tr>
           ))}
         </tbody>
@@ -71,6 +86,16 @@ export function Record({ why }: { why: Why }) {
       ) : null}
     </div>
   );
+}
+
+/** What the rule's author advises to do; nothing where the rule does not say. */
+export function Response({ why, panel = false }: { why: Why; panel?: boolean }) {
+  const { t, pick } = useWords();
+  const words = pick(why.rule?.response_vi, why.rule?.response);
+  if (words === '') return null;
+  const advice = <p className="response" data-test="response"><Lines text={words} /></p>;
+  if (panel) return <Panel title={t('alert.response')}>{advice}</Panel>;
+  return <div className="section"><h2>{t('alert.response')}</h2>{advice}</div>;
 }
 
 export function RuleFold({ alert, why }: { alert: Alert; why: Why }) {

@@ -1,5 +1,5 @@
 /** An event as rows: what matched first, then what people look at first, then the rest by name. */
-import type { Fields, MatchedField, Why } from '../../api/types';
+import type { Alert, Fields, MatchedField, Why } from '../../api/types';
 
 export interface RecordRow {
   name: string;
@@ -26,6 +26,11 @@ export function text(value: unknown): string {
   if (typeof value === 'string') return value;
   if (Array.isArray(value)) return value.map(text).join(', ');
   return value === undefined ? '' : JSON.stringify(value);
+}
+
+/** The parts of a value: each element of a list can be asked for alone. */
+export function parts(value: unknown): string[] {
+  return Array.isArray(value) ? value.map(text) : [text(value)];
 }
 
 export function rows(event: Fields, matched: readonly string[]): RecordRow[] {
@@ -65,6 +70,12 @@ export function summary(event: Fields): string {
 export function eventTime(event: Fields): number {
   const at = Date.parse(text(event['@timestamp']));
   return Number.isNaN(at) ? 0 : at;
+}
+
+/** An entity as people name it: its parts side by side, a silent source by the name of its node instead of its id. */
+export function entityText({ entity_type, entity_value, node }: Pick<Alert, 'entity_type' | 'entity_value' | 'node'>): string {
+  if (entity_type === 'dongson.health.source' && node !== null && node !== '') return node;
+  return entityParts(entity_type, entity_value).map((part) => part.value).join(' · ');
 }
 
 /** The parts of an entity: kind `host.name+user.name` and value `web01|an` are a host and a user. */

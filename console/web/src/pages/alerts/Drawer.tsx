@@ -1,26 +1,20 @@
 /** Details at the right of the queue; the list stays in use, `j` and `k` take the drawer along. */
 import { Button } from 'antd';
-import { useEffect, useRef, useState, type PointerEvent } from 'react';
+import { useEffect, useState } from 'react';
 import { useNavigate } from 'react-router';
 
 import { useWhy } from '../../api/alerts';
+import { useSession } from '../../api/session';
 import type { Alert } from '../../api/types';
 import { useWords } from '../../i18n';
+import { DrawerFrame } from '../../look/DrawerFrame';
 import { Icon } from '../../look/icons';
 import { Severity } from '../../look/Severity';
 import { Loaded } from '../../look/States';
 import { Outside } from '../../look/Text';
 import { Actions } from '../alert/Actions';
 import { Entities, Exceptions, Facts, Others, Techniques } from '../alert/Beside';
-import { Raw, Record, RuleFold, Sentence } from '../alert/Reason';
-
-const KEPT_AS = 'dongson.drawer';
-const [NARROW, WIDE] = [360, 900];
-
-function keptWidth(): number {
-  const kept = Number(localStorage.getItem(KEPT_AS));
-  return kept >= NARROW && kept <= WIDE ? kept : 480;
-}
+import { Raw, Record, Response, RuleFold, Sentence } from '../alert/Reason';
 
 /** The alert that stays under the hand for a moment: running through the list asks the console nothing. */
 function useSettled(id: string): string {
@@ -39,6 +33,7 @@ function Reasons({ alert }: { alert: Alert }) {
       {(found) => (
         <>
           <Sentence alert={alert} why={found} />
+          <Response why={found} />
           <Facts alert={alert} />
           <Record why={found} />
           <Raw why={found} />
@@ -56,38 +51,10 @@ function Reasons({ alert }: { alert: Alert }) {
 export function Drawer({ alert, close }: { alert: Alert; close: () => void }) {
   const { t, pick } = useWords();
   const navigate = useNavigate();
-  const [width, setWidth] = useState(keptWidth);
-  const drag = useRef<{ from: number; width: number } | null>(null);
+  const { mayWrite } = useSession();
   const settled = useSettled(alert.id);
-
-  const resize = (wanted: number) => {
-    const next = Math.round(Math.min(Math.max(wanted, NARROW), WIDE, window.innerWidth - 480));
-    setWidth(next);
-    localStorage.setItem(KEPT_AS, String(next));
-  };
-  const pull = (event: PointerEvent<HTMLButtonElement>) => {
-    if (drag.current !== null) resize(drag.current.width + drag.current.from - event.clientX);
-  };
   return (
-    <aside className="drawer" style={{ width }} aria-label={t('alert.why')} data-test="drawer">
-      <button
-        type="button"
-        className="grip"
-        aria-label={t('alert.resize')}
-        title={t('alert.resize')}
-        onPointerDown={(event) => {
-          event.currentTarget.setPointerCapture(event.pointerId);
-          drag.current = { from: event.clientX, width };
-        }}
-        onPointerMove={pull}
-        onPointerUp={() => {
-          drag.current = null;
-        }}
-        onKeyDown={(event) => {
-          if (event.key === 'ArrowLeft') resize(width + 20);
-          if (event.key === 'ArrowRight') resize(width - 20);
-        }}
-      />
+    <DrawerFrame label={t('alert.why')} test="drawer">
       <header>
         <div className="row">
           <Severity level={alert.level} />
@@ -101,7 +68,7 @@ export function Drawer({ alert, close }: { alert: Alert; close: () => void }) {
       <div className="scroll">
         <Reasons key={settled} alert={settled === alert.id ? alert : { ...alert, id: settled }} />
       </div>
-      <footer><Actions alert={alert} /></footer>
-    </aside>
+      {mayWrite && <footer><Actions alert={alert} /></footer>}
+    </DrawerFrame>
   );
 }

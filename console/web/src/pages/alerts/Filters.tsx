@@ -1,6 +1,5 @@
 /** Chips with counts for what there are few of, menus for what there are many of, words for the rest. */
-import { DatePicker, Input, Popover, Select } from 'antd';
-import dayjs from 'dayjs';
+import { Input, Popover, Select } from 'antd';
 import { useEffect, useState, type ReactNode } from 'react';
 
 import { SORTS } from '../../api/alerts';
@@ -8,10 +7,9 @@ import { useOrganizationName, useRules } from '../../api/places';
 import { usePersonName } from '../../api/people';
 import { ALERT_STATES, LEVELS, type Facets } from '../../api/types';
 import { useWords } from '../../i18n';
-import { brief } from '../../i18n/format';
 import { Severity } from '../../look/Severity';
 import { Outside } from '../../look/Text';
-import { bounds, RANGES, toggle, type ListName, type View } from './view';
+import { toggle, type ListName, type View } from './view';
 
 interface ViewProps {
   view: View;
@@ -62,48 +60,6 @@ function Menu(props: Props & { name: ListName; title: string; word: (value: stri
       </button>
     </Popover>
   );
-}
-
-/** The time that the list covers, chosen from the usual ones or by hand. */
-export function Range({ view, setView }: ViewProps) {
-  const { t, language } = useWords();
-  const chosen = bounds(view.range);
-  const options: { value: string; label: string }[] = RANGES.map((range) => ({ value: range, label: t(`range.${range}`) }));
-  if (chosen !== null) {
-    const now = Date.now();
-    options.push({ value: view.range, label: t('alerts.rangeCustom', { from: brief(chosen[0], now, language), to: brief(chosen[1], now, language) }) });
-  }
-  return (
-    <Select
-      size="small"
-      value={view.range}
-      style={{ width: 150 }}
-      popupMatchSelectWidth={300}
-      aria-label={t('alerts.range')}
-      options={options}
-      onChange={(range) => setView({ ...view, range })}
-      popupRender={(menu) => (
-        <>
-          {menu}
-          <DatePicker.RangePicker
-            size="small"
-            showTime={{ format: 'HH:mm' }}
-            format={language === 'vi' ? 'DD/MM/YYYY HH:mm' : 'DD MMM YYYY HH:mm'}
-            style={{ margin: 8 }}
-            onChange={(ends) => {
-              const [since, until] = [ends?.[0], ends?.[1]];
-              if (since && until) setView({ ...view, range: `${inZone(since)}-${inZone(until)}` });
-            }}
-          />
-        </>
-      )}
-    />
-  );
-}
-
-/** What was chosen is meant in Vietnam's time, whatever the zone of the computer. */
-function inZone(chosen: dayjs.Dayjs): number {
-  return Date.parse(`${chosen.format('YYYY-MM-DDTHH:mm:ss')}+07:00`);
 }
 
 /** What comes first in the list. */

@@ -9,6 +9,7 @@ import type { Alert } from '../../api/types';
 import { useWords } from '../../i18n';
 import { Severity } from '../../look/Severity';
 import { Cut, Time } from '../../look/Text';
+import { entityText } from '../alert/record';
 import { techniques } from './classify';
 
 const ROW_PX = 32;
@@ -46,7 +47,7 @@ export function Rows(props: Props) {
   return (
     <div role="grid" aria-rowcount={alerts.length} aria-label={t('alerts.title')} style={{ display: 'contents' }}>
       <div className="columns" role="row">
-        <Checkbox aria-label={t('alerts.selectAll')} checked={all} indeterminate={picked.size > 0 && !all} onChange={(event) => props.pickAll(event.target.checked)} />
+        <span role="columnheader"><Checkbox aria-label={t('alerts.selectAll')} checked={all} indeterminate={picked.size > 0 && !all} onChange={(event) => props.pickAll(event.target.checked)} /></span>
         <span role="columnheader" className="c-level">{t('alerts.colLevel')}</span>
         <span role="columnheader">{t('alerts.colTime')}</span>
         <span role="columnheader">{t('alerts.colTitle')}</span>
@@ -104,19 +105,19 @@ function Row(props: { alert: Alert; top: number; row: number; current: boolean; 
       <span onClick={(event) => event.stopPropagation()} role="gridcell">
         <Checkbox tabIndex={-1} aria-label={t('alerts.select')} checked={picked} onChange={() => props.pick(alert)} />
       </span>
-      <Severity level={alert.level} />
+      <span role="gridcell" className="c-level"><Severity level={alert.level} /></span>
       <span role="gridcell"><Time at={alert.last_seen} brief /></span>
       <span role="gridcell" className="row" style={{ gap: 6 }}>
-        {alert.drill && <span className="tag drill">{t('common.drill')}</span>}
+        {alert.drill && <span className="tag drill" title={t('common.drill')} aria-label={t('common.drill')} role="img"><span className="long">{t('common.drill')}</span><span className="short">{t('common.drillShort')}</span></span>}
         <Cut text={pick(alert.title_vi, alert.title_en)} className="title" />
       </span>
-      <Cut text={alert.entity_value} mono />
-      <span className="c-agency"><Cut text={agency(alert.organization, language)} /></span>
-      <span className="number">{number(alert.count)}</span>
-      <span className="number">{number(alert.risk)}</span>
-      <span className="c-attack mono faint" title={techniques(alert.tags).join(' ')}>{techniques(alert.tags)[0] ?? ''}</span>
-      <span className="c-owner">{alert.owner === null ? <span className="faint">–</span> : <Cut text={person(alert.owner)} />}</span>
-      <span>{t(`state.${alert.state}`)}</span>
+      <span role="gridcell"><Cut text={entityText(alert)} mono /></span>
+      <span role="gridcell" className="c-agency"><Cut text={agency(alert.organization, language)} /></span>
+      <span role="gridcell" className="number">{number(alert.count)}</span>
+      <span role="gridcell" className="number">{number(alert.risk)}</span>
+      <span role="gridcell" className="c-attack mono faint" title={techniques(alert.tags).join(' ')}>{techniques(alert.tags)[0] ?? ''}</span>
+      <span role="gridcell" className="c-owner">{alert.owner === null ? <span className="faint">–</span> : <Cut text={person(alert.owner)} />}</span>
+      <span role="gridcell">{t(`state.${alert.state}`)}</span>
     </div>
   );
 }

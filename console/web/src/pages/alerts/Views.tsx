@@ -3,8 +3,9 @@ import { App, Button, Input, Popover } from 'antd';
 import { useState } from 'react';
 
 import { useWords } from '../../i18n';
-import { Order, Range } from './Filters';
-import { ANY, encode, decode, keepViews, OPEN, savedViews, type View } from './view';
+import { Range } from '../../look/Range';
+import { Order } from './Filters';
+import { ANY, encode, decode, keepViews, OPEN, RANGES, savedViews, type View } from './view';
 
 export function Views(props: { view: View; setView: (view: View) => void; me: string; total: number | null }) {
   const { t } = useWords();
@@ -87,7 +88,7 @@ export function Views(props: { view: View; setView: (view: View) => void; me: st
       )}
       <div className="row">
         {props.total !== null && <span className="soft number total" data-test="total">{t('alerts.total', { n: props.total })}</span>}
-        <Range view={props.view} setView={props.setView} />
+        <Range value={props.view.range} usual={RANGES} choose={(range) => props.setView({ ...props.view, range })} />
         <Order view={props.view} setView={props.setView} />
       </div>
     </div>

@@ -1,7 +1,7 @@
 /** What is done to alerts, from the queue and from the page of one: one place for messages, dialogues and undo. */
 import { useQueryClient, type InfiniteData } from '@tanstack/react-query';
 import { App } from 'antd';
-import { createContext, useCallback, useContext, useMemo, useRef, useState, type ReactNode } from 'react';
+import { createContext, lazy, Suspense, useCallback, useContext, useEffect, useMemo, useRef, useState, type ReactNode } from 'react';
 
 import * as api from '../../api/alerts';
 import { ApiError } from '../../api/http';
@@ -9,9 +9,13 @@ import { useSession } from '../../api/session';
 import type { Alert, AlertList } from '../../api/types';
 import { useWords, type Key } from '../../i18n';
 import { useFailure } from '../../look/States';
-import { CloseDialogue } from './CloseDialogue';
-import { ExceptDialogue } from './ExceptDialogue';
-import { RaiseDialogue } from './RaiseDialogue';
+
+const close = () => import('./CloseDialogue');
+const except = () => import('./ExceptDialogue');
+const raise = () => import('./RaiseDialogue');
+const CloseDialogue = lazy(() => close().then((found) => ({ default: found.CloseDialogue })));
+const ExceptDialogue = lazy(() => except().then((found) => ({ default: found.ExceptDialogue })));
+const RaiseDialogue = lazy(() => raise().then((found) => ({ default: found.RaiseDialogue })));
 
 type Dialogue = { kind: 'close' | 'raise' | 'except'; alerts: readonly Alert[]; done: () => void };
 
@@ -43,6 +47,11 @@ export function TriageProvider({ children }: { children: ReactNode }) {
   const words = useFailure();
   const past = useRef<string[]>([]);
   const [dialogue, setDialogue] = useState<Dialogue | null>(null);
+  useEffect(() => {
+    // There before a key asks for them: what is typed after `e` belongs to the dialogue.
+    const timer = setTimeout(() => void Promise.allSettled([close(), except(), raise()]), 500);
+    return () => clearTimeout(timer);
+  }, []);
 
   const accept = useCallback((changed: readonly Alert[]) => {
     queries.setQueriesData<Lists>({ queryKey: ['alerts', 'list'] }, (lists) => replaced(lists, changed));
@@ -111,27 +120,29 @@ export function TriageProvider({ children }: { children: ReactNode }) {
   return (
     <Context.Provider value={value}>
       {children}
-      {dialogue?.kind === 'close' && (
-        <CloseDialogue
-          count={dialogue.alerts.length}
-          cancel={shut}
-          submit={async (verdict, reason) => {
-            if (await run(dialogue.alerts, { action: 'close', verdict, reason }, 'alerts.closed')) finish();
-          }}
-        />
-      )}
-      {dialogue?.kind === 'raise' && (
-        <RaiseDialogue
-          alerts={dialogue.alerts}
-          cancel={shut}
-          done={() => {
-            void queries.invalidateQueries({ queryKey: ['alerts'] });
-            void queries.invalidateQueries({ queryKey: ['alert'] });
-            finish();
-          }}
-        />
-      )}
-      {dialogue?.kind === 'except' && first !== undefined && <ExceptDialogue alert={first} cancel={shut} done={finish} />}
+      <Suspense fallback={null}>
+        {dialogue?.kind === 'close' && (
+          <CloseDialogue
+            count={dialogue.alerts.length}
+            cancel={shut}
+            submit={async (verdict, reason) => {
+              if (await run(dialogue.alerts, { action: 'close', verdict, reason }, 'alerts.closed')) finish();
+            }}
+          />
+        )}
+        {dialogue?.kind === 'raise' && (
+          <RaiseDialogue
+            alerts={dialogue.alerts}
+            cancel={shut}
+            done={() => {
+              void queries.invalidateQueries({ queryKey: ['alerts'] });
+              void queries.invalidateQueries({ queryKey: ['alert'] });
+              finish();
+            }}
+          />
+        )}
+        {dialogue?.kind === 'except' && first !== undefined && <ExceptDialogue alert={first} cancel={shut} done={finish} />}
+      </Suspense>
     </Context.Provider>
   );
 }

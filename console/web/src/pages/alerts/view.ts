@@ -1,5 +1,6 @@
 /** What the queue shows, as it stands in the address bar: every list behind a figure or a tab is a link. */
 import { NO_FILTER, SORTS, type AlertFilter } from '../../api/alerts';
+import { bounds } from '../../look/ranges';
 
 export const RANGES = ['1h', '24h', '7d', '30d', 'all'] as const;
 const RANGE_MS: Readonly<Record<string, number>> = { '1h': 3_600_000, '24h': 86_400_000, '7d': 604_800_000, '30d': 2_592_000_000 };
@@ -60,14 +61,6 @@ export function decode(search: string): View {
     range: range in RANGE_MS || bounds(range) !== null ? range : 'all',
     sort,
   };
-}
-
-/** The two ends of a range chosen by hand. */
-export function bounds(range: string): [number, number] | null {
-  const match = /^(\d{1,15})-(\d{1,15})$/.exec(range);
-  if (match === null) return null;
-  const [since, until] = [Number(match[1]), Number(match[2])];
-  return since < until ? [since, until] : null;
 }
 
 /** The question to the API; `organization` is the agency of the top bar. */

@@ -14,6 +14,7 @@ import { Empty, Loaded, Skeleton } from '../../look/States';
 import { Cut, Time } from '../../look/Text';
 import { useScope } from '../../shell/scope';
 import { ANY, encode, OPEN } from '../alerts/view';
+import { huntLink } from '../hunt/query';
 import { ClockWord } from '../incident/Clocks';
 
 const Series = lazy(() => import('./Series'));
@@ -27,7 +28,7 @@ function FigureBox(props: { word: Key; figure: Figure; to: string; under: string
       <span className="label cut">{t(props.word)}</span>
       <span className="value">{value === null ? '–' : number(value, 0)}</span>
       <span className="under" title={props.compared === true ? hint : undefined}>
-        {props.compared === true && value !== null && <span>{change(value, before)}</span>}
+        {props.compared === true && value !== null && before !== null && before !== 0 && <span>{change(value, before)}</span>}
         <span className="cut">{value === null ? t('overview.noStore') : props.under}</span>
       </span>
     </Link>
@@ -43,7 +44,7 @@ function Figures({ overview, drill }: { overview: Overview; drill: boolean }) {
   return (
     <section className="panel">
       <div className="figures">
-        <FigureBox word="overview.events" figure={figures.events} to={`/alerts?${encode(day)}`} under={covered} compared />
+        <FigureBox word="overview.events" figure={figures.events} to={huntLink({ range: day.range })} under={covered} compared />
         <FigureBox word="overview.alerts" figure={figures.alerts} to={`/alerts?${encode(day)}`} under={covered} compared />
         <FigureBox word="overview.severeAlerts" figure={figures.severe} to={`/alerts?${encode({ ...day, level: ['critical', 'high'] })}`} under={covered} compared />
         <FigureBox word="overview.openAlerts" figure={figures.open_alerts} to={`/alerts?${encode({ ...OPEN, drill })}`} under={t('overview.now')} />

@@ -1,11 +1,11 @@
 /** The rules that are loaded; one of them opens at the right with its whole text. */
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { Button, Input } from 'antd';
-import { useMemo, useRef, useState } from 'react';
+import { useEffect, useMemo, useRef, useState } from 'react';
 import { Link, useSearchParams } from 'react-router';
 
 import { useRule, useRules } from '../../api/places';
-import type { Rule } from '../../api/types';
+import { LEVELS, type Level, type Rule } from '../../api/types';
 import { useWords } from '../../i18n';
 import { Icon } from '../../look/icons';
 import { Severity } from '../../look/Severity';
@@ -21,6 +21,7 @@ const ROW_PX = 32;
 function One({ id, close }: { id: string; close: () => void }) {
   const { t, pick, name } = useWords();
   const rule = useRule(id);
+  const response = pick(rule.data?.response_vi, rule.data?.response);
   return (
     <aside className="drawer" style={{ width: 'min(560px, 45vw)' }}>
       <Loaded query={rule} lines={12}>
@@ -35,6 +36,7 @@ function One({ id, close }: { id: string; close: () => void }) {
             </header>
             <div className="scroll">
               <p style={{ whiteSpace: 'pre-wrap' }}><Lines text={pick(found.description_vi, found.description)} /></p>
+              {response !== '' && <div className="section"><h2>{t('alert.response')}</h2><p className="response"><Lines text={response} /></p></div>}
               <dl className="facts">
                 <dt>{t('admin.id')}</dt><dd className="mono"><Outside text={found.id} /></dd>
                 <dt>{t('rules.source')}</dt><dd className="mono"><Outside text={logsource(found)} /></dd>
@@ -54,10 +56,20 @@ function One({ id, close }: { id: string; close: () => void }) {
 }
 
 function Rows({ rules, chosen, choose }: { rules: readonly Rule[]; chosen: string | null; choose: (id: string) => void }) {
-  const { pick, name } = useWords();
+  const { t, pick, name } = useWords();
   const scroll = useRef<HTMLDivElement>(null);
   const rows = useVirtualizer({ count: rules.length, getScrollElement: () => scroll.current, estimateSize: () => ROW_PX, overscan: 12 });
+  const at = rules.findIndex((rule) => rule.id === chosen);
+  useEffect(() => {
+    if (at >= 0) rows.scrollToIndex(at, { align: 'auto' });
+    // Only the reader's own move scrolls.
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+  }, [at]);
   return (
+    <div role="grid" aria-rowcount={rules.length} aria-label={t('rules.title')} style={{ display: 'contents' }}>
+    <div className="columns rule" role="row">
+      <span role="columnheader">{t('rules.level')}</span><span role="columnheader">{t('rules.name')}</span><span role="columnheader">{t('rules.source')}</span><span role="columnheader">{t('rules.attack')}</span><span role="columnheader">{t('rules.status')}</span>
+    </div>
     <div className="rows" ref={scroll}>
       <div style={{ height: rows.getTotalSize(), position: 'relative' }}>
         {rows.getVirtualItems().map((item) => {
@@ -65,39 +77,54 @@ function Rows({ rules, chosen, choose }: { rules: readonly Rule[]; chosen: strin
           if (rule === undefined) return null;
           return (
             <div key={rule.id} className={`alert rule ${rule.id === chosen ? 'current' : ''}`} style={{ transform: `translateY(${item.start}px)` }} onClick={() => choose(rule.id)} role="row">
-              <Severity level={rule.level} />
-              <button type="button" className="plain cut" onClick={() => choose(rule.id)}><Cut text={pick(rule.title_vi, rule.title)} className="title" /></button>
-              <Cut text={logsource(rule)} mono className="soft" />
-              <span className="mono faint cut">{techniques(rule.tags).slice(0, 2).join(' ')}</span>
-              <span className="soft">{name('lifecycle', rule.status ?? '')}</span>
+              <span role="gridcell"><Severity level={rule.level} /></span>
+              <span role="gridcell"><button type="button" className="plain cut" style={{ maxWidth: '100%' }} onClick={() => choose(rule.id)}><Cut text={pick(rule.title_vi, rule.title)} className="title" /></button></span>
+              <span role="gridcell"><Cut text={logsource(rule)} mono className="soft" /></span>
+              <span role="gridcell" className="mono faint cut">{techniques(rule.tags).slice(0, 2).join(' ')}</span>
+              <span role="gridcell" className="soft">{name('lifecycle', rule.status ?? '')}</span>
             </div>
           );
         })}
       </div>
     </div>
+    </div>
   );
 }
 
 export default function RulesPage() {
-  const { t } = useWords();
+  const { t, number } = useWords();
   const rules = useRules();
   const [parameters, setParameters] = useSearchParams();
   const [text, setText] = useState('');
   const chosen = parameters.get('id');
   const choose = (id: string | null) => setParameters(id === null ? {} : { id }, { replace: true });
-  const shown = useMemo(() => (rules.data ?? []).filter((rule) => matches(rule, text)), [rules.data, text]);
-  useKeys({ Escape: () => choose(null) });
+  const [levels, setLevels] = useState<readonly Level[]>([]);
+  const found = useMemo(() => (rules.data ?? []).filter((rule) => matches(rule, text)), [rules.data, text]);
+  const shown = useMemo(() => found.filter((rule) => levels.length === 0 || levels.includes(rule.level)), [found, levels]);
+  const move = (step: number) => {
+    const at = shown.findIndex((rule) => rule.id === chosen);
+    const next = shown[Math.min(Math.max(at + step, 0), shown.length - 1)];
+    if (next !== undefined) choose(next.id);
+  };
+  useKeys({ j: () => move(1), k: () => move(-1), ArrowDown: () => move(1), ArrowUp: () => move(-1), Escape: () => choose(null) });
   return (
     <div className="page fixed">
       <div className="queue">
         <div className="left">
           <div className="filters">
-            <h1 className="grow">{t('rules.title')}</h1>
+            <h1>{t('rules.title')}</h1>
+            {LEVELS.map((level) => {
+              const on = levels.includes(level);
+              const count = found.filter((rule) => rule.level === level).length;
+              return (
+                <button key={level} type="button" className={`chip ${on ? 'on' : ''}`} aria-pressed={on} onClick={() => setLevels(on ? levels.filter((one) => one !== level) : [...levels, level])}>
+                  <Severity level={level} /><span className="count">{number(count)}</span>
+                </button>
+              );
+            })}
+            <span className="grow" />
             <span className="soft">{t('rules.total', { n: shown.length })}</span>
             <Input data-search="page" size="small" allowClear value={text} onChange={(event) => setText(event.target.value)} placeholder={t('rules.search')} aria-label={t('rules.search')} style={{ width: 260 }} />
-          </div>
-          <div className="columns rule" role="row">
-            <span>{t('rules.level')}</span><span>{t('rules.name')}</span><span>{t('rules.source')}</span><span>{t('rules.attack')}</span><span>{t('rules.status')}</span>
           </div>
           <Loaded query={rules} lines={14}>
             {() => (shown.length === 0 ? <Empty text={t('rules.empty')} /> : <Rows rules={shown} chosen={chosen} choose={choose} />)}

@@ -1,16 +1,15 @@
-/** A new sensor in three steps: where it stands, the command to run there, the first sign of life. */
-import { Alert as Notice, Button, Form, Input, Modal, Select, Steps } from 'antd';
-import { useState } from 'react';
+/** A new sensor: where it stands, the two commands to run there, and what is heard of it while the engineer runs them. */
+import { Alert as Notice, Button, Form, Input, Modal, Select } from 'antd';
+import { useState, type ReactNode } from 'react';
 
 import { post } from '../../api/http';
 import { useOrganizations, useSensors } from '../../api/places';
-import type { TokenMade } from '../../api/types';
+import type { Sensor, TokenMade } from '../../api/types';
 import { useWords } from '../../i18n';
 import { moment } from '../../i18n/format';
 import { Copyable } from '../../look/Copyable';
 import { useFailure } from '../../look/States';
 import { Outside } from '../../look/Text';
-import { enrolCommand } from './command';
 
 interface Place {
   organization: string;
@@ -48,27 +47,57 @@ function Where({ made }: { made: (token: TokenMade) => void }) {
   );
 }
 
-function Command({ token, ran }: { token: TokenMade; ran: () => void }) {
-  const { t, language } = useWords();
+/** The sensor that came of the token: one that was not there when the token was made. */
+function useArrived(token: TokenMade, before: ReadonlySet<string>): Sensor | undefined {
+  const { data } = useSensors(2_000);
+  const { node, organization } = token.token;
+  return data?.find((one) => one.node === node && one.organization === organization && one.revoked_at === null && !before.has(one.id));
+}
+
+function Step({ done, title, children }: { done: boolean; title: string; children?: ReactNode }) {
+  const { t } = useWords();
   return (
-    <div className="stack">
-      <Notice type="warning" title={t('sensors.tokenOnce', { time: moment(token.token.expires_at, language) })} />
-      <span>{t('sensors.command')}</span>
-      <Copyable text={enrolCommand(token.text, window.location.hostname)} test="enrol-command" />
-      <div className="row" style={{ justifyContent: 'flex-end' }}><Button type="primary" onClick={ran}>{t('sensors.iRan')}</Button></div>
-    </div>
+    <li className={`step ${done ? 'done' : ''}`}>
+      <svg width="16" height="16" viewBox="0 0 16 16" role="img" aria-label={done ? t('common.done') : t('sensors.stepOpen')}>
+        <circle cx="8" cy="8" r="6.5" fill={done ? 'currentColor' : 'none'} stroke="currentColor" strokeWidth="1.5" />
+        {done && <path d="M5 8.3l2.1 2.1L11.2 6" fill="none" stroke="var(--raised)" strokeWidth="1.8" />}
+      </svg>
+      <div className="stack" style={{ gap: 8 }}><b>{title}</b>{children}</div>
+    </li>
   );
 }
 
-function Waiting({ token, close }: { token: TokenMade; close: () => void }) {
+function Follow({ token, before, close }: { token: TokenMade; before: ReadonlySet<string>; close: () => void }) {
   const { t, language } = useWords();
-  const { data } = useSensors(3_000);
-  const { node, organization } = token.token;
-  const sensor = data?.find((one) => one.node === node && one.organization === organization && one.revoked_at === null);
+  const sensor = useArrived(token, before);
+  const { node } = token.token;
+  const heard = sensor?.last_seen ?? null;
   return (
     <div className="stack">
-      <p>{sensor === undefined ? t('sensors.waitingFor', { node }) : t('sensors.connected', { node })}</p>
-      {sensor?.last_seen != null && <p><Outside text={t('sensors.firstData', { time: moment(sensor.last_seen, language) })} /></p>}
+      {sensor === undefined && <Notice type="warning" title={t('sensors.tokenOnce', { time: moment(token.token.expires_at, language) })} />}
+      <ol className="steps">
+        <Step done={sensor !== undefined} title={t('sensors.doEnrol')}>
+          {sensor === undefined && (
+            <>
+              <span className="soft">{t('sensors.command')}</span>
+              <Copyable text={token.enrol_command} test="enrol-command" />
+              <dl className="facts">
+                <dt>{t('sensors.collector')}</dt><dd className="mono">{token.collector_urls.map((url) => <div key={url}><Outside text={url} /></div>)}</dd>
+                <dt>{t('sensors.fingerprint')}</dt><dd className="mono"><Outside text={token.authority_fingerprint} /></dd>
+              </dl>
+            </>
+          )}
+        </Step>
+        <Step done={heard !== null} title={t('sensors.doRun')}>
+          {heard === null && <><span className="soft">{t('sensors.runHint')}</span><Copyable text={token.run_command} test="run-command" /></>}
+        </Step>
+      </ol>
+      <p className={`enrol-state ${sensor === undefined ? '' : 'ok'}`} role="status" data-test="enrol-state" data-state={sensor === undefined ? 'waiting' : heard === null ? 'enrolled' : 'heard'}>
+        <i className={sensor === undefined ? 'dot hollow' : 'dot'} />
+        <span>
+          {sensor === undefined ? t('sensors.waitingFor', { node }) : heard === null ? t('sensors.enrolled', { node }) : t('sensors.connected', { node, time: moment(heard, language) })}
+        </span>
+      </p>
       <div className="row" style={{ justifyContent: 'flex-end' }}><Button type={sensor === undefined ? 'default' : 'primary'} onClick={close}>{sensor === undefined ? t('common.close') : t('common.done')}</Button></div>
     </div>
   );
@@ -76,13 +105,13 @@ function Waiting({ token, close }: { token: TokenMade; close: () => void }) {
 
 export function EnrolWizard({ close }: { close: () => void }) {
   const { t } = useWords();
-  const [token, setToken] = useState<TokenMade | null>(null);
-  const [ran, setRan] = useState(false);
-  const step = token === null ? 0 : ran ? 2 : 1;
+  const sensors = useSensors(10_000);
+  const [made, setMade] = useState<{ token: TokenMade; before: ReadonlySet<string> } | null>(null);
   return (
-    <Modal open title={t('sensors.enrol')} footer={null} onCancel={close} width={640} mask={{ closable: false }} data-test="enrol-wizard">
-      <Steps size="small" current={step} items={[{ title: t('sensors.step1') }, { title: t('sensors.step2') }, { title: t('sensors.step3') }]} style={{ margin: '8px 0 16px' }} />
-      {token === null ? <Where made={setToken} /> : ran ? <Waiting token={token} close={close} /> : <Command token={token} ran={() => setRan(true)} />}
+    <Modal open title={made === null ? t('sensors.enrol') : t('sensors.enrolOf', { node: made.token.token.node })} footer={null} onCancel={close} width={640} mask={{ closable: false }} data-test="enrol-wizard">
+      {made === null
+        ? <Where made={(token) => setMade({ token, before: new Set((sensors.data ?? []).map((sensor) => sensor.id)) })} />
+        : <Follow token={made.token} before={made.before} close={close} />}
     </Modal>
   );
 }
