@@ -3,7 +3,7 @@
 
 use dongson_bus::Record;
 use dongson_event::{Event, Matched, Signal, Timestamp, identity};
-use dongson_rules::correlate::RuleMatchKeyed;
+use dongson_rules::correlate::{PROVINCE, RuleMatchKeyed};
 use dongson_rules::{CorrelationMatch, RuleSet};
 use serde::{Deserialize, Serialize};
 
@@ -90,7 +90,7 @@ impl Item {
     }
 }
 
-/// The signal of a correlation that `seen` completed.
+/// The signal of a correlation that `seen` completed; none where it only feeds another correlation.
 pub(crate) fn completed(
     rules: &RuleSet,
     found: &CorrelationMatch,
@@ -99,11 +99,13 @@ pub(crate) fn completed(
     observer: &str,
     asset_level: u8,
 ) -> Option<Signal> {
-    let rule = rules.rule(found.rule)?;
+    let rule = rules.rule(found.rule).filter(|rule| rule.reported)?;
     let (organization, drill) = match found.scope.split_once(DRILL) {
-        Some((organization, drill)) => (organization.to_owned(), Some(drill.to_owned())),
-        None => (found.scope.clone(), None),
+        Some((organization, drill)) => (organization, Some(drill.to_owned())),
+        None => (found.scope.as_str(), None),
     };
+    // A correlation over all agencies is told to the one whose event completed it.
+    let organization = if organization == PROVINCE { &seen.organization } else { organization }.to_owned();
     let names: Vec<&str> = found.group.iter().map(|(name, _)| name.as_str()).collect();
     let values: Vec<&str> = found.group.iter().map(|(_, value)| value.as_str()).collect();
     let matched = found.group.iter().map(|(name, value)| Matched {

@@ -14,6 +14,8 @@ pub struct CheckReport {
     pub files: usize,
     /// Rules that were compiled.
     pub compiled: usize,
+    /// Filters that were added to rules.
+    pub filters: usize,
     /// Documents and files that were refused.
     pub refused: Vec<Refusal>,
 }
@@ -28,5 +30,10 @@ impl CheckReport {
 /// Loads `paths` and forgets the rules.
 pub fn run(paths: &[PathBuf], options: &LoadOptions) -> CheckReport {
     let report = RuleSet::load(paths, options);
-    CheckReport { files: report.files, compiled: report.compiled, refused: report.refused }
+    CheckReport {
+        files: report.files,
+        compiled: report.compiled,
+        filters: report.filters,
+        refused: report.refused,
+    }
 }

@@ -89,6 +89,14 @@ pub enum RuleError {
     /// A correlation that cannot be run.
     #[error("correlation: {0}")]
     Correlation(String),
+    /// A filter that cannot be applied to one of the rules that it names.
+    #[error("filter: rule {name:?} {reason}")]
+    Filter {
+        /// The rule as the filter names it.
+        name: String,
+        /// Why not, and what to write.
+        reason: String,
+    },
     /// Two rules with one id.
     #[error("id {id:?} is already used by {other}; give this rule its own id")]
     DuplicateId {
@@ -111,6 +119,7 @@ impl RuleError {
             Self::Condition { .. } => Some("condition:"),
             Self::Obsolete { what, .. } | Self::Unsupported { what, .. } => Some(what),
             Self::Correlation(_) => Some("correlation:"),
+            Self::Filter { name, .. } => Some(name),
             Self::DuplicateId { id, .. } => Some(id),
         }
     }

@@ -5,7 +5,7 @@
 //! sources an event belongs to and under which names it carries the fields that rules use; a [`Matcher`] answers
 //! which rules hold on one event and why; [`Correlator`] counts matches in event time.
 //!
-//! On top stand the commands' libraries: [`check`], [`samples`] and [`detect`]. No clock and no network; files are
+//! On top stand the commands' libraries: [`check`], [`samples`], [`trace`] and [`detect`]. No clock and no network; files are
 //! only read where a path is given. The [`engine`] is compared with the [`plain`] evaluator.
 
 pub mod check;
@@ -23,11 +23,13 @@ pub mod samples;
 pub mod sigma;
 pub mod taxonomy;
 pub mod text;
+pub mod trace;
 
-pub use correlate::{CorrelationMatch, Correlator};
+pub use correlate::{CorrelationMatch, Correlator, Lateness, Sequencer, Watermark};
 pub use engine::{Calibration, Engine, Session};
 pub use error::{Refusal, RuleError};
 pub use matcher::{Match, Matcher};
 pub use rule::{LogSource, Rule, Status};
 pub use ruleset::{LoadOptions, LoadReport, RuleSet};
+pub use sigma::placeholder::{Values, ValuesError};
 pub use taxonomy::{Mode, Taxonomies};

@@ -1,5 +1,6 @@
 //! What a rule says about itself; how it decides stands elsewhere.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use dongson_event::Level;
@@ -47,6 +48,15 @@ pub struct LogSource {
 }
 
 impl LogSource {
+    /// Its words, each with its key: `product: windows`.
+    pub fn words(&self) -> Vec<String> {
+        let word = |key: &str, word: &Option<String>| word.as_ref().map(|word| format!("{key}: {word}"));
+        [word("product", &self.product), word("category", &self.category), word("service", &self.service)]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+
     /// True when an event of `given` is one of those that `self`, the rule's, asks for.
     pub fn accepts(&self, given: &Self) -> bool {
         let fits = |own: &Option<String>, other: &Option<String>| own.is_none() || own == other;
@@ -91,6 +101,12 @@ pub struct Rule {
     pub fields: Vec<String>,
     /// Which logs it is for; empty for a correlation.
     pub logsource: LogSource,
+    /// What else the rule says about its log source (`definition` and custom attributes): told, not evaluated.
+    pub logsource_notes: BTreeMap<String, String>,
+    /// Ids of the filters that were added to it.
+    pub filters: Vec<String>,
+    /// What it uses that the Sigma specification does not have, in words.
+    pub extensions: Vec<String>,
     /// The file it comes from.
     pub file: String,
     /// The line where its document begins, from 1.
@@ -103,4 +119,13 @@ pub struct Rule {
     pub reported: bool,
     /// True for a correlation rule.
     pub correlation: bool,
+    /// True for a correlation that counts all agencies together (`dongson: scope: province`).
+    pub province: bool,
+}
+
+impl Rule {
+    /// True when other rules may call it by `name`: its id or its name.
+    pub fn is_called(&self, name: &str) -> bool {
+        self.id == name || self.name.as_deref() == Some(name)
+    }
 }

@@ -1,30 +1,31 @@
 //! All rules of some folders, compiled together.
 
-use std::collections::HashMap;
-use std::fs;
+mod loader;
+
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use serde_yaml_ng::Mapping;
+use loader::Loader;
 
 use crate::correlate::Definition;
-use crate::error::{Refusal, RuleError};
+use crate::error::Refusal;
 use crate::predicate::Tables;
 use crate::rule::Rule;
-use crate::sigma::detection::{self, Detection};
-use crate::sigma::document::{self, MAX_FILE_BYTES};
-use crate::sigma::meta;
-
-/// Deepest folder below a given one that is read.
-const MAX_FOLDER_DEPTH: usize = 32;
-
-/// Longest quotation of a rule in a reason, in characters.
-const QUOTED_CHARS: usize = 120;
+use crate::sigma::detection::Detection;
+use crate::sigma::placeholder::{Values, ValuesError};
 
 /// What may be told when loading.
 #[derive(Debug, Clone, Default)]
 pub struct LoadOptions {
-    /// Values of `%placeholders%` for the modifier `expand`, by name without percent signs.
-    pub placeholders: std::collections::BTreeMap<String, Vec<String>>,
+    /// Values of `%placeholders%` for the modifier `expand`; without them such rules are refused.
+    pub values: Values,
+}
+
+impl LoadOptions {
+    /// With the placeholders of a values file.
+    pub fn with_values(path: &Path) -> Result<Self, ValuesError> {
+        Ok(Self { values: Values::read(path)? })
+    }
 }
 
 /// What became of the files.
@@ -36,6 +37,8 @@ pub struct LoadReport {
     pub files: usize,
     /// Rules that were compiled, correlations among them.
     pub compiled: usize,
+    /// Filters that were added to rules.
+    pub filters: usize,
     /// Documents and files that were refused.
     pub refused: Vec<Refusal>,
 }
@@ -104,173 +107,37 @@ impl RuleSet {
     pub(crate) fn correlations(&self) -> &[Definition] {
         &self.correlations
     }
-}
 
-/// A correlation that waits until all rules are read.
-struct Pending {
-    rule: Rule,
-    content: Mapping,
-    line: usize,
-}
-
-struct Loader<'o> {
-    options: &'o LoadOptions,
-    report: LoadReport,
-    pending: Vec<Pending>,
-    ids: HashMap<String, String>,
-}
-
-impl<'o> Loader<'o> {
-    fn new(options: &'o LoadOptions) -> Self {
-        Self { options, report: LoadReport::default(), pending: Vec::new(), ids: HashMap::new() }
-    }
-
-    fn refuse(&mut self, file: &str, line: usize, error: &RuleError) {
-        let reason = short(&error.to_string());
-        self.report.refused.push(Refusal { file: file.to_owned(), line, reason });
-    }
-
-    fn path(&mut self, path: &Path, depth: usize) {
-        let name = path.display().to_string();
-        let result = if path.is_dir() { self.folder(path, depth) } else { self.file(path, &name) };
-        if let Err(reason) = result {
-            self.refuse(&name, 1, &RuleError::Unreadable(reason));
-        }
-    }
-
-    fn folder(&mut self, path: &Path, depth: usize) -> Result<(), String> {
-        if depth > MAX_FOLDER_DEPTH {
-            return Err(format!("more than {MAX_FOLDER_DEPTH} folders deep"));
-        }
-        let entries = fs::read_dir(path).map_err(|error| format!("cannot be read: {error}"))?;
-        let mut children: Vec<PathBuf> = entries
-            .map(|entry| entry.map(|entry| entry.path()).map_err(|error| format!("cannot be read: {error}")))
-            .collect::<Result<_, _>>()?;
-        children.sort();
-        for child in children {
-            // A folder that is a link could lead round in a circle.
-            if (child.is_dir() && !child.is_symlink()) || (child.is_file() && is_rule_file(&child)) {
-                self.path(&child, depth + 1);
-            }
-        }
-        Ok(())
-    }
-
-    fn file(&mut self, path: &Path, name: &str) -> Result<(), String> {
-        self.report.files += 1;
-        let size = fs::metadata(path).map_err(|error| format!("cannot be read: {error}"))?.len();
-        if size > MAX_FILE_BYTES {
-            return Err(format!("has {size} bytes; a rule file may have {MAX_FILE_BYTES}"));
-        }
-        let bytes = fs::read(path).map_err(|error| format!("cannot be read: {error}"))?;
-        let text = String::from_utf8(bytes).map_err(|error| {
-            format!("is not UTF-8 after byte {}; save it as UTF-8", error.utf8_error().valid_up_to())
-        })?;
-        self.text(name, &text);
-        Ok(())
-    }
-
-    fn text(&mut self, file: &str, text: &str) {
-        if text.len() as u64 > MAX_FILE_BYTES {
-            let reason = format!("has {} bytes; a rule file may have {MAX_FILE_BYTES}", text.len());
-            return self.refuse(file, 1, &RuleError::Unreadable(reason));
-        }
-        let documents = document::split(text);
-        if documents.is_empty() {
-            let reason = "has no rule: it is empty or holds comments only; write one or remove the file";
-            return self.refuse(file, 1, &RuleError::Unreadable(reason.to_owned()));
-        }
-        for document in documents {
-            match document {
-                Err(error) => {
-                    let line = if let RuleError::NotYaml { line, .. } = error { line } else { 1 };
-                    self.refuse(file, line, &error);
-                }
-                Ok(document) => {
-                    if let Err(error) = self.document(file, &document) {
-                        self.refuse(file, document.line_of(error.anchor()), &error);
-                    }
-                }
+    /// Tells each correlation inside a chain which fields the ones around it read; the outermost stand last.
+    fn carry_fields(&mut self) {
+        for at in (0..self.correlations.len()).rev() {
+            let Some(number) = self.correlations.get(at).map(|one| one.number) else { continue };
+            let around = self.correlations.iter().filter(|one| one.rules.contains(&number));
+            let fields: BTreeSet<String> =
+                around.flat_map(|one| one.reads(number)).map(str::to_owned).collect();
+            if let Some(inner) = self.correlations.get_mut(at) {
+                inner.carried = fields.into_iter().collect();
             }
         }
     }
 
-    fn document(&mut self, file: &str, document: &document::Document<'_>) -> Result<(), RuleError> {
-        let rule = meta::read(&document.content, file, document.line)?;
-        if let Some(other) = self.ids.get(&rule.id) {
-            return Err(RuleError::DuplicateId { id: rule.id, other: other.clone() });
-        }
-        let id = rule.id.clone();
-        if rule.correlation {
-            self.pending.push(Pending { rule, content: document.content.clone(), line: document.line });
-        } else {
-            let rules = &mut self.report.rules;
-            let detection =
-                detection::build(&document.content, &self.options.placeholders, &mut rules.tables)?;
-            rules.rules.push(rule);
-            rules.detections.push(Some(detection));
-        }
-        self.ids.insert(id, file.to_owned());
-        Ok(())
-    }
-
-    fn finish(mut self) -> LoadReport {
-        for Pending { rule, content, line } in std::mem::take(&mut self.pending) {
-            let rules = &mut self.report.rules;
-            match Definition::read(&content, &rules.rules, rules.rules.len()) {
-                Ok(definition) => {
-                    if !definition.generate {
-                        for &base in &definition.rules {
-                            if let Some(base) = rules.rules.get_mut(base) {
-                                base.reported = false;
-                            }
-                        }
-                    }
-                    for name in definition.field_names() {
-                        rules.tables.field(&name);
-                    }
-                    rules.rules.push(rule);
-                    rules.detections.push(None);
-                    rules.correlations.push(definition);
+    /// A rule that correlations count raises nothing by itself, unless one of them says `generate: true`.
+    fn hide_what_only_feeds(&mut self) {
+        for definition in &self.correlations {
+            for &base in &definition.rules {
+                let generated = self.correlations.iter().any(|one| one.generate && one.rules.contains(&base));
+                if let Some(base) = self.rules.get_mut(base) {
+                    base.reported = generated;
                 }
-                Err(error) => self.refuse(&rule.file.clone(), line, &error),
             }
         }
-        self.report.compiled = self.report.rules.rules.len();
-        self.report
     }
-}
-
-/// A reason in which no quoted text is longer than [`QUOTED_CHARS`].
-fn short(reason: &str) -> String {
-    let mut out = String::new();
-    let (mut quoted, mut escaped) = (None, false);
-    for sign in reason.chars() {
-        quoted = match quoted {
-            None => (sign == '"').then_some(0),
-            Some(_) if sign == '"' && !escaped => None,
-            Some(length) => Some(length + 1),
-        };
-        escaped = sign == '\\' && !escaped;
-        match quoted {
-            Some(length) if length == QUOTED_CHARS + 1 => out.push('…'),
-            Some(length) if length > QUOTED_CHARS => {}
-            _ => out.push(sign),
-        }
-    }
-    out
-}
-
-/// True for `*.yml` and `*.yaml` that are not samples.
-fn is_rule_file(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-    let stem = name.strip_suffix(".yml").or_else(|| name.strip_suffix(".yaml"));
-    let sample = |stem: &str| stem.strip_suffix(".test").is_some();
-    stem.is_some_and(|stem| !stem.is_empty() && !sample(stem) && !stem.starts_with('.'))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use proptest::prelude::*;
 

@@ -60,6 +60,43 @@ fn rules_compile() {
     assert!(report.compiled * 3_757 >= report.files * 3_750, "more refused than 7 of 3,757");
 }
 
+/// The names between percent signs in a text.
+fn placeholders(text: &str) -> impl Iterator<Item = &str> {
+    let word = |name: &&str| {
+        !name.is_empty() && name.chars().all(|sign| sign.is_ascii_alphanumeric() || "_-".contains(sign))
+    };
+    text.split('%').filter(word)
+}
+
+#[test]
+fn all_rules_compile_with_a_values_file() {
+    let Some((folder, _)) = RULES.as_ref() else { return };
+    let all = FOLDERS.iter().chain(&["rules-placeholder"]).map(|name| folder.path().join(name));
+    let paths: Vec<PathBuf> = all.collect();
+    let without = RuleSet::load(&paths, &LoadOptions::default());
+    // The rules that are refused name what they lack; an address is a value for every field.
+    let mut known = BTreeSet::new();
+    for refusal in &without.refused {
+        let text = std::fs::read_to_string(&refusal.file).unwrap();
+        for name in text.lines().filter(|line| line.contains('%')).flat_map(placeholders) {
+            known.insert(name.to_owned());
+        }
+    }
+    let lines: Vec<String> = known.iter().map(|name| format!("  {name}: [192.0.2.1]\n")).collect();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), format!("placeholders:\n{}", lines.concat())).unwrap();
+    let with = RuleSet::load(&paths, &LoadOptions::with_values(file.path()).unwrap());
+    println!(
+        "without values: files {} compiled {}; with {} values: compiled {}",
+        without.files,
+        without.compiled,
+        known.len(),
+        with.compiled
+    );
+    assert_eq!(with.refused, []);
+    assert_eq!(with.compiled, with.files);
+}
+
 /// What was expected and what came.
 #[derive(Default)]
 struct Tally {

@@ -10,9 +10,8 @@ use dongson_rules::{LoadOptions, Matcher, Mode, RuleSet, Taxonomies};
 /// Checks `detection` (YAML under `detection:`) on events given as the inside of a JSON object.
 fn check(detection: &str, holds: &[&str], not: &[&str]) {
     let text = format!("title: T\nid: t\nlogsource: {{product: x}}\ndetection:\n{detection}\n");
-    let options = LoadOptions {
-        placeholders: [("admins".to_owned(), vec!["root".to_owned(), "adm*".to_owned()])].into(),
-    };
+    let mut options = LoadOptions::default();
+    options.values.placeholders = [("admins".to_owned(), vec!["root".to_owned(), "adm*".to_owned()])].into();
     let report = RuleSet::from_documents([("t.yml", text.as_str())], &options);
     assert_eq!(report.refused, [], "{text}");
     let mut matcher = Matcher::new(Arc::new(report.rules), Arc::new(Taxonomies::embedded()), Mode::Sigma);

@@ -74,7 +74,11 @@ impl SignalsStage {
             let mut correlator = Correlator::new(Arc::clone(&self.content.rules));
             let saved = self.registry.offset(GROUP, &topic, partition).await?;
             if let Some(state) = saved.and_then(|saved| saved.state) {
-                correlator.restore(&String::from_utf8_lossy(&state)).map_err(AnalyzerError::Encode)?;
+                // A state of another version of the program: counting begins anew, nothing else is lost.
+                if let Err(error) = correlator.restore(&String::from_utf8_lossy(&state)) {
+                    metrics::counter!("analyzer_correlation_states_refused_total").increment(1);
+                    warn!(%error, partition, "the saved windows of correlations cannot be read; counting begins anew");
+                }
             }
             correlators.insert(partition, correlator);
         }
@@ -108,10 +112,15 @@ impl SignalsStage {
         let correlator =
             memory.correlators.entry(batch.partition).or_insert_with(|| Correlator::new(Arc::clone(rules)));
         let counting = correlator.groups() > 0;
-        let (signals, counted) = self.signals(batch, correlator);
+        let (signals, onward, counted) = self.signals(batch, correlator);
         let exceptions = self.registry.active_exceptions(now()).await?;
         let found = sort_out(&signals, &exceptions);
         let token = token(batch);
+        if !onward.is_empty() {
+            // What completed correlations are to others around them goes to where those are counted.
+            let records = onward.iter().map(Item::to_record).collect::<Result<Vec<Record>, _>>()?;
+            self.bus.produce_once(TOPIC_SIGNALS, &format!("{token}#onward"), records).await?;
+        }
         self.store.insert_signals(&signals, &token).await?;
         let fresh = self.fresh(&found, &mut memory.known).await?;
         self.store.insert_alerts(&fresh, &token).await?;
@@ -127,8 +136,9 @@ impl SignalsStage {
         self.publish(&fresh, &token).await
     }
 
-    /// The signals of a batch, in the order of event time; true when a correlation counted something.
-    fn signals(&self, batch: &Batch, correlator: &mut Correlator) -> (Vec<Signal>, bool) {
+    /// The signals of a batch, in the order of event time; what is to be counted by correlations around those that
+    /// were completed; true when a correlation counted something.
+    fn signals(&self, batch: &Batch, correlator: &mut Correlator) -> (Vec<Signal>, Vec<Item>, bool) {
         let mut items = Vec::with_capacity(batch.records.len());
         for record in &batch.records {
             match Item::from_record(record) {
@@ -141,13 +151,17 @@ impl SignalsStage {
         }
         items.sort_by(|one, other| one.order().cmp(&other.order()));
         let mut signals = Vec::with_capacity(items.len());
+        let mut onward = Vec::new();
         let mut newest = None;
         for item in items {
             match item {
                 Item::Signal(signal) => signals.push(*signal),
                 Item::Counted { seen, ingested, observer, asset_level } => {
                     newest = newest.max(Some(seen.at));
-                    for found in correlator.observe(&seen) {
+                    for mut found in correlator.observe(&seen) {
+                        onward.extend(std::mem::take(&mut found.onward).into_iter().map(|seen| {
+                            Item::Counted { seen, ingested, observer: observer.clone(), asset_level }
+                        }));
                         signals.extend(completed(
                             &self.content.rules,
                             &found,
@@ -166,7 +180,7 @@ impl SignalsStage {
         }
         metrics::gauge!("analyzer_correlation_groups").set(precise(correlator.groups()));
         metrics::counter!("analyzer_correlation_evicted_total").absolute(correlator.evicted());
-        (signals, newest.is_some())
+        (signals, onward, newest.is_some())
     }
 
     /// The alerts of the batch that did not exist before.

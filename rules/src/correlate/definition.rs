@@ -5,18 +5,26 @@ use std::time::Duration;
 
 use serde_yaml_ng::{Mapping, Value as Yaml};
 
+use super::condition::{self, Wanted};
 use crate::RuleError;
 use crate::rule::Rule;
 use crate::sigma::meta::{text, texts, timespan};
 
 /// Keys that `correlation:` may have.
-const KEYS: [&str; 8] =
-    ["type", "rules", "group-by", "timespan", "condition", "aliases", "generate", "timeframe"];
-/// Largest number that a condition may name: state is bounded by it.
-pub(super) const MAX_THRESHOLD: u64 = 100_000;
+const KEYS: [&str; 7] = ["type", "rules", "group-by", "timespan", "condition", "aliases", "generate"];
+/// Types that exist.
+const TYPES: &str = "event_count, value_count, temporal, temporal_ordered, value_sum, value_avg, value_percentile, value_median";
+/// Most rules of one correlation: which of them matched is kept in 64 bits.
+const MAX_RULES: usize = 64;
+/// Entries that all windows of one rule in one agency may have together, if all were full.
+const MAX_ENTRIES: usize = 500_000;
+/// Most windows of one rule in one agency.
+pub(super) const MAX_GROUPS: usize = 20_000;
+/// Fewest windows of one rule in one agency, however much one of them may hold.
+const MIN_GROUPS: usize = 16;
 
 /// What is counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Kind {
     /// Events.
     EventCount,
@@ -26,17 +34,31 @@ pub(super) enum Kind {
     Temporal,
     /// Rules that matched in the order of the list.
     TemporalOrdered,
+    /// The sum of a numeric field.
+    Sum,
+    /// The mean of a numeric field.
+    Average,
+    /// The value below which this percentage of a numeric field lies; the median is 50.
+    Percentile(f64),
+    /// Which percentage of the values of a field are equal to the newest one.
+    Share,
 }
 
-/// How the count must stand to a number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Relation {
-    Gt,
-    Gte,
-    Lt,
-    Lte,
-    Eq,
-    Neq,
+impl Kind {
+    /// True where the condition names the field that is looked at.
+    pub(super) const fn has_field(self) -> bool {
+        !matches!(self, Self::EventCount | Self::Temporal | Self::TemporalOrdered)
+    }
+
+    /// True where that field must hold a number.
+    pub(super) const fn is_numeric(self) -> bool {
+        matches!(self, Self::Sum | Self::Average | Self::Percentile(_))
+    }
+
+    /// True where the condition speaks about how many.
+    pub(super) const fn is_count(self) -> bool {
+        matches!(self, Self::EventCount | Self::ValueCount | Self::Temporal | Self::TemporalOrdered)
+    }
 }
 
 /// One correlation, with its rules resolved to numbers.
@@ -45,23 +67,38 @@ pub struct Definition {
     /// The correlation rule's own number.
     pub(crate) number: usize,
     pub(super) kind: Kind,
-    /// Numbers of the rules that it refers to, in the rule's order.
+    /// Numbers of the rules that it refers to, in the rule's order; correlations among them make a chain.
     pub(crate) rules: Vec<usize>,
     pub(crate) group_by: Vec<String>,
-    /// Fields whose values are counted; empty except for `value_count`.
+    /// Fields whose values are looked at; empty for kinds without a field.
     pub(crate) counted: Vec<String>,
     pub(crate) timespan: Duration,
-    /// All must hold.
-    pub(super) conditions: Vec<(Relation, u64)>,
+    pub(super) wanted: Wanted,
     /// alias -> rule number -> field.
     aliases: BTreeMap<String, BTreeMap<usize, String>>,
     /// True when the rules that it refers to also raise alerts of their own.
     pub(crate) generate: bool,
+    /// True when agencies are counted together (`dongson: scope: province`).
+    pub(crate) province: bool,
+    /// Fields that correlations further out in chains read of the events that complete this one.
+    pub(crate) carried: Vec<String>,
+}
+
+/// The names under `rules:` of a correlation's document, as far as they can be read.
+pub(crate) fn rule_names(map: &Mapping) -> Vec<String> {
+    let own = map.get("correlation").and_then(Yaml::as_mapping);
+    own.and_then(|own| texts(own, "rules").ok()).unwrap_or_default()
 }
 
 impl Definition {
     /// Reads `correlation:` of a document; `rules` are those that it may refer to, `number` will be its own.
-    pub(crate) fn read(map: &Mapping, rules: &[Rule], number: usize) -> Result<Self, RuleError> {
+    pub(crate) fn read(
+        map: &Mapping,
+        rules: &[Rule],
+        earlier: &[Self],
+        rule: &Rule,
+        number: usize,
+    ) -> Result<Self, RuleError> {
         let fail = |reason: String| RuleError::Correlation(reason);
         let Some(Yaml::Mapping(own)) = map.get("correlation") else {
             return Err(fail("must be a map of type, rules, group-by, timespan, condition".to_owned()));
@@ -74,37 +111,85 @@ impl Definition {
                 "a document has either `detection` or `correlation`; make two documents".to_owned(),
             ));
         }
-        let kind = kind(text(own, "type")?.as_deref())?;
         let names = texts(own, "rules")?;
-        if names.is_empty() {
-            return Err(fail("`rules` must name at least one rule by id or name".to_owned()));
+        if names.is_empty() || names.len() > MAX_RULES {
+            return Err(fail(format!("`rules` must name 1 to {MAX_RULES} rules by id or name")));
         }
-        let resolved = names.iter().map(|name| resolve(name, rules)).collect::<Result<Vec<_>, _>>()?;
+        let resolved = resolve_all(&names, rules)?;
         let timespan = text(own, "timespan")?.and_then(|span| timespan(&span)).ok_or_else(|| {
-            fail("`timespan` must be a number and one of s, m, h, d, w, such as 5m".to_owned())
+            fail(
+                "`timespan` must be a number and one of s, m, h, d, w, such as 5m (a month is 30d)"
+                    .to_owned(),
+            )
         })?;
-        let (conditions, counted) = condition(own.get("condition"), kind, resolved.len())?;
+        let kind = kind(text(own, "type")?.as_deref(), own.get("condition"))?;
+        let (wanted, counted) = condition::read(own.get("condition"), kind, &names)?;
         let generate = [own.get("generate"), map.get("generate")]
             .into_iter()
             .flatten()
             .any(|flag| flag.as_bool() == Some(true));
-        let aliases = aliases(own.get("aliases"), &names, &resolved)?;
-        Ok(Self {
+        let definition = Self {
             number,
             kind,
+            aliases: aliases(own.get("aliases"), &names, &resolved)?,
             rules: resolved,
             group_by: texts(own, "group-by")?,
             counted,
             timespan,
-            conditions,
-            aliases,
+            wanted,
             generate,
-        })
+            province: rule.province,
+            carried: Vec::new(),
+        };
+        definition.check_scope(earlier)?;
+        Ok(definition)
+    }
+
+    /// Agencies may be counted together only by what is unique in the world.
+    fn check_scope(&self, earlier: &[Self]) -> Result<(), RuleError> {
+        let fail = |reason: String| Err(RuleError::Correlation(reason));
+        if !self.province {
+            let wide = earlier.iter().find(|one| one.province && self.rules.contains(&one.number));
+            return match wide {
+                Some(_) => fail(
+                    "it counts a correlation of the whole province; write `dongson: {scope: province}` here too"
+                        .to_owned(),
+                ),
+                None => Ok(()),
+            };
+        }
+        let fields = || self.group_by.iter().flat_map(|name| self.meanings(name));
+        match fields().find(|field| !super::keyed::is_worldwide(field)) {
+            _ if self.group_by.is_empty() => fail(
+                "`scope: province` needs `group-by` with an address, a domain, a hash or JA3/JA4".to_owned(),
+            ),
+            Some(field) => fail(format!(
+                "`scope: province` counts agencies together, and {field:?} is not unique in the world; group by an address, a domain, a hash or JA3/JA4"
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// What is used beyond the specification, in words.
+    pub(crate) fn extensions(&self) -> Vec<String> {
+        let mut all = Vec::new();
+        if matches!(self.wanted, Wanted::Rules(_)) {
+            all.push("correlation: a boolean condition over its rules".to_owned());
+        }
+        if self.province {
+            all.push("dongson: scope: province".to_owned());
+        }
+        all
     }
 
     /// The field that `name` of `group-by` or `field` means for matches of rule number `base`.
     pub(crate) fn field<'d>(&'d self, name: &'d str, base: usize) -> &'d str {
         self.aliases.get(name).and_then(|by_rule| by_rule.get(&base)).map_or(name, String::as_str)
+    }
+
+    /// All fields that `name` means, over all rules.
+    fn meanings<'d>(&'d self, name: &'d str) -> impl Iterator<Item = &'d str> {
+        self.rules.iter().map(move |&base| self.field(name, base))
     }
 
     /// Every field that it reads.
@@ -113,97 +198,89 @@ impl Definition {
         self.group_by.iter().chain(&self.counted).chain(aliased).cloned().collect()
     }
 
-    /// True when `count` satisfies every part of the condition.
-    pub(super) fn reached(&self, count: u64) -> bool {
-        self.conditions.iter().all(|(relation, wanted)| match relation {
-            Relation::Gt => count > *wanted,
-            Relation::Gte => count >= *wanted,
-            Relation::Lt => count < *wanted,
-            Relation::Lte => count <= *wanted,
-            Relation::Eq => count == *wanted,
-            Relation::Neq => count != *wanted,
-        })
+    /// The fields that it reads of matches of rule number `base`, and those that must be carried through it.
+    pub(crate) fn reads(&self, base: usize) -> impl Iterator<Item = &str> {
+        let own = self.group_by.iter().chain(&self.counted).map(move |name| self.field(name, base));
+        own.chain(self.carried.iter().map(String::as_str))
     }
 
     /// How many entries a window has to remember at most: beyond it the condition cannot change.
     pub(super) fn memory(&self) -> usize {
-        let largest = self.conditions.iter().map(|(_, number)| *number).max().unwrap_or(0);
-        usize::try_from(largest + 2).unwrap_or(usize::MAX)
-    }
-}
-
-fn kind(word: Option<&str>) -> Result<Kind, RuleError> {
-    match word {
-        Some("event_count") => Ok(Kind::EventCount),
-        Some("value_count") => Ok(Kind::ValueCount),
-        Some("temporal") => Ok(Kind::Temporal),
-        Some("temporal_ordered") => Ok(Kind::TemporalOrdered),
-        Some(other @ ("value_sum" | "value_avg" | "value_percentile" | "value_median")) => {
-            Err(RuleError::Unsupported {
-                what: format!("correlation type {other}"),
-                instead: "use event_count, value_count, temporal or temporal_ordered",
-            })
+        match &self.wanted {
+            _ if !self.kind.is_count() => super::window::MAX_SAMPLES,
+            Wanted::Numbers(all) => {
+                let largest = all.iter().map(|(_, number)| *number).fold(0.0, f64::max);
+                condition::whole(largest).saturating_add(2)
+            }
+            Wanted::Rules(_) => self.rules.len(),
         }
-        other => Err(RuleError::Correlation(format!(
-            "type {:?} is unknown; use event_count, value_count, temporal or temporal_ordered",
-            other.unwrap_or_default()
-        ))),
+    }
+
+    /// How many windows one agency may have.
+    pub(super) fn max_groups(&self) -> usize {
+        (MAX_ENTRIES / self.memory().max(1)).clamp(MIN_GROUPS, MAX_GROUPS)
     }
 }
 
+fn kind(word: Option<&str>, condition: Option<&Yaml>) -> Result<Kind, RuleError> {
+    let percentile = condition.and_then(|condition| condition.get("percentile"));
+    let kind = match word {
+        Some("value_percentile") => {
+            return match percentile.map(Yaml::as_f64) {
+                None => Ok(Kind::Share),
+                Some(Some(rank)) if (0.0..=100.0).contains(&rank) => Ok(Kind::Percentile(rank)),
+                Some(_) => {
+                    Err(RuleError::Correlation("`percentile` must be a number from 0 to 100".to_owned()))
+                }
+            };
+        }
+        Some("event_count") => Kind::EventCount,
+        Some("value_count") => Kind::ValueCount,
+        Some("temporal") => Kind::Temporal,
+        Some("temporal_ordered") => Kind::TemporalOrdered,
+        Some("value_sum") => Kind::Sum,
+        Some("value_avg") => Kind::Average,
+        Some("value_median") => Kind::Percentile(50.0),
+        other => {
+            return Err(RuleError::Correlation(format!(
+                "type {:?} is unknown; the types are {TYPES}",
+                other.unwrap_or_default()
+            )));
+        }
+    };
+    match percentile {
+        None => Ok(kind),
+        Some(_) => Err(RuleError::Correlation("only value_percentile takes `percentile`".to_owned())),
+    }
+}
+
+fn resolve_all(names: &[String], rules: &[Rule]) -> Result<Vec<usize>, RuleError> {
+    let mut numbers = Vec::with_capacity(names.len());
+    for name in names {
+        let number = resolve(name, rules)?;
+        if numbers.contains(&number) {
+            return Err(RuleError::Correlation(format!("`rules` names {name:?} twice; name each rule once")));
+        }
+        numbers.push(number);
+    }
+    Ok(numbers)
+}
+
+/// The rule with this id, else the only one with this name.
 fn resolve(name: &str, rules: &[Rule]) -> Result<usize, RuleError> {
-    let number = rules.iter().position(|rule| rule.id == name || rule.name.as_deref() == Some(name));
-    match number.and_then(|number| Some((number, rules.get(number)?))) {
-        Some((_, rule)) if rule.correlation => Err(RuleError::Unsupported {
-            what: format!("the correlation {name:?} inside a correlation"),
-            instead: "refer to the plain rules instead",
-        }),
-        Some((number, _)) => Ok(number),
-        None => Err(RuleError::Correlation(format!(
+    if let Some(number) = rules.iter().position(|rule| rule.id == name) {
+        return Ok(number);
+    }
+    let mut named = rules.iter().enumerate().filter(|(_, rule)| rule.name.as_deref() == Some(name));
+    match (named.next(), named.next()) {
+        (Some((number, _)), None) => Ok(number),
+        (Some((_, one)), Some((_, other))) => Err(RuleError::Correlation(format!(
+            "two rules have the name {name:?} ({:?} and {:?}); refer to one of them by its id",
+            one.id, other.id
+        ))),
+        _ => Err(RuleError::Correlation(format!(
             "no rule has the id or name {name:?}; load its file together with this one"
         ))),
-    }
-}
-
-type Condition = (Vec<(Relation, u64)>, Vec<String>);
-
-fn condition(value: Option<&Yaml>, kind: Kind, rules: usize) -> Result<Condition, RuleError> {
-    let fail = |reason: &str| Err(RuleError::Correlation(reason.to_owned()));
-    let map = match value {
-        Some(Yaml::Mapping(map)) => map,
-        None if matches!(kind, Kind::Temporal | Kind::TemporalOrdered) => {
-            return Ok((vec![(Relation::Gte, rules as u64)], Vec::new()));
-        }
-        Some(Yaml::String(_)) => {
-            return fail("a condition in words is not supported; write a map such as `gte: 10`");
-        }
-        _ => return fail("`condition` must be a map such as `gte: 10`"),
-    };
-    let mut conditions = Vec::new();
-    for (key, value) in map {
-        let relation = match key.as_str().unwrap_or_default() {
-            "field" => continue,
-            "gt" => Relation::Gt,
-            "gte" => Relation::Gte,
-            "lt" => Relation::Lt,
-            "lte" => Relation::Lte,
-            "eq" => Relation::Eq,
-            "neq" => Relation::Neq,
-            _ => return fail("`condition` takes gt, gte, lt, lte, eq, neq and field"),
-        };
-        match value.as_u64() {
-            Some(number @ 0..=MAX_THRESHOLD) => conditions.push((relation, number)),
-            _ => return fail("`condition` takes whole numbers from 0 to 100000"),
-        }
-    }
-    let counted = texts(map, "field")?;
-    match kind {
-        _ if conditions.is_empty() => fail("`condition` must have one of gt, gte, lt, lte, eq, neq"),
-        Kind::ValueCount if counted.is_empty() => fail("value_count needs `field` in its condition"),
-        Kind::EventCount | Kind::Temporal | Kind::TemporalOrdered if !counted.is_empty() => {
-            fail("only value_count takes `field` in its condition")
-        }
-        _ => Ok((conditions, counted)),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The state of all correlations: rule -> agency -> group -> window.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -7,105 +8,211 @@ use dongson_event::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::definition::Definition;
-use super::window::Window;
-use super::{CorrelationMatch, RuleMatchKeyed};
+use super::recall::Recall;
+use super::window::{Group, hash_of, nanos};
+use super::{CorrelationMatch, RuleMatchKeyed, keyed};
 use crate::ruleset::RuleSet;
 
-/// Most groups of one rule in one agency.
-const MAX_GROUPS: usize = 20_000;
+/// Form of the saved state; one of another form is refused.
+pub(super) const VERSION: u32 = 2;
 /// Most agencies of one rule.
 const MAX_SCOPES: usize = 4_096;
-/// Most event ids of one report.
-const MAX_EVIDENCE: usize = 32;
 
 /// Counts matches in event time.
 ///
-/// The same input in the same order gives the same output. State is bounded per rule and agency ([`MAX_GROUPS`]):
-/// when a flood exceeds it, groups that expired go first, then those that counted least, the newest of them first;
-/// each is counted in [`Correlator::evicted`]. An agency's flood never touches another agency's groups.
+/// The same input in the same order gives the same output; [`super::Sequencer`] makes the order. State is bounded per
+/// rule and agency (at most 20,000 groups, fewer where one group may hold much): when a flood exceeds it, groups that
+/// expired go first, then those that counted least, the newest of them first; what was given up before and came
+/// back counts as more. What was given up is counted and can be
+/// asked for ([`Correlator::evictions`]). An agency's flood never touches another agency's groups.
 #[derive(Debug)]
 pub struct Correlator {
     rules: Arc<RuleSet>,
     by_id: HashMap<String, usize>,
+    /// Beside the correlations: what each one counts, as a hash.
+    shapes: Vec<u64>,
     state: State,
-    evicted: u64,
+    limit: usize,
+}
+
+/// Why a saved state cannot be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// It is not a state.
+    #[error("not a state of correlations: {0}")]
+    NotState(#[from] serde_json::Error),
+    /// It has another form: begin with an empty state, or run the version that wrote it.
+    #[error("state of correlations has version {found}; this program reads version {VERSION}")]
+    Version {
+        /// The version that it has; 0 where it names none.
+        found: u32,
+    },
+}
+
+/// Windows that were given up for one rule in one agency.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Eviction {
+    /// Id of the correlation rule.
+    pub rule: String,
+    /// The agency.
+    pub scope: String,
+    /// How many groups that still counted were given up.
+    pub groups: u64,
 }
 
 /// What is saved. Keys are ordered, so that the same state is the same text.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 struct State {
-    rules: BTreeMap<String, BTreeMap<String, Groups>>,
+    #[serde(default)]
+    version: u32,
+    rules: BTreeMap<String, BTreeMap<String, Book>>,
+    /// Matches of agencies that were too many.
+    #[serde(default)]
+    refused: u64,
 }
 
-/// Groups of one rule in one agency; the key is the JSON of the group's values.
-type Groups = BTreeMap<String, Window>;
+/// Groups of one rule in one agency.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+struct Book {
+    /// The key is the JSON of the group's values.
+    groups: BTreeMap<String, Group>,
+    /// What the correlation counted when this began: another one must not read it.
+    shape: u64,
+    /// When expired groups were last thrown away.
+    swept: i64,
+    evicted: u64,
+    #[serde(default, skip_serializing_if = "Recall::is_empty")]
+    recall: Recall,
+}
 
 impl Correlator {
     /// A correlator without memory.
     pub fn new(rules: Arc<RuleSet>) -> Self {
         let ids = rules.correlations().iter().enumerate();
         let by_id = ids.filter_map(|(at, one)| Some((rules.rule(one.number)?.id.clone(), at))).collect();
-        Self { rules, by_id, state: State::default(), evicted: 0 }
+        let shapes = rules.correlations().iter().map(|one| hash_of(&shape(&rules, one))).collect();
+        let state = State { version: VERSION, ..State::default() };
+        Self { rules, by_id, shapes, state, limit: usize::MAX }
     }
 
-    /// Takes one match, in the order (event time, event id), and gives the correlations that it completes.
+    /// With at most `groups` groups for each rule and agency, where the usual bound would allow more.
+    #[must_use]
+    pub fn with_limit(mut self, groups: usize) -> Self {
+        self.limit = groups.max(1);
+        self
+    }
+
+    /// Takes one match and gives the correlation that it completes, if any; what that one in turn is to correlations
+    /// around it stands in [`CorrelationMatch::onward`].
     pub fn observe(&mut self, seen: &RuleMatchKeyed) -> Vec<CorrelationMatch> {
-        let Some(definition) =
-            self.by_id.get(&seen.correlation).and_then(|&at| self.rules.correlations().get(at))
-        else {
-            return Vec::new();
-        };
-        let base = |&number: &usize| self.rules.rule(number).is_some_and(|rule| rule.id == seen.base);
-        let Some(order) = definition.rules.iter().position(base) else { return Vec::new() };
-        let scopes = self.state.rules.entry(seen.correlation.clone()).or_default();
-        if scopes.len() >= MAX_SCOPES && !scopes.contains_key(&seen.scope) {
-            self.evicted += 1;
-            return Vec::new();
-        }
-        let groups = scopes.entry(seen.scope.clone()).or_default();
+        let rules = Arc::clone(&self.rules);
+        let definition = self.by_id.get(&seen.correlation).and_then(|&at| rules.correlations().get(at));
+        let Some(definition) = definition else { return Vec::new() };
+        let base = |&number: &usize| rules.rule(number).is_some_and(|rule| rule.id == seen.base);
+        let Some(place) = definition.rules.iter().position(base) else { return Vec::new() };
+        let Some(book) = self.book(definition, seen) else { return Vec::new() };
         let key = group_key(&seen.group);
-        if groups.len() >= MAX_GROUPS && !groups.contains_key(&key) {
-            self.evicted += evict(groups, definition, seen.at);
-        }
-        let window = groups.entry(key).or_default();
-        let Some(count) = window.record(definition, seen, order) else { return Vec::new() };
-        let skip = window.entries.len().saturating_sub(MAX_EVIDENCE);
-        vec![CorrelationMatch {
+        let group = book.groups.entry(key).or_insert_with(|| Group::new(definition, seen.at));
+        let Some(measure) = group.record(definition, seen, place) else { return Vec::new() };
+        let last = group.newest();
+        let mut found = CorrelationMatch {
             rule: definition.number,
             scope: seen.scope.clone(),
             group: seen.group.clone(),
-            count,
-            first: window.entries.front().map_or(seen.at, |entry| entry.at),
-            last: window.newest().unwrap_or(seen.at),
-            events: window.entries.iter().skip(skip).map(|entry| entry.event.clone()).collect(),
-        }]
+            count: measure.count,
+            value: (!definition.kind.is_count()).then_some(measure.number),
+            first: Timestamp::from_nanos(measure.first.unwrap_or(last)),
+            last: Timestamp::from_nanos(last),
+            events: group.events(),
+            onward: Vec::new(),
+        };
+        found.onward = keyed::onward(&rules, &found, seen);
+        vec![found]
     }
 
-    /// Drops groups of which nothing counts any more at `now`, the watermark of event time.
+    /// [`Correlator::observe`], and the same for everything that becomes of it in chains, from the inside out.
+    pub fn observe_all(&mut self, seen: &RuleMatchKeyed) -> Vec<CorrelationMatch> {
+        let mut found = self.observe(seen);
+        let mut at = 0;
+        while let Some(one) = found.get(at) {
+            for onward in one.onward.clone() {
+                found.extend(self.observe(&onward));
+            }
+            at += 1;
+        }
+        found
+    }
+
+    /// The groups of the match's rule and agency, with room for one more.
+    fn book(&mut self, definition: &Definition, seen: &RuleMatchKeyed) -> Option<&mut Book> {
+        let limit = definition.max_groups().min(self.limit);
+        let at = self.by_id.get(&seen.correlation).copied().unwrap_or_default();
+        let shape = self.shapes.get(at).copied().unwrap_or_default();
+        let scopes = self.state.rules.entry(seen.correlation.clone()).or_default();
+        if scopes.len() >= MAX_SCOPES && !scopes.contains_key(&seen.scope) {
+            scopes.retain(|_, book| {
+                book.sweep(definition, seen.at.nanos());
+                !book.groups.is_empty()
+            });
+            if scopes.len() >= MAX_SCOPES {
+                self.state.refused += 1;
+                return None;
+            }
+        }
+        let book = scopes.entry(seen.scope.clone()).or_insert_with(|| Book { shape, ..Book::default() });
+        let now = seen.at.nanos();
+        if now.saturating_sub(book.swept) > nanos(definition.timespan) {
+            book.sweep(definition, now);
+        }
+        if book.groups.len() >= limit && !book.groups.contains_key(&group_key(&seen.group)) {
+            book.make_room(definition, now, limit);
+        }
+        Some(book)
+    }
+
+    /// Drops groups of which nothing counts any more at `now`, the watermark of event time. It changes no result.
     pub fn forget_idle(&mut self, now: Timestamp) {
         for (id, scopes) in &mut self.state.rules {
-            let Some(definition) = self.by_id.get(id).and_then(|&at| self.rules.correlations().get(at))
-            else {
-                continue;
-            };
-            for groups in scopes.values_mut() {
-                groups.retain(|_, window| !idle(window, definition, now));
+            let definition = self.by_id.get(id).and_then(|&at| self.rules.correlations().get(at));
+            let Some(definition) = definition else { continue };
+            for book in scopes.values_mut() {
+                if now.nanos().saturating_sub(book.swept) > nanos(definition.timespan) / 2 {
+                    book.sweep(definition, now.nanos());
+                }
             }
-            scopes.retain(|_, groups| !groups.is_empty());
+            scopes.retain(|_, book| !book.groups.is_empty() || book.evicted > 0);
         }
     }
 
-    /// How many groups were given up because of the bounds.
+    /// How many groups that still counted were given up because of the bounds, and matches of too many agencies.
     pub fn evicted(&self) -> u64 {
-        self.evicted
+        let books = self.state.rules.values().flat_map(BTreeMap::values);
+        books.map(|book| book.evicted).sum::<u64>() + self.state.refused
+    }
+
+    /// The same by rule and agency, most first.
+    pub fn evictions(&self) -> Vec<Eviction> {
+        let rules = self.state.rules.iter();
+        let all =
+            rules.flat_map(|(rule, scopes)| scopes.iter().map(move |(scope, book)| (rule, scope, book)));
+        let lost = all.filter(|(.., book)| book.evicted > 0);
+        let mut evictions: Vec<Eviction> = lost
+            .map(|(rule, scope, book)| Eviction {
+                rule: rule.clone(),
+                scope: scope.clone(),
+                groups: book.evicted,
+            })
+            .collect();
+        evictions.sort_by_key(|one| Reverse(one.groups));
+        evictions
     }
 
     /// How many groups are remembered.
     pub fn groups(&self) -> usize {
-        self.state.rules.values().flat_map(BTreeMap::values).map(BTreeMap::len).sum()
+        self.state.rules.values().flat_map(BTreeMap::values).map(|book| book.groups.len()).sum()
     }
 
-    /// The state as JSON text.
+    /// The state as JSON text, with its version.
     ///
     /// # Errors
     /// Never in practice: the state holds texts and numbers only.
@@ -113,13 +220,41 @@ impl Correlator {
         serde_json::to_string(&self.state)
     }
 
-    /// Takes a saved state instead of the present one; what belongs to rules that are no longer there is left out.
-    pub fn restore(&mut self, text: &str) -> Result<(), serde_json::Error> {
+    /// Takes a saved state instead of the present one; what belongs to rules that are no longer there, or that now
+    /// count something else, is left out.
+    ///
+    /// # Errors
+    /// When it is no state, or one of another version; the present state stays.
+    pub fn restore(&mut self, text: &str) -> Result<(), StateError> {
+        #[derive(Deserialize)]
+        struct Head {
+            #[serde(default)]
+            version: u32,
+        }
+        let head: Head = serde_json::from_str(text)?;
+        if head.version != VERSION {
+            return Err(StateError::Version { found: head.version });
+        }
         let mut state: State = serde_json::from_str(text)?;
-        state.rules.retain(|id, _| self.by_id.contains_key(id));
+        state.rules.retain(|id, scopes| {
+            let Some(&at) = self.by_id.get(id) else { return false };
+            let known = self.rules.correlations().get(at).zip(self.shapes.get(at));
+            let Some((definition, shape)) = known else { return false };
+            scopes.retain(|_, book| {
+                book.shape == *shape && book.groups.values().all(|group| group.is_of(definition))
+            });
+            true
+        });
         self.state = state;
         Ok(())
     }
+}
+
+/// What a correlation counts, in words: its type, the ids of its rules, its fields.
+fn shape(rules: &RuleSet, definition: &Definition) -> String {
+    let bases: Vec<&str> =
+        definition.rules.iter().filter_map(|&base| Some(rules.rule(base)?.id.as_str())).collect();
+    format!("{:?} {bases:?} {:?} {:?}", definition.kind, definition.group_by, definition.counted)
 }
 
 fn group_key(group: &[(String, String)]) -> String {
@@ -127,27 +262,34 @@ fn group_key(group: &[(String, String)]) -> String {
     serde_json::to_string(&values).unwrap_or_default()
 }
 
-fn idle(window: &Window, definition: &Definition, now: Timestamp) -> bool {
-    window.newest().is_none_or(|newest| now.since(newest) > definition.timespan)
-}
-
-/// Makes room for an eighth of the groups; gives how many that still counted were given up.
-fn evict(groups: &mut Groups, definition: &Definition, now: Timestamp) -> u64 {
-    groups.retain(|_, window| !idle(window, definition, now));
-    let wanted = MAX_GROUPS - MAX_GROUPS / 8;
-    let excess = groups.len().saturating_sub(wanted);
-    let mut order: Vec<(usize, std::cmp::Reverse<Option<Timestamp>>, String)> = groups
-        .iter()
-        .map(|(key, window)| {
-            let oldest = window.entries.front().map(|entry| entry.at);
-            (window.weight(), std::cmp::Reverse(oldest), key.clone())
-        })
-        .collect();
-    order.sort_unstable();
-    for (.., key) in order.into_iter().take(excess) {
-        groups.remove(&key);
+impl Book {
+    fn sweep(&mut self, definition: &Definition, now: i64) {
+        self.groups.retain(|_, group| !group.is_idle(definition.timespan, now));
+        self.swept = now;
     }
-    excess as u64
+
+    /// Makes room for an eighth of `limit`: what counted least goes, of equals the one that began last, so that the
+    /// frequent, the old and those that keep coming back survive a flood of made-up groups.
+    fn make_room(&mut self, definition: &Definition, now: i64, limit: usize) {
+        self.sweep(definition, now);
+        self.recall.age(now, nanos(definition.timespan));
+        let keep = limit - (limit / 8).max(1);
+        let excess = self.groups.len().saturating_sub(keep);
+        let mut order: Vec<(u64, Reverse<i64>, String)> = self
+            .groups
+            .iter()
+            .map(|(key, group)| {
+                let (count, since) = group.weight();
+                (count + self.recall.weight(key), Reverse(since), key.clone())
+            })
+            .collect();
+        order.sort_unstable();
+        for (.., key) in order.into_iter().take(excess) {
+            self.groups.remove(&key);
+            self.recall.note(&key);
+            self.evicted += 1;
+        }
+    }
 }
 
 #[cfg(test)]

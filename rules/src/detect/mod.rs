@@ -101,8 +101,11 @@ impl Detector {
                 hits.extend(hit(found.rule, None, found.because));
             }
             for one in keyed {
-                for reached in self.correlator.observe(&one) {
-                    hits.extend(hit(reached.rule, Some(reached.count), Vec::new()));
+                for reached in self.correlator.observe_all(&one) {
+                    // The inner correlations of a chain only feed the outer ones.
+                    if rules.rule(reached.rule).is_some_and(|rule| rule.reported) {
+                        hits.extend(hit(reached.rule, Some(reached.count), Vec::new()));
+                    }
                 }
             }
         }

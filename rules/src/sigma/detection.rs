@@ -4,10 +4,15 @@ use serde_yaml_ng::{Mapping, Value as Yaml};
 
 use super::condition::{Condition, fits};
 use super::modifier::{Key, Modifier};
-use super::placeholder::Placeholders;
+use super::placeholder::{Placeholders, Values};
 use super::value::tests;
 use crate::RuleError;
-use crate::predicate::{PredicateId, Tables, Target};
+use crate::predicate::{PredicateId, Tables, Target, Test};
+use crate::text::Pattern;
+use crate::text::glyph::Glyph;
+
+/// The field with the agency's short id.
+const ORGANIZATION: &str = "organization.id";
 
 /// A truth that is built of predicates.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,12 +38,32 @@ pub(crate) struct Detection {
     pub(crate) condition: Node,
 }
 
+impl Detection {
+    /// Adds the selections of `other`, their names behind `prefix`, and gives its condition over their new numbers.
+    pub(crate) fn graft(&mut self, prefix: &str, other: &Self) -> Node {
+        let by = self.selections.len();
+        let moved = other.selections.iter().map(|(name, node)| (format!("{prefix}{name}"), node.shifted(by)));
+        self.selections.extend(moved);
+        other.condition.shifted(by)
+    }
+}
+
+impl Node {
+    /// The same over selections that stand `by` places further.
+    fn shifted(&self, by: usize) -> Self {
+        let all = |parts: &[Self]| parts.iter().map(|part| part.shifted(by)).collect();
+        match self {
+            Self::All(parts) => Self::All(all(parts)),
+            Self::Any(parts) => Self::Any(all(parts)),
+            Self::Not(inner) => Self::Not(Box::new(inner.shifted(by))),
+            Self::Test(predicate) => Self::Test(*predicate),
+            Self::Selection(number) => Self::Selection(number + by),
+        }
+    }
+}
+
 /// Builds the detection of one rule.
-pub(crate) fn build(
-    map: &Mapping,
-    placeholders: &Placeholders,
-    tables: &mut Tables,
-) -> Result<Detection, RuleError> {
+pub(crate) fn build(map: &Mapping, values: &Values, tables: &mut Tables) -> Result<Detection, RuleError> {
     let missing = |key: &str, hint| RuleError::Missing { key: key.to_owned(), hint };
     let Some(detection) = map.get("detection") else {
         return Err(missing("detection", "name what to look for and a condition"));
@@ -49,7 +74,18 @@ pub(crate) fn build(
             expected: "a map of selections and a condition",
         });
     };
-    let mut builder = Builder { placeholders, tables };
+    compile(detection, &["condition"], values, tables)
+}
+
+/// Compiles a map of selections and a condition; the keys of `skip` are no selections.
+pub(crate) fn compile(
+    detection: &Mapping,
+    skip: &[&str],
+    values: &Values,
+    tables: &mut Tables,
+) -> Result<Detection, RuleError> {
+    let missing = |key: &str, hint| RuleError::Missing { key: key.to_owned(), hint };
+    let mut builder = Builder { values, tables };
     let mut selections = Vec::new();
     for (name, content) in detection {
         let Some(name) = name.as_str() else {
@@ -59,7 +95,7 @@ pub(crate) fn build(
             });
         };
         match name {
-            "condition" => {}
+            name if skip.contains(&name) => {}
             "timeframe" => {
                 return Err(RuleError::Obsolete {
                     what: "timeframe".to_owned(),
@@ -125,7 +161,7 @@ fn chosen(pattern: Option<&str>, name: &str) -> bool {
 }
 
 struct Builder<'b> {
-    placeholders: &'b Placeholders,
+    values: &'b Values,
     tables: &'b mut Tables,
 }
 
@@ -191,6 +227,13 @@ impl Builder<'_> {
             Yaml::Sequence(items) => items.as_slice(),
             single => std::slice::from_ref(single),
         };
+        if key.has(Modifier::All) && values.len() < 2 {
+            return Err(RuleError::Modifier {
+                key: key.text.to_owned(),
+                modifier: Modifier::All.as_str(),
+                reason: "needs a list of two values at least; leave it out".to_owned(),
+            });
+        }
         let target =
             if key.field.is_empty() { Target::Anywhere } else { Target::Field(self.tables.field(key.field)) };
         let mut nodes =
@@ -205,8 +248,36 @@ impl Builder<'_> {
         Ok(if key.has(Modifier::Neq) { Node::Not(Box::new(node)) } else { node })
     }
 
+    /// One value; where agencies give its placeholders values of their own, each agency is asked for its own.
     fn value(&mut self, key: &Key<'_>, target: Target, value: &Yaml) -> Result<Node, RuleError> {
-        let tests = tests(key, value, self.placeholders, self.tables)?;
+        let values = self.values;
+        let common = self.expanded(key, target, value, &values.placeholders)?;
+        let text = value.as_str().filter(|_| key.has(Modifier::Expand));
+        let own = text.map(|text| values.own(text)).unwrap_or_default();
+        if own.is_empty() {
+            return Ok(common);
+        }
+        let organization = Target::Field(self.tables.field(ORGANIZATION));
+        let (mut branches, mut named) = (Vec::new(), Vec::new());
+        for (agency, placeholders) in own {
+            let name = Test::Text(Box::new(Pattern::new(&[Glyph::Text(agency.to_owned())], true)));
+            let here = Node::Test(self.tables.predicate(organization, name));
+            let node = self.expanded(key, target, value, &placeholders)?;
+            branches.push(Node::All(vec![here.clone(), node]));
+            named.push(here);
+        }
+        branches.push(Node::All(vec![Node::Not(Box::new(Node::Any(named))), common]));
+        Ok(Node::Any(branches))
+    }
+
+    fn expanded(
+        &mut self,
+        key: &Key<'_>,
+        target: Target,
+        value: &Yaml,
+        placeholders: &Placeholders,
+    ) -> Result<Node, RuleError> {
+        let tests = tests(key, value, placeholders, self.tables)?;
         let mut nodes: Vec<Node> =
             tests.into_iter().map(|test| Node::Test(self.tables.predicate(target, test))).collect();
         let node = if nodes.len() == 1 { nodes.remove(0) } else { Node::Any(nodes) };

@@ -15,19 +15,24 @@ pub(crate) struct Document<'t> {
     pub(crate) content: Mapping,
     /// Line of its first line, from 1.
     pub(crate) line: usize,
-    text: &'t str,
+    pub(crate) text: &'t str,
 }
 
 impl Document<'_> {
     /// The line of the first occurrence of `needle`; the document's own line where it does not occur.
     pub(crate) fn line_of(&self, needle: Option<&str>) -> usize {
-        let holds = |needle: &str| self.text.lines().position(|line| line.contains(needle));
-        let found = needle.and_then(|needle| {
-            let head = needle.lines().next().unwrap_or_default().trim();
-            if head.is_empty() { None } else { holds(head).or_else(|| holds(&head.replace('\'', "''"))) }
-        });
-        self.line + found.unwrap_or(0)
+        line_of(self.text, self.line, needle)
     }
+}
+
+/// The line of the first occurrence of `needle` in `text`, whose first line is `line`.
+pub(crate) fn line_of(text: &str, line: usize, needle: Option<&str>) -> usize {
+    let holds = |needle: &str| text.lines().position(|line| line.contains(needle));
+    let found = needle.and_then(|needle| {
+        let head = needle.lines().next().unwrap_or_default().trim();
+        if head.is_empty() { None } else { holds(head).or_else(|| holds(&head.replace('\'', "''"))) }
+    });
+    line + found.unwrap_or(0)
 }
 
 /// The documents of `text`, or why one of them is none.

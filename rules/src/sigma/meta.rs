@@ -1,5 +1,6 @@
 //! What a rule says about itself: title, id, level, log source, and our own `dongson:` key.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use dongson_event::Level;
@@ -20,6 +21,8 @@ pub(crate) fn read(map: &Mapping, file: &str, line: usize) -> Result<Rule, RuleE
     })?;
     let name = text(map, "name")?;
     let correlation = map.contains_key("correlation");
+    let (logsource, logsource_notes) =
+        if correlation { (LogSource::default(), BTreeMap::new()) } else { logsource(map)? };
     let mut rule = Rule {
         id: text(map, "id")?.or_else(|| name.clone()).unwrap_or_else(|| title.clone()),
         name,
@@ -42,13 +45,17 @@ pub(crate) fn read(map: &Mapping, file: &str, line: usize) -> Result<Rule, RuleE
         references: texts(map, "references")?,
         falsepositives: texts(map, "falsepositives")?,
         fields: texts(map, "fields")?,
-        logsource: if correlation { LogSource::default() } else { logsource(map)? },
+        logsource,
+        logsource_notes,
+        filters: Vec::new(),
+        extensions: Vec::new(),
         file: file.to_owned(),
         line,
         entity: Vec::new(),
         window: None,
         reported: true,
         correlation,
+        province: false,
     };
     if let Some(Value::Mapping(response)) = map.get("response") {
         read_response(response, &mut rule);
@@ -59,17 +66,11 @@ pub(crate) fn read(map: &Mapping, file: &str, line: usize) -> Result<Rule, RuleE
     Ok(rule)
 }
 
-fn refuse_obsolete(map: &Mapping) -> Result<(), RuleError> {
+pub(crate) fn refuse_obsolete(map: &Mapping) -> Result<(), RuleError> {
     if map.contains_key("action") {
         return Err(RuleError::Obsolete {
             what: "action:".to_owned(),
             instead: "write each rule as a document of its own, with its own log source and detection",
-        });
-    }
-    if map.contains_key("filter") {
-        return Err(RuleError::Unsupported {
-            what: "filter:".to_owned(),
-            instead: "write the exclusion into the rule itself (`and not filter`), or make an exception in the console",
         });
     }
     match text(map, "taxonomy")? {
@@ -84,12 +85,15 @@ fn refuse_obsolete(map: &Mapping) -> Result<(), RuleError> {
 /// Our own attributes; unlike Sigma's custom ones they are ours to check, so an unknown key is refused.
 fn read_own(own: &Value, rule: &mut Rule) -> Result<(), RuleError> {
     let Value::Mapping(own) = own else {
-        return Err(wrong("dongson", "a map of title_vi, description_vi, entity, window"));
+        return Err(wrong("dongson", "a map of title_vi, description_vi, entity, window, scope"));
     };
     for key in own.keys() {
         let key = key.as_str().unwrap_or_default();
-        if !matches!(key, "title_vi" | "description_vi" | "entity" | "window") {
-            return Err(wrong(key, "one of title_vi, description_vi, entity, window (under `dongson:`)"));
+        if !matches!(key, "title_vi" | "description_vi" | "entity" | "window" | "scope") {
+            return Err(wrong(
+                key,
+                "one of title_vi, description_vi, entity, window, scope (under `dongson:`)",
+            ));
         }
     }
     rule.title_vi = text(own, "title_vi")?;
@@ -100,6 +104,12 @@ fn read_own(own: &Value, rule: &mut Rule) -> Result<(), RuleError> {
             timespan(&span).ok_or_else(|| wrong("window", "a number and one of s, m, h, d, w, such as 1h"))
         })
         .transpose()?;
+    rule.province = match text(own, "scope")?.as_deref() {
+        None | Some("agency") => false,
+        Some("province") if rule.correlation => true,
+        Some("province") => return Err(wrong("scope", "`agency`; only a correlation may be `province`")),
+        Some(_) => return Err(wrong("scope", "`agency` or `province`")),
+    };
     Ok(())
 }
 
@@ -111,8 +121,8 @@ fn read_response(response: &Mapping, rule: &mut Rule) {
     rule.response_vi = words("vi").filter(|words| !words.is_empty());
 }
 
-/// The log source; at least one of its three words must be there.
-fn logsource(map: &Mapping) -> Result<LogSource, RuleError> {
+/// The log source and what else is said about it; at least one of its three words must be there.
+pub(crate) fn logsource(map: &Mapping) -> Result<(LogSource, BTreeMap<String, String>), RuleError> {
     let missing = || RuleError::Missing {
         key: "logsource".to_owned(),
         hint: "name at least one of product, category and service",
@@ -123,7 +133,16 @@ fn logsource(map: &Mapping) -> Result<LogSource, RuleError> {
     let lower = |key: &str| Ok(text(source, key)?.map(|word| word.to_lowercase()));
     let logsource =
         LogSource { product: lower("product")?, category: lower("category")?, service: lower("service")? };
-    if logsource == LogSource::default() { Err(missing()) } else { Ok(logsource) }
+    if logsource == LogSource::default() {
+        return Err(missing());
+    }
+    let mut notes = BTreeMap::new();
+    for key in source.keys().filter_map(Value::as_str) {
+        if !matches!(key, "product" | "category" | "service") {
+            notes.insert(key.to_owned(), texts(source, key)?.join(", "));
+        }
+    }
+    Ok((logsource, notes))
 }
 
 fn wrong(key: &str, expected: &'static str) -> RuleError {
@@ -233,7 +252,6 @@ mod tests {
             ("title: T\nlogsource: {product: x}\ndongson: {titel_vi: a}", "title_vi, description_vi"),
             ("title: T\nlogsource: {product: x}\ndongson: {window: soon}", "such as 1h"),
             ("title: T\nlogsource: {product: x}\naction: global", "obsolete"),
-            ("title: T\nlogsource: {product: x}\nfilter: {}", "not supported"),
             ("title: T\nlogsource: {product: x}\ntaxonomy: acme", "taxonomy: acme"),
         ] {
             let reason = rule(text).unwrap_err().to_string();

@@ -28,6 +28,20 @@ pub enum Part {
     Year,
 }
 
+impl Part {
+    /// The least and the greatest number that it can be.
+    pub const fn range(self) -> (f64, f64) {
+        match self {
+            Self::Minute => (0.0, 59.0),
+            Self::Hour => (0.0, 23.0),
+            Self::Day => (1.0, 31.0),
+            Self::Week => (1.0, 53.0),
+            Self::Month => (1.0, 12.0),
+            Self::Year => (0.0, 9_999.0),
+        }
+    }
+}
+
 /// One modifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the names are the specification's")]
@@ -98,6 +112,11 @@ impl Modifier {
     /// The usual name.
     pub fn as_str(self) -> &'static str {
         NAMES.iter().find(|(_, modifier)| *modifier == self).map_or("", |(name, _)| name)
+    }
+
+    /// True for what has no meaning without a field: where in a field, whether there is one, another field.
+    pub const fn needs_field(self) -> bool {
+        matches!(self, Self::StartsWith | Self::EndsWith | Self::Exists | Self::FieldRef)
     }
 
     fn parse(word: &str) -> Option<Self> {

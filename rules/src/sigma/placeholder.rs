@@ -1,9 +1,102 @@
 //! Placeholders (`%name%`, modifier `expand`): values that are known only where the rules run.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use serde::Deserialize;
 
 /// What a placeholder stands for: name without `%` -> values.
-pub(crate) type Placeholders = BTreeMap<String, Vec<String>>;
+pub type Placeholders = BTreeMap<String, Vec<String>>;
+
+/// Most bytes that a values file may have.
+const MAX_VALUES_BYTES: u64 = 16 << 20;
+
+/// The values of placeholders, for everybody and for single agencies.
+///
+/// As a file (YAML):
+///
+/// ```yaml
+/// placeholders:
+///   Servers: [srv*, dc1]
+/// agencies:
+///   so-yte:                  # organization.id
+///     Servers: [yte-*]
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Values {
+    /// What holds where an agency has no values of its own.
+    #[serde(default)]
+    pub placeholders: Placeholders,
+    /// By agency (`organization.id`): these take the place of the common ones, name by name.
+    #[serde(default)]
+    pub agencies: BTreeMap<String, Placeholders>,
+}
+
+/// Why a values file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ValuesError {
+    /// It cannot be read.
+    #[error("values file {path:?} cannot be read: {source}")]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is too big.
+    #[error("values file {path:?} has {bytes} bytes; at most {MAX_VALUES_BYTES} are read")]
+    TooBig {
+        /// The file.
+        path: String,
+        /// Its size.
+        bytes: u64,
+    },
+    /// It is not such a file.
+    #[error(
+        "values file {path:?}: {reason}; write `placeholders:` and `agencies:`, each name with a list of texts"
+    )]
+    NotValues {
+        /// The file.
+        path: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+impl Values {
+    /// Reads a values file.
+    pub fn read(path: &Path) -> Result<Self, ValuesError> {
+        let name = || path.display().to_string();
+        let unreadable = |source| ValuesError::Unreadable { path: name(), source };
+        let bytes = fs::metadata(path).map_err(unreadable)?.len();
+        if bytes > MAX_VALUES_BYTES {
+            return Err(ValuesError::TooBig { path: name(), bytes });
+        }
+        Self::parse(&name(), &fs::read_to_string(path).map_err(unreadable)?)
+    }
+
+    /// Reads the text of a values file; `name` is for the error.
+    pub fn parse(name: &str, text: &str) -> Result<Self, ValuesError> {
+        serde_yaml_ng::from_str(text)
+            .map_err(|error| ValuesError::NotValues { path: name.to_owned(), reason: error.to_string() })
+    }
+
+    /// The agencies that give one of the placeholders of `text` values of their own, each with all placeholders as
+    /// they are there.
+    pub(super) fn own(&self, text: &str) -> Vec<(&str, Placeholders)> {
+        let named = |own: &Placeholders| own.keys().any(|name| text.contains(&format!("%{name}%")));
+        let agencies = self.agencies.iter().filter(|(_, own)| named(own));
+        agencies
+            .map(|(agency, own)| {
+                let mut all = self.placeholders.clone();
+                all.extend(own.iter().map(|(name, values)| (name.clone(), values.clone())));
+                (agency.as_str(), all)
+            })
+            .collect()
+    }
+}
 
 /// Replaces each `%name%` of `text` by each of its values; a percent sign behind a backslash is plain.
 ///
@@ -20,7 +113,7 @@ pub(super) fn expand(text: &str, placeholders: &Placeholders, limit: usize) -> R
             rest = after;
         } else if let Some((name, after)) = tail.strip_prefix('%').and_then(|inner| inner.split_once('%')) {
             let values = placeholders.get(name).filter(|values| !values.is_empty()).ok_or_else(|| {
-                format!("placeholder %{name}% has no values; define it or leave the rule out")
+                format!("placeholder %{name}% has no values; give it some in the values file or leave the rule out")
             })?;
             if texts.len().saturating_mul(values.len()) > limit {
                 return Err(format!("more than {limit} values; list fewer"));
@@ -64,6 +157,22 @@ mod tests {
         check(r"100% \*", &[r"100% \*"]);
         assert!(expand("%Users%", &known, 4).unwrap_err().contains("%Users%"));
         assert!(expand("%Servers%%Servers%%Servers%", &known, 4).unwrap_err().contains("more than 4"));
+    }
+
+    #[test]
+    fn agencies_have_values_of_their_own() {
+        let text = "placeholders: {S: [a], T: [b]}\nagencies: {so-yte: {S: [c]}, xa-x: {Z: [d]}}\n";
+        let values = Values::parse("v.yml", text).unwrap();
+        let own = values.own("x%S%");
+        assert_eq!(own.len(), 1);
+        assert_eq!(
+            (own[0].0, own[0].1["S"].as_slice(), own[0].1["T"].as_slice()),
+            ("so-yte", &["c".to_owned()][..], &["b".to_owned()][..])
+        );
+        assert!(values.own("%T%").is_empty());
+        let reason = Values::parse("v.yml", "agency: {}").unwrap_err().to_string();
+        assert!(reason.contains("agencies"), "{reason}");
+        assert!(Values::read(Path::new("/no/such/file")).is_err());
     }
 
     proptest! {

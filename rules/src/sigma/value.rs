@@ -1,5 +1,8 @@
 //! Values of a selection: modifiers applied in their order until a [`Test`] is left.
 
+use std::net::IpAddr;
+
+use ipnet::IpNet;
 use regex::RegexBuilder;
 use serde_yaml_ng::Value as Yaml;
 
@@ -54,6 +57,13 @@ pub(crate) fn tests(
     placeholders: &Placeholders,
     tables: &mut Tables,
 ) -> Result<Vec<Test>, RuleError> {
+    if key.field.is_empty() {
+        let fits = |modifier: &Modifier| !modifier.needs_field();
+        if let Some(&wrong) = key.modifiers.iter().find(|modifier| !fits(modifier)) {
+            let reason = "needs a field before it; keywords are looked for anywhere in the event".to_owned();
+            return Err(misuse(key, wrong, value, reason));
+        }
+    }
     let item = match value {
         Yaml::String(text) => Item::Raw(text.clone()),
         Yaml::Number(number) => Item::Number(number.clone()),
@@ -276,7 +286,7 @@ fn finish(key: &Key<'_>, draft: &Draft, tables: &mut Tables) -> Result<Test, Str
                 .map_err(|error| format!("not a regular expression that runs in linear time: {error}"))
         }
         Kind::Cidr => text
-            .and_then(|text| text.parse().ok())
+            .and_then(network)
             .map(Test::Cidr)
             .ok_or_else(|| "must be a network such as 10.0.0.0/8 or fd00::/8".to_owned()),
         Kind::Exists => match draft.item {
@@ -288,8 +298,21 @@ fn finish(key: &Key<'_>, draft: &Draft, tables: &mut Tables) -> Result<Test, Str
         }
         Kind::FieldRef(_) => Err("`fieldref` needs a field before it".to_owned()),
         Kind::Compare(order) => Ok(Test::Compare { order, number: number(&draft.item)? }),
-        Kind::Part(part, order) => Ok(Test::Part { part, order, number: number(&draft.item)? }),
+        Kind::Part(part, order) => {
+            let number = number(&draft.item)?;
+            let (least, most) = part.range();
+            if number < least || number > most || number.fract() != 0.0 {
+                return Err(format!("must be a whole number from {least} to {most}"));
+            }
+            Ok(Test::Part { part, order, number })
+        }
     }
+}
+
+/// A network; an address alone is the network of that one address.
+fn network(text: &str) -> Option<IpNet> {
+    let text = text.trim();
+    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
 }
 
 /// `Regex::as_str` does not tell the flags, and tests are shared by what they say: the flags go into the text.
