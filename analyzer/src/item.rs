@@ -23,7 +23,7 @@ pub(crate) enum Item {
     /// A match that a correlation counts.
     Counted {
         /// What the correlation needs to know.
-        seen: RuleMatchKeyed,
+        seen: Box<RuleMatchKeyed>,
         /// Of the event: for the signal, if this match completes the correlation.
         ingested: Timestamp,
         /// The monitored node.
@@ -46,7 +46,7 @@ pub(crate) fn items(
             seen.scope = format!("{}{DRILL}{drill}", seen.scope);
         }
         Item::Counted {
-            seen,
+            seen: Box::new(seen),
             ingested: signal.ingested,
             observer: signal.observer.clone(),
             asset_level: signal.asset_level,

@@ -117,7 +117,11 @@ impl RuleError {
             }
             Self::Value { value, .. } => Some(value),
             Self::Condition { .. } => Some("condition:"),
-            Self::Obsolete { what, .. } | Self::Unsupported { what, .. } => Some(what),
+            Self::Obsolete { what, .. } if what.contains("condition") => Some("condition:"),
+            Self::Obsolete { what, .. } | Self::Unsupported { what, .. } => {
+                // `level: beside filter:` stands in the file as `level:`.
+                what.split_whitespace().find(|word| word.ends_with(':')).or(Some(what))
+            }
             Self::Correlation(_) => Some("correlation:"),
             Self::Filter { name, .. } => Some(name),
             Self::DuplicateId { id, .. } => Some(id),
@@ -134,4 +138,35 @@ pub struct Refusal {
     pub line: usize,
     /// The reason and what to write instead.
     pub reason: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{LoadOptions, RuleSet};
+
+    #[test]
+    fn refusals_point_at_the_line() {
+        let rule = "title: T\nid: t\nlogsource:\n  product: x\ndetection:\n  s:\n    a: 1\n  condition: s\n";
+        for (from, to, line) in [
+            ("condition: s", "condition: s | count() > 5", 8),
+            ("condition: s", "condition: s and t", 8),
+            ("condition: s", "timeframe: 5m\n  condition: s", 8),
+            ("a: 1", "a|contains|windsah: x", 7),
+            ("a: 1", "a|cidr: nowhere", 7),
+            ("a: 1", "'a|expand': '%who%'", 7),
+            ("id: t", "action: global", 2),
+            ("id: t", "taxonomy: acme", 2),
+            ("id: t", "level: severe", 2),
+            ("detection:", "level: high\nfilter:", 5),
+        ] {
+            let report =
+                RuleSet::from_documents([("x.yml", rule.replace(from, to))], &LoadOptions::default());
+            assert_eq!(
+                report.refused.iter().map(|one| one.line).collect::<Vec<_>>(),
+                [line],
+                "{to}: {:?}",
+                report.refused
+            );
+        }
+    }
 }

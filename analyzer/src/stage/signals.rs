@@ -160,7 +160,12 @@ impl SignalsStage {
                     newest = newest.max(Some(seen.at));
                     for mut found in correlator.observe(&seen) {
                         onward.extend(std::mem::take(&mut found.onward).into_iter().map(|seen| {
-                            Item::Counted { seen, ingested, observer: observer.clone(), asset_level }
+                            Item::Counted {
+                                seen: Box::new(seen),
+                                ingested,
+                                observer: observer.clone(),
+                                asset_level,
+                            }
                         }));
                         signals.extend(completed(
                             &self.content.rules,
