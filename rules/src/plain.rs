@@ -119,7 +119,7 @@ impl<'e, 'm> Look<'e, 'm> {
                 self.load(field);
                 self.load(*other);
                 match (self.loaded(field), self.loaded(*other)) {
-                    (Some(one), Some(other)) => refers(one.pairs(), other.pairs(), *affix, *cased),
+                    (Some(one), Some(other)) => refers(one.pairs(), &other.pairs(), *affix, *cased),
                     _ => false,
                 }
             }

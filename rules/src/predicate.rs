@@ -114,7 +114,7 @@ impl Test {
 /// [`MAX_REFERRED`] texts are compared, so that two long lists in one event do not take forever.
 pub(crate) fn refers<'t>(
     one: impl Iterator<Item = (&'t str, &'t str)>,
-    other: impl Iterator<Item = (&'t str, &'t str)> + Clone,
+    other: &(impl Iterator<Item = (&'t str, &'t str)> + Clone),
     affix: Affix,
     cased: bool,
 ) -> bool {

@@ -1,6 +1,12 @@
 //! The engine gives what the plain evaluator gives: random rules on random events, and the real ones where they are.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test that reports what it counted")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::format_collect,
+    clippy::indexing_slicing,
+    reason = "a test that reports what it counted"
+)]
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};

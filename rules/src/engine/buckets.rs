@@ -87,7 +87,6 @@ const fn spread(key: u32) -> usize {
 
 /// A key of `bytes`; the same in every run.
 #[inline]
-#[expect(clippy::cast_possible_truncation, reason = "32 bits are enough, and the text is compared")]
 pub(super) fn key(bytes: &[u8]) -> u32 {
     let mut sum = (bytes.len() as u64).wrapping_mul(0xA076_1D64_78BD_642F);
     let (chunks, rest) = bytes.as_chunks::<8>();

@@ -123,7 +123,7 @@ pub(super) struct Filter {
 impl Filter {
     /// A filter for `literals`, each with `step` grams.
     pub(super) fn new(step: usize, literals: usize) -> Self {
-        let words = (literals * step / 2).next_power_of_two().clamp(16, MAX_WORDS);
+        let words = (literals * step).next_power_of_two().clamp(16, MAX_WORDS);
         Self { words: vec![0; words], step }
     }
 

@@ -14,6 +14,8 @@
 //! Memory is bounded: tables are made from the rules, never from events; per event the arena holds at most twice its
 //! bytes, and plans are limited ([`Engine::plan`]).
 
+#![expect(clippy::similar_names, reason = "asked, test and text are the words for these things")]
+
 mod arena;
 mod buckets;
 mod costs;

@@ -13,9 +13,12 @@ pub(super) type NameId = u32;
 pub(super) const UNKNOWN: NameId = NameId::MAX;
 
 /// Names, each once.
+#[expect(clippy::struct_field_names, reason = "it is a list of names before all")]
 #[derive(Debug, Default)]
 pub(super) struct Names {
     names: Vec<Box<str>>,
+    /// Beside `names`: what is compared first.
+    prints: Vec<Print>,
     /// Beside `names`: the value counts for keywords.
     content: Vec<bool>,
     /// Open addressing, at most a quarter full; [`UNKNOWN`] is free.
@@ -30,11 +33,12 @@ impl Names {
         names.extend(fields::FIELDS.iter().map(|field| Box::from(field.name)));
         names.sort_unstable();
         names.dedup();
+        let prints: Vec<Print> = names.iter().map(|name| Print::new(name.as_bytes())).collect();
         let content = names.iter().map(|name| is_content(name, mode)).collect();
         let mut slots = vec![UNKNOWN; (names.len() * 4).next_power_of_two().max(16)];
         let mask = slots.len() - 1;
-        for (id, name) in (0..).zip(&names) {
-            let mut at = hash(name.as_bytes()) & mask;
+        for (id, (name, print)) in (0..).zip(names.iter().zip(&prints)) {
+            let mut at = print.hash(name.as_bytes()) & mask;
             while slots.get(at).is_some_and(|slot| *slot != UNKNOWN) {
                 at = (at + 1) & mask;
             }
@@ -42,7 +46,7 @@ impl Names {
                 *slot = id;
             }
         }
-        Self { names, content, slots, mode }
+        Self { names, prints, content, slots, mode }
     }
 
     /// How events are read.
@@ -58,9 +62,16 @@ impl Names {
     /// The number of `name`, or [`UNKNOWN`].
     pub(super) fn find(&self, name: &str) -> NameId {
         let mask = self.slots.len().wrapping_sub(1);
-        let mut at = hash(name.as_bytes()) & mask;
+        let print = Print::new(name.as_bytes());
+        let mut at = print.hash(name.as_bytes()) & mask;
         while let Some(&id) = self.slots.get(at) {
-            if id == UNKNOWN || self.names.get(id as usize).is_some_and(|held| **held == *name) {
+            if id == UNKNOWN {
+                break;
+            }
+            // Up to 16 bytes the print is the name.
+            if self.prints.get(id as usize) == Some(&print)
+                && (name.len() <= 16 || self.names.get(id as usize).is_some_and(|held| **held == *name))
+            {
                 return id;
             }
             at = (at + 1) & mask;
@@ -88,15 +99,28 @@ pub(crate) fn is_content(name: &str, mode: Mode) -> bool {
     }
 }
 
-/// Mixes length, begin, middle and end. Names that collide are told apart by comparing them.
-#[expect(clippy::cast_possible_truncation, reason = "the high half of the product is wanted")]
-fn hash(name: &[u8]) -> usize {
-    let middle = name.get(name.len() / 2..).unwrap_or_default();
-    let mixed = first_eight(name)
-        ^ last_eight(name).rotate_left(23)
-        ^ first_eight(middle).rotate_left(43)
-        ^ (name.len() as u64).wrapping_mul(0xA076_1D64_78BD_642F);
-    (mixed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize
+/// Length, begin and end of a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Print {
+    length: usize,
+    head: u64,
+    tail: u64,
+}
+
+impl Print {
+    fn new(name: &[u8]) -> Self {
+        Self { length: name.len(), head: first_eight(name), tail: last_eight(name) }
+    }
+
+    /// Mixes length, begin, middle and end. Names that collide are told apart by comparing them.
+    fn hash(&self, name: &[u8]) -> usize {
+        let middle = name.get(name.len() / 2..).unwrap_or_default();
+        let mixed = self.head
+            ^ self.tail.rotate_left(23)
+            ^ first_eight(middle).rotate_left(43)
+            ^ (self.length as u64).wrapping_mul(0xA076_1D64_78BD_642F);
+        (mixed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize
+    }
 }
 
 fn first_eight(bytes: &[u8]) -> u64 {

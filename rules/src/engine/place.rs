@@ -50,6 +50,7 @@ struct Compiled {
 }
 
 /// The compiled taxonomies.
+#[expect(clippy::struct_field_names, reason = "placing by names is not named after itself")]
 #[derive(Debug)]
 pub(super) struct Placing {
     mode: Mode,

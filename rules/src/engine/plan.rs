@@ -284,7 +284,7 @@ fn links(
             Seen::Test(test) => pairs.push((test, link)),
             Seen::Union(union) => pairs.push((tests + union, link)),
             Seen::Text(slot) => {
-                fields.get_mut(slot as usize).into_iter().for_each(|field| field.on_text.push(link))
+                fields.get_mut(slot as usize).into_iter().for_each(|field| field.on_text.push(link));
             }
             Seen::Present(slot) => {
                 fields.get_mut(slot as usize).into_iter().for_each(|field| field.on_present.push(link));

@@ -38,6 +38,7 @@ impl<'e> Fields<'e> {
     }
 
     /// Gives the memory back.
+    #[expect(clippy::unnecessary_filter_map, reason = "a filter would keep the lifetime")]
     pub(super) fn recycle(mut self, spare: &mut Spare) {
         self.list.clear();
         // The list is empty: what is kept is its memory, and that has no lifetime.

@@ -316,7 +316,7 @@ impl Look {
             Test::Null => self.arena.loaded(slot).null,
             Test::Exists => self.arena.loaded(slot).present,
             Test::FieldRef { affix, cased, .. } => {
-                refers(self.arena.texts(slot), self.arena.texts(other), *affix, *cased)
+                refers(self.arena.texts(slot), &self.arena.texts(other), *affix, *cased)
             }
             test => self.arena.texts(slot).any(|(raw, folded)| test.fits(raw, folded)),
         }

@@ -17,7 +17,8 @@ impl Sieve {
     /// For these folded keywords; `None` where one of them has no grams that can be looked for.
     pub(super) fn new(keywords: &[&str], frequencies: &Frequencies) -> Option<Self> {
         let step = step(keywords.iter().map(|keyword| keyword.len()).min()?);
-        let mut filter = Filter::new(step, keywords.len());
+        // A whole record is looked through: strangers must be rarer than for one text.
+        let mut filter = Filter::new(step, keywords.len() * 16);
         for keyword in keywords {
             let first = frequencies.rarest(keyword.as_bytes(), step, is_plain)?;
             grams(keyword.as_bytes())

@@ -471,6 +471,7 @@ mod tests {
         all.windows(2).all(|two| two[0].split('=').next() != two[1].split('=').next()).then_some(all)
     }
 
+    #[expect(clippy::format_push_string, reason = "a test")]
     fn show(record: &impl Record, leaf: usize) -> String {
         let mut text = format!("{}={}", record.name(leaf), record.is_list(leaf));
         record.scalars(leaf, &mut String::new(), &mut |scalar| match scalar {
