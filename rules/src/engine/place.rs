@@ -50,7 +50,6 @@ struct Compiled {
 }
 
 /// The compiled taxonomies.
-#[expect(clippy::struct_field_names, reason = "placing by names is not named after itself")]
 #[derive(Debug)]
 pub(super) struct Placing {
     mode: Mode,
@@ -74,6 +73,7 @@ struct Answer {
 
 /// What is remembered while one event is placed.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_field_names, reason = "the answers among what is remembered")]
 pub(super) struct Answers {
     answers: Vec<Answer>,
     numbers: Vec<u32>,
