@@ -50,7 +50,6 @@ struct Compiled {
 }
 
 /// The compiled taxonomies.
-#[expect(clippy::struct_field_names, reason = "placing by names is not named after itself")]
 #[derive(Debug)]
 pub(super) struct Placing {
     mode: Mode,
@@ -73,6 +72,7 @@ struct Answer {
 }
 
 /// What is remembered while one event is placed.
+#[expect(clippy::struct_field_names, reason = "it is a list of answers before all")]
 #[derive(Debug, Default)]
 pub(super) struct Answers {
     answers: Vec<Answer>,
