@@ -196,7 +196,7 @@ fn main() {
         let group = word("category").or_else(|| word("service")).unwrap_or_else(|| "other".to_owned());
         groups.entry(group).or_default().push(Template::new(event));
     }
-    groups.retain(|_, events| events.len() >= 100);
+    groups.retain(|_, events| events.len() >= 10);
     groups.insert("ALL".to_owned(), measured.iter().map(Template::new).collect());
     drop(measured);
     for (name, events) in &groups {
