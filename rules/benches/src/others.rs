@@ -37,7 +37,11 @@ impl Subject for SigmaRust {
 
     fn look(&mut self, text: &str) -> usize {
         let Ok(event) = sigma_rust::event_from_json(text) else { return 0 };
-        let word = |name: &str| event.get(name).map(sigma_rust::EventValue::value_to_string);
+        #[expect(
+            clippy::redundant_closure_for_method_calls,
+            reason = "sigma-rust does not export the type of a value"
+        )]
+        let word = |name: &str| event.get(name).map(|value| value.value_to_string());
         let given = [word("product"), word("category"), word("service")];
         let rules = &self.rules;
         let route = self.routes.entry(given.clone()).or_insert_with(|| {
