@@ -6,8 +6,43 @@
 /// Entries by key.
 #[derive(Debug)]
 pub(super) struct Buckets<E> {
+    /// Most strangers are told apart here, without a look at the table.
+    gate: Gate,
     slots: Vec<Slot>,
     entries: Vec<E>,
+}
+
+/// A small set of keys that may take strangers for its own, but never misses one.
+#[derive(Debug, Default)]
+pub(super) struct Gate {
+    /// As many as a power of two, or none.
+    words: Vec<u64>,
+}
+
+impl Gate {
+    /// The set of `keys`, each of which is well mixed.
+    pub(super) fn new(keys: impl ExactSizeIterator<Item = u32>) -> Self {
+        let count = (keys.len() / 2).next_power_of_two().max(1);
+        let mut gate = Self { words: vec![0; count] };
+        for key in keys {
+            let place = gate.place(key);
+            if let Some(word) = gate.words.get_mut(place) {
+                *word |= 1 << (key & 63);
+            }
+        }
+        gate
+    }
+
+    #[inline]
+    fn place(&self, key: u32) -> usize {
+        (key >> 6) as usize & self.words.len().wrapping_sub(1)
+    }
+
+    /// False where the key is not in the set.
+    #[inline]
+    pub(super) fn may_hold(&self, key: u32) -> bool {
+        self.words.get(self.place(key)).is_some_and(|word| word >> (key & 63) & 1 == 1)
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -20,7 +55,7 @@ struct Slot {
 
 impl<E> Default for Buckets<E> {
     fn default() -> Self {
-        Self { slots: Vec::new(), entries: Vec::new() }
+        Self { gate: Gate::default(), slots: Vec::new(), entries: Vec::new() }
     }
 }
 
@@ -45,7 +80,8 @@ impl<E> Buckets<E> {
             }
             from += count;
         }
-        Self { slots, entries: pairs.into_iter().map(|(_, entry)| entry).collect() }
+        let gate = Gate::new(pairs.iter().map(|(key, _)| stir(*key)));
+        Self { gate, slots, entries: pairs.into_iter().map(|(_, entry)| entry).collect() }
     }
 
     /// True when there is nothing in it.
@@ -56,7 +92,7 @@ impl<E> Buckets<E> {
     /// All entries of `key`.
     #[inline]
     pub(super) fn get(&self, key: u32) -> &[E] {
-        if self.slots.is_empty() {
+        if !self.gate.may_hold(stir(key)) {
             return &[];
         }
         let mask = self.slots.len() - 1;
@@ -83,6 +119,12 @@ fn small(number: usize) -> u32 {
 
 const fn spread(key: u32) -> usize {
     (key.wrapping_mul(0x9E37_79B1) >> 8) as usize
+}
+
+/// Grams are keys as well, and need mixing.
+const fn stir(key: u32) -> u32 {
+    let mixed = key.wrapping_mul(0x85EB_CA6B);
+    mixed ^ (mixed >> 15)
 }
 
 /// A key of `bytes`; the same in every run.

@@ -6,14 +6,12 @@
 
 use memchr::memrchr;
 
+use super::affix::{Affixes, Side};
 use super::buckets::{Buckets, key};
 use super::frequency::Frequencies;
 use super::grams::{Grams, Literal, Target};
 use super::literal::{Needle, Required};
 use crate::predicate::Test;
-
-/// Lengths in bytes of the begins and ends that are hashed; longer ones are compared after that.
-const LENGTHS: [usize; 8] = [1, 2, 3, 4, 6, 8, 16, 28];
 
 /// The tests of one field.
 #[derive(Debug, Default)]
@@ -21,10 +19,10 @@ pub(super) struct Index {
     /// Bit n: there is a whole text of n bytes; the last bit stands for all longer ones.
     whole_lengths: u64,
     whole: Buckets<Entry>,
-    /// Begins by their first bytes, one table for each of the lengths that occur.
-    begins: Vec<(usize, Buckets<Entry>)>,
+    /// Begins by their first bytes.
+    begins: Affixes<Entry>,
     /// Ends by their last bytes.
-    ends: Vec<(usize, Buckets<Entry>)>,
+    ends: Affixes<Entry>,
     /// Ends that have a backslash, by what follows the last one.
     names: Buckets<Entry>,
     inside: Grams,
@@ -46,8 +44,8 @@ struct Entry {
 pub(super) struct Builder {
     index: Index,
     whole: Vec<(u32, Entry)>,
-    begins: [Vec<(u32, Entry)>; LENGTHS.len()],
-    ends: [Vec<(u32, Entry)>; LENGTHS.len()],
+    begins: Vec<(String, Entry)>,
+    ends: Vec<(String, Entry)>,
     names: Vec<(u32, Entry)>,
     inside: Vec<Literal>,
 }
@@ -75,11 +73,8 @@ impl Builder {
                 self.whole.push((key(text.as_bytes()), entry));
             }
             Needle::Start(text) => {
-                let class = class(&text);
                 let entry = self.entry(&text, target);
-                if let (Some(list), Some(head)) = (self.begins.get_mut(class), head(text.as_bytes(), class)) {
-                    list.push((key(head), entry));
-                }
+                self.begins.push((text, entry));
             }
             Needle::End(text) => {
                 let entry = self.entry(&text, target);
@@ -87,10 +82,7 @@ impl Builder {
                     self.names.push((key(name), entry));
                     return;
                 }
-                let class = class(&text);
-                if let (Some(list), Some(tail)) = (self.ends.get_mut(class), tail(text.as_bytes(), class)) {
-                    list.push((key(tail), entry));
-                }
+                self.ends.push((text, entry));
             }
         }
     }
@@ -104,21 +96,17 @@ impl Builder {
 
     /// The texts that are looked for inside, when nothing else is.
     pub(super) fn only_inside(&self) -> Option<Vec<&str>> {
-        let others = [&self.begins, &self.ends].into_iter().flatten().any(|list| !list.is_empty());
+        let others = !self.begins.is_empty() || !self.ends.is_empty();
         let only = !others && self.whole.is_empty() && self.names.is_empty() && self.index.numbers.is_empty();
         only.then(|| self.inside.iter().map(|literal| literal.text.as_str()).collect())
     }
 
     /// The index.
     pub(super) fn build(self, frequencies: &Frequencies) -> Index {
-        let used = |lists: [Vec<(u32, Entry)>; LENGTHS.len()]| {
-            let lists = LENGTHS.into_iter().zip(lists).filter(|(_, list)| !list.is_empty());
-            lists.map(|(length, list)| (length, Buckets::new(list))).collect()
-        };
         Index {
             whole: Buckets::new(self.whole),
-            begins: used(self.begins),
-            ends: used(self.ends),
+            begins: Affixes::new(Side::Begin, self.begins),
+            ends: Affixes::new(Side::End, self.ends),
             names: Buckets::new(self.names),
             inside: Grams::new(&self.inside, frequencies),
             ..self.index
@@ -133,16 +121,8 @@ impl Index {
         if self.whole_lengths & length_bit(text) != 0 {
             self.tell(self.whole.get(key(bytes)), found, |literal| literal == text);
         }
-        for (length, table) in &self.begins {
-            if let Some(head) = bytes.get(..*length) {
-                self.tell(table.get(key(head)), found, |literal| text.starts_with(literal));
-            }
-        }
-        for (length, table) in &self.ends {
-            if let Some(tail) = bytes.len().checked_sub(*length).and_then(|from| bytes.get(from..)) {
-                self.tell(table.get(key(tail)), found, |literal| text.ends_with(literal));
-            }
-        }
+        self.begins.probe(bytes, |entries| self.tell(entries, found, |literal| text.starts_with(literal)));
+        self.ends.probe(bytes, |entries| self.tell(entries, found, |literal| text.ends_with(literal)));
         if !self.names.is_empty()
             && let Some(name) = file_name(bytes)
         {
@@ -187,19 +167,6 @@ fn has_fraction(text: &str) -> bool {
 
 const fn length_bit(text: &str) -> u64 {
     1 << if text.len() < 63 { text.len() } else { 63 }
-}
-
-/// The longest of [`LENGTHS`] that `text`, which is not empty, has.
-fn class(text: &str) -> usize {
-    LENGTHS.iter().rposition(|length| *length <= text.len()).unwrap_or(0)
-}
-
-fn head(bytes: &[u8], class: usize) -> Option<&[u8]> {
-    bytes.get(..*LENGTHS.get(class)?)
-}
-
-fn tail(bytes: &[u8], class: usize) -> Option<&[u8]> {
-    bytes.get(bytes.len().checked_sub(*LENGTHS.get(class)?)?..)
 }
 
 /// The last backslash and what follows it.

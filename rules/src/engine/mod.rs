@@ -16,6 +16,7 @@
 
 #![expect(clippy::similar_names, reason = "asked, test and text are the words for these things")]
 
+mod affix;
 mod arena;
 mod buckets;
 mod costs;
