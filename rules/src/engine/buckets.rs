@@ -38,6 +38,11 @@ impl Gate {
         (key >> 6) as usize & self.words.len().wrapping_sub(1)
     }
 
+    /// True when there is no key at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.words.is_empty()
+    }
+
     /// False where the key is not in the set.
     #[inline]
     pub(super) fn may_hold(&self, key: u32) -> bool {

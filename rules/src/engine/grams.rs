@@ -74,7 +74,7 @@ impl Grams {
     /// Tells every literal that `text` has; one may be told more than once.
     #[inline]
     pub(super) fn scan(&self, text: &[u8], found: &mut impl FnMut(Target)) {
-        self.filter.scan(text, |at, gram| {
+        self.filter.scan(text, 0, |at, gram| {
             self.verify(text, at, gram, found);
             false
         });
@@ -118,43 +118,63 @@ pub(super) struct Filter {
     words: Vec<u64>,
     /// 1, 2, 4 or 8.
     step: usize,
+    /// How many bits of a hash are too many.
+    shift: u32,
 }
 
 impl Filter {
     /// A filter for `literals`, each with `step` grams.
     pub(super) fn new(step: usize, literals: usize) -> Self {
         let words = (literals * step).next_power_of_two().clamp(16, MAX_WORDS);
-        Self { words: vec![0; words], step }
+        Self { words: vec![0; words], step, shift: u32::BITS - words.ilog2() - 6 }
     }
 
     pub(super) fn add(&mut self, gram: u32) {
-        let mask = self.words.len() - 1;
-        let (place, bits) = probe(gram);
-        if let Some(word) = self.words.get_mut(place & mask) {
-            *word |= bits;
+        let bit = gram.wrapping_mul(0x9E37_79B1) >> self.shift;
+        if let Some(word) = self.words.get_mut((bit >> 6) as usize) {
+            *word |= 1 << (bit & 63);
         }
     }
 
-    /// Tells places and grams of `text` that may be in the set, until `found` says that it is enough; true then.
+    /// Tells places and grams of `text` that may be in the set, until `found` says that it is enough; true then. The bits
+    /// of `caseless` are set in each gram before it is looked up.
     #[inline]
-    pub(super) fn scan(&self, text: &[u8], mut found: impl FnMut(usize, u32) -> bool) -> bool {
-        if self.words.is_empty() {
-            return false;
-        }
-        self.walk(text, |at, gram| self.has(gram) && found(at, gram))
+    pub(super) fn scan(
+        &self,
+        text: &[u8],
+        caseless: u32,
+        found: impl FnMut(usize, u32) -> bool,
+    ) -> bool {
+        !self.words.is_empty() && self.walk(text, caseless, found)
     }
 
-    /// True when a gram of `text`, with the bits of `caseless` set, may be in the set.
-    pub(super) fn scan_caseless(&self, text: &[u8], caseless: u32) -> bool {
-        !self.words.is_empty() && self.walk(text, |_, gram| self.has(gram | caseless))
-    }
-
-    /// Shows every gram that must be looked up, until `enough`.
+    /// Shows every gram that is looked up and has its bit, until `enough`. `caseless` are bits that are set before.
     #[inline]
-    fn walk(&self, text: &[u8], mut enough: impl FnMut(usize, u32) -> bool) -> bool {
-        let mut look = |at: usize, window: [u8; SHORTEST]| enough(at, u32::from_le_bytes(window));
+    #[expect(clippy::cast_possible_truncation, reason = "the other bytes belong to other grams")]
+    fn walk(&self, text: &[u8], caseless: u32, mut enough: impl FnMut(usize, u32) -> bool) -> bool {
+        let mut look = |at: usize, window: [u8; SHORTEST]| {
+            let gram = u32::from_le_bytes(window) | caseless;
+            self.has(gram) && enough(at, gram)
+        };
         match self.step {
-            1 => text.array_windows::<4>().enumerate().any(|(at, window)| look(at, *window)),
+            1 => {
+                let mut at = 0;
+                // Eight at a time: that none of them is there is one question.
+                while let (Some(low), Some(high)) = (eight(text, at), eight(text, at + 3)) {
+                    let bit = |bytes: u64| self.bit(bytes as u32 | caseless);
+                    let front = bit(low) | bit(low >> 8) | bit(low >> 16) | bit(low >> 24);
+                    let back = bit(low >> 32) | bit(high >> 16) | bit(high >> 24) | bit(high >> 32);
+                    if (front | back) & 1 == 1 {
+                        let row = text.get(at..at + 11).unwrap_or_default();
+                        if row.array_windows::<4>().enumerate().any(|(place, window)| look(at + place, *window)) {
+                            return true;
+                        }
+                    }
+                    at += 8;
+                }
+                let rest = text.get(at..).unwrap_or_default();
+                rest.array_windows::<4>().enumerate().any(|(place, window)| look(at + place, *window))
+            }
             2 => text.array_windows::<4>().step_by(2).enumerate().any(|(at, window)| look(at * 2, *window)),
             4 => text.as_chunks::<4>().0.iter().enumerate().any(|(at, chunk)| look(at * 4, *chunk)),
             _ => {
@@ -168,17 +188,20 @@ impl Filter {
 
     #[inline]
     fn has(&self, gram: u32) -> bool {
-        let mask = self.words.len() - 1;
-        let (place, bits) = probe(gram);
-        self.words.get(place & mask).is_some_and(|word| word & bits == bits)
+        self.bit(gram) & 1 == 1
+    }
+
+    /// One in the last bit where the gram may be in the set.
+    #[inline]
+    fn bit(&self, gram: u32) -> u64 {
+        let bit = gram.wrapping_mul(0x9E37_79B1) >> self.shift;
+        self.words.get((bit >> 6) as usize).copied().unwrap_or(0) >> (bit & 63)
     }
 }
 
-/// Which word, and which two bits of it.
 #[inline]
-const fn probe(gram: u32) -> (usize, u64) {
-    let mixed = (gram as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    ((mixed >> 50) as usize, (1 << ((mixed >> 44) & 63)) | (1 << ((mixed >> 38) & 63)))
+fn eight(text: &[u8], at: usize) -> Option<u64> {
+    text.get(at..at + 8)?.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
 }
 
 #[cfg(test)]

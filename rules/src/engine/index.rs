@@ -10,7 +10,8 @@ use super::affix::{Affixes, Side};
 use super::buckets::{Buckets, key};
 use super::frequency::Frequencies;
 use super::grams::{Grams, Literal, Target};
-use super::literal::{Needle, Required};
+use super::literal::{Needle, Required, SHORTEST};
+use super::shorts::Shorts;
 use crate::predicate::Test;
 
 /// The tests of one field.
@@ -26,6 +27,7 @@ pub(super) struct Index {
     /// Ends that have a backslash, by what follows the last one.
     names: Buckets<Entry>,
     inside: Grams,
+    shorts: Shorts,
     /// Tests for numbers, with true for those with a fraction.
     numbers: Vec<(u32, bool)>,
     fractions: bool,
@@ -48,6 +50,7 @@ pub(super) struct Builder {
     ends: Vec<(String, Entry)>,
     names: Vec<(u32, Entry)>,
     inside: Vec<Literal>,
+    shorts: Vec<Literal>,
 }
 
 impl Builder {
@@ -66,6 +69,7 @@ impl Builder {
 
     fn needle(&mut self, needle: Needle, target: Target) {
         match needle {
+            Needle::Inside(text) if text.len() < SHORTEST => self.shorts.push(Literal { text, target }),
             Needle::Inside(text) => self.inside.push(Literal { text, target }),
             Needle::Exact(text) => {
                 self.index.whole_lengths |= length_bit(&text);
@@ -96,7 +100,7 @@ impl Builder {
 
     /// The texts that are looked for inside, when nothing else is.
     pub(super) fn only_inside(&self) -> Option<Vec<&str>> {
-        let others = !self.begins.is_empty() || !self.ends.is_empty();
+        let others = !self.begins.is_empty() || !self.ends.is_empty() || !self.shorts.is_empty();
         let only = !others && self.whole.is_empty() && self.names.is_empty() && self.index.numbers.is_empty();
         only.then(|| self.inside.iter().map(|literal| literal.text.as_str()).collect())
     }
@@ -109,6 +113,7 @@ impl Builder {
             ends: Affixes::new(Side::End, self.ends),
             names: Buckets::new(self.names),
             inside: Grams::new(&self.inside, frequencies),
+            shorts: Shorts::new(&self.shorts),
             ..self.index
         }
     }
@@ -129,6 +134,7 @@ impl Index {
             self.tell(self.names.get(key(name)), found, |literal| text.ends_with(literal));
         }
         self.inside.scan(bytes, found);
+        self.shorts.scan(bytes, found);
         if !self.numbers.is_empty() {
             self.number(text, found);
         }

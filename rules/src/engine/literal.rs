@@ -8,8 +8,10 @@ use regex_syntax::hir::{Class, Hir, HirKind};
 use crate::predicate::Test;
 use crate::text::{Shape, fold, fold_char};
 
-/// Shortest literal in bytes that is looked for inside of texts.
+/// Shortest literal in bytes that is looked for inside of texts by its rarest part.
 pub(super) const SHORTEST: usize = 4;
+/// Shortest literal in bytes that is looked for inside of texts at all.
+const LEAST: usize = 2;
 /// Most literals that stand for one regular expression.
 const MAX_LITERALS: usize = 16;
 /// Longest literal in bytes that is taken from a regular expression.
@@ -23,7 +25,7 @@ pub(super) enum Needle {
     Exact(String),
     Start(String),
     End(String),
-    /// At least [`SHORTEST`] bytes.
+    /// At least [`LEAST`] bytes.
     Inside(String),
 }
 
@@ -59,15 +61,15 @@ pub(super) fn required(test: &Test) -> Option<Required> {
             certain: text.bytes().all(|byte| byte.is_ascii_digit()),
         }),
         Test::Regex(regex) => {
-            let needles = of_regex(regex.as_str(), SHORTEST)?.into_iter().map(Needle::Inside).collect();
-            Some(Required { needles, certain: false })
+            let literals = of_regex(regex.as_str(), SHORTEST).or_else(|| of_regex(regex.as_str(), LEAST))?;
+            Some(Required { needles: literals.into_iter().map(Needle::Inside).collect(), certain: false })
         }
         _ => None,
     }
 }
 
 fn inside(text: String) -> Option<Needle> {
-    (text.len() >= SHORTEST).then_some(Needle::Inside(text))
+    (text.len() >= LEAST).then_some(Needle::Inside(text))
 }
 
 /// Literals of at least `least` bytes of which a folded text must have one before the test, a regular expression, can

@@ -30,6 +30,7 @@ mod place;
 mod plan;
 mod record;
 mod session;
+mod shorts;
 mod sieve;
 mod tape;
 mod tree;

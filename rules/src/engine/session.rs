@@ -91,7 +91,7 @@ impl Session {
     /// Adds the number of every rule that holds on the event of this JSON text to `rules`, in their order: what
     /// [`Session::matches`] finds on [`Event::parse`], without making the event.
     pub fn json(&mut self, text: &[u8], rules: &mut Vec<usize>) -> Result<(), ParseError> {
-        let plain = std::str::from_utf8(text).ok();
+        let plain = simdutf8::basic::from_utf8(text).ok();
         let mut tape = std::mem::take(&mut self.tape);
         let read = plain
             .filter(|text| tape.read(text, &self.engine.names, &mut self.names).is_ok() && self.remember());
@@ -108,7 +108,7 @@ impl Session {
 
     /// Reads the text without asking any rule: the least that [`Session::json`] can take. How many fields it has.
     pub fn tokens(&mut self, text: &[u8]) -> Option<usize> {
-        let text = std::str::from_utf8(text).ok()?;
+        let text = simdutf8::basic::from_utf8(text).ok()?;
         self.tape.read(text, &self.engine.names, &mut self.names).ok()?;
         Some(self.names.len())
     }
