@@ -137,7 +137,9 @@ impl From<FactsError> for ApiError {
     fn from(error: FactsError) -> Self {
         match error {
             FactsError::Refused(_) => return Self::new(StatusCode::UNPROCESSABLE_ENTITY, "bad_question"),
-            FactsError::Cursor => return Self::invalid("cursor", "is not understood: take it from `next` of the last page"),
+            FactsError::Cursor => {
+                return Self::invalid("cursor", "is not understood: take it from `next` of the last page");
+            }
             FactsError::TooSlow => return Self::new(StatusCode::UNPROCESSABLE_ENTITY, "search_too_slow"),
             FactsError::Unavailable(_) => {}
         }

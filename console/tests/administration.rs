@@ -9,9 +9,7 @@ use std::sync::Arc;
 
 use axum::http::{Method, StatusCode};
 use dongson_console::{Console, routes};
-use dongson_registry::{
-    AlertUpsert, Change, Consumed, Level, Registry, Role, SensorCertificate, Step,
-};
+use dongson_registry::{AlertUpsert, Change, Consumed, Level, Registry, Role, SensorCertificate, Step};
 use serde_json::json;
 use support::{Memory, NOW, agency, alert, console, open, parts, person};
 use tokio_util::sync::CancellationToken;
@@ -44,7 +42,8 @@ async fn drill_alert(registry: &Registry) {
         drill: true,
     };
     let first = registry.offset("test", "signals", 0).await.unwrap().map_or(0, |saved| saved.next);
-    let run = Consumed { group: "test".into(), topic: "signals".into(), partition: 0, first, next: first + 1 };
+    let run =
+        Consumed { group: "test".into(), topic: "signals".into(), partition: 0, first, next: first + 1 };
     registry.apply_alerts(&run, &Step { alerts: vec![alert], ..Step::default() }, NOW).await.unwrap();
 }
 
@@ -77,14 +76,16 @@ async fn channels_are_checked_and_tested() {
     let admin = person(&registry, "admin", Role::Administrator, None).await;
     let an = person(&registry, "an", Role::Analyst, None).await;
     let router = console(registry.clone(), Memory::default());
-    let channel = |settings: serde_json::Value| {
-        json!({ "name": "Trực", "kind": "smtp", "min_level": "high", "enabled": true, "settings": settings })
-    };
-    let good = json!({ "host": "mail.example", "port": 25, "from": "soc@example.vn", "to": ["an@example.vn"] });
+    let channel = |settings: serde_json::Value| json!({ "name": "Trực", "kind": "smtp", "min_level": "high", "enabled": true, "settings": settings });
+    let good =
+        json!({ "host": "mail.example", "port": 25, "from": "soc@example.vn", "to": ["an@example.vn"] });
     let mut bad = good.clone();
     bad["port"] = json!(0);
     let refused = admin.post(&router, "/api/v1/notifications", channel(bad)).await;
-    assert_eq!((refused.status, &refused.json()["field"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("settings.port")));
+    assert_eq!(
+        (refused.status, &refused.json()["field"]),
+        (StatusCode::UNPROCESSABLE_ENTITY, &json!("settings.port"))
+    );
     assert_eq!(refused.json()["message_vi"], "settings.port: phải từ 1 đến 65535");
     let made = admin.post(&router, "/api/v1/notifications", channel(good.clone())).await.json();
     let path = format!("/api/v1/notifications/{}/test", made["id"].as_str().unwrap());
@@ -124,9 +125,15 @@ async fn sensors_have_owners_and_those_of_drills_are_apart() {
     assert_eq!(list["sensors"].as_array().unwrap().len(), 1, "{list}");
     let sensor = &list["sensors"][0];
     assert_eq!((&sensor["owner"], &sensor["quiet_after_seconds"]), (&json!("admin"), &json!(300)));
-    assert_eq!(an.get(&router, "/api/v1/sensors?drill=true").await.json()["sensors"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        an.get(&router, "/api/v1/sensors?drill=true").await.json()["sensors"].as_array().unwrap().len(),
+        2
+    );
     assert_eq!(an.get(&router, "/api/v1/overview").await.json()["coverage"]["total"], 1);
-    assert_eq!(admin.get(&router, "/api/v1/enrolment-tokens").await.json()["tokens"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        admin.get(&router, "/api/v1/enrolment-tokens").await.json()["tokens"].as_array().unwrap().len(),
+        1
+    );
     let edit = json!({ "version": sensor["version"], "owner": "an", "quiet_after_seconds": 900 });
     let path = "/api/v1/sensors/real";
     let denied = an.send(&router, Method::PATCH, path, Some(&edit)).await;

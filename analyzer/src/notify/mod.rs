@@ -100,8 +100,12 @@ pub async fn send_test(channel: &Channel, console: &str) -> Result<(), NotifyErr
     let sending = async {
         match channel.kind {
             ChannelKind::Smtp => {
-                smtp::send(&channel.settings, text::TEST_SUBJECT.to_owned(), text::test_body(&channel.name, console))
-                    .await
+                smtp::send(
+                    &channel.settings,
+                    text::TEST_SUBJECT.to_owned(),
+                    text::test_body(&channel.name, console),
+                )
+                .await
             }
             ChannelKind::Webhook => {
                 let body = serde_json::json!({

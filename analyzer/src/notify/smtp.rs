@@ -73,7 +73,7 @@ mod tests {
             let (stream, _) = listener.accept().unwrap();
             stream.set_read_timeout(Some(TIMEOUT)).unwrap();
             let mut lines = BufReader::new(stream.try_clone().unwrap());
-            let mut answer = |text: &str| (&stream).write_all(format!("{text}\r\n").as_bytes()).unwrap();
+            let answer = |text: &str| (&stream).write_all(format!("{text}\r\n").as_bytes()).unwrap();
             answer("220 test");
             let (mut data, mut inside) = (String::new(), false);
             loop {

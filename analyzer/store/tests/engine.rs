@@ -102,7 +102,7 @@ fn with_store<F: Future<Output = ()>>(test: impl FnOnce(StoreClient) -> F) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let client = store.client();
-        assert_eq!(client.migrate().await.unwrap(), 2);
+        assert_eq!(client.migrate().await.unwrap(), 3);
         assert_eq!(client.migrate().await.unwrap(), 2, "twice is as good as once");
         test(client).await;
     });
@@ -417,7 +417,11 @@ fn lists_are_short_and_groups_are_counted() {
         assert!(cut.event.to_json().len() < 20_000);
         assert_eq!(of("so-yte-100").truncated, Vec::<String>::new());
         assert_eq!(of("so-yte-100").event, *events.get(100).unwrap());
-        assert_eq!(client.event(&all, "so-yte-3").await.unwrap().unwrap(), *events.get(3).unwrap(), "whole by id");
+        assert_eq!(
+            client.event(&all, "so-yte-3").await.unwrap().unwrap(),
+            *events.get(3).unwrap(),
+            "whole by id"
+        );
 
         let names = ["source.ip", "vendor.mode"].map(str::to_owned);
         let some = client.list_events(&all, &any, &names, 1).await.unwrap().events.pop().unwrap();

@@ -49,7 +49,9 @@ pub enum BusError {
         quota: u64,
     },
     /// The disk has no room: nothing was appended. Once it has room again, so has the log.
-    #[error("disk full: the disk of {folder:?} has {free} bytes free and the bus needs {needed}; free space there")]
+    #[error(
+        "disk full: the disk of {folder:?} has {free} bytes free and the bus needs {needed}; free space there"
+    )]
     DiskFull {
         /// The folder of the log.
         folder: std::path::PathBuf,

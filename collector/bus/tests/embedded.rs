@@ -50,7 +50,10 @@ async fn a_new_start_finds_all() {
     let positions = first.produce_once(TOPIC, "token", batch.clone()).await.unwrap();
     let mut consumer = first.consumer("reader", &[TOPIC]).await.unwrap();
     consumer.commit(TOPIC, 0, 2, "note".to_owned()).await.unwrap();
-    assert!(matches!(EmbeddedBus::open(folder.path(), Options::default()).err(), Some(BusError::Locked { process: Some(_), .. })));
+    assert!(matches!(
+        EmbeddedBus::open(folder.path(), Options::default()).err(),
+        Some(BusError::Locked { process: Some(_), .. })
+    ));
     drop(consumer);
     first.close().await.unwrap();
     let second = EmbeddedBus::open(folder.path(), Options::default()).unwrap();

@@ -106,7 +106,11 @@ impl Framer {
             && left > rest.len()
         {
             let came = self.announced.saturating_sub(left - rest.len());
-            tracing::warn!(announced = self.announced, came, "a stream ended inside a record that announced its length");
+            tracing::warn!(
+                announced = self.announced,
+                came,
+                "a stream ended inside a record that announced its length"
+            );
         }
         self.kind = Kind::Start;
         self.searched = 0;
@@ -139,7 +143,11 @@ impl Framer {
             let length = std::str::from_utf8(&text).ok().and_then(|text| text.parse().ok()).unwrap_or(0);
             self.announced = length;
             if length > RECORD_BYTES {
-                tracing::warn!(announced = length, longest = RECORD_BYTES, "a record announces a length that is too long; it is kept in parts");
+                tracing::warn!(
+                    announced = length,
+                    longest = RECORD_BYTES,
+                    "a record announces a length that is too long; it is kept in parts"
+                );
             }
             self.kind = Kind::Counted(length);
         } else {

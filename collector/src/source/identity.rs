@@ -1,6 +1,5 @@
 //! Who sends an HTTP request: an API key in any of the forms that log shippers use, or a client certificate.
 
-use dongson_bus::BusError;
 use super::Hall;
 use crate::intake::Origin;
 use crate::publish::now;
@@ -8,6 +7,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use dongson_bus::BusError;
 use dongson_registry::Sensor;
 use std::sync::Arc;
 

@@ -161,10 +161,10 @@ fn state_name(state: State) -> &'static str {
 
 /// Reads `value:id` of a page's end.
 fn parse_cursor(cursor: &str) -> Result<(i64, &str)> {
-    cursor
-        .split_once(':')
-        .and_then(|(value, id)| Some((value.parse().ok()?, id)))
-        .ok_or(Error::Invalid { field: "cursor", reason: "is not understood: take it from `next` of the last page" })
+    cursor.split_once(':').and_then(|(value, id)| Some((value.parse().ok()?, id))).ok_or(Error::Invalid {
+        field: "cursor",
+        reason: "is not understood: take it from `next` of the last page",
+    })
 }
 
 impl Registry {

@@ -91,7 +91,8 @@ impl Registry {
         let mut connection = self.readers.acquire().await?;
         let (mut known, mut named) = (Known::default(), Vec::with_capacity(entries.len()));
         for entry in entries {
-            let service = SERVICES.iter().find(|(id, _)| *id == entry.who).map(|(_, name)| (*name).to_owned());
+            let service =
+                SERVICES.iter().find(|(id, _)| *id == entry.who).map(|(_, name)| (*name).to_owned());
             let actor_name = match service {
                 Some(name) => name,
                 None => {
@@ -127,7 +128,8 @@ mod tests {
         };
         let made = registry.create_account(&Change::service("admin", 1), "an", &edit).await.unwrap();
         let by = Change::by(&made.account.id, None, 2);
-        let agency = OrganizationEdit { name: "Sở Y tế".into(), name_en: "Health".into(), parent: None, level: 2 };
+        let agency =
+            OrganizationEdit { name: "Sở Y tế".into(), name_en: "Health".into(), parent: None, level: 2 };
         registry.create_organization(&by, "so-yte", &agency).await.unwrap();
         registry.audit_record(&Change::service("odd", 3), "x", "strange", "7", None).await.unwrap();
         let found = registry.named_audit_entries(None, 10).await.unwrap();

@@ -140,15 +140,22 @@ mod tests {
             bad.as_object_mut().unwrap().insert(name.to_owned(), value);
             check(&bad, Some(field));
         }
-        check(&json!({ "host": "10.0.0.5", "from": "a@localhost", "to": ["b@localhost"], "tls": "none" }), None);
+        check(
+            &json!({ "host": "10.0.0.5", "from": "a@localhost", "to": ["b@localhost"], "tls": "none" }),
+            None,
+        );
     }
 
     #[test]
     fn urls_have_a_host() {
-        for good in ["https://hooks.vn/a?b#c", "http://10.0.0.1:8080/", "https://[2001:db8::1]:9/x", "https://máy.vn"] {
+        for good in
+            ["https://hooks.vn/a?b#c", "http://10.0.0.1:8080/", "https://[2001:db8::1]:9/x", "https://máy.vn"]
+        {
             check(&json!({ "url": good }), None);
         }
-        for bad in ["ftp://a", "https://", "https:///x", "https://a b/", "https://a:0/", "https://a:99999/", "x"] {
+        for bad in
+            ["ftp://a", "https://", "https:///x", "https://a b/", "https://a:0/", "https://a:99999/", "x"]
+        {
             check(&json!({ "url": bad }), Some("settings.url"));
         }
     }

@@ -45,7 +45,8 @@ pub(crate) async fn health(State(console): State<Console>, _: Administrator) -> 
 
 /// 200 if the system can work, else 503 and the name of the part that cannot; says no more to those who did not sign in.
 pub(crate) async fn healthz(State(console): State<Console>) -> Response {
-    let failed = |part: &str| (StatusCode::SERVICE_UNAVAILABLE, format!("{part} unavailable\n")).into_response();
+    let failed =
+        |part: &str| (StatusCode::SERVICE_UNAVAILABLE, format!("{part} unavailable\n")).into_response();
     if console.registry.ping().await.is_err() {
         return failed("registry");
     }

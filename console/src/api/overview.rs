@@ -138,11 +138,8 @@ pub(crate) async fn overview(
     let registry = &console.registry;
     let step_ms = if hours <= 48 { HOUR_MS / 4 } else { HOUR_MS * 4 };
     let events = console.facts.event_series(&scope, since, until, step_ms, Some(drill)).await.ok();
-    let earlier = console
-        .facts
-        .event_series(&scope, since - WEEK_MS, until - WEEK_MS, step_ms, Some(drill))
-        .await
-        .ok();
+    let earlier =
+        console.facts.event_series(&scope, since - WEEK_MS, until - WEEK_MS, step_ms, Some(drill)).await.ok();
     let coverage = coverage(&registry.sensors(&scope).await?, person.at);
     let now = registry.alert_figures(&scope, since, until, drill).await?;
     let before = registry.alert_figures(&scope, since - WEEK_MS, until - WEEK_MS, drill).await?;

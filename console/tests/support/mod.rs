@@ -117,7 +117,8 @@ impl Facts for Memory {
 
     async fn search(&self, scope: &Scope, query: &EventQuery) -> Result<EventPage, FactsError> {
         self.wait().await;
-        let start = query.cursor.as_ref().map_or(Ok(0), |cursor| cursor.parse().map_err(|_| FactsError::Cursor))?;
+        let start =
+            query.cursor.as_ref().map_or(Ok(0), |cursor| cursor.parse().map_err(|_| FactsError::Cursor))?;
         let found = self.found(scope, query)?;
         let end = start + query.limit as usize;
         let next = (found.len() > end).then(|| end.to_string());

@@ -47,7 +47,11 @@ pub(crate) fn load(folders: &[PathBuf], without_shipped: bool) -> Result<Loaded>
         warn!(file = %refusal.file, line = refusal.line, reason = %refusal.reason, "a rule was refused");
     }
     if !refused.is_empty() {
-        warn!(refused = refused.len(), compiled = rules.rules().len(), "some rules were refused; the others work");
+        warn!(
+            refused = refused.len(),
+            compiled = rules.rules().len(),
+            "some rules were refused; the others work"
+        );
     }
     let infos = rules.rules().iter().map(|rule| info(rule, &documents)).collect();
     let content = Content { rules: Arc::new(rules), taxonomies: Arc::new(Taxonomies::embedded()) };
@@ -100,7 +104,9 @@ mod tests {
         let lacking: Vec<String> = loaded
             .infos
             .iter()
-            .filter(|info| silent(&info.title_vi) || silent(&info.description_vi) || info.title.trim().is_empty())
+            .filter(|info| {
+                silent(&info.title_vi) || silent(&info.description_vi) || info.title.trim().is_empty()
+            })
             .map(|info| format!("{} ({})", info.id, info.title))
             .collect();
         assert_eq!(lacking, Vec::<String>::new());

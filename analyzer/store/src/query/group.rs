@@ -111,7 +111,9 @@ fn texts(place: &Place, field: &str) -> (String, Vec<Bound>) {
             (format!("[{}]", text(&format!("toString(assumeNotNull(`{name}`))"))), Vec::new())
         }
         Place::Rest => {
-            let plain = |json: &str| text(&format!("if(startsWith({json}, '\"'), JSONExtractString({json}), {json})"));
+            let plain = |json: &str| {
+                text(&format!("if(startsWith({json}, '\"'), JSONExtractString({json}), {json})"))
+            };
             let sql = format!(
                 "arrayMap(item -> {}, if(startsWith(rest[?], '['), JSONExtractArrayRaw(rest[?]), [rest[?]]))",
                 plain("item")

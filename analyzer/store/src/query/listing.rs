@@ -49,8 +49,9 @@ impl Shown {
         if names.is_empty() {
             return Self { columns: columns().collect(), original: true, rest: None };
         }
-        let wanted =
-            |field: &&Field| crate::REQUIRED.contains(&field.name) || names.iter().any(|name| name == field.name);
+        let wanted = |field: &&Field| {
+            crate::REQUIRED.contains(&field.name) || names.iter().any(|name| name == field.name)
+        };
         Self {
             columns: columns().filter(wanted).collect(),
             original: names.iter().any(|name| name == "event.original"),
@@ -78,9 +79,9 @@ fn short(field: &Field) -> String {
     }
     match field.kind {
         Kind::Keyword | Kind::LowKeyword | Kind::Text => format!("leftUTF8({name}, {READ_CHARS})"),
-        Kind::Keywords => format!(
-            "arrayMap(item -> leftUTF8(item, {READ_CHARS}), arraySlice({name}, 1, {READ_ELEMENTS}))"
-        ),
+        Kind::Keywords => {
+            format!("arrayMap(item -> leftUTF8(item, {READ_CHARS}), arraySlice({name}, 1, {READ_ELEMENTS}))")
+        }
         Kind::Longs | Kind::Ips => format!("arraySlice({name}, 1, {READ_ELEMENTS})"),
         _ => name,
     }
@@ -95,7 +96,8 @@ impl StoreClient {
         fields: &[String],
         limit: u32,
     ) -> Result<Listing> {
-        self.listing(scope, filter.conditions()?, &Shown::of(fields), "timestamp DESC, event_id DESC", limit).await
+        self.listing(scope, filter.conditions()?, &Shown::of(fields), "timestamp DESC, event_id DESC", limit)
+            .await
     }
 
     /// Events of one agency around a moment that share one of the entities, oldest first, at most `limit`.

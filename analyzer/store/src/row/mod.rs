@@ -203,7 +203,8 @@ impl EventRow {
         let fields: Vec<&'static Field> = columns().collect();
         let whole = Selected { columns: &fields, original: true, most_chars: usize::MAX };
         let Some((event, _)) = whole.take(bytes)? else { return Ok(None) };
-        binary::take_u16(bytes).ok_or_else(|| StoreError::Unreadable("a row of events ends too early".to_owned()))?;
+        binary::take_u16(bytes)
+            .ok_or_else(|| StoreError::Unreadable("a row of events ends too early".to_owned()))?;
         Ok(Some(event))
     }
 }

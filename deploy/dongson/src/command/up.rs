@@ -97,7 +97,8 @@ async fn serve(config: Config, paths: Paths, metrics: PrometheusHandle) -> Resul
     )
     .await?;
     let (render, watched) = (metrics.clone(), Arc::clone(&bus));
-    let test_url = config.console_url.clone().unwrap_or_else(|| format!("https://{}", reachable(config.console.listen)));
+    let test_url =
+        config.console_url.clone().unwrap_or_else(|| format!("https://{}", reachable(config.console.listen)));
     let console = dongson_console::Server::bind(
         dongson_console::Parts {
             config: config.console.clone(),
@@ -127,7 +128,8 @@ async fn serve(config: Config, paths: Paths, metrics: PrometheusHandle) -> Resul
     let console_address = console.address()?;
     let url = config.console_url.clone().unwrap_or_else(|| format!("https://{}", reachable(console_address)));
     let machine = {
-        let parts = Machine { metrics, registry: registry.clone(), store: store.clone(), bus: Arc::clone(&bus) };
+        let parts =
+            Machine { metrics, registry: registry.clone(), store: store.clone(), bus: Arc::clone(&bus) };
         machine_listener(&config, parts, stop.clone()).await?
     };
 
