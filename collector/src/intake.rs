@@ -16,6 +16,8 @@ use sha2::{Digest as _, Sha256};
 use std::borrow::Cow;
 use uuid::Uuid;
 
+/// Bytes of a record that is no text which are kept as text too; thrice as many when none of them is.
+const LOSSY_BYTES: usize = 64 << 10;
 /// Bytes of raw record in one part: as base64 or escaped text it stays below the limit of an event.
 pub const PART_BYTES: usize = 512 << 10;
 /// Longest record that is given to a parser.
@@ -225,9 +227,17 @@ pub fn part(
     if json.is_empty() || json.len() > MAX_EVENT_BYTES {
         event.remove("event.original");
         event.set("dongson.unparsed.base64", STANDARD.encode(raw));
+        // For finding it: what is no text in it is U+FFFD.
+        event.set("message", lossy(raw).as_str());
         json = event.to_json();
     }
     Normal { event, json, parsed: false }
+}
+
+/// The beginning of bytes as text to search in.
+fn lossy(raw: &[u8]) -> String {
+    let text = crate::parse::text_of(raw.get(..LOSSY_BYTES).unwrap_or(raw));
+    text.chars().map(|sign| if sign.is_control() { ' ' } else { sign }).collect()
 }
 
 /// Pieces of at most [`PART_BYTES`]; text is cut between letters.
@@ -329,6 +339,7 @@ mod tests {
         assert!(!all[0].parsed);
         assert_eq!(all[0].event.dataset(), UNPARSED);
         assert_eq!(all[0].event.text("dongson.unparsed.base64"), Some("//4gbm9ib2R5J3M="));
+        assert_eq!(all[0].event.text("message"), Some("\u{fffd}\u{fffd} nobody's"));
         let all = one(b"{\"a\":");
         assert!(all[0].event.text("dongson.unparsed.reason").unwrap().contains("JSON"), "{:?}", all[0].event);
     }

@@ -24,6 +24,9 @@ pub struct Problem {
     /// The field of the request that is wrong, where one is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
+    /// What exactly cannot be read, in the words of the reader (English), where it said so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
     /// For asking about it: the same id stands in the log.
     pub request_id: String,
 }
@@ -36,6 +39,7 @@ pub(crate) struct ApiError {
     pub(crate) vi: String,
     pub(crate) en: String,
     pub(crate) field: Option<&'static str>,
+    pub(crate) detail: Option<String>,
 }
 
 /// The result of every handler.
@@ -45,7 +49,7 @@ impl ApiError {
     /// An error whose words are in the table.
     pub(crate) fn new(status: StatusCode, code: &'static str) -> Self {
         let (vi, en) = words::of_code(code);
-        Self { status, code, vi: vi.to_owned(), en: en.to_owned(), field: None }
+        Self { status, code, vi: vi.to_owned(), en: en.to_owned(), field: None, detail: None }
     }
 
     /// 404: it does not exist, or not for this caller.
@@ -62,6 +66,7 @@ impl ApiError {
             vi,
             en: format!("{field}: {reason}"),
             field: Some(field),
+            detail: None,
         }
     }
 
@@ -79,6 +84,7 @@ impl ApiError {
             message_vi: self.vi.clone(),
             message_en: self.en.clone(),
             field: self.field.map(str::to_owned),
+            detail: self.detail.clone(),
             request_id: request_id.to_owned(),
         }
     }
@@ -108,6 +114,7 @@ impl From<RegistryError> for ApiError {
                 vi: format!("{}: {}", words::of_thing(what), words::of_reason(reason)),
                 en: format!("{what}: {reason}"),
                 field: None,
+                detail: None,
             },
             RegistryError::WeakPassword(weak) => {
                 let en = weak.to_string();
@@ -118,6 +125,7 @@ impl From<RegistryError> for ApiError {
                     vi,
                     en,
                     field: Some("password"),
+                    detail: None,
                 }
             }
             other => Self::internal(&other),
@@ -129,6 +137,9 @@ impl From<FactsError> for ApiError {
     fn from(error: FactsError) -> Self {
         match error {
             FactsError::Refused(_) => return Self::new(StatusCode::UNPROCESSABLE_ENTITY, "bad_question"),
+            FactsError::Cursor => {
+                return Self::invalid("cursor", "is not understood: take it from `next` of the last page");
+            }
             FactsError::TooSlow => return Self::new(StatusCode::UNPROCESSABLE_ENTITY, "search_too_slow"),
             FactsError::Unavailable(_) => {}
         }

@@ -56,11 +56,9 @@ impl From<rejection::PathRejection> for ApiError {
 }
 
 impl ApiError {
-    /// Adds what exactly cannot be read, shortened.
-    fn with_detail(mut self, detail: &str) -> Self {
-        let detail: String = detail.chars().filter(|sign| !sign.is_control()).take(300).collect();
-        self.vi = format!("{} ({detail})", self.vi);
-        self.en = format!("{} ({detail})", self.en);
+    /// Adds what exactly cannot be read, shortened, beside the sentences in both languages.
+    pub(crate) fn with_detail(mut self, detail: &str) -> Self {
+        self.detail = Some(detail.chars().filter(|sign| !sign.is_control()).take(300).collect());
         self
     }
 }

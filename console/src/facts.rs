@@ -18,6 +18,9 @@ pub enum FactsError {
     /// It refused the question.
     #[error("the event store refused: {0}")]
     Refused(String),
+    /// The cursor is not one of a page before.
+    #[error("the cursor was not given out by this search")]
+    Cursor,
 }
 
 /// A match of a rule that went into an alert.
@@ -92,16 +95,27 @@ pub struct EventQuery {
     pub text: Option<String>,
     /// Conditions on fields.
     pub conditions: Vec<FieldCondition>,
+    /// Only these fields besides time, id and agency; empty = all.
+    pub columns: Vec<String>,
     /// Where the page before ended.
     pub cursor: Option<String>,
     /// At most so many.
     pub limit: u32,
 }
 
-/// A page of events, newest first.
+/// The most frequent values of a field.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Frequent {
+    /// Values as text and how many events have each, most frequent first.
+    pub values: Vec<(String, i64)>,
+    /// Events that have the field.
+    pub with_field: i64,
+}
+
+/// A page of events, bounded in bytes.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct EventPage {
-    /// Flat objects with ECS dotted names.
+    /// Flat objects with ECS dotted names. Long values are shortened; `truncated` names their fields.
     pub events: Vec<Value>,
     /// Where the next page starts, if there is one.
     pub next: Option<String>,
@@ -131,20 +145,37 @@ pub trait Facts: Send + Sync + 'static {
     async fn event(&self, scope: &Scope, id: &str) -> Result<Option<Value>, FactsError>;
     /// The matches of an alert, oldest first.
     async fn signals(&self, scope: &Scope, alert: &str, limit: u32) -> Result<Vec<SignalFact>, FactsError>;
-    /// Events around an entity, oldest first.
-    async fn events_around(&self, scope: &Scope, around: &Around) -> Result<Vec<Value>, FactsError>;
-    /// Events per span of time, by event time.
+    /// Events around an entity, oldest first; `next` says that there are more, and is no cursor.
+    async fn events_around(&self, scope: &Scope, around: &Around) -> Result<EventPage, FactsError>;
+    /// Events per span of time, by event time. Those whose time is not theirs (their claim was older than their source
+    /// can spool) are left out. `drill`: only those of drills, only real ones, or both.
     async fn event_series(
         &self,
         scope: &Scope,
         since: Millis,
         until: Millis,
         step_ms: Millis,
+        drill: Option<bool>,
     ) -> Result<Vec<EventBucket>, FactsError>;
     /// A page of events, newest first.
     async fn search(&self, scope: &Scope, query: &EventQuery) -> Result<EventPage, FactsError>;
-    /// How many events a search would find in all; its cursor and its limit do not matter.
-    async fn count(&self, scope: &Scope, query: &EventQuery) -> Result<i64, FactsError>;
+    /// How many events a search would find in each span of time, oldest first, without empty spans. Spans begin at
+    /// multiples of `step_ms` after midnight of the zone that is `zone_ms` ahead of UTC.
+    async fn histogram(
+        &self,
+        scope: &Scope,
+        query: &EventQuery,
+        step_ms: Millis,
+        zone_ms: Millis,
+    ) -> Result<Vec<EventBucket>, FactsError>;
+    /// The most frequent values of a field among the events that a search would find.
+    async fn top_values(
+        &self,
+        scope: &Scope,
+        query: &EventQuery,
+        field: &str,
+        limit: u32,
+    ) -> Result<Frequent, FactsError>;
     /// Whether the store answers.
     async fn ping(&self) -> Result<(), FactsError>;
 }

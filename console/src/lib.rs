@@ -31,11 +31,11 @@ pub use api::openapi;
 pub use config::{CertificateFiles, Config};
 pub use error::Problem;
 pub use facts::{
-    Around, Condition, EventBucket, EventPage, EventQuery, Facts, FactsError, FieldCondition, MatchedField,
-    SignalFact,
+    Around, Condition, EventBucket, EventPage, EventQuery, Facts, FactsError, FieldCondition, Frequent,
+    MatchedField, SignalFact,
 };
 pub use rule::{LogSource, RuleInfo};
 pub use server::{ServeError, Server, routes};
-pub use state::{Console, Parts};
+pub use state::{Console, HealthCheck, Parts, SendTest};
 pub use store::StoreFacts;
 pub use tls::TlsError;

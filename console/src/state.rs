@@ -2,7 +2,8 @@
 
 use std::{fmt, sync::Arc};
 
-use dongson_registry::{Millis, Registry, SessionLimits};
+use dongson_registry::{Channel, Millis, Registry, SessionLimits};
+use futures::future::BoxFuture;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -10,6 +11,12 @@ use crate::{
     Config, Facts, RuleInfo, hunt,
     limit::{SignInLimit, StreamLimit},
 };
+
+/// Sends a test through a notification channel.
+pub type SendTest = Arc<dyn Fn(Channel) -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
+
+/// Looks after a part of the system: `None` when it can work, else its name and why not (`bus: ...`).
+pub type HealthCheck = Arc<dyn Fn() -> BoxFuture<'static, Option<String>> + Send + Sync>;
 
 /// What the console is made of.
 pub struct Parts {
@@ -25,6 +32,10 @@ pub struct Parts {
     pub collector_urls: Vec<String>,
     /// Makes the text of `/metrics`.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    /// Sends a test message through a channel (with its secrets) and answers within ten seconds; the error is for people.
+    pub send_test: SendTest,
+    /// Asks the parts that the console does not read itself; the name of one that cannot work, and why.
+    pub health: HealthCheck,
     /// Tells the time; tests hold it still.
     pub clock: fn() -> Millis,
 }
@@ -42,6 +53,8 @@ pub struct Inner {
     pub(crate) rules: Vec<RuleInfo>,
     pub(crate) collector_urls: Vec<String>,
     pub(crate) metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    pub(crate) send_test: SendTest,
+    pub(crate) health: HealthCheck,
     pub(crate) clock: fn() -> Millis,
     pub(crate) sign_ins: SignInLimit,
     pub(crate) streams: StreamLimit,
@@ -61,6 +74,8 @@ impl Console {
             rules: parts.rules,
             collector_urls: parts.collector_urls,
             metrics: parts.metrics,
+            send_test: parts.send_test,
+            health: parts.health,
             clock: parts.clock,
             sign_ins: SignInLimit::default(),
             streams: StreamLimit::default(),

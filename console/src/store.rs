@@ -3,13 +3,19 @@
 use async_trait::async_trait;
 use dongson_event::{Event, Signal, Timestamp};
 use dongson_registry::{Millis, Scope};
-use dongson_store::{EventFilter, Period, StoreClient, StoreError};
+use dongson_store::{EventFilter, LISTED_CHARS, Listed, Period, StoreClient, StoreError};
 use serde_json::Value;
 
 use crate::{
-    Around, Condition, EventBucket, EventPage, EventQuery, Facts, FactsError, FieldCondition, MatchedField,
-    SignalFact,
+    Around, Condition, EventBucket, EventPage, EventQuery, Facts, FactsError, FieldCondition, Frequent,
+    MatchedField, SignalFact,
 };
+
+/// Longest page of events, in bytes of JSON; the first event is always on it.
+const PAGE_BYTES: usize = 4 << 20;
+
+/// The name under which an event of a list tells which of its values are shortened.
+const TRUNCATED: &str = "truncated";
 
 /// The event store as the console asks it.
 #[derive(Debug, Clone)]
@@ -86,9 +92,42 @@ fn object(event: &Event) -> Result<Value, FactsError> {
     serde_json::from_str(&event.to_json()).map_err(|error| FactsError::Unavailable(error.to_string()))
 }
 
+/// An event of a list as the page reads it.
+fn listed(one: &Listed) -> Result<Value, FactsError> {
+    let mut object = object(&one.event)?;
+    if let Value::Object(fields) = &mut object {
+        // A field of this name comes with the whole event alone.
+        fields.remove(TRUNCATED);
+        if !one.truncated.is_empty() {
+            fields.insert(TRUNCATED.to_owned(), one.truncated.clone().into());
+        }
+    }
+    Ok(object)
+}
+
+/// As many events as fit into `most` bytes, at least one; `more` says that there are others behind them.
+fn page(found: &[Listed], more: bool, most: usize) -> Result<EventPage, FactsError> {
+    let (mut events, mut bytes, mut end) = (Vec::new(), 0, None);
+    for one in found {
+        let event = listed(one)?;
+        bytes += event.to_string().len() + 1;
+        if bytes > most && !events.is_empty() {
+            break;
+        }
+        events.push(event);
+        end = one.event.timestamp().map(|at| format!("{}:{}", at.nanos(), one.event.id()));
+    }
+    let more = more || events.len() < found.len();
+    Ok(EventPage { events, next: end.filter(|_| more) })
+}
+
+fn whole(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
 fn fact(signal: Signal) -> SignalFact {
     let field = |matched: dongson_event::Matched| MatchedField {
-        value: matched.value.to_text().into_owned(),
+        value: matched.value.to_text().chars().take(LISTED_CHARS).collect(),
         field: Some(matched.field).filter(|name| !name.is_empty()),
         selection: matched.selection,
     };
@@ -115,8 +154,7 @@ fn entities(kind: &str, value: &str) -> Vec<(String, String)> {
 /// Reads `nanoseconds:id` of a page's end.
 fn read_cursor(cursor: &str) -> Result<(Timestamp, String), FactsError> {
     let read = cursor.split_once(':').and_then(|(nanos, id)| Some((nanos.parse().ok()?, id)));
-    let (nanos, id) =
-        read.ok_or_else(|| FactsError::Refused("the cursor was not given out by this search".into()))?;
+    let (nanos, id) = read.ok_or(FactsError::Cursor)?;
     Ok((Timestamp::from_nanos(nanos), id.to_owned()))
 }
 
@@ -133,15 +171,16 @@ impl Facts for StoreFacts {
         Ok(signals.into_iter().map(fact).collect())
     }
 
-    async fn events_around(&self, scope: &Scope, around: &Around) -> Result<Vec<Value>, FactsError> {
-        let Some(scope) = scope_of(scope) else { return Ok(Vec::new()) };
+    async fn events_around(&self, scope: &Scope, around: &Around) -> Result<EventPage, FactsError> {
+        let Some(scope) = scope_of(scope) else { return Ok(EventPage::default()) };
         let question = dongson_store::Around {
             organization: around.organization.clone(),
             period: period(around.since, around.until),
             entities: entities(&around.entity_type, &around.entity_value),
         };
-        let events = self.client.events_around(&scope, &question, around.limit).await.map_err(failed)?;
-        events.iter().map(object).collect()
+        let found = self.client.list_events_around(&scope, &question, around.limit).await.map_err(failed)?;
+        let full = found.events.len() >= usize::try_from(around.limit).unwrap_or(usize::MAX);
+        page(&found.events, full || found.cut, PAGE_BYTES)
     }
 
     async fn event_series(
@@ -150,11 +189,12 @@ impl Facts for StoreFacts {
         since: Millis,
         until: Millis,
         step_ms: Millis,
+        drill: Option<bool>,
     ) -> Result<Vec<EventBucket>, FactsError> {
         let Some(scope) = scope_of(scope) else { return Ok(Vec::new()) };
         let step = u32::try_from(step_ms / 1000).unwrap_or(u32::MAX);
         let found =
-            self.client.events_per_bucket(&scope, period(since, until), step).await.map_err(failed)?;
+            self.client.events_per_bucket(&scope, period(since, until), step, drill).await.map_err(failed)?;
         let mut buckets: Vec<EventBucket> = Vec::new();
         for one in found {
             let (at, count) = (Millis::from(one.start) * 1000, i64::try_from(one.count).unwrap_or(i64::MAX));
@@ -168,18 +208,38 @@ impl Facts for StoreFacts {
 
     async fn search(&self, scope: &Scope, query: &EventQuery) -> Result<EventPage, FactsError> {
         let Some(scope) = scope_of(scope) else { return Ok(EventPage::default()) };
-        let found = self.client.search_events(&scope, &filter(query)?, query.limit).await.map_err(failed)?;
-        let full = u32::try_from(found.len()).is_ok_and(|count| count >= query.limit);
-        let end = |event: &Event| event.timestamp().map(|at| format!("{}:{}", at.nanos(), event.id()));
-        let next = found.last().filter(|_| full).and_then(end);
-        Ok(EventPage { events: found.iter().map(object).collect::<Result<_, _>>()?, next })
+        let filter = filter(query)?;
+        let found =
+            self.client.list_events(&scope, &filter, &query.columns, query.limit).await.map_err(failed)?;
+        let full = found.events.len() >= usize::try_from(query.limit).unwrap_or(usize::MAX);
+        page(&found.events, full || found.cut, PAGE_BYTES)
     }
 
-    async fn count(&self, scope: &Scope, query: &EventQuery) -> Result<i64, FactsError> {
-        let Some(scope) = scope_of(scope) else { return Ok(0) };
+    async fn histogram(
+        &self,
+        scope: &Scope,
+        query: &EventQuery,
+        step_ms: Millis,
+        zone_ms: Millis,
+    ) -> Result<Vec<EventBucket>, FactsError> {
+        let Some(scope) = scope_of(scope) else { return Ok(Vec::new()) };
         let all = EventFilter { before: None, ..filter(query)? };
-        let count = self.client.count_events(&scope, &all).await.map_err(failed)?;
-        Ok(i64::try_from(count).unwrap_or(i64::MAX))
+        let spans = self.client.histogram(&scope, &all, step_ms, zone_ms).await.map_err(failed)?;
+        Ok(spans.into_iter().map(|span| EventBucket { at: span.at, count: whole(span.count) }).collect())
+    }
+
+    async fn top_values(
+        &self,
+        scope: &Scope,
+        query: &EventQuery,
+        field: &str,
+        limit: u32,
+    ) -> Result<Frequent, FactsError> {
+        let Some(scope) = scope_of(scope) else { return Ok(Frequent::default()) };
+        let all = EventFilter { before: None, ..filter(query)? };
+        let top = self.client.top_values(&scope, &all, field, limit).await.map_err(failed)?;
+        let values = top.values.into_iter().map(|one| (one.name, whole(one.count))).collect();
+        Ok(Frequent { values, with_field: whole(top.with_field) })
     }
 
     async fn ping(&self) -> Result<(), FactsError> {
@@ -205,8 +265,29 @@ mod tests {
     fn cursors_of_others_are_refused() {
         assert!(read_cursor("12:id").is_ok());
         for bad in ["", "x:id", "12"] {
-            assert!(matches!(read_cursor(bad), Err(FactsError::Refused(_))));
+            assert!(matches!(read_cursor(bad), Err(FactsError::Cursor)));
         }
+    }
+
+    #[test]
+    fn a_page_holds_what_fits_and_says_where_it_ended() {
+        let one = |number: i64| {
+            let mut event = Event::new();
+            event.set("@timestamp", Timestamp::from_nanos(number));
+            event.set("event.id", format!("e{number}").as_str());
+            event.set("message", "x".repeat(1000).as_str());
+            event.set("truncated", true);
+            Listed { event, truncated: if number == 1 { vec!["message".to_owned()] } else { Vec::new() } }
+        };
+        let found: Vec<Listed> = (0..5).map(one).collect();
+        let all = page(&found, false, PAGE_BYTES).unwrap();
+        assert_eq!((all.events.len(), &all.next), (5, &None));
+        assert_eq!(all.events[1]["truncated"], serde_json::json!(["message"]));
+        assert_eq!(all.events[2].get("truncated"), None, "a field of that name is no mark");
+        let some = page(&found, false, 2500).unwrap();
+        assert_eq!((some.events.len(), some.next.as_deref()), (2, Some("1:e1")));
+        let least = page(&found, true, 10).unwrap();
+        assert_eq!((least.events.len(), least.next.as_deref()), (1, Some("0:e0")));
     }
 
     #[test]

@@ -185,6 +185,7 @@ fn body(method: &Method, path: &str, ids: &Ids) -> Option<Value> {
         "/notifications/{id}" => with_version(serde_json::to_value(channel(organization)).unwrap()),
         "/sources" => serde_json::to_value(source(organization)).unwrap(),
         "/sources/{id}" => with_version(serde_json::to_value(source(organization)).unwrap()),
+        "/sensors/{id}" => json!({ "version": 1, "owner": "an" }),
         "/sensors/{id}/revoke" => json!({ "reason": "x" }),
         "/assets/import" => json!({ "format": "csv", "text": "organization,name,level\n" }),
         _ => json!({}),
@@ -285,6 +286,8 @@ async fn filters_sorts_and_words_tell_nothing_either() {
     let worlds = worlds().await;
     let queries = [
         "/alerts?facets=true",
+        "/alerts?drill=include&facets=true",
+        "/alerts?drill=only",
         "/alerts?organization=b&facets=true",
         "/alerts?organization=a,b&sort=risk&ascending=true&limit=1",
         "/alerts?q=ssh&owner=",

@@ -9,7 +9,7 @@ mod webhook;
 
 use std::time::Duration;
 
-use dongson_registry::{ChannelKind, DueDelivery, Outcome, Registry, now};
+use dongson_registry::{Channel, ChannelKind, DueDelivery, Outcome, Registry, now};
 use futures::{StreamExt as _, stream};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -22,6 +22,9 @@ const BATCH: u32 = 50;
 const PARALLEL: usize = 4;
 /// Longest that one delivery may take.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Longest that a test may take.
+const TEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why a message did not reach the other side.
 #[derive(Debug, thiserror::Error)]
@@ -82,10 +85,38 @@ pub async fn send_due(registry: &Registry, console: &str) -> dongson_registry::R
 }
 
 async fn deliver(delivery: &DueDelivery, console: &str) -> Result<(), NotifyError> {
+    let (settings, alert) = (&delivery.channel.settings, &delivery.alert);
     match delivery.channel.kind {
-        ChannelKind::Smtp => smtp::send(&delivery.channel.settings, &delivery.alert, console).await,
-        ChannelKind::Webhook => webhook::send(&delivery.channel.settings, &delivery.alert, console).await,
+        ChannelKind::Smtp => smtp::send(settings, text::subject(alert), text::body(alert, console)).await,
+        ChannelKind::Webhook => webhook::send(settings, webhook::body(alert, console)).await,
     }
+}
+
+/// Sends a message that says it is a test, now and once; `channel` has its secrets. Gives up after ten seconds.
+///
+/// # Errors
+/// What the other side answered, or what is wrong with the channel's settings.
+pub async fn send_test(channel: &Channel, console: &str) -> Result<(), NotifyError> {
+    let sending = async {
+        match channel.kind {
+            ChannelKind::Smtp => {
+                smtp::send(
+                    &channel.settings,
+                    text::TEST_SUBJECT.to_owned(),
+                    text::test_body(&channel.name, console),
+                )
+                .await
+            }
+            ChannelKind::Webhook => {
+                let body = serde_json::json!({
+                    "kind": "dongson.test", "channel": text::line(&channel.name), "url": console,
+                });
+                webhook::send(&channel.settings, body.to_string()).await
+            }
+        }
+    };
+    let late = |_| NotifyError::Refused("no answer within 10 seconds".to_owned());
+    tokio::time::timeout(TEST_TIMEOUT, sending).await.map_err(late)?
 }
 
 /// A setting that must be text and not empty.

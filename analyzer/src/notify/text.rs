@@ -37,6 +37,18 @@ pub(super) fn subject(alert: &Alert) -> String {
     format!("{drill}[{}] {} ({})", level_vi(alert.level), line(&alert.title_vi), line(&alert.organization))
 }
 
+/// The subject of a test.
+pub(super) const TEST_SUBJECT: &str = "[GỬI THỬ] Kênh thông báo của Dongson";
+
+/// The body of a test.
+pub(super) fn test_body(channel: &str, console: &str) -> String {
+    format!(
+        "Đây là tin gửi thử của kênh thông báo \"{}\". Nhận được tin này nghĩa là kênh hoạt động; không cần xử lý gì.\n\
+         (English: this is a test message; nothing has to be done.)\n\n{console}\n",
+        line(channel)
+    )
+}
+
 /// The body, in Vietnamese with the English title beside.
 pub(super) fn body(alert: &Alert, console: &str) -> String {
     format!(

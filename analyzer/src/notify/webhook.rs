@@ -8,10 +8,9 @@ use sha2::Sha256;
 
 use super::{NotifyError, TIMEOUT, required, text};
 
-/// Sends one alert; any answer but 2xx is a failure. Redirects are not followed.
-pub(super) async fn send(settings: &Value, alert: &Alert, console: &str) -> Result<(), NotifyError> {
+/// Sends a JSON object; any answer but 2xx is a failure. Redirects are not followed.
+pub(super) async fn send(settings: &Value, body: String) -> Result<(), NotifyError> {
     let url = required(settings, "url")?.to_owned();
-    let body = body(alert, console);
     let signature = settings.get("secret").and_then(Value::as_str).filter(|secret| !secret.is_empty());
     let signature = signature.map(|secret| sign(secret, &body)).transpose()?;
     tokio::task::spawn_blocking(move || post(&url, &body, signature.as_deref()))
@@ -19,7 +18,8 @@ pub(super) async fn send(settings: &Value, alert: &Alert, console: &str) -> Resu
         .map_err(|error| NotifyError::Refused(error.to_string()))?
 }
 
-fn body(alert: &Alert, console: &str) -> String {
+/// What is said of an alert.
+pub(super) fn body(alert: &Alert, console: &str) -> String {
     json!({
         "kind": "dongson.alert",
         "id": alert.id,

@@ -98,6 +98,8 @@ impl StoreClient {
         if self.embedded {
             return Ok(query.with_setting(SCOPE_SETTING, value));
         }
+        // The embedded store sets the same limit itself.
+        let query = query.with_setting("max_execution_time", "60");
         let Scope::Organizations(ids) = scope else { return Ok(query) };
         let quote = |text: &str| format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"));
         let list: Vec<String> = ids.iter().map(|id| quote(id)).collect();

@@ -24,7 +24,8 @@ pub use error::{Result, StoreError};
 pub use migrations::migrate;
 pub use package::{ENGINE_FILE, ENGINE_INTEGRITY, ENGINE_PACKAGE, engine_path, install_engine};
 pub use query::{
-    AlertBucket, Around, Condition, Count, EventBucket, EventFilter, MAX_EVENTS, Period, StoredAlert,
+    AlertBucket, Around, Condition, Count, EventBucket, EventFilter, LISTED_CHARS, Listed, Listing,
+    MAX_EVENTS, Period, Span, StoredAlert, TopValues,
 };
 pub use row::{EventRow, REQUIRED, RetentionPolicy};
 pub use server::{StoreOptions, run_store};

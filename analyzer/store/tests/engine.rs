@@ -48,12 +48,13 @@ fn main() -> ExitCode {
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-const TESTS: [(&str, fn()); 9] = [
+const TESTS: [(&str, fn()); 10] = [
     ("the_official_client_works", the_official_client_works),
     ("events_come_back_whole", events_come_back_whole),
     ("a_token_counts_once", a_token_counts_once),
     ("a_scope_holds", a_scope_holds),
     ("questions_are_answered", questions_are_answered),
+    ("lists_are_short_and_groups_are_counted", lists_are_short_and_groups_are_counted),
     ("mistakes_are_named", mistakes_are_named),
     ("kill_loses_nothing", kill_loses_nothing),
     ("the_child_dies_with_its_parent", the_child_dies_with_its_parent),
@@ -101,8 +102,8 @@ fn with_store<F: Future<Output = ()>>(test: impl FnOnce(StoreClient) -> F) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let client = store.client();
-        assert_eq!(client.migrate().await.unwrap(), 2);
-        assert_eq!(client.migrate().await.unwrap(), 2, "twice is as good as once");
+        assert_eq!(client.migrate().await.unwrap(), 3);
+        assert_eq!(client.migrate().await.unwrap(), 3, "twice is as good as once");
         test(client).await;
     });
     drop(runtime);
@@ -373,7 +374,7 @@ fn questions_are_answered() {
         };
         let near = client.events_around(&all, &around, 10).await.unwrap();
         assert_eq!(near.iter().map(Event::id).collect::<Vec<_>>(), ["so-yte-3", "so-yte-9"]);
-        let buckets = client.events_per_bucket(&all, period(), 60).await.unwrap();
+        let buckets = client.events_per_bucket(&all, period(), 60, None).await.unwrap();
         assert_eq!(buckets.iter().map(|bucket| bucket.count).collect::<Vec<_>>(), [60, 60]);
         assert_eq!(i64::from(buckets.first().unwrap().start), START);
         let alert = Alert::of(signal("so-yte", 1));
@@ -384,6 +385,88 @@ fn questions_are_answered() {
         assert_eq!(client.alerts_per_bucket(&all, period(), 3_600).await.unwrap().len(), 1);
         assert_eq!(client.top_rules(&all, period(), 10).await.unwrap().first().unwrap().name, "rule-1");
         assert_eq!(client.events_by_dataset(&all, period()).await.unwrap().first().unwrap().count, 120);
+    });
+}
+
+fn lists_are_short_and_groups_are_counted() {
+    with_store(|client| async move {
+        let long = "ắ".repeat(300_000);
+        let mut events: Vec<Event> = (0..120).map(|number| event("so-yte", number)).collect();
+        for event in events.iter_mut().take(40) {
+            event.set("event.original", long.as_str());
+            event.set("vendor.blob", format!("\"{long}").as_str());
+            event.set("process.args", Value::List(vec![Value::from("-enc"), Value::from(long.as_str())]));
+        }
+        for (number, event) in events.iter_mut().enumerate() {
+            event.set("vendor.mode", if number % 4 == 0 { "on" } else { "off" });
+            event.set("vendor.tags", Value::List(vec![Value::from("x"), Value::Int(7), Value::from("x")]));
+        }
+        for (number, part) in events.chunks(20).enumerate() {
+            client.insert_events(&rows(part), &format!("part {number}")).await.unwrap();
+        }
+        let (all, any) = (Scope::All, EventFilter::default());
+        let listing = client.list_events(&all, &any, &[], 500).await.unwrap();
+        assert_eq!((listing.events.len(), listing.cut), (120, false));
+        let of = |id: &str| listing.events.iter().find(|one| one.event.id() == id).unwrap();
+        let cut = of("so-yte-3");
+        let mut names = cut.truncated.clone();
+        names.sort();
+        assert_eq!(names, ["event.original", "process.args", "vendor.blob"]);
+        assert_eq!(cut.event.text("event.original").unwrap().chars().count(), 2_000);
+        assert!(cut.event.text("vendor.blob").unwrap().starts_with("\"ắắ"));
+        assert!(cut.event.to_json().len() < 20_000);
+        assert_eq!(of("so-yte-100").truncated, Vec::<String>::new());
+        assert_eq!(of("so-yte-100").event, *events.get(100).unwrap());
+        assert_eq!(
+            client.event(&all, "so-yte-3").await.unwrap().unwrap(),
+            *events.get(3).unwrap(),
+            "whole by id"
+        );
+
+        let names = ["source.ip", "vendor.mode"].map(str::to_owned);
+        let some = client.list_events(&all, &any, &names, 1).await.unwrap().events.pop().unwrap();
+        assert_eq!(some.event.text("vendor.mode"), Some("off"));
+        assert!(some.event.get("source.ip").is_some() && some.event.get("message").is_none());
+        assert!(some.event.get("event.original").is_none() && some.event.get("vendor.blob").is_none());
+
+        let spans = client.histogram(&all, &any, 60_000, 7 * 3_600_000).await.unwrap();
+        assert_eq!(spans.iter().map(|span| span.count).collect::<Vec<_>>(), [60, 60]);
+        assert_eq!(spans.first().unwrap().at, START * 1_000);
+        let top = |field: &'static str| {
+            let (client, any) = (client.clone(), any.clone());
+            async move {
+                let top = client.top_values(&Scope::All, &any, field, 3).await.unwrap();
+                let values = top.values.into_iter().map(|one| (one.name, one.count)).collect::<Vec<_>>();
+                (values, top.with_field)
+            }
+        };
+        let pair = |name: &str, count| (name.to_owned(), count);
+        assert_eq!(top("vendor.mode").await, (vec![pair("off", 90), pair("on", 30)], 120));
+        assert_eq!(top("vendor.tags").await, (vec![pair("7", 120), pair("x", 120)], 120));
+        let (values, with) = top("process.args").await;
+        assert_eq!((values.first().unwrap(), with), (&pair("-enc", 40), 40));
+        assert_eq!(values.get(1).unwrap().0.chars().count(), 2_000);
+        let (addresses, with) = top("source.ip").await;
+        assert!(addresses.iter().all(|(name, _)| name.starts_with("10.")), "{addresses:?}");
+        assert_eq!(with, 120);
+        assert_eq!(top("no.such.field").await, (Vec::new(), 0));
+        assert_eq!(top("@timestamp").await.1, 120);
+        let mut odd: Vec<Event> = (0..10).map(|number| event("so-yte", 200 + number)).collect();
+        for (number, event) in odd.iter_mut().enumerate() {
+            if number < 6 {
+                event.set("dongson.time.basis", "clamped-past");
+            } else {
+                event.set("dongson.drill", "d1");
+            }
+        }
+        client.insert_events(&rows(&odd), "odd").await.unwrap();
+        for (drill, expected) in [(None, 124), (Some(false), 120), (Some(true), 4)] {
+            let buckets = client.events_per_bucket(&all, period(), 60, drill).await.unwrap();
+            assert_eq!(buckets.iter().map(|bucket| bucket.count).sum::<u64>(), expected, "{drill:?}");
+        }
+        let other = Scope::organization("xa-hamrong");
+        assert_eq!(client.top_values(&other, &any, "vendor.mode", 3).await.unwrap().with_field, 0);
+        assert_eq!(client.histogram(&other, &any, 60_000, 0).await.unwrap(), []);
     });
 }
 

@@ -22,7 +22,7 @@ pub trait Bus: Send + Sync {
     /// synced to disk; the positions are in the order of `records`.
     ///
     /// # Errors
-    /// `UnknownTopic`, `TooLarge`, `Full`, `DiskFull`.
+    /// `UnknownTopic`, `TooLarge`, `Full`, `DiskFull`, `NoRoom`.
     async fn produce(&self, topic: &str, records: Vec<Record>) -> Result<Vec<Position>>;
 
     /// Like [`Bus::produce`], once per `token`: the same token again, as long as tokens are kept, answers the
@@ -32,6 +32,14 @@ pub trait Bus: Send + Sync {
     /// Joins `group` for `topics`, and registers the group: from now on nothing is deleted that it has not
     /// committed. Partitions are shared among the members of a group.
     async fn consumer(&self, group: &str, topics: &[&str]) -> Result<Box<dyn Consumer>>;
+
+    /// Answers whether records would be taken now: for health checks.
+    ///
+    /// # Errors
+    /// What [`Bus::produce`] would refuse them with.
+    async fn check(&self) -> Result<()> {
+        Ok(())
+    }
 
     /// How far `group` is behind, per partition of its topics.
     async fn lag(&self, group: &str) -> Result<Vec<Lag>>;

@@ -49,8 +49,20 @@ pub enum BusError {
         quota: u64,
     },
     /// The disk has no room: nothing was appended. Once it has room again, so has the log.
-    #[error("disk full: free space on the disk of the bus")]
-    DiskFull,
+    #[error(
+        "disk full: the disk of {folder:?} has {free} bytes free and the bus needs {needed}; free space there"
+    )]
+    DiskFull {
+        /// The folder of the log.
+        folder: std::path::PathBuf,
+        /// Bytes that are free.
+        free: u64,
+        /// Bytes that must be free for what was to be written, with the reserve.
+        needed: u64,
+    },
+    /// A write found no room on the disk: nothing was appended.
+    #[error("disk full: a write of the bus found no room on its disk; free space there")]
+    NoRoom,
     /// A write failed before; nothing more is taken, because what is on disk is uncertain until it is read again.
     #[error("the log stopped after a failed write: mend the cause and start the service again")]
     Stopped,
@@ -85,8 +97,13 @@ pub enum BusError {
     #[error("the log is damaged: {0}")]
     Damaged(String),
     /// The folder is used by another process.
-    #[error("the folder {0:?} is in use by another process")]
-    Locked(std::path::PathBuf),
+    #[error("the folder {folder:?} is in use by another process of Dongson{}", process.map(|id| format!(", number {id}")).unwrap_or_default())]
+    Locked {
+        /// The folder.
+        folder: std::path::PathBuf,
+        /// The other process's number, if its lock tells.
+        process: Option<u32>,
+    },
     /// The store below failed.
     #[error("the log's store failed: {0}")]
     Storage(String),
@@ -97,8 +114,8 @@ impl From<fjall::Error> for BusError {
         let full = |io: &std::io::Error| io.kind() == std::io::ErrorKind::StorageFull;
         match &error {
             fjall::Error::Poisoned => Self::Stopped,
-            fjall::Error::Io(io) if full(io) => Self::DiskFull,
-            fjall::Error::Storage(fjall::LsmError::Io(io)) if full(io) => Self::DiskFull,
+            fjall::Error::Io(io) if full(io) => Self::NoRoom,
+            fjall::Error::Storage(fjall::LsmError::Io(io)) if full(io) => Self::NoRoom,
             other => Self::Storage(other.to_string()),
         }
     }

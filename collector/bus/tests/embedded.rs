@@ -50,7 +50,10 @@ async fn a_new_start_finds_all() {
     let positions = first.produce_once(TOPIC, "token", batch.clone()).await.unwrap();
     let mut consumer = first.consumer("reader", &[TOPIC]).await.unwrap();
     consumer.commit(TOPIC, 0, 2, "note".to_owned()).await.unwrap();
-    assert!(matches!(EmbeddedBus::open(folder.path(), Options::default()).err(), Some(BusError::Locked(_))));
+    assert!(matches!(
+        EmbeddedBus::open(folder.path(), Options::default()).err(),
+        Some(BusError::Locked { process: Some(_), .. })
+    ));
     drop(consumer);
     first.close().await.unwrap();
     let second = EmbeddedBus::open(folder.path(), Options::default()).unwrap();
@@ -173,13 +176,15 @@ async fn a_full_disk_is_named_and_loses_nothing() {
             Err(error) => break error,
         }
     };
-    assert!(matches!(refused, BusError::DiskFull), "{refused}");
+    assert!(matches!(refused, BusError::DiskFull { .. }), "{refused}");
+    assert!(matches!(bus.check().await, Err(BusError::DiskFull { .. })));
     let kept = everything(&bus, "reader").await;
     let numbers = |kept: &[String]| -> Vec<usize> {
         kept.iter().map(|value| value.split(' ').next().unwrap().parse().unwrap()).collect()
     };
     assert_eq!(numbers(&kept), (0..acknowledged).collect::<Vec<_>>());
     assert!(disk.run("mount", &["-o", "remount,size=300m"]));
+    bus.check().await.unwrap();
     bus.produce(TOPIC, vec![record("k", format!("{acknowledged} after"))]).await.unwrap();
     bus.close().await.unwrap();
     let bus = EmbeddedBus::open(&folder, options).unwrap();

@@ -53,12 +53,14 @@ pub struct Framer {
     kind: Kind,
     /// Bytes of `buffer` that hold no line feed.
     searched: usize,
+    /// The length that the current record announced.
+    announced: usize,
     long: Option<Long>,
 }
 
 impl Default for Framer {
     fn default() -> Self {
-        Self { buffer: BytesMut::new(), kind: Kind::Start, searched: 0, long: None }
+        Self { buffer: BytesMut::new(), kind: Kind::Start, searched: 0, announced: 0, long: None }
     }
 }
 
@@ -100,6 +102,16 @@ impl Framer {
     /// was announced. In both the sender may have wanted to say more.
     pub fn finish(&mut self) -> Option<Frame> {
         let rest = self.buffer.split().freeze();
+        if let Kind::Counted(left) = self.kind
+            && left > rest.len()
+        {
+            let came = self.announced.saturating_sub(left - rest.len());
+            tracing::warn!(
+                announced = self.announced,
+                came,
+                "a stream ended inside a record that announced its length"
+            );
+        }
         self.kind = Kind::Start;
         self.searched = 0;
         let frame = self.last(trim(rest));
@@ -129,6 +141,14 @@ impl Framer {
             let text = self.buffer.split_to(digits);
             self.buffer.advance(1);
             let length = std::str::from_utf8(&text).ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+            self.announced = length;
+            if length > RECORD_BYTES {
+                tracing::warn!(
+                    announced = length,
+                    longest = RECORD_BYTES,
+                    "a record announces a length that is too long; it is kept in parts"
+                );
+            }
             self.kind = Kind::Counted(length);
         } else {
             self.kind = Kind::Line;

@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use dongson_bus::BusError;
 use dongson_registry::Sensor;
 use std::sync::Arc;
 
@@ -63,9 +64,9 @@ pub enum Refused {
     /// Too much at once.
     #[error("too much is being taken in at the moment")]
     Slow,
-    /// The bus or the registry does not answer.
-    #[error("events cannot be stored at the moment")]
-    Unavailable,
+    /// The bus or the registry does not answer; the text says what to do where the sender's people can do something.
+    #[error("events cannot be stored at the moment{}", .0.as_ref().map(|why| format!(": {why}")).unwrap_or_default())]
+    Unavailable(Option<String>),
 }
 
 impl Refused {
@@ -79,14 +80,23 @@ impl Refused {
             Self::Bad(_) => (StatusCode::BAD_REQUEST, "bad_request"),
             Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
             Self::Slow | Self::Guessing => (StatusCode::TOO_MANY_REQUESTS, "slow_down"),
-            Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+            Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         }
     }
 
-    /// Notes the cause in the log; the client is not told it.
-    pub fn unavailable(error: &dyn std::error::Error) -> Self {
+    /// Notes the cause in the log; the client is told of a log that has no room, and of nothing else.
+    pub fn unavailable(error: &(dyn std::error::Error + 'static)) -> Self {
         tracing::warn!(error = %error, "a request could not be served");
-        Self::Unavailable
+        let mut cause = Some(error);
+        while let Some(one) = cause {
+            if let Some(bus @ (BusError::DiskFull { .. } | BusError::NoRoom | BusError::Full { .. })) =
+                one.downcast_ref::<BusError>()
+            {
+                return Self::Unavailable(Some(bus.to_string()));
+            }
+            cause = one.source();
+        }
+        Self::Unavailable(None)
     }
 }
 
@@ -98,7 +108,7 @@ impl IntoResponse for Refused {
         }));
         let mut response = (status, body).into_response();
         let headers = response.headers_mut();
-        if matches!(self, Self::Slow | Self::Unavailable) {
+        if matches!(self, Self::Slow | Self::Unavailable(_)) {
             headers.insert(header::RETRY_AFTER, header::HeaderValue::from_static("2"));
         }
         if matches!(self, Self::Guessing) {

@@ -161,10 +161,10 @@ fn state_name(state: State) -> &'static str {
 
 /// Reads `value:id` of a page's end.
 fn parse_cursor(cursor: &str) -> Result<(i64, &str)> {
-    cursor
-        .split_once(':')
-        .and_then(|(value, id)| Some((value.parse().ok()?, id)))
-        .ok_or(Error::Invalid { field: "cursor", reason: "was not given out by this list" })
+    cursor.split_once(':').and_then(|(value, id)| Some((value.parse().ok()?, id))).ok_or(Error::Invalid {
+        field: "cursor",
+        reason: "is not understood: take it from `next` of the last page",
+    })
 }
 
 impl Registry {
@@ -199,6 +199,13 @@ impl Registry {
         alerts.truncate(limit as usize);
         let next = alerts.last().filter(|_| more).map(|last| format!("{}:{}", sort.value(last), last.id));
         Ok(AlertPage { alerts, total, next })
+    }
+
+    /// How many alerts match.
+    pub async fn alert_total(&self, scope: &Scope, filter: &AlertFilter) -> Result<i64> {
+        let mut count = QueryBuilder::new("SELECT COUNT(*) FROM alert");
+        filter.push(scope, &mut count, "");
+        Ok(count.build_query_scalar().fetch_one(&self.readers).await?)
     }
 
     /// The counts beside each filter value.

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use crate::{
     AlertUpsert, Change, Error, Level, Millis, Registry, Result, Scope,
     audit::{self, Deed},
+    channel_check,
     error::check_text,
     new_id,
 };
@@ -140,28 +141,13 @@ impl Channel {
 impl ChannelEdit {
     fn check(&self) -> Result<()> {
         check_text("name", &self.name, 100)?;
-        let wanted: &[&str] = match self.kind {
-            ChannelKind::Smtp => &["host", "from", "to"],
-            ChannelKind::Webhook => &["url"],
-        };
         let settings = self
             .settings
             .as_object()
             .ok_or(Error::Invalid { field: "settings", reason: "must be an object" })?;
-        if wanted.iter().any(|name| !settings.contains_key(*name)) {
-            return Err(Error::Invalid {
-                field: "settings",
-                reason: "smtp needs host, from and to; webhook needs url",
-            });
-        }
-        let url = settings.get("url").and_then(Value::as_str);
-        if self.kind == ChannelKind::Webhook
-            && !url.is_some_and(|url| url.starts_with("https://") || url.starts_with("http://"))
-        {
-            return Err(Error::Invalid {
-                field: "settings",
-                reason: "url must begin with https:// or http://",
-            });
+        match self.kind {
+            ChannelKind::Smtp => channel_check::smtp(settings)?,
+            ChannelKind::Webhook => channel_check::webhook(settings)?,
         }
         if self.settings.to_string().len() > 16 * 1024 {
             return Err(Error::Invalid { field: "settings", reason: "are longer than 16 KiB" });
@@ -202,6 +188,39 @@ impl Registry {
         query.push(" ORDER BY name, id LIMIT 500");
         let found: Vec<Channel> = query.build_query_as().fetch_all(&self.readers).await?;
         Ok(found.into_iter().map(Channel::without_secrets).collect())
+    }
+
+    /// A channel with its secrets, for sending a test.
+    pub async fn channel_to_test(&self, scope: &Scope, id: &str) -> Result<Channel> {
+        fetch(&mut *self.readers.acquire().await?, scope, id).await
+    }
+
+    /// Notes in the audit chain that a test was sent through a channel, and what came of it.
+    pub async fn record_channel_test(
+        &self,
+        change: &Change,
+        channel: &Channel,
+        outcome: &Outcome,
+    ) -> Result<()> {
+        let after = match outcome {
+            Outcome::Delivered => serde_json::json!({ "name": channel.name, "sent": true }),
+            Outcome::Failed(detail) => {
+                let detail: String = detail.chars().take(500).collect();
+                serde_json::json!({ "name": channel.name, "sent": false, "detail": detail })
+            }
+        };
+        let mut tx = self.write().await?;
+        let deed = Deed {
+            action: "test",
+            kind: "notification_channel",
+            object: &channel.id,
+            organization: channel.organization.as_deref(),
+            before: None,
+            after: Some(after),
+        };
+        audit::record(&mut tx, change, deed).await?;
+        tx.commit().await?;
+        Ok(())
     }
 
     /// Makes a channel.

@@ -1,4 +1,5 @@
-//! Who answers for a source or a sensor: an alert that one of them fell silent is theirs from the start.
+//! Who answers for a source or a sensor: an alert that one of them fell silent, or that its clock is wrong, is theirs
+//! from the start.
 //!
 //! The first of these who is an account that may work on alerts of the agency: the owner that stands at the source or
 //! sensor, the owner of the setting [`SILENCE_OWNER_SETTING`], the oldest active administrator. The choice looks at
@@ -13,6 +14,9 @@ pub const SILENCE_OWNER_SETTING: &str = "silence.owner";
 
 /// The field by which an alert about a source or a sensor is grouped; its value is `source:ID` or `sensor:ID`.
 const HEALTH_ENTITY: &str = "dongson.health.source";
+
+/// The field by which an alert about a wrong clock is grouped; its value is `source:ID`, `sensor:ID` or another sender.
+const SENDER_ENTITY: &str = "dongson.principal";
 
 /// Who answers for something.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +47,7 @@ pub(crate) async fn of_entity(
     entity_type: &str,
     entity: &str,
 ) -> Result<Option<String>> {
-    if entity_type != HEALTH_ENTITY {
+    if ![HEALTH_ENTITY, SENDER_ENTITY].contains(&entity_type) {
         return Ok(None);
     }
     Ok(of_thing(tx, organization, entity).await?.account)

@@ -14,6 +14,9 @@ use crate::{
 /// How long a sensor may be silent before that is an alert, unless set otherwise.
 const SILENCE_AFTER_SECONDS: i64 = 300;
 
+/// Who makes the enrolment tokens of drills.
+const DRILL: &str = "service:drill";
+
 /// The longest health report that is kept, in bytes of JSON.
 const MAX_HEALTH_BYTES: usize = 64 * 1024;
 
@@ -48,8 +51,19 @@ pub struct Sensor {
     pub health: Option<Value>,
     /// Who answers for it: a login, or a name; at first who made its enrolment token.
     pub owner: Option<String>,
+    /// Whether a drill enrolled it: it watches nothing real.
+    pub drill: bool,
     /// For the optimistic check.
     pub version: i64,
+}
+
+/// What a person may change of a sensor; what is not given stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SensorEdit {
+    /// Who answers for it: a login, or a name; inside: nobody of its own.
+    pub owner: Option<Option<String>>,
+    /// After how many seconds without a word it counts as silent: 60 to 86400.
+    pub quiet_after_seconds: Option<i64>,
 }
 
 /// Enters a sensor and its first certificate.
@@ -60,8 +74,8 @@ pub(crate) async fn insert(
     now: Millis,
 ) -> Result<Sensor> {
     sqlx::query(
-        "INSERT INTO sensor (id, organization, node, serial, fingerprint, not_after, enrolled_at, silence_after_seconds, version, owner)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, $9)",
+        "INSERT INTO sensor (id, organization, node, serial, fingerprint, not_after, enrolled_at, silence_after_seconds, version, owner, drill)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, $9, $10)",
     )
     .bind(&certificate.sensor)
     .bind(&token.organization)
@@ -72,6 +86,7 @@ pub(crate) async fn insert(
     .bind(now)
     .bind(SILENCE_AFTER_SECONDS)
     .bind(owner::login_of(tx, &token.created_by).await?)
+    .bind(i64::from(token.created_by == DRILL))
     .execute(&mut *tx)
     .await
     .map_err(Error::or_taken("sensor"))?;
@@ -229,23 +244,47 @@ impl Registry {
         version: i64,
         owner: Option<&str>,
     ) -> Result<Sensor> {
-        owner.map_or(Ok(()), |owner| crate::error::check_text("owner", owner, 200))?;
+        let edit = SensorEdit { owner: Some(owner.map(str::to_owned)), quiet_after_seconds: None };
+        self.edit_sensor(scope, change, id, version, &edit).await
+    }
+
+    /// Changes who answers for a sensor and when it counts as silent; `version` is the one that the caller saw.
+    pub async fn edit_sensor(
+        &self,
+        scope: &Scope,
+        change: &Change,
+        id: &str,
+        version: i64,
+        edit: &SensorEdit,
+    ) -> Result<Sensor> {
+        if let Some(Some(owner)) = &edit.owner {
+            crate::error::check_text("owner", owner, 200)?;
+        }
+        if edit.quiet_after_seconds.is_some_and(|seconds| !(60..=86_400).contains(&seconds)) {
+            return Err(Error::Invalid { field: "quiet_after_seconds", reason: "must be 60 to 86400" });
+        }
         let mut tx = self.write().await?;
         let before = fetch(&mut tx, id).await?;
         scope.admit(&before.organization, "sensor")?;
         Error::check_version("sensor", version, before.version)?;
-        sqlx::query("UPDATE sensor SET owner = $2, version = version + 1 WHERE id = $1")
-            .bind(id)
-            .bind(owner)
-            .execute(&mut *tx)
-            .await?;
+        let owner = edit.owner.clone().unwrap_or_else(|| before.owner.clone());
+        let quiet = edit.quiet_after_seconds.unwrap_or(before.silence_after_seconds);
+        sqlx::query(
+            "UPDATE sensor SET owner = $2, silence_after_seconds = $3, version = version + 1 WHERE id = $1",
+        )
+        .bind(id)
+        .bind(&owner)
+        .bind(quiet)
+        .execute(&mut *tx)
+        .await?;
+        let told = |owner: &Option<String>, quiet: i64| serde_json::json!({ "owner": owner, "quiet_after_seconds": quiet });
         let deed = Deed {
-            action: "set_owner",
+            action: "update",
             kind: "sensor",
             object: id,
             organization: Some(&before.organization),
-            before: Some(serde_json::json!({ "owner": before.owner })),
-            after: Some(serde_json::json!({ "owner": owner })),
+            before: Some(told(&before.owner, before.silence_after_seconds)),
+            after: Some(told(&owner, quiet)),
         };
         audit::record(&mut tx, change, deed).await?;
         let after = fetch(&mut tx, id).await?;

@@ -5,7 +5,7 @@ use dongson_registry::{Alert, AlertFacets, AlertFilter, AlertSort, Millis};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{list_of, texts_of};
+use super::{list_of, page_limit, texts_of};
 use crate::{
     Console,
     auth::Reader,
@@ -34,8 +34,8 @@ pub(crate) struct AlertQuery {
     since: Option<Millis>,
     /// Last seen before.
     until: Option<Millis>,
-    /// Only drills, or only what is real.
-    drill: Option<bool>,
+    /// `exclude` (if not given): only what is real; `only`: only drills; `include`: both.
+    drill: Option<Drills>,
     /// About exactly this.
     entity: Option<String>,
     /// `last_seen` (if not given), `first_seen`, `risk`, `count` or `level`.
@@ -50,12 +50,38 @@ pub(crate) struct AlertQuery {
     facets: Option<bool>,
 }
 
+/// What becomes of alerts of drills.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Drills {
+    /// Only what is real.
+    #[default]
+    Exclude,
+    /// Only drills.
+    Only,
+    /// Both.
+    Include,
+}
+
+impl Drills {
+    /// As the registry filters.
+    fn filter(self) -> Option<bool> {
+        match self {
+            Self::Exclude => Some(false),
+            Self::Only => Some(true),
+            Self::Include => None,
+        }
+    }
+}
+
 /// A page of the queue.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct AlertList {
     alerts: Vec<Alert>,
     /// How many match in all.
     total: i64,
+    /// How many alerts of drills the other filters would take: what `drill=exclude` leaves out.
+    drills: i64,
     /// For `cursor`, if there are more.
     next: Option<String>,
     /// The counts beside each filter value, if asked for.
@@ -74,7 +100,7 @@ impl AlertQuery {
             text: self.q.clone(),
             since: self.since,
             until: self.until,
-            drill: self.drill,
+            drill: self.drill.unwrap_or_default().filter(),
             entity: self.entity.clone(),
             incident: None,
         })
@@ -91,16 +117,18 @@ pub(crate) async fn list(
     let filter = query.filter(&person.account.id)?;
     let sort: Vec<AlertSort> = list_of("sort", query.sort.as_deref())?;
     let sort = sort.first().copied().unwrap_or_default();
-    let (ascending, limit) = (query.ascending.unwrap_or(false), query.limit.unwrap_or(100));
+    let (ascending, limit) = (query.ascending.unwrap_or(false), page_limit(query.limit)?);
     let page = console
         .registry
         .alerts(&person.scope, &filter, sort, ascending, query.cursor.as_deref(), limit)
         .await?;
+    let only = AlertFilter { drill: Some(true), ..filter.clone() };
+    let drills = console.registry.alert_total(&person.scope, &only).await?;
     let facets = match query.facets {
         Some(true) => Some(console.registry.alert_facets(&person.scope, &filter).await?),
         _ => None,
     };
-    Ok(Json(AlertList { alerts: page.alerts, total: page.total, next: page.next, facets }))
+    Ok(Json(AlertList { alerts: page.alerts, total: page.total, drills, next: page.next, facets }))
 }
 
 /// One alert's row in the queue.

@@ -1,7 +1,7 @@
 //! The audit chain: for administrators.
 
 use axum::extract::State;
-use dongson_registry::{AuditEntry, AuditProof};
+use dongson_registry::{AuditProof, NamedEntry};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -27,7 +27,7 @@ pub(crate) struct AuditQuery {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct AuditList {
     /// Newest first.
-    entries: Vec<AuditEntry>,
+    entries: Vec<NamedEntry>,
 }
 
 /// The audit chain, newest first.
@@ -37,7 +37,7 @@ pub(crate) async fn list(
     _: Administrator,
     Query(query): Query<AuditQuery>,
 ) -> ApiResult<Json<AuditList>> {
-    let entries = console.registry.audit_entries(query.before, query.limit.unwrap_or(100)).await?;
+    let entries = console.registry.named_audit_entries(query.before, super::page_limit(query.limit)?).await?;
     Ok(Json(AuditList { entries }))
 }
 

@@ -7,14 +7,14 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
-use super::list_of;
+use super::{list_of, page_limit, within};
 use crate::{
     Condition, Console, EventBucket, EventQuery, FieldCondition,
     auth::{Person, Reader},
     error::{ApiError, ApiResult},
     extract::{Json, Path, Query},
     field_words,
-    hunt::{self, Counted, Hunt},
+    hunt::{self, Hunt},
     secret_fields,
 };
 
@@ -23,8 +23,8 @@ const DAY_MS: Millis = 24 * 3_600_000;
 /// Conditions of one question.
 const MAX_CONDITIONS: usize = 20;
 
-/// Fields that each event of an answer has, whatever columns were asked for.
-const ALWAYS: [&str; 3] = ["@timestamp", "event.id", "organization.id"];
+/// Fields that each event of an answer has, whatever columns were asked for; `truncated` where something is shortened.
+const ALWAYS: [&str; 4] = ["@timestamp", "event.id", "organization.id", "truncated"];
 
 /// Which events. Everything that is given must hold.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -89,16 +89,17 @@ pub(crate) struct ValuesQuery {
     /// The name of the field.
     field: String,
     /// 1 to 25; 10 if not given.
-    limit: Option<usize>,
+    limit: Option<u32>,
 }
 
 /// A page of events.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct EventList {
-    /// Newest first; flat objects with ECS dotted names.
+    /// Newest first; flat objects with ECS dotted names. Values are at most 2000 characters: `truncated` (a list of
+    /// names) says which fields of an event are shortened; `/events/{id}` has them whole.
     #[schema(value_type = Vec<Object>)]
     events: Vec<Value>,
-    /// For `cursor`, if there are more.
+    /// For `cursor`, if there are more. A page may hold fewer than `limit`: it is at most 4 MiB long.
     next: Option<String>,
 }
 
@@ -124,7 +125,7 @@ pub(crate) struct TopValue {
     value: String,
     /// How many events.
     count: i64,
-    /// Whether all events were counted; if not, only those of the sample.
+    /// Whether all events were counted: always.
     exact: bool,
 }
 
@@ -133,12 +134,10 @@ pub(crate) struct TopValue {
 pub(crate) struct TopValues {
     /// The name of the field.
     field: String,
-    /// Most frequent first. Only values that occur in the sample are known; those are counted in all events.
+    /// Most frequent first. A value of more than 2000 characters is counted by its beginning.
     values: Vec<TopValue>,
     /// Events that have the field.
     with_field: i64,
-    /// How many of the newest events are the sample, at most 1000.
-    sampled: usize,
 }
 
 /// A field that events may have.
@@ -239,6 +238,7 @@ impl Asked {
             dataset: self.dataset.filter(|name| !name.is_empty()),
             text: self.q.filter(|text| !text.trim().is_empty()),
             conditions,
+            columns: Vec::new(),
             cursor,
             limit,
         })
@@ -273,8 +273,9 @@ pub(crate) async fn search(
     Query(given): Query<SearchQuery>,
 ) -> ApiResult<Json<EventList>> {
     let columns: Vec<String> = list_of("columns", given.columns.as_deref())?;
-    let limit = given.limit.unwrap_or(100).clamp(1, 500);
-    let query = given.asked.read(&person, limit, given.cursor)?;
+    let limit = page_limit(given.limit)?;
+    let mut query = given.asked.read(&person, limit, given.cursor)?;
+    query.columns.clone_from(&columns);
     let page = hunt(&console, &person, query).page().await?;
     let shown = page.events.into_iter().map(|mut event| {
         secret_fields::strip(person.account.role, &mut event);
@@ -292,7 +293,8 @@ pub(crate) async fn histogram(
 ) -> ApiResult<Json<EventHistogram>> {
     let query = given.asked.read(&person, 1, None)?;
     let (since, until) = (query.since, query.until);
-    let step_ms = hunt::step(since, until, given.buckets.unwrap_or(60).clamp(2, 120));
+    let buckets = within("buckets", given.buckets, 60, 2..=120, "must be 2 to 120")?;
+    let step_ms = hunt::step(since, until, buckets);
     let buckets = hunt(&console, &person, query).histogram(step_ms).await?;
     let total = buckets.iter().map(|bucket| bucket.count).sum();
     Ok(Json(EventHistogram { since, until, step_ms, buckets, total }))
@@ -310,14 +312,13 @@ pub(crate) async fn values(
     }
     check_visible(&person, "field", &given.field)?;
     let query = given.asked.read(&person, 1, None)?;
-    let limit = given.limit.unwrap_or(10).clamp(1, 25);
+    let limit = within("limit", given.limit, 10, 1..=25, "must be 1 to 25")?;
     let found = hunt(&console, &person, query).frequent(&given.field, limit).await?;
-    let value = |one: Counted| TopValue { value: one.value, count: one.count, exact: one.exact };
+    let value = |(value, count)| TopValue { value, count, exact: true };
     Ok(Json(TopValues {
         field: given.field,
         values: found.values.into_iter().map(value).collect(),
         with_field: found.with_field,
-        sampled: found.sampled,
     }))
 }
 

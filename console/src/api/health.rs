@@ -22,6 +22,8 @@ pub(crate) struct Health {
     registry: bool,
     /// Whether the event store answers.
     store: bool,
+    /// What else cannot work and why (`bus: disk full: ...`); none if all is well.
+    problem: Option<String>,
     /// Version of the program.
     version: &'static str,
 }
@@ -30,6 +32,7 @@ async fn look(console: &Console) -> Health {
     Health {
         registry: console.registry.ping().await.is_ok(),
         store: console.facts.ping().await.is_ok(),
+        problem: (console.health)().await,
         version: env!("CARGO_PKG_VERSION"),
     }
 }
@@ -40,12 +43,16 @@ pub(crate) async fn health(State(console): State<Console>, _: Administrator) -> 
     Json(look(&console).await)
 }
 
-/// 200 if the console can work, else 503; says no more to those who did not sign in.
+/// 200 if the system can work, else 503 and the name of the part that cannot; says no more to those who did not sign in.
 pub(crate) async fn healthz(State(console): State<Console>) -> Response {
-    if console.registry.ping().await.is_ok() {
-        (StatusCode::OK, "ok\n").into_response()
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "registry unavailable\n").into_response()
+    let failed =
+        |part: &str| (StatusCode::SERVICE_UNAVAILABLE, format!("{part} unavailable\n")).into_response();
+    if console.registry.ping().await.is_err() {
+        return failed("registry");
+    }
+    match (console.health)().await {
+        None => (StatusCode::OK, "ok\n").into_response(),
+        Some(problem) => failed(problem.split(':').next().unwrap_or_default()),
     }
 }
 

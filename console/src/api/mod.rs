@@ -76,10 +76,11 @@ pub(crate) fn router() -> OpenApiRouter<Console> {
         .routes(routes!(notifications::list, notifications::create))
         .routes(routes!(notifications::update, notifications::delete))
         .routes(routes!(notifications::deliveries))
+        .routes(routes!(notifications::test))
         .routes(routes!(agencies::list, agencies::create))
         .routes(routes!(agencies::one, agencies::update))
         .routes(routes!(sensors::list))
-        .routes(routes!(sensors::one))
+        .routes(routes!(sensors::one, sensors::patch))
         .routes(routes!(sensors::revoke))
         .routes(routes!(sensors::tokens, sensors::create_token))
         .routes(routes!(sensors::revoke_token))
@@ -122,6 +123,23 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     let (_, mut document) = router().split_for_parts();
     document::finish(&mut document);
     document
+}
+
+/// A number that was asked for, or `usual`; refused outside `range`, of which `reason` tells.
+fn within<T: PartialOrd + Copy>(
+    field: &'static str,
+    given: Option<T>,
+    usual: T,
+    range: std::ops::RangeInclusive<T>,
+    reason: &'static str,
+) -> Result<T, ApiError> {
+    let number = given.unwrap_or(usual);
+    if range.contains(&number) { Ok(number) } else { Err(ApiError::invalid(field, reason)) }
+}
+
+/// How many things a page holds.
+fn page_limit(given: Option<u32>) -> Result<u32, ApiError> {
+    within("limit", given, 100, 1..=500, "must be 1 to 500")
 }
 
 /// Splits a comma-separated list and reads each value.

@@ -1,14 +1,14 @@
 //! Notification channels and their delivery log: for administrators.
 
 use axum::{extract::State, http::StatusCode};
-use dongson_registry::{Channel, ChannelEdit, Delivery};
+use dongson_registry::{Channel, ChannelEdit, Delivery, Outcome};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    Console,
+    Console, Problem,
     auth::Administrator,
-    error::ApiResult,
+    error::{ApiError, ApiResult},
     extract::{Json, Path},
 };
 
@@ -80,6 +80,33 @@ pub(crate) async fn delete(
 ) -> ApiResult<StatusCode> {
     console.registry.delete_channel(&person.scope, &person.change(), &id).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// What came of a test.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TestSent {
+    /// Always true: a failure is a problem.
+    sent: bool,
+}
+
+/// Sends a message through a channel now that says it is a test; waits ten seconds at most.
+#[utoipa::path(post, path = "/notifications/{id}/test", tag = "notifications", params(("id" = String, Path)), responses((status = 200, body = TestSent), (status = 502, body = Problem, content_type = "application/problem+json", description = "It could not be sent; `detail` says why")))]
+pub(crate) async fn test(
+    State(console): State<Console>,
+    Administrator(person): Administrator,
+    Path(id): Path<String>,
+) -> ApiResult<Json<TestSent>> {
+    let channel = console.registry.channel_to_test(&person.scope, &id).await?;
+    let answer = (console.send_test)(channel.clone()).await;
+    let outcome = match &answer {
+        Ok(()) => Outcome::Delivered,
+        Err(reason) => Outcome::Failed(reason.clone()),
+    };
+    console.registry.record_channel_test(&person.change(), &channel, &outcome).await?;
+    match answer {
+        Ok(()) => Ok(Json(TestSent { sent: true })),
+        Err(reason) => Err(ApiError::new(StatusCode::BAD_GATEWAY, "test_failed").with_detail(&reason)),
+    }
 }
 
 /// The delivery log of a channel.

@@ -36,20 +36,21 @@ pub(crate) struct OverviewQuery {
 pub(crate) struct Figure {
     /// Now; none if the event store does not answer.
     value: Option<i64>,
-    /// The same hours a week ago; none where there is nothing to compare with.
+    /// The same hours a week ago: the base of a comparison, which says little where it is small. None where there is
+    /// nothing to compare with.
     before: Option<i64>,
 }
 
 /// The six figures.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Figures {
-    /// Events taken.
+    /// Events by their time; left out are those whose claimed time was not believed because it was too long ago.
     events: Figure,
     /// Alerts first seen.
     alerts: Figure,
     /// Of these, critical or high.
     severe: Figure,
-    /// Alerts that are not closed.
+    /// Alerts that are not closed: what the queue lists with the same `drill`.
     open_alerts: Figure,
     /// Incidents that are not closed.
     open_incidents: Figure,
@@ -136,8 +137,9 @@ pub(crate) async fn overview(
     let (since, until) = (person.at - hours * HOUR_MS, person.at);
     let registry = &console.registry;
     let step_ms = if hours <= 48 { HOUR_MS / 4 } else { HOUR_MS * 4 };
-    let events = console.facts.event_series(&scope, since, until, step_ms).await.ok();
-    let earlier = console.facts.event_series(&scope, since - WEEK_MS, until - WEEK_MS, step_ms).await.ok();
+    let events = console.facts.event_series(&scope, since, until, step_ms, Some(drill)).await.ok();
+    let earlier =
+        console.facts.event_series(&scope, since - WEEK_MS, until - WEEK_MS, step_ms, Some(drill)).await.ok();
     let coverage = coverage(&registry.sensors(&scope).await?, person.at);
     let now = registry.alert_figures(&scope, since, until, drill).await?;
     let before = registry.alert_figures(&scope, since - WEEK_MS, until - WEEK_MS, drill).await?;
@@ -173,7 +175,7 @@ fn sum(buckets: &[EventBucket]) -> i64 {
 
 /// How many of the sensors that may send were heard of in time.
 pub(crate) fn coverage(sensors: &[Sensor], now: Millis) -> Coverage {
-    let valid = || sensors.iter().filter(|sensor| sensor.revoked_at.is_none());
+    let valid = || sensors.iter().filter(|sensor| sensor.revoked_at.is_none() && !sensor.drill);
     let online = |sensor: &&Sensor| {
         sensor.last_seen.is_some_and(|seen| now < seen.saturating_add(sensor.silence_after_seconds * 1000))
     };

@@ -1,15 +1,15 @@
 //! Sensors and their enrolment tokens.
 
 use axum::{extract::State, http::StatusCode};
-use dongson_registry::{EnrolmentToken, Millis, NewToken, Sensor};
+use dongson_registry::{EnrolmentToken, Millis, NewToken, Sensor, SensorEdit};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     Console,
     auth::{Administrator, Reader},
     error::{ApiError, ApiResult},
-    extract::{Json, Path},
+    extract::{Json, Path, Query},
 };
 
 /// A sensor and whether it is heard of.
@@ -19,6 +19,8 @@ pub(crate) struct SensorView {
     sensor: Sensor,
     /// Not revoked, and heard of within its silence limit.
     online: bool,
+    /// After how many seconds without a word it counts as silent.
+    quiet_after_seconds: i64,
 }
 
 /// The sensors.
@@ -30,10 +32,33 @@ pub(crate) struct SensorList {
     at: Millis,
 }
 
+/// Which sensors.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SensorQuery {
+    /// Also those that a drill enrolled.
+    drill: Option<bool>,
+}
+
+/// What is to change of a sensor; what is not given stays.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SensorPatch {
+    /// The version that the caller saw.
+    version: i64,
+    /// Who answers for it: a login, or a name; an empty text: nobody of its own.
+    #[serde(default)]
+    owner: Option<String>,
+    /// After how many seconds without a word it counts as silent: 60 to 86400.
+    #[serde(default)]
+    quiet_after_seconds: Option<i64>,
+}
+
 /// The enrolment tokens.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct TokenList {
-    /// Newest first.
+    /// Newest first, without those of drills.
     tokens: Vec<EnrolmentToken>,
 }
 
@@ -84,17 +109,20 @@ const SENSOR_DATA: &str = "/var/lib/dongson-sensor";
 fn view(sensor: Sensor, now: Millis) -> SensorView {
     let heard =
         sensor.last_seen.is_some_and(|seen| now < seen.saturating_add(sensor.silence_after_seconds * 1000));
-    SensorView { online: heard && sensor.revoked_at.is_none(), sensor }
+    let quiet_after_seconds = sensor.silence_after_seconds;
+    SensorView { online: heard && sensor.revoked_at.is_none(), quiet_after_seconds, sensor }
 }
 
 /// The sensors in scope.
-#[utoipa::path(get, path = "/sensors", tag = "sensors", responses((status = 200, body = SensorList)))]
+#[utoipa::path(get, path = "/sensors", tag = "sensors", params(SensorQuery), responses((status = 200, body = SensorList)))]
 pub(crate) async fn list(
     State(console): State<Console>,
     Reader(person): Reader,
+    Query(query): Query<SensorQuery>,
 ) -> ApiResult<Json<SensorList>> {
     let found = console.registry.sensors(&person.scope).await?;
-    let sensors = found.into_iter().map(|sensor| view(sensor, person.at)).collect();
+    let shown = found.into_iter().filter(|sensor| !sensor.drill || query.drill.unwrap_or(false));
+    let sensors = shown.map(|sensor| view(sensor, person.at)).collect();
     Ok(Json(SensorList { sensors, at: person.at }))
 }
 
@@ -106,6 +134,21 @@ pub(crate) async fn one(
     Path(id): Path<String>,
 ) -> ApiResult<Json<SensorView>> {
     Ok(Json(view(console.registry.sensor(&person.scope, &id).await?, person.at)))
+}
+
+/// Says who answers for a sensor, and when it counts as silent.
+#[utoipa::path(patch, path = "/sensors/{id}", tag = "sensors", params(("id" = String, Path)), request_body = SensorPatch, responses((status = 200, body = SensorView)))]
+pub(crate) async fn patch(
+    State(console): State<Console>,
+    Administrator(person): Administrator,
+    Path(id): Path<String>,
+    Json(given): Json<SensorPatch>,
+) -> ApiResult<Json<SensorView>> {
+    let owner = given.owner.map(|owner| Some(owner).filter(|owner| !owner.trim().is_empty()));
+    let edit = SensorEdit { owner, quiet_after_seconds: given.quiet_after_seconds };
+    let after =
+        console.registry.edit_sensor(&person.scope, &person.change(), &id, given.version, &edit).await?;
+    Ok(Json(view(after, person.at)))
 }
 
 /// Shuts a sensor out for ever.
@@ -126,7 +169,9 @@ pub(crate) async fn tokens(
     State(console): State<Console>,
     Administrator(person): Administrator,
 ) -> ApiResult<Json<TokenList>> {
-    Ok(Json(TokenList { tokens: console.registry.enrolment_tokens(&person.scope).await? }))
+    let mut tokens = console.registry.enrolment_tokens(&person.scope).await?;
+    tokens.retain(|token| token.created_by != "service:drill");
+    Ok(Json(TokenList { tokens }))
 }
 
 /// Makes a one-time token for a sensor.

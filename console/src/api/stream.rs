@@ -135,7 +135,8 @@ impl Follow {
     async fn figures(&self) -> Option<Event> {
         let now = self.console.now();
         let minute = now - now % 60_000;
-        let series = self.console.facts.event_series(&self.scope, minute - 60_000, minute, 60_000).await.ok();
+        let series =
+            self.console.facts.event_series(&self.scope, minute - 60_000, minute, 60_000, None).await.ok();
         let coverage = coverage(&self.console.registry.sensors(&self.scope).await.ok()?, now);
         let line = StatusLine {
             events_last_minute: series.map(|buckets| buckets.iter().map(|bucket| bucket.count).sum()),

@@ -52,7 +52,7 @@ pub(crate) struct AroundQuery {
 /// Events around an alert.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct EventsAround {
-    /// Oldest first, at most 1000.
+    /// Oldest first, at most 1000 and 4 MiB; long values are shortened as in `/events`, `truncated` names their fields.
     #[schema(value_type = Vec<Object>)]
     events: Vec<Value>,
     /// Whether there were more.
@@ -101,6 +101,7 @@ async fn related(console: &Console, scope: &Scope, alert: &Alert) -> ApiResult<V
     let filter = AlertFilter {
         organizations: vec![alert.organization.clone()],
         entity: Some(alert.entity_value.clone()),
+        drill: Some(alert.drill),
         ..AlertFilter::default()
     };
     let mut found =
@@ -119,7 +120,7 @@ pub(crate) async fn around(
     Query(query): Query<AroundQuery>,
 ) -> ApiResult<Json<EventsAround>> {
     let alert = console.registry.alert(&person.scope, &id).await?;
-    let margin = query.minutes.unwrap_or(5).clamp(1, 60) * 60_000;
+    let margin = super::within("minutes", query.minutes, 5, 1..=60, "must be 1 to 60")? * 60_000;
     let around = Around {
         organization: alert.organization.clone(),
         entity_type: alert.entity_type,
@@ -129,9 +130,9 @@ pub(crate) async fn around(
         limit: MAX_AROUND,
     };
     let scope = person.scope.narrowed(std::slice::from_ref(&alert.organization));
-    let mut events = console.facts.events_around(&scope, &around).await?;
-    for event in &mut events {
+    let mut found = console.facts.events_around(&scope, &around).await?;
+    for event in &mut found.events {
         secret_fields::strip(person.account.role, event);
     }
-    Ok(Json(EventsAround { cut: events.len() >= MAX_AROUND as usize, events }))
+    Ok(Json(EventsAround { cut: found.next.is_some(), events: found.events }))
 }

@@ -13,8 +13,8 @@ use axum::{
     http::{Method, Request, StatusCode, header},
 };
 use dongson_console::{
-    Around, Condition, Config, Console, EventBucket, EventPage, EventQuery, Facts, FactsError, Parts,
-    RuleInfo, SignalFact, routes,
+    Around, Condition, Config, Console, EventBucket, EventPage, EventQuery, Facts, FactsError, Frequent,
+    Parts, RuleInfo, SignalFact, routes,
 };
 use dongson_registry::{
     AccountEdit, AlertUpsert, Change, Consumed, Level, Millis, OrganizationEdit, Registry, Role, Scope,
@@ -99,8 +99,8 @@ impl Facts for Memory {
         Ok(self.seen(scope)?.iter().map(fact).collect())
     }
 
-    async fn events_around(&self, scope: &Scope, _: &Around) -> Result<Vec<Value>, FactsError> {
-        self.seen(scope)
+    async fn events_around(&self, scope: &Scope, _: &Around) -> Result<EventPage, FactsError> {
+        Ok(EventPage { events: self.seen(scope)?, next: None })
     }
 
     async fn event_series(
@@ -109,6 +109,7 @@ impl Facts for Memory {
         since: Millis,
         _: Millis,
         _: Millis,
+        _: Option<bool>,
     ) -> Result<Vec<EventBucket>, FactsError> {
         let count = i64::try_from(self.seen(scope)?.len()).unwrap();
         Ok(vec![EventBucket { at: since, count }])
@@ -116,16 +117,49 @@ impl Facts for Memory {
 
     async fn search(&self, scope: &Scope, query: &EventQuery) -> Result<EventPage, FactsError> {
         self.wait().await;
-        let start: usize = query.cursor.as_ref().map_or(0, |cursor| cursor.parse().unwrap());
+        let start =
+            query.cursor.as_ref().map_or(Ok(0), |cursor| cursor.parse().map_err(|_| FactsError::Cursor))?;
         let found = self.found(scope, query)?;
         let end = start + query.limit as usize;
         let next = (found.len() > end).then(|| end.to_string());
         Ok(EventPage { events: found.into_iter().skip(start).take(query.limit as usize).collect(), next })
     }
 
-    async fn count(&self, scope: &Scope, query: &EventQuery) -> Result<i64, FactsError> {
+    async fn histogram(
+        &self,
+        scope: &Scope,
+        query: &EventQuery,
+        step: Millis,
+        zone: Millis,
+    ) -> Result<Vec<EventBucket>, FactsError> {
         self.wait().await;
-        Ok(i64::try_from(self.found(scope, query)?.len()).unwrap())
+        let mut counts = std::collections::BTreeMap::new();
+        for event in self.found(scope, query)? {
+            let Some(at) = event["@timestamp"].as_str() else { continue };
+            let at = dongson_event::Timestamp::parse(at).unwrap().millis();
+            *counts.entry((at + zone).div_euclid(step) * step - zone).or_insert(0) += 1;
+        }
+        Ok(counts.into_iter().map(|(at, count)| EventBucket { at, count }).collect())
+    }
+
+    async fn top_values(
+        &self,
+        scope: &Scope,
+        query: &EventQuery,
+        field: &str,
+        limit: u32,
+    ) -> Result<Frequent, FactsError> {
+        self.wait().await;
+        let (mut counts, mut with_field) = (std::collections::BTreeMap::new(), 0);
+        for event in self.found(scope, query)? {
+            let Some(value) = event.get(field) else { continue };
+            with_field += 1;
+            *counts.entry(value.as_str().map_or_else(|| value.to_string(), str::to_owned)).or_insert(0) += 1;
+        }
+        let mut values: Vec<(String, i64)> = counts.into_iter().collect();
+        values.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        values.truncate(limit as usize);
+        Ok(Frequent { values, with_field })
     }
 
     async fn ping(&self) -> Result<(), FactsError> {
@@ -160,6 +194,11 @@ pub(crate) fn parts(registry: Registry, memory: Memory) -> Parts {
         rules: vec![rule],
         collector_urls: vec!["https://soc.example:9443".into(), "https://192.0.2.7:9443".into()],
         metrics: Arc::new(|| "up 1\n".to_owned()),
+        send_test: Arc::new(|channel| {
+            let refused = channel.settings["host"] == "refuses.example";
+            Box::pin(async move { if refused { Err("550 no such user".to_owned()) } else { Ok(()) } })
+        }),
+        health: Arc::new(|| Box::pin(async { None })),
         clock: || NOW,
     }
 }

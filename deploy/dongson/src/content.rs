@@ -46,6 +46,13 @@ pub(crate) fn load(folders: &[PathBuf], without_shipped: bool) -> Result<Loaded>
     for refusal in &refused {
         warn!(file = %refusal.file, line = refusal.line, reason = %refusal.reason, "a rule was refused");
     }
+    if !refused.is_empty() {
+        warn!(
+            refused = refused.len(),
+            compiled = rules.rules().len(),
+            "some rules were refused; the others work"
+        );
+    }
     let infos = rules.rules().iter().map(|rule| info(rule, &documents)).collect();
     let content = Content { rules: Arc::new(rules), taxonomies: Arc::new(Taxonomies::embedded()) };
     Ok(Loaded { content, infos })
@@ -88,5 +95,31 @@ mod tests {
         let loaded = load(&[], false).unwrap();
         assert!(loaded.content.rules.rules().len() >= 60, "{}", loaded.content.rules.rules().len());
         assert!(loaded.infos.iter().all(|info| !info.source.is_empty()));
+    }
+
+    #[test]
+    fn every_shipped_rule_speaks_vietnamese() {
+        let silent = |text: &Option<String>| text.as_ref().is_none_or(|text| text.trim().is_empty());
+        let loaded = load(&[], false).unwrap();
+        let lacking: Vec<String> = loaded
+            .infos
+            .iter()
+            .filter(|info| {
+                silent(&info.title_vi) || silent(&info.description_vi) || info.title.trim().is_empty()
+            })
+            .map(|info| format!("{} ({})", info.id, info.title))
+            .collect();
+        assert_eq!(lacking, Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_refused_rule_leaves_the_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let good = "title: T\nid: 7556d12a-005d-475a-bec9-7d9fe9ed1aff\nlogsource: {product: x}\nlevel: low\n\
+                    detection:\n  a: {b: c}\n  condition: a\n";
+        std::fs::write(folder.path().join("good.yml"), good).unwrap();
+        std::fs::write(folder.path().join("bad.yml"), "title: B\ndetection: 7\n").unwrap();
+        let loaded = load(&[folder.path().to_owned()], true).unwrap();
+        assert_eq!(loaded.infos.len(), 1);
     }
 }

@@ -6,6 +6,7 @@
 
 use std::fs;
 use std::net::TcpStream;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -95,11 +96,24 @@ pub fn enrol(url: &str, token: &str, folder: &Path) -> Result<Identity, EnrolErr
     if let Ok(present) = Identity::load(folder) {
         return Err(EnrolError::Enrolled(present.sensor));
     }
-    fs::create_dir_all(folder).map_err(EnrolError::Folder)?;
-    let authority = authority_of(url, &fingerprint)?;
+    let made = !folder.exists();
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(EnrolError::Folder)?;
+    let enrolled = enrol_into(folder, url, token, &fingerprint);
+    if enrolled.is_err() {
+        // A key without a certificate is of no use, and the next try makes its own. A folder with anything in it stays.
+        drop(fs::remove_file(folder.join(first_key())));
+        if made {
+            drop(fs::remove_dir(folder));
+        }
+    }
+    enrolled
+}
+
+fn enrol_into(folder: &Path, url: &str, token: &str, fingerprint: &[u8]) -> Result<Identity, EnrolError> {
+    let authority = authority_of(url, fingerprint)?;
     let key = rcgen::KeyPair::generate()?;
     let request = request_for(&key)?;
-    // The key is on disk before the certificate exists: a lost answer costs a token, not a key.
+    // The key is on disk before the certificate exists.
     save_key(folder, &first_key(), &key.serialize_pem())?;
     let answer = ask(url, token.trim(), &request, &authority)?;
     let identity = Identity {
@@ -265,5 +279,19 @@ mod tests {
     fn addresses_are_checked_before_anything_is_sent() {
         assert!(matches!(authority_of("http://x", &[0; 32]), Err(EnrolError::BadUrl(_))));
         assert!(matches!(authority_of("https://127.0.0.1:1", &[0; 32]), Err(EnrolError::Unreachable { .. })));
+    }
+
+    #[test]
+    fn a_refused_enrolment_leaves_nothing_behind() {
+        let place = tempfile::tempdir().unwrap();
+        let token = format!("dst1.abc.{}", URL_SAFE_NO_PAD.encode([7; 32]));
+        let fresh = place.path().join("fresh");
+        assert!(enrol("https://127.0.0.1:1", &token, &fresh).is_err());
+        assert!(!fresh.exists());
+        let kept = place.path().join("kept");
+        fs::create_dir(&kept).unwrap();
+        fs::write(kept.join("note"), "x").unwrap();
+        assert!(enrol("https://127.0.0.1:1", &token, &kept).is_err());
+        assert!(kept.join("note").exists() && !kept.join("key.pem").exists());
     }
 }

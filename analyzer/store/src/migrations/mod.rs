@@ -12,8 +12,11 @@ use crate::row::{REQUIRED, columns};
 use crate::{Result, StoreError};
 
 /// Version and text of each migration, in order.
-const MIGRATIONS: [(u32, &str); 2] =
-    [(1, include_str!("0001_facts.sql")), (2, include_str!("0002_rollups.sql"))];
+const MIGRATIONS: [(u32, &str); 3] = [
+    (1, include_str!("0001_facts.sql")),
+    (2, include_str!("0002_rollups.sql")),
+    (3, include_str!("0003_clamped.sql")),
+];
 
 /// Tables whose rows belong to agencies: a reader's scope filters each of them by `organization_id`.
 pub(crate) const SCOPED_TABLES: [&str; 5] =
@@ -147,6 +150,6 @@ mod tests {
 
     #[test]
     fn versions_go_up() {
-        assert!(MIGRATIONS.iter().map(|(version, _)| *version).eq(1..=2));
+        assert!(MIGRATIONS.iter().map(|(version, _)| *version).eq(1..=3));
     }
 }

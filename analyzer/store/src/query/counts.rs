@@ -50,16 +50,25 @@ fn seconds(period: Period) -> (u32, u32) {
 }
 
 impl StoreClient {
-    /// Events per bucket and dataset, oldest first. Buckets lie on a grid from 1970 UTC; minutes at least.
+    /// Events per bucket and dataset, oldest first. Buckets lie on a grid from 1970 UTC; minutes at least. Events whose
+    /// claimed time was older than their source can spool are left out: they stand at a time that is not theirs.
+    /// `drill`: only those of drills, only real ones, or (none) both.
     pub async fn events_per_bucket(
         &self,
         scope: &Scope,
         period: Period,
         seconds_each: u32,
+        drill: Option<bool>,
     ) -> Result<Vec<EventBucket>> {
+        let drill = match drill {
+            None => "",
+            Some(true) => " AND dongson_drill != ''",
+            Some(false) => " AND dongson_drill = ''",
+        };
         let sql = format!(
             "SELECT toUInt32(intDiv(toUInt32(minute), ?) * ?) AS start, toString(event_dataset) AS dataset, \
-             sum(events) AS count FROM dongson.events_per_minute WHERE {IN_PERIOD} GROUP BY start, dataset \
+             sum(events) AS count FROM dongson.events_per_minute WHERE {IN_PERIOD} AND clamped = 0{drill} \
+             GROUP BY start, dataset \
              ORDER BY start, dataset"
         );
         let (from, to) = seconds(period);

@@ -61,7 +61,7 @@ pub struct Around {
 /// A value for a `?`.
 #[derive(Debug, Clone, Serialize)]
 #[serde(untagged)]
-enum Bound {
+pub(super) enum Bound {
     Text(String),
     Number(i64),
     Texts(Vec<String>),
@@ -69,7 +69,7 @@ enum Bound {
 
 /// A condition in SQL and its values.
 #[derive(Debug, Default)]
-struct Where {
+pub(super) struct Where {
     parts: Vec<String>,
     values: Vec<Bound>,
 }
@@ -91,17 +91,39 @@ impl Where {
         );
     }
 
-    fn sql(&self) -> String {
+    pub(super) fn sql(&self) -> String {
         if self.parts.is_empty() { "1".to_owned() } else { self.parts.join(" AND ") }
     }
 
-    fn bind(self, query: Query) -> Query {
+    pub(super) fn bind(self, query: Query) -> Query {
         self.values.into_iter().fold(query, |query, value| query.bind(value))
     }
 }
 
+impl Around {
+    pub(super) fn conditions(&self) -> Result<Where> {
+        let mut conditions = Where::default();
+        conditions.add("organization_id = ?", [Bound::Text(self.organization.clone())]);
+        conditions.period(self.period);
+        let mut any = Where::default();
+        for (name, value) in &self.entities {
+            let is = Condition::Is(value.clone());
+            add_field(&mut any, name, &is)?;
+            match name.as_str() {
+                "source.ip" => add_field(&mut any, "destination.ip", &is)?,
+                "destination.ip" => add_field(&mut any, "source.ip", &is)?,
+                _ => {}
+            }
+        }
+        if !any.parts.is_empty() {
+            conditions.add(format!("({})", any.parts.join(" OR ")), any.values);
+        }
+        Ok(conditions)
+    }
+}
+
 impl EventFilter {
-    fn conditions(&self) -> Result<Where> {
+    pub(super) fn conditions(&self) -> Result<Where> {
         let mut conditions = Where::default();
         if let Some(period) = self.period {
             conditions.period(period);
@@ -139,18 +161,37 @@ fn add_word(conditions: &mut Where, word: &str) {
     }
 }
 
-fn add_field(conditions: &mut Where, name: &str, condition: &Condition) -> Result<()> {
-    if name.len() > dongson_event::MAX_NAME_BYTES {
-        return Err(StoreError::BadQuestion("the name of a field is too long".to_owned()));
+/// Where a field stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In a column of its own.
+    Column {
+        /// Its name.
+        name: String,
+        /// Its kind.
+        kind: Kind,
+    },
+    /// Among those without one, as JSON text.
+    Rest,
+}
+
+impl Place {
+    /// The place of the field with this dotted name.
+    pub(super) fn of(name: &str) -> Result<Self> {
+        if name.len() > dongson_event::MAX_NAME_BYTES {
+            return Err(StoreError::BadQuestion("the name of a field is too long".to_owned()));
+        }
+        Ok(match fields::find(name) {
+            Some(field) if field.column => Self::Column { name: field.column_name(), kind: field.kind },
+            _ if name == "event.original" => Self::Column { name: "original".to_owned(), kind: Kind::Text },
+            _ => Self::Rest,
+        })
     }
-    let name = name.to_owned();
-    let column = match fields::find(&name) {
-        Some(field) if field.column => Some((field.column_name(), field.kind)),
-        _ if name == "event.original" => Some(("original".to_owned(), Kind::Text)),
-        _ => None,
-    };
-    let Some((column, kind)) = column else {
-        add_rest(conditions, name, condition);
+}
+
+fn add_field(conditions: &mut Where, name: &str, condition: &Condition) -> Result<()> {
+    let Place::Column { name: column, kind } = Place::of(name)? else {
+        add_rest(conditions, name.to_owned(), condition);
         return Ok(());
     };
     let list = matches!(kind, Kind::Keywords | Kind::Longs | Kind::Ips);
@@ -238,23 +279,7 @@ impl StoreClient {
 
     /// Events of one agency around a moment that share one of the entities, oldest first.
     pub async fn events_around(&self, scope: &Scope, around: &Around, limit: u32) -> Result<Vec<Event>> {
-        let mut conditions = Where::default();
-        conditions.add("organization_id = ?", [Bound::Text(around.organization.clone())]);
-        conditions.period(around.period);
-        let mut any = Where::default();
-        for (name, value) in &around.entities {
-            let is = Condition::Is(value.clone());
-            add_field(&mut any, name, &is)?;
-            match name.as_str() {
-                "source.ip" => add_field(&mut any, "destination.ip", &is)?,
-                "destination.ip" => add_field(&mut any, "source.ip", &is)?,
-                _ => {}
-            }
-        }
-        if !any.parts.is_empty() {
-            conditions.add(format!("({})", any.parts.join(" OR ")), any.values);
-        }
-        self.events_where(scope, conditions, "timestamp, event_id", limit).await
+        self.events_where(scope, around.conditions()?, "timestamp, event_id", limit).await
     }
 
     async fn events_where(

@@ -2,6 +2,8 @@
 
 mod counts;
 mod events;
+mod group;
+pub(crate) mod listing;
 
 use dongson_event::{Alert, Signal, Timestamp};
 
@@ -10,6 +12,8 @@ use crate::{Result, Scope, StoreClient};
 
 pub use counts::{AlertBucket, Count, EventBucket};
 pub use events::{Around, Condition, EventFilter, MAX_EVENTS};
+pub use group::{Span, TopValues};
+pub use listing::{LISTED_CHARS, Listed, Listing};
 
 /// A time from `from` up to, not with, `to`, by the time of the events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,6 +7,7 @@
 
 mod binary;
 mod cell;
+mod selected;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
@@ -16,6 +17,7 @@ use dongson_event::{Event, Value};
 
 use crate::{Result, StoreError};
 use cell::Cell;
+pub(crate) use selected::Selected;
 
 /// The fields that every stored event has; their columns are not nullable.
 pub const REQUIRED: [&str; 5] =
@@ -198,26 +200,11 @@ impl EventRow {
     /// # Errors
     /// `Unreadable` when the bytes are not rows of this version's columns.
     pub(crate) fn read_event(bytes: &mut &[u8]) -> Result<Option<Event>> {
-        if bytes.is_empty() {
-            return Ok(None);
-        }
-        let unreadable = || StoreError::Unreadable("a row of events ends too early".to_owned());
-        let mut event = Event::new();
-        for field in columns() {
-            let nullable = !REQUIRED.contains(&field.name);
-            let cell = binary::take_cell(bytes, field.kind, nullable).ok_or_else(unreadable)?;
-            event.set_some(field.name, cell.value(field.kind));
-        }
-        let original = binary::take_nullable_text(bytes).ok_or_else(unreadable)?;
-        event.set_some(ORIGINAL, original);
-        for _ in 0..binary::take_count(bytes).ok_or_else(unreadable)? {
-            let name = binary::take_text(bytes).ok_or_else(unreadable)?;
-            let json = binary::take_text(bytes).ok_or_else(unreadable)?;
-            let value: Value = serde_json::from_str(&json)
-                .map_err(|error| StoreError::Unreadable(format!("{name:?}: {error}")))?;
-            event.set(name, value);
-        }
-        binary::take_u16(bytes).ok_or_else(unreadable)?;
+        let fields: Vec<&'static Field> = columns().collect();
+        let whole = Selected { columns: &fields, original: true, most_chars: usize::MAX };
+        let Some((event, _)) = whole.take(bytes)? else { return Ok(None) };
+        binary::take_u16(bytes)
+            .ok_or_else(|| StoreError::Unreadable("a row of events ends too early".to_owned()))?;
         Ok(Some(event))
     }
 }

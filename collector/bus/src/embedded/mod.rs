@@ -100,6 +100,12 @@ pub struct EmbeddedBus {
     room: Arc<Semaphore>,
 }
 
+/// The file that the store below locks; the process's number stands in it.
+const LOCK: &str = "lock";
+
+/// Bytes that must still fit for the log to count as able to take records.
+const CHECKED_BYTES: u64 = 64 << 10;
+
 impl EmbeddedBus {
     /// Opens or makes the log in `folder`; what a crash left half written at its end is cut off. Must be called
     /// inside a tokio runtime. Blocks while it reads what is there.
@@ -114,9 +120,17 @@ impl EmbeddedBus {
             .max_journaling_size(256 << 20)
             .manual_journal_persist(true);
         let db = builder.open().map_err(|error| match error {
-            fjall::Error::Locked => BusError::Locked(folder.to_owned()),
+            fjall::Error::Locked => {
+                let process = std::fs::read_to_string(folder.join(LOCK)).ok();
+                let process = process.and_then(|text| text.trim().parse().ok());
+                BusError::Locked { folder: folder.to_owned(), process }
+            }
             other => BusError::from(other),
         })?;
+        // The lock holds without it: the number is for whoever finds the folder in use.
+        if let Err(error) = std::fs::write(folder.join(LOCK), std::process::id().to_string()) {
+            tracing::debug!(%error, "the process's number could not be written into the lock");
+        }
         let every = options.sweep_every;
         let shared = Arc::new(Shared::load(db, folder, options)?);
         let (queue, commands) = mpsc::channel(QUEUE_COMMANDS);
@@ -226,6 +240,13 @@ impl Bus for EmbeddedBus {
         let (owner, wanted) = (group.to_owned(), names.iter().cloned().collect());
         ask(&self.queue, |reply| Command::Register { group: owner, topics: wanted, reply }).await?;
         Ok(Box::new(EmbeddedConsumer::join(Arc::clone(&self.shared), self.queue.clone(), group, names)))
+    }
+
+    async fn check(&self) -> Result<()> {
+        if self.queue.is_closed() {
+            return Err(BusError::Closed);
+        }
+        self.shared.fits(CHECKED_BYTES)
     }
 
     async fn lag(&self, group: &str) -> Result<Vec<Lag>> {

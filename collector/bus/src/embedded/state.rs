@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions};
 use tokio::sync::watch;
 
-use super::{Options, frame, keys};
+use super::{Options, disk, frame, keys};
 use crate::{BusError, Result};
 
 /// Memtable of one partition: small, because there is one for each.
@@ -61,6 +61,21 @@ pub(super) struct Group {
 }
 
 impl Shared {
+    /// Refuses `wanted` more bytes that do not fit into the quota or onto the disk.
+    pub(super) fn fits(&self, wanted: u64) -> Result<()> {
+        let (quota, retained) = (self.options.quota_bytes, self.retained_bytes());
+        if retained.saturating_add(wanted) > quota {
+            return Err(BusError::Full { retained, quota });
+        }
+        // A disk that does not tell its room is taken at its word: the write itself will say.
+        let free = disk::free_bytes(&self.folder).unwrap_or(u64::MAX);
+        let needed = self.options.reserve_bytes.saturating_add(wanted);
+        if free < needed {
+            return Err(BusError::DiskFull { folder: self.folder.clone(), free, needed });
+        }
+        Ok(())
+    }
+
     /// Reads everything that is on disk.
     pub(super) fn load(db: Database, folder: &Path, options: Options) -> Result<Self> {
         let small = || KeyspaceCreateOptions::default().max_memtable_size(4 << 20);

@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::keys::{self, Runs};
 use super::state::{Shared, Topic};
-use super::{disk, frame, retention};
+use super::{frame, retention};
 use crate::{BusError, Position, Record, Result, partition_of};
 
 /// A round ends when it holds this many bytes of records.
@@ -158,31 +158,18 @@ impl<'a> Round<'a> {
     /// Refuses what does not fit into the quota or onto the disk, after having tried to delete.
     fn room_for(&self, bytes: usize, last_sweep: &mut Option<Instant>) -> Result<()> {
         let wanted = (self.staged_bytes + bytes) as u64;
-        if self.fits(wanted).is_ok() {
+        if self.shared.fits(wanted).is_ok() {
             return Ok(());
         }
         if last_sweep.is_none_or(|at| at.elapsed() >= SWEEP_PAUSE) {
             *last_sweep = Some(Instant::now());
             retention::sweep_for_room(self.shared, self.now_ms, wanted)?;
         }
-        let fits = self.fits(wanted);
+        let fits = self.shared.fits(wanted);
         if fits.is_err() {
             metrics::counter!("bus_refused_batches_total").increment(1);
         }
         fits
-    }
-
-    fn fits(&self, wanted: u64) -> Result<()> {
-        let (quota, retained) = (self.shared.options.quota_bytes, self.shared.retained_bytes());
-        if retained.saturating_add(wanted) > quota {
-            return Err(BusError::Full { retained, quota });
-        }
-        // A disk that does not tell its room is taken at its word: the write itself will say.
-        let free = disk::free_bytes(&self.shared.folder).unwrap_or(u64::MAX);
-        if free < self.shared.options.reserve_bytes.saturating_add(wanted) {
-            return Err(BusError::DiskFull);
-        }
-        Ok(())
     }
 
     fn append(
@@ -364,7 +351,7 @@ fn expand(runs: &Runs) -> Vec<Position> {
 /// The same error once more: each waiting caller gets it.
 fn again(error: &BusError) -> BusError {
     match error {
-        BusError::DiskFull => BusError::DiskFull,
+        BusError::NoRoom => BusError::NoRoom,
         BusError::Stopped => BusError::Stopped,
         BusError::Damaged(what) => BusError::Damaged(what.clone()),
         other => BusError::Storage(other.to_string()),

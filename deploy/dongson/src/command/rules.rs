@@ -67,6 +67,10 @@ fn check(which: &Which) -> Result<ExitCode> {
                 report.compiled,
                 report.refused.len()
             ))?;
+            if report.files == 0 {
+                let paths: Vec<String> = which.paths.iter().map(|path| path.display().to_string()).collect();
+                output::line(&format!("there is no rule (*.yml, *.yaml) in {}", paths.join(", ")))?;
+            }
         }
     }
     Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

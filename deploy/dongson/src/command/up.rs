@@ -96,7 +96,9 @@ async fn serve(config: Config, paths: Paths, metrics: PrometheusHandle) -> Resul
         stop.clone(),
     )
     .await?;
-    let render = metrics.clone();
+    let (render, watched) = (metrics.clone(), Arc::clone(&bus));
+    let test_url =
+        config.console_url.clone().unwrap_or_else(|| format!("https://{}", reachable(config.console.listen)));
     let console = dongson_console::Server::bind(
         dongson_console::Parts {
             config: config.console.clone(),
@@ -105,6 +107,17 @@ async fn serve(config: Config, paths: Paths, metrics: PrometheusHandle) -> Resul
             rules: loaded.infos,
             collector_urls: config.collector.urls(collector.addresses.https.port()),
             metrics: Arc::new(move || render.render()),
+            send_test: Arc::new(move |channel| {
+                let url = test_url.clone();
+                Box::pin(async move {
+                    let sent = dongson_analyzer::notify::send_test(&channel, &url).await;
+                    sent.map_err(|error| error.to_string())
+                })
+            }),
+            health: Arc::new(move || {
+                let bus = Arc::clone(&watched);
+                Box::pin(async move { bus.check().await.err().map(|error| format!("bus: {error}")) })
+            }),
             clock: now,
         },
         &paths.console(),
@@ -114,7 +127,11 @@ async fn serve(config: Config, paths: Paths, metrics: PrometheusHandle) -> Resul
     .context("starting the console")?;
     let console_address = console.address()?;
     let url = config.console_url.clone().unwrap_or_else(|| format!("https://{}", reachable(console_address)));
-    let machine = machine_listener(&config, metrics, registry.clone(), store.clone(), stop.clone()).await?;
+    let machine = {
+        let parts =
+            Machine { metrics, registry: registry.clone(), store: store.clone(), bus: Arc::clone(&bus) };
+        machine_listener(&config, parts, stop.clone()).await?
+    };
 
     if let Some(first) = registry.create_first_administrator(now()).await? {
         output::line(&format!(
@@ -226,14 +243,13 @@ struct Machine {
     metrics: PrometheusHandle,
     registry: Registry,
     store: StoreClient,
+    bus: Arc<dyn Bus>,
 }
 
 /// `/metrics` and `/healthz` in plain HTTP for this machine's own monitoring.
 async fn machine_listener(
     config: &Config,
-    metrics: PrometheusHandle,
-    registry: Registry,
-    store: StoreClient,
+    machine: Machine,
     stop: CancellationToken,
 ) -> Result<Option<SocketAddr>> {
     let Some(address) = config.metrics.0 else { return Ok(None) };
@@ -244,7 +260,7 @@ async fn machine_listener(
     let app = Router::new()
         .route("/metrics", get(|State(machine): State<Machine>| async move { machine.metrics.render() }))
         .route("/healthz", get(healthz))
-        .with_state(Machine { metrics, registry, store });
+        .with_state(machine);
     tokio::spawn(async move {
         let served = axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned()).await;
         if let Err(error) = served {
@@ -257,6 +273,9 @@ async fn machine_listener(
 async fn healthz(State(machine): State<Machine>) -> (StatusCode, String) {
     if let Err(error) = machine.registry.ping().await {
         return (StatusCode::SERVICE_UNAVAILABLE, format!("registry: {error}\n"));
+    }
+    if let Err(error) = machine.bus.check().await {
+        return (StatusCode::SERVICE_UNAVAILABLE, format!("bus: {error}\n"));
     }
     match machine.store.ping().await {
         Ok(()) => (StatusCode::OK, "ok\n".to_owned()),

@@ -1,0 +1,154 @@
+//! Audit entries with names beside the ids: people read them. The chain itself holds ids alone, so a name here is the
+//! present one.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+use serde_json::Value;
+use sqlx::{Row as _, SqliteConnection};
+use utoipa::ToSchema;
+
+use crate::{AuditEntry, Registry, Result};
+
+/// An entry of the chain and the names of what it is about.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct NamedEntry {
+    /// The entry.
+    #[serde(flatten)]
+    pub entry: AuditEntry,
+    /// Who did it: an account's full name; of a service, its Vietnamese name; the id where neither is known.
+    pub actor_name: String,
+    /// What it was done to: an account's, agency's, source's or channel's name, an alert's title, an incident's number; none
+    /// where the registry knows no better than the id.
+    pub object_name: Option<String>,
+    /// The agency's name, if one is concerned and known.
+    pub organization_name: Option<String>,
+}
+
+/// Our own services and commands, in Vietnamese.
+const SERVICES: &[(&str, &str)] = &[
+    ("service:admin", "Lệnh quản trị tại máy chủ"),
+    ("service:analyzer", "Bộ phân tích"),
+    ("service:collector", "Bộ thu thập"),
+    ("service:console", "Giao diện điều hành"),
+    ("service:drill", "Diễn tập"),
+    ("service:registry", "Sổ đăng ký hệ thống"),
+    ("service:setup", "Cài đặt ban đầu"),
+];
+
+/// Where the name of an object of a kind stands.
+const NAMES: &[(&str, &str)] = &[
+    ("account", "SELECT full_name || ' (' || login || ')' FROM account WHERE id = $1"),
+    ("organization", "SELECT name FROM organization WHERE id = $1"),
+    ("incident", "SELECT number FROM incident WHERE id = $1"),
+    ("alert", "SELECT title_vi FROM alert WHERE id = $1"),
+    ("sensor", "SELECT node FROM sensor WHERE id = $1"),
+    ("enrolment_token", "SELECT node FROM enrolment_token WHERE id = $1"),
+    ("source", "SELECT name FROM source WHERE id = $1"),
+    ("api_key", "SELECT source_name FROM api_key WHERE id = $1"),
+    ("asset", "SELECT name FROM asset WHERE id = $1"),
+    ("notification_channel", "SELECT name FROM notification_channel WHERE id = $1"),
+    ("exception", "SELECT COALESCE(rule_id, entity_value) FROM exception WHERE id = $1"),
+];
+
+/// The names that a page of entries asked for already.
+#[derive(Default)]
+struct Known(HashMap<(String, String), Option<String>>);
+
+impl Known {
+    async fn name(&mut self, tx: &mut SqliteConnection, kind: &str, id: &str) -> Result<Option<String>> {
+        let key = (kind.to_owned(), id.to_owned());
+        if let Some(found) = self.0.get(&key) {
+            return Ok(found.clone());
+        }
+        let query = NAMES.iter().find(|(known, _)| *known == kind).map(|(_, query)| *query);
+        let found = match query {
+            Some(query) => match sqlx::query(query).bind(id).fetch_optional(tx).await? {
+                Some(row) => row.try_get(0)?,
+                None => None,
+            },
+            None => None,
+        };
+        self.0.insert(key, found.clone());
+        Ok(found)
+    }
+}
+
+/// The name that stands in the object itself: it may be gone from its table.
+fn told(entry: &AuditEntry) -> Option<String> {
+    let texts = [entry.after.as_deref(), entry.before.as_deref()];
+    texts.into_iter().flatten().find_map(|text| {
+        let value: Value = serde_json::from_str(text).ok()?;
+        let names = ["number", "full_name", "name", "node", "source_name", "login"];
+        names.iter().find_map(|name| value.get(name)?.as_str().map(str::to_owned))
+    })
+}
+
+impl Registry {
+    /// [`Registry::audit_entries`] with names.
+    pub async fn named_audit_entries(&self, before: Option<i64>, limit: u32) -> Result<Vec<NamedEntry>> {
+        let entries = self.audit_entries(before, limit).await?;
+        let mut connection = self.readers.acquire().await?;
+        let (mut known, mut named) = (Known::default(), Vec::with_capacity(entries.len()));
+        for entry in entries {
+            let service =
+                SERVICES.iter().find(|(id, _)| *id == entry.who).map(|(_, name)| (*name).to_owned());
+            let actor_name = match service {
+                Some(name) => name,
+                None => {
+                    let account = known.name(&mut connection, "account", &entry.who).await?;
+                    let other = || entry.who.strip_prefix("service:").unwrap_or(&entry.who).to_owned();
+                    account.unwrap_or_else(other)
+                }
+            };
+            let object_name = known.name(&mut connection, &entry.kind, &entry.object).await?;
+            let organization_name = match &entry.organization {
+                Some(id) => known.name(&mut connection, "organization", id).await?,
+                None => None,
+            };
+            let object_name = object_name.or_else(|| told(&entry));
+            named.push(NamedEntry { entry, actor_name, object_name, organization_name });
+        }
+        Ok(named)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{AccountEdit, Change, OrganizationEdit, Registry, Role};
+
+    #[tokio::test]
+    async fn entries_carry_names() {
+        let registry = Registry::in_memory().await.unwrap();
+        let edit = AccountEdit {
+            full_name: "Nguyễn An".into(),
+            role: Role::Administrator,
+            organizations: None,
+            disabled: false,
+        };
+        let made = registry.create_account(&Change::service("admin", 1), "an", &edit).await.unwrap();
+        let by = Change::by(&made.account.id, None, 2);
+        let agency =
+            OrganizationEdit { name: "Sở Y tế".into(), name_en: "Health".into(), parent: None, level: 2 };
+        registry.create_organization(&by, "so-yte", &agency).await.unwrap();
+        registry.audit_record(&Change::service("odd", 3), "x", "strange", "7", None).await.unwrap();
+        let found = registry.named_audit_entries(None, 10).await.unwrap();
+        let told: Vec<_> = found
+            .iter()
+            .map(|one| (one.entry.action.as_str(), one.actor_name.as_str(), one.object_name.as_deref()))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("x", "odd", None),
+                ("create", "Nguyễn An (an)", Some("Sở Y tế")),
+                ("create", "Lệnh quản trị tại máy chủ", Some("Nguyễn An (an)")),
+            ]
+        );
+        // Every query of a name fits the schema.
+        for (kind, _) in super::NAMES {
+            let mut connection = registry.readers.acquire().await.unwrap();
+            assert_eq!(super::Known::default().name(&mut connection, kind, "none").await.unwrap(), None);
+        }
+    }
+}
