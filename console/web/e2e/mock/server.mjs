@@ -72,7 +72,8 @@ export function start(port = 0) {
       if (wanted === null || name === except) continue;
       if (!wanted.split(',').map((value) => (value === 'me' ? me?.id : value)).includes(alert[column] ?? '')) return false;
     }
-    if (query.has('drill') && String(alert.drill) !== query.get('drill')) return false;
+    const drill = query.get('drill') ?? 'exclude';
+    if (drill !== 'include' && alert.drill !== (drill === 'only')) return false;
     if (query.has('entity') && alert.entity_value !== query.get('entity')) return false;
     if (query.has('since') && alert.last_seen < Number(query.get('since'))) return false;
     if (query.has('until') && alert.last_seen >= Number(query.get('until'))) return false;
@@ -165,7 +166,7 @@ export function start(port = 0) {
   const tell = (kind, data) => {
     for (const stream of streams) stream.write(`event: ${kind}\ndata: ${JSON.stringify(data)}\n\n`);
   };
-  const figures = () => ({ events_last_minute: 128_411, sensors_online: sensors.filter((sensor) => sensor.online).length, sensors_total: sensors.length, open_alerts: alerts.filter((alert) => alert.state !== 'closed').length, version: '0.1.0' });
+  const figures = () => ({ events_last_minute: 128_411, sensors_online: sensors.filter((sensor) => sensor.online).length, sensors_total: sensors.length, open_alerts: alerts.filter((alert) => !alert.drill && alert.state !== 'closed').length, version: '0.1.0' });
   const fault = (status, code, message_vi, message_en) => ({ fault: { status, code, message_vi, message_en, request_id: '019aa000-0000-7000-8000-000000000000' } });
 
   /** The answer to one request, as an object; `undefined` is 204. */

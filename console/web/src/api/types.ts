@@ -226,8 +226,11 @@ export interface Sensor {
   revoked_at: number | null;
   last_seen: number | null;
   silent_since: number | null;
+  /** How long it may say nothing before it counts as silent. */
+  silence_after_seconds: number;
   health: Record<string, unknown> | null;
   online: boolean;
+  version: number;
 }
 
 /** A new token, and what its engineer does with it. */

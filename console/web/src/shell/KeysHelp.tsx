@@ -6,7 +6,7 @@ import { KeyMark } from '../look/Text';
 
 const LIST: readonly [string, Key][] = [
   ['j', 'keys.down'], ['k', 'keys.up'], ['x', 'keys.select'], ['Enter', 'keys.open'], ['o', 'keys.openPage'], ['a', 'keys.assign'],
-  ['t', 'keys.acknowledge'], ['e', 'keys.close'], ['i', 'keys.raise'], ['u', 'keys.undo'], ['n', 'keys.refresh'], ['Esc', 'keys.escape'],
+  ['t', 'keys.acknowledge'], ['e', 'keys.close'], ['i', 'keys.raise'], ['u', 'keys.undo'], ['n', 'keys.refresh'], ['d', 'keys.drill'], ['Esc', 'keys.escape'],
 ];
 
 function Group({ title, keys }: { title: string; keys: readonly (readonly [string, string])[] }) {

@@ -4,12 +4,13 @@ import { Button } from 'antd';
 import { useCallback, useDeferredValue, useMemo, useState } from 'react';
 import { useNavigate, useSearchParams } from 'react-router';
 
-import { useAlerts, useFacets } from '../../api/alerts';
+import { useAlerts, useDrillCount, useFacets } from '../../api/alerts';
 import { useLive } from '../../api/live';
 import { useSession } from '../../api/session';
 import type { Alert } from '../../api/types';
 import { useWords } from '../../i18n';
 import { Empty, Failed, Skeleton } from '../../look/States';
+import { KeyMark } from '../../look/Text';
 import { useKeys, type Keys } from '../../shell/keyboard';
 import { useScope } from '../../shell/scope';
 import { BulkBar } from './BulkBar';
@@ -18,7 +19,7 @@ import { Filters } from './Filters';
 import { Rows } from './Rows';
 import { useTriage } from './triage';
 import { news } from './news';
-import { ANY, decode, encode, toFilter, type View } from './view';
+import { ANY, decode, encode, nextDrill, toFilter, type View } from './view';
 import { Views } from './Views';
 
 /** Where the place in the list is kept while another page is open. */
@@ -41,6 +42,7 @@ export function AlertsPage() {
 
   const list = useAlerts(settled);
   const facets = useFacets(settled);
+  const drills = useDrillCount(settled, settled.drill === 'exclude' && list.data?.pages[0]?.total === 0);
   const alerts = useMemo(() => list.data?.pages.flatMap((page) => page.alerts) ?? [], [list.data]);
   const [currentId, setId] = useState(() => queries.getQueryData<string>(CURRENT) ?? null);
   const setCurrentId = useCallback((id: string | null) => {
@@ -109,6 +111,7 @@ export function AlertsPage() {
     i: () => triage.ask('raise', targets, unpick),
     u: () => void triage.undo(),
     n: refresh,
+    d: () => setView({ ...view, drill: nextDrill(view.drill) }),
     o: () => {
       if (current !== undefined) void navigate(`/alerts/${encodeURIComponent(current.id)}`);
     },
@@ -125,7 +128,8 @@ export function AlertsPage() {
   };
   useKeys(keys);
 
-  const filtered = encode(view) !== encode(ANY);
+  const filtered = encode({ ...view, drill: ANY.drill }) !== encode(ANY);
+  const hidden = drills.data ?? 0;
   return (
     <div className="page fixed">
       <div className="queue">
@@ -138,8 +142,9 @@ export function AlertsPage() {
             ) : list.data === undefined ? (
               <Skeleton lines={14} />
             ) : alerts.length === 0 ? (
-              <Empty text={filtered ? t('alerts.emptyFiltered') : t('alerts.empty')}>
-                {filtered && <Button onClick={() => setView(ANY)}>{t('alerts.clearFilters')}</Button>}
+              <Empty text={hidden > 0 ? t('alerts.emptyReal', { n: hidden }) : filtered ? t('alerts.emptyFiltered') : t('alerts.empty')}>
+                {hidden > 0 && <Button type="primary" data-test="show-drill" onClick={() => setView({ ...view, drill: 'only' })}>{t('alerts.showDrill')} <KeyMark keys="d" /></Button>}
+                {filtered && <Button onClick={() => setView({ ...ANY, drill: view.drill })}>{t('alerts.clearFilters')}</Button>}
               </Empty>
             ) : (
               <Rows

@@ -4,6 +4,7 @@ import type { EChartsType } from 'echarts/core';
 import { useMemo, useState } from 'react';
 import { useNavigate } from 'react-router';
 
+import type { Drill } from '../../api/alerts';
 import { LEVELS, type Level, type Overview } from '../../api/types';
 import { useWords } from '../../i18n';
 import { brief, clock, hour } from '../../i18n/format';
@@ -22,7 +23,7 @@ interface Axis {
   value: [number, number];
 }
 
-export default function Series({ overview, drill }: { overview: Overview; drill: boolean }) {
+export default function Series({ overview, drill }: { overview: Overview; drill: Drill }) {
   const { t, name, number, language } = useWords();
   const { shade } = useShade();
   const navigate = useNavigate();

@@ -47,7 +47,7 @@ function One({ id, close }: { id: string; close: () => void }) {
               </dl>
               <pre className="raw" tabIndex={0} style={{ maxHeight: 'none' }}><Lines text={found.source} /></pre>
             </div>
-            <footer><Link to={`/alerts?${encode({ ...ANY, rule: [found.id] })}`}>{t('rules.alerts')}</Link></footer>
+            <footer><Link to={`/alerts?${encode({ ...ANY, drill: 'include', rule: [found.id] })}`}>{t('rules.alerts')}</Link></footer>
           </>
         )}
       </Loaded>
