@@ -120,7 +120,7 @@ export function Facts({ alert }: { alert: Alert }) {
       <dt>{t('alerts.colState')}</dt><dd>{t(`state.${alert.state}`)}</dd>
       {alert.verdict !== null && <><dt>{t('alert.verdict')}</dt><dd>{name('verdict', alert.verdict)}</dd></>}
       {alert.reason !== null && alert.reason !== '' && <><dt>{t('common.reason')}</dt><dd><Outside text={alert.reason} /></dd></>}
-      {alert.incident !== null && <><dt>{t('alert.incident')}</dt><dd><Link to={`/incidents/${encodeURIComponent(alert.incident)}`}>{t('common.open')}</Link></dd></>}
+      {alert.incident !== null && <><dt>{t('alert.incident')}</dt><dd><Link to={`/incidents/${encodeURIComponent(alert.incident)}`}>{t('alert.openIncident')}</Link></dd></>}
     </dl>
   );
 }

@@ -4,7 +4,7 @@ import { Button } from 'antd';
 import { useCallback, useDeferredValue, useMemo, useState } from 'react';
 import { useNavigate, useSearchParams } from 'react-router';
 
-import { useAlerts, useDrillCount, useFacets } from '../../api/alerts';
+import { useAlerts, useFacets } from '../../api/alerts';
 import { useLive } from '../../api/live';
 import { useSession } from '../../api/session';
 import type { Alert } from '../../api/types';
@@ -42,7 +42,6 @@ export function AlertsPage() {
 
   const list = useAlerts(settled);
   const facets = useFacets(settled);
-  const drills = useDrillCount(settled, settled.drill === 'exclude' && list.data?.pages[0]?.total === 0);
   const alerts = useMemo(() => list.data?.pages.flatMap((page) => page.alerts) ?? [], [list.data]);
   const [currentId, setId] = useState(() => queries.getQueryData<string>(CURRENT) ?? null);
   const setCurrentId = useCallback((id: string | null) => {
@@ -96,7 +95,7 @@ export function AlertsPage() {
     ArrowDown: () => move(1),
     ArrowUp: () => move(-1),
     x: () => {
-      if (current !== undefined) {
+      if (mayWrite && current !== undefined) {
         setCurrentId(current.id);
         pick(current.id);
       }
@@ -129,12 +128,13 @@ export function AlertsPage() {
   useKeys(keys);
 
   const filtered = encode({ ...view, drill: ANY.drill }) !== encode(ANY);
-  const hidden = drills.data ?? 0;
+  const counted = list.data?.pages[0];
+  const hidden = view.drill === 'exclude' ? (counted?.drills ?? 0) : 0;
   return (
     <div className="page fixed">
       <div className="queue">
         <div className="left">
-          <Views view={view} setView={setView} me={me?.id ?? ''} total={list.data?.pages[0]?.total ?? null} />
+          <Views view={view} setView={setView} me={me?.id ?? ''} total={counted?.total ?? null} drills={hidden} />
           <Filters view={view} setView={setView} counts={facets.data} />
           <div style={{ position: 'relative', display: 'flex', flexDirection: 'column', flex: '1 1 0', minHeight: 0 }}>
             {list.error !== null && alerts.length === 0 ? (
@@ -144,7 +144,7 @@ export function AlertsPage() {
             ) : alerts.length === 0 ? (
               <Empty text={hidden > 0 ? t('alerts.emptyReal', { n: hidden }) : filtered ? t('alerts.emptyFiltered') : t('alerts.empty')}>
                 {hidden > 0 && <Button type="primary" data-test="show-drill" onClick={() => setView({ ...view, drill: 'only' })}>{t('alerts.showDrill')} <KeyMark keys="d" /></Button>}
-                {filtered && <Button onClick={() => setView({ ...ANY, drill: view.drill })}>{t('alerts.clearFilters')}</Button>}
+                {filtered && hidden === 0 && <Button onClick={() => setView({ ...ANY, drill: view.drill })}>{t('alerts.clearFilters')}</Button>}
               </Empty>
             ) : (
               <Rows
@@ -163,6 +163,8 @@ export function AlertsPage() {
                   setCurrentId(alert.id);
                   pick(alert.id);
                 }}
+                picks={mayWrite}
+                drill={settled.drill === 'only'}
                 pickAll={(all) => setPicked(all ? new Set(alerts.map((alert) => alert.id)) : new Set())}
               />
             )}

@@ -8,8 +8,8 @@ import { Range } from '../../look/Range';
 import { Order } from './Filters';
 import { ANY, encode, decode, keepViews, OPEN, RANGES, savedViews, type View } from './view';
 
-export function Views(props: { view: View; setView: (view: View) => void; me: string; total: number | null }) {
-  const { t } = useWords();
+export function Views(props: { view: View; setView: (view: View) => void; me: string; total: number | null; drills: number }) {
+  const { t, number } = useWords();
   const { message } = App.useApp();
   const [saved, setSaved] = useState(savedViews);
   const [naming, setNaming] = useState(false);
@@ -95,7 +95,7 @@ export function Views(props: { view: View; setView: (view: View) => void; me: st
           aria-label={t('alerts.drillSwitch')}
           title={`${t('alerts.drillSwitch')} (d)`}
           value={drill}
-          options={DRILLS.map((mode) => ({ value: mode, label: t(`drill.${mode}`) }))}
+          options={DRILLS.map((mode) => ({ value: mode, label: mode === 'only' && props.drills > 0 ? <>{t('drill.only')} <span className="faint">{number(props.drills)}</span></> : t(`drill.${mode}`) }))}
           onChange={(mode) => props.setView({ ...props.view, drill: mode })}
         />
         {props.total !== null && <span className="soft number total" data-test="total">{t('alerts.total', { n: props.total })}</span>}

@@ -40,7 +40,7 @@ function FigureBox(props: { word: Key; figure: Figure; to: string; under: string
 function Figures({ overview, drill }: { overview: Overview; drill: Drill }) {
   const { t } = useWords();
   const { figures, coverage, since, until } = overview;
-  const covered = t('overview.coverage', { covered: coverage.online, all: coverage.total });
+  const covered = coverage.total === 0 ? t('overview.noNodes') : t('overview.coverage', { covered: coverage.online, all: coverage.total });
   const overdue = overview.incidents.filter(({ deadline }) => deadline !== null && deadline.due < until).length;
   const day = { ...ANY, drill, range: `${since}-${until}` };
   return (

@@ -70,9 +70,9 @@ export default function Series({ overview, drill }: { overview: Overview; drill:
         stack: 'alerts',
         step: 'end',
         symbol: 'none',
-        lineStyle: { width: 1, color: colours.level[level] },
+        lineStyle: { width: 0 },
         itemStyle: { color: colours.level[level] },
-        areaStyle: { color: colours.level[level], opacity: shade === 'dark' ? 0.55 : 0.7 },
+        areaStyle: { color: colours.level[level], opacity: shade === 'dark' ? 0.75 : 0.8 },
         data: points[level],
       })),
     };
@@ -99,7 +99,7 @@ export default function Series({ overview, drill }: { overview: Overview; drill:
             </Button>
           )}
       </div>
-      <Chart option={option} height={200} label={t('overview.series')} ready={listen} />
+      <Chart option={option} height={160} label={t('overview.series')} ready={listen} />
     </div>
   );
 }
