@@ -191,7 +191,7 @@ test('a shortened value is marked, its event opens whole', async () => {
   assert.match(await page.locator('[data-test=event]').first().textContent(), /…/);
   await page.keyboard.press('j');
   await page.keyboard.press('Enter');
-  await page.locator('[data-test=event-drawer]').getByText('đủ cả câu').waitFor();
+  await page.locator('[data-test=event-drawer]').getByText('đủ cả câu').first().waitFor();
   assert.equal(await page.locator('.hunt-fields .item', { hasText: 'truncated' }).count(), 0);
   await page.unrouteAll();
 });
