@@ -159,9 +159,9 @@ export const vi = {
   'entity.organization.id': 'Đơn vị',
   'entity.dongson.health.source': 'Nguồn nhật ký',
 
-  'role.administrator': 'Quản trị',
+  'role.administrator': 'Quản trị viên',
   'role.analyst': 'Chuyên viên phân tích',
-  'role.agency_viewer': 'Xem theo đơn vị',
+  'role.agency_viewer': 'Người xem của đơn vị',
 
   'overview.title': 'Tổng quan',
   'overview.window': '24 giờ qua, so với cùng giờ tuần trước',

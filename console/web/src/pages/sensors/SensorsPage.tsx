@@ -90,7 +90,7 @@ export default function SensorsPage() {
                 <table className="list fixed sensors">
                   <thead>
                     <tr>
-                      <th style={{ width: '18%' }}>{t('sensors.node')}</th><th>{t('sensors.agency')}</th><th style={{ width: 120 }}>{t('sensors.state')}</th><th style={{ width: 116 }}>{t('sensors.lastSeen')}</th>
+                      <th style={{ width: '18%' }}>{t('sensors.node')}</th><th>{t('sensors.agency')}</th><th style={{ width: 120 }}>{t('sensors.state')}</th><th style={{ width: 132 }}>{t('sensors.lastSeen')}</th>
                       {FIGURES.map(({ word }) => <th key={word} className="number" style={{ width: 108 }}>{t(word)}</th>)}
                       <th style={{ width: 84 }}>{t('sensors.version')}</th><th style={{ width: '14%' }}>{t('admin.owner')}</th>
                     </tr>
