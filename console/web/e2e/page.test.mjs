@@ -227,6 +227,20 @@ test('the forms of the administration reach the console', async () => {
   await shot(page, 'enrol');
 });
 
+test('a sensor gets an owner and a quiet time', { skip: process.env.BASE_URL !== undefined }, async () => {
+  await page.goto(`${base}/sensors`);
+  await page.locator('[data-test=sensor]').first().click();
+  const drawer = page.locator('[data-test=sensor-drawer]');
+  await drawer.waitFor();
+  await drawer.locator('#owner').fill('Lê Văn Hùng');
+  await drawer.locator('#minutes').fill('15');
+  await shot(page, 'sensor');
+  await drawer.locator('button[type=submit]').click();
+  await page.locator('[data-test=sensor]').first().getByText('Lê Văn Hùng').waitFor({ state: 'attached' });
+  assert.equal(await drawer.locator('#minutes').inputValue(), '15');
+  await page.keyboard.press('Escape');
+});
+
 test('nothing went wrong in the page itself', () => {
   assert.deepEqual(faults, []);
 });
