@@ -55,7 +55,7 @@ for (const shade of ['dark', 'light']) {
   test(`drawers, one alert and dialogues in ${shade} have no serious violation`, async () => {
     const faults = [];
     const look = async (name) => faults.push(...(await violations()).map((one) => `${name}: ${one}`));
-    await go('/alerts');
+    await go('/alerts?drill=include');
     await page.locator('[data-test=row]').first().waitFor();
     await page.keyboard.press('x');
     await page.keyboard.press('Enter');
@@ -64,7 +64,7 @@ for (const shade of ['dark', 'light']) {
     await page.keyboard.press('i');
     await page.locator('.ant-modal input').first().waitFor();
     await look('raise');
-    const { body } = await ask(page, 'GET', '/alerts?limit=1');
+    const { body } = await ask(page, 'GET', '/alerts?limit=1&drill=include');
     await go(`/alerts/${body.alerts[0].id}`);
     await page.locator('[data-test=why]').waitFor();
     await look('one alert');
@@ -112,7 +112,7 @@ test('the sign-in has no serious violation', async () => {
 });
 
 test('the tab key goes from the link to the content through rail and bars, and is always seen', async () => {
-  await go('/alerts');
+  await go('/alerts?drill=include');
   await page.locator('[data-test=row]').first().waitFor();
   const seen = [];
   for (let step = 0; step < 24; step += 1) {
@@ -138,7 +138,7 @@ test('the tab key goes from the link to the content through rail and bars, and i
 
 test('where motion is not wanted nothing moves', async () => {
   await page.emulateMedia({ reducedMotion: 'reduce' });
-  await go('/alerts');
+  await go('/alerts?drill=include');
   const moving = await page.evaluate(() => [...document.querySelectorAll('*')].filter((one) => {
     const { animationDuration, transitionDuration } = getComputedStyle(one);
     return [animationDuration, transitionDuration].some((text) => text.split(',').some((part) => Number.parseFloat(part) > 0.01));

@@ -24,8 +24,8 @@ export async function newPage(browser, viewport = { width: 1366, height: 768 }) 
   const faults = [];
   page.on('pageerror', (error) => faults.push(String(error)));
   page.on('console', (message) => {
-    // An expected refusal (nobody signed in, a wrong password) is logged by the browser itself.
-    if (message.type() === 'error' && !message.text().includes('the server responded with a status of 4')) faults.push(message.text());
+    // An expected refusal (nobody signed in, a wrong password; 502: a channel that was tried in vain) is logged by the browser itself.
+    if (message.type() === 'error' && !/the server responded with a status of (4|502)/.test(message.text())) faults.push(message.text());
   });
   return { page, faults };
 }

@@ -78,6 +78,30 @@ export async function administer(page, base, mark) {
   await page.getByText('truc@example.org, lanh-dao@example.org').waitFor();
 }
 
+/** A channel is tried: what came of it is told. */
+export async function tryChannel(page, base, mark) {
+  await page.goto(`${base}/admin/channels`);
+  const line = page.locator('tr', { hasText: `kenh-${mark}` });
+  await line.locator('[data-test=try]').click();
+  await page.locator('.ant-message-error, .ant-message-success').first().waitFor();
+}
+
+/** A refusal that names a field stands at that field. */
+export async function refusedField(page, base) {
+  await page.route('**/api/v1/notifications', (route) => (route.request().method() === 'POST'
+    ? route.fulfill({ status: 422, contentType: 'application/json', body: JSON.stringify({ status: 422, code: 'invalid', field: 'settings.host', message_vi: 'Máy chủ thư không hợp lệ.', message_en: 'No such host.', request_id: 'x' }) })
+    : route.fallback()));
+  await openForm(page, base, 'channels');
+  await fill(page, 'name', 'kenh-sai');
+  await fill(page, 'host', 'khong co');
+  await fill(page, 'from', 'soc@example.org');
+  await fill(page, 'to', 'truc@example.org');
+  await send(page);
+  const told = page.locator('.ant-form-item-has-error:has(#host)');
+  await told.getByText('Máy chủ thư không hợp lệ.').waitFor();
+  await page.unrouteAll();
+}
+
 /** A token for a sensor, up to the command that is shown. */
 export async function enrol(page, base, mark) {
   await page.goto(`${base}/sensors`);

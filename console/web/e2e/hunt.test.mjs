@@ -160,8 +160,44 @@ test('what is shown is kept as a file, without formulas', async () => {
   for (const line of lines.text.trim().split('\n')) JSON.parse(line);
 });
 
+test('a chart that fails says why in its place, and is tried again', async () => {
+  const refuse = (route) => route.fulfill({ status: 429, contentType: 'application/json', body: JSON.stringify({ status: 429, code: 'busy', message_vi: 'Hệ thống đang bận.', message_en: 'Busy.', request_id: '019aa000-0000-7000-8000-000000000001' }) });
+  await page.route('**/api/v1/events/histogram?**', refuse);
+  await page.goto(`${at.base}/hunt?range=30d`);
+  const failed = page.locator('[data-test=no-histogram]');
+  await failed.waitFor();
+  await page.locator('[data-test=event]').first().waitFor();
+  assert.match(await failed.textContent(), /019aa000/);
+  await shot(page, 'hunt-no-histogram');
+  await page.unroute('**/api/v1/events/histogram?**', refuse);
+  await failed.locator('button').click();
+  await page.locator('.hunt-chart svg').waitFor();
+  assert.equal(await failed.count(), 0);
+});
+
+test('a shortened value is marked, its event opens whole', async () => {
+  await page.route('**/api/v1/events?**', async (route) => {
+    const answer = await route.fetch();
+    const body = await answer.json();
+    Object.assign(body.events[0], { message: 'dài'.repeat(600), truncated: ['message'] });
+    await route.fulfill({ response: answer, json: body });
+  });
+  await page.route('**/api/v1/events/*', async (route) => {
+    const { pathname } = new URL(route.request().url());
+    if (/\/(histogram|values|fields)$/.test(pathname)) return route.fallback();
+    return route.fulfill({ json: { '@timestamp': new Date().toISOString(), 'event.id': pathname.split('/').at(-1), message: 'đủ cả câu' } });
+  });
+  await start('?range=30d&columns=message');
+  assert.match(await page.locator('[data-test=event]').first().textContent(), /…/);
+  await page.keyboard.press('j');
+  await page.keyboard.press('Enter');
+  await page.locator('[data-test=event-drawer]').getByText('đủ cả câu').first().waitFor();
+  assert.equal(await page.locator('.hunt-fields .item', { hasText: 'truncated' }).count(), 0);
+  await page.unrouteAll();
+});
+
 test('an alert leads to the events of its entity', async () => {
-  await page.goto(`${at.base}/alerts?state=any`);
+  await page.goto(`${at.base}/alerts?state=any&drill=include`);
   await page.locator('[data-test=row]').first().waitFor();
   await page.keyboard.press('o');
   await page.locator('[data-test=pivot]').click();

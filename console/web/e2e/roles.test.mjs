@@ -18,7 +18,7 @@ let foreign;
 before(async () => {
   if (!REAL) return;
   at = await begin();
-  const { body } = await ask(at.page, 'GET', '/alerts?limit=200');
+  const { body } = await ask(at.page, 'GET', '/alerts?limit=200&drill=include');
   [own] = body.alerts;
   foreign = body.alerts.find((alert) => alert.organization !== own.organization);
   assert.ok(foreign !== undefined, 'alerts of two agencies are needed');
@@ -40,7 +40,7 @@ const go = async ({ page }, path) => {
 
 test('an analyst triages, but does not administer', only, async () => {
   const { page } = analyst;
-  await go(analyst, '/alerts?state=any');
+  await go(analyst, '/alerts?state=any&drill=include');
   await page.locator('[data-test=row]').first().waitFor();
   await page.keyboard.press('x');
   await page.locator('[data-test=bulk]').waitFor();
@@ -58,10 +58,10 @@ test('an analyst triages, but does not administer', only, async () => {
 
 test('a viewer sees the own agency only', only, async () => {
   const { page } = viewer;
-  await go(viewer, '/alerts?state=any');
+  await go(viewer, '/alerts?state=any&drill=include');
   await page.locator('[data-test=row]').first().waitFor();
   await shot(page, 'viewer-alerts');
-  const { body } = await ask(page, 'GET', '/alerts?limit=500');
+  const { body } = await ask(page, 'GET', '/alerts?limit=500&drill=include');
   assert.deepEqual([...new Set(body.alerts.map((alert) => alert.organization))], [own.organization]);
   assert.equal(await page.locator('[data-test=total]').textContent().then((text) => Number.parseInt(text, 10)), body.total);
   const agencies = await ask(page, 'GET', '/agencies');
@@ -76,12 +76,13 @@ test('a viewer sees the own agency only', only, async () => {
 
 test('a viewer has no button that writes', only, async () => {
   const { page } = viewer;
-  await go(viewer, '/alerts?state=any');
+  await go(viewer, '/alerts?state=any&drill=include');
   await page.locator('[data-test=row]').first().waitFor();
   await page.keyboard.press('x');
   await page.keyboard.press('Enter');
   await page.locator('[data-test=drawer] [data-test=why]').waitFor();
   assert.equal(await page.locator('[data-test=bulk]').count(), 0);
+  assert.equal(await page.locator('[data-test=rows] input[type=checkbox], .columns input[type=checkbox]').count(), 0, 'nothing to select for one who cannot act');
   assert.equal(await page.locator('[data-test=drawer] footer button').count(), 0);
   await page.keyboard.press('e');
   await page.keyboard.press('i');

@@ -20,7 +20,7 @@ describe('number', () => {
 });
 
 describe('change', () => {
-  test.each([[110, 100, '+10 %'], [95, 100, '−5 %'], [100, 100, '0 %'], [5, 0, '–'], [5, null, '–'], [104.25, 100, '+4,3 %']])('%d after %s', (value, before, expected) => {
+  test.each([[110, 100, '+10 %'], [95, 100, '−5 %'], [100, 100, '0 %'], [5, 0, null], [5, null, null], [4_000, 49, null], [75, 50, '+50 %'], [1250, 50, '×25'], [104.25, 100, '+4,3 %']])('%d after %s', (value, before, expected) => {
     expect(format.change(value, before, 'vi')).toBe(expected);
   });
 });
@@ -51,7 +51,10 @@ describe('times', () => {
 });
 
 describe('span', () => {
-  test.each([[0, '0 s'], [-5, '0 s'], [59_000, '59 s'], [60_000, '1 min'], [3_600_000, '1 h 00 min'], [93_900_000, '26 h 05 min'], [400_000_000, '4 d 15 h']])('%d', (ms, expected) => {
-    expect(format.span(ms)).toBe(expected);
+  test.each([
+    [0, '0 giây', '0 s'], [-5, '0 giây', '0 s'], [59_000, '59 giây', '59 s'], [60_000, '1 phút', '1 min'], [3_600_000, '1 giờ 00 phút', '1 h 00 min'], [93_900_000, '26 giờ 05 phút', '26 h 05 min'], [400_000_000, '4 ngày 15 giờ', '4 d 15 h'],
+  ])('%d', (ms, vietnamese, english) => {
+    expect(format.span(ms, 'vi')).toBe(vietnamese);
+    expect(format.span(ms, 'en')).toBe(english);
   });
 });

@@ -78,7 +78,7 @@ describe('news', () => {
   });
 
   test('a change leaves every row in its place', () => {
-    const page = { alerts: [alert({ id: 'a' }), alert({ id: 'b' })], total: 2, next: null, facets: null };
+    const page = { alerts: [alert({ id: 'a' }), alert({ id: 'b' })], total: 2, drills: 0, next: null, facets: null };
     const after = replaced({ pages: [page], pageParams: [null] }, [alert({ id: 'b', state: 'closed' })]);
     expect(after?.pages[0]?.alerts.map((one) => `${one.id} ${one.state}`)).toEqual(['a new', 'b closed']);
   });

@@ -8,7 +8,7 @@ import { ANY, decode, encode, OPEN, toFilter, toggle, type View } from '../src/p
 const VIEWS: View[] = [
   OPEN, ANY,
   { ...OPEN, level: ['critical', 'high'], sort: 'risk' },
-  { ...ANY, drill: true, q: 'dò quét & "x"', entity: '2001:db8::1', range: '1000-2000' },
+  { ...ANY, drill: 'only', q: 'dò quét & "x"', entity: '2001:db8::1', range: '1000-2000' },
   { ...OPEN, owner: ['none'], organization: ['so-yte', 'dvc'], rule: ['a,b'.replace(',', '-')], range: '24h' },
 ];
 

@@ -30,7 +30,7 @@ export function start(port = 0) {
 
   const sensors = agencies.flatMap((agency, index) => [0, 1].slice(0, index % 2 ? 1 : 2).map((part) => ({
     id: `s${index}${part}`, organization: agency.id, node: `${agency.id}-0${part + 1}`, serial: '01', fingerprint: 'f'.repeat(64), not_after: now + 70 * 24 * HOUR, enrolled_at: now - 20 * 24 * HOUR,
-    revoked_at: null, last_seen: index === 8 ? now - 5 * HOUR : now - 4000, silence_after_seconds: 300, silent_since: index === 8 ? now - 5 * HOUR : null, online: index !== 8,
+    revoked_at: null, last_seen: index === 8 ? now - 5 * HOUR : now - 4000, quiet_after_seconds: 300, owner: index === 0 ? 'Phòng CNTT' : null, drill: false, silent_since: index === 8 ? now - 5 * HOUR : null, online: index !== 8,
     health: { packets_per_second: 1200 + index * 731, drops: index === 8 ? 1204 : 0, spool_events: index === 8 ? 88012 : 0, version: '0.1.0' }, version: 1,
   })));
 
@@ -72,7 +72,8 @@ export function start(port = 0) {
       if (wanted === null || name === except) continue;
       if (!wanted.split(',').map((value) => (value === 'me' ? me?.id : value)).includes(alert[column] ?? '')) return false;
     }
-    if (query.has('drill') && String(alert.drill) !== query.get('drill')) return false;
+    const drill = query.get('drill') ?? 'exclude';
+    if (drill !== 'include' && alert.drill !== (drill === 'only')) return false;
     if (query.has('entity') && alert.entity_value !== query.get('entity')) return false;
     if (query.has('since') && alert.last_seen < Number(query.get('since'))) return false;
     if (query.has('until') && alert.last_seen >= Number(query.get('until'))) return false;
@@ -89,7 +90,7 @@ export function start(port = 0) {
     const found = narrow(query).sort((one, other) => value(other) - value(one));
     const from = Number(query.get('cursor') ?? 0);
     const limit = Number(query.get('limit') ?? 100);
-    return { alerts: found.slice(from, from + limit), total: found.length, next: from + limit < found.length ? String(from + limit) : null, facets: query.get('facets') === 'true' ? facets(query) : null };
+    return { alerts: found.slice(from, from + limit), total: found.length, drills: narrow(new URLSearchParams([...query].filter(([name]) => name !== 'drill').concat([['drill', 'only']]))).length, next: from + limit < found.length ? String(from + limit) : null, facets: query.get('facets') === 'true' ? facets(query) : null };
   };
   const triage = (body) => {
     const before = [];
@@ -165,7 +166,7 @@ export function start(port = 0) {
   const tell = (kind, data) => {
     for (const stream of streams) stream.write(`event: ${kind}\ndata: ${JSON.stringify(data)}\n\n`);
   };
-  const figures = () => ({ events_last_minute: 128_411, sensors_online: sensors.filter((sensor) => sensor.online).length, sensors_total: sensors.length, open_alerts: alerts.filter((alert) => alert.state !== 'closed').length, version: '0.1.0' });
+  const figures = () => ({ events_last_minute: 128_411, sensors_online: sensors.filter((sensor) => sensor.online).length, sensors_total: sensors.length, open_alerts: alerts.filter((alert) => !alert.drill && alert.state !== 'closed').length, version: '0.1.0' });
   const fault = (status, code, message_vi, message_en) => ({ fault: { status, code, message_vi, message_en, request_id: '019aa000-0000-7000-8000-000000000000' } });
 
   /** The answer to one request, as an object; `undefined` is 204. */
@@ -207,11 +208,17 @@ export function start(port = 0) {
     if (resource === 'people') return { people: people.map(({ id: one, login, full_name, role }) => ({ id: one, login, full_name, role, assignable: role !== 'agency_viewer' })) };
     if (key === 'GET users') return { users: people };
     if (key === 'POST users') return { account: { ...people[1], ...body }, password: 'Xe-dap-mau-xanh-47' };
+    if (key === 'PATCH sensors') {
+      const sensor = sensors.find((one) => one.id === id);
+      if (body.quiet_after_seconds < 60) return fault(422, 'invalid', 'quiet_after_seconds: phải từ 60 đến 86400', 'quiet_after_seconds: must be 60 to 86400');
+      return Object.assign(sensor, { owner: body.owner === '' ? null : body.owner, quiet_after_seconds: body.quiet_after_seconds, version: sensor.version + 1 });
+    }
     if (resource === 'sensors') return { sensors, at: Date.now() };
     if (resource === 'enrolment-tokens') return { token: { id: 't1', organization: body.organization, node: body.node, expires_at: Date.now() + body.minutes * 60_000 }, secret: 'k3', collector_urls: ['https://soc.example:9443'], authority_fingerprint: '5nM2x8Qw3eR7tY1uI9oP4aS6dF0gH2jK5lZ8xC1vB3n', enrol_command: 'dongson-sensor enrol https://soc.example:9443 dst1.Zk3mQ9vT2xN8rB5wL1cY7hP4sD6gJ0aF.5nM2x8Qw3eR7tY1uI9oP4aS6dF0gH2jK5lZ8xC1vB3n --data /var/lib/dongson-sensor', run_command: 'dongson-sensor run --interface eth0 --data /var/lib/dongson-sensor', text: 'dst1.Zk3mQ9vT2xN8rB5wL1cY7hP4sD6gJ0aF.5nM2x8Qw3eR7tY1uI9oP4aS6dF0gH2jK5lZ8xC1vB3n' };
     if (resource === 'rules') return id === undefined ? { rules: rules.map((rule) => ({ ...rule, source: '' })) } : rules.find((rule) => rule.id === id);
-    if (resource === 'audit') return { entries: Array.from({ length: 30 }, (_, index) => ({ sequence: 30 - index, at: now - index * 60_000, who: 'u-admin', address: '192.0.2.7', action: 'sign_in', kind: 'account', object: 'u-admin', organization: null, before: null, after: null, previous: '', hash: '' })) };
+    if (resource === 'audit') return { entries: Array.from({ length: 30 }, (_, index) => ({ sequence: 30 - index, at: now - index * 60_000, who: 'u-admin', address: '192.0.2.7', action: 'sign_in', kind: 'account', object: 'u-admin', organization: null, actor_name: 'Quản trị hệ thống (admin)', object_name: 'Quản trị hệ thống (admin)', organization_name: null, before: null, after: null, previous: '', hash: '' })) };
     const name = { 'api-keys': 'api_keys', notifications: 'channels' }[resource] ?? resource;
+    if (resource === 'notifications' && part === 'test') return lists.channels.find((one) => one.id === id).kind === 'smtp' ? fault(502, 'test_failed', 'Không gửi được thông báo thử.', 'The test message could not be sent.') : { sent: true };
     if (lists[name] !== undefined) {
       if (method === 'GET') return { [name]: lists[name] };
       const made = { ...body, id: `${name}${lists[name].length}`, created_at: Date.now(), created_by: me.id, owner: me.id, revoked_at: null, last_used_at: null, last_seen: null, silent_since: null, events: 0, unparsed: 0, hits: 0, ended_at: null, version: 1, drill: false };

@@ -7,6 +7,10 @@ import type { Alert, AlertList, EventsAround, Why } from './types';
 export const SORTS = ['last_seen', 'risk', 'count', 'level'] as const;
 export type Sort = (typeof SORTS)[number];
 
+/** What becomes of a drill's alerts in a list: left out, alone, or among the real ones. */
+export const DRILLS = ['exclude', 'only', 'include'] as const;
+export type Drill = (typeof DRILLS)[number];
+
 /** What the queue is narrowed to; an empty list is no narrowing. `owner` holds account ids, `me` or an empty text for nobody. */
 export interface AlertFilter {
   state: readonly string[];
@@ -18,14 +22,14 @@ export interface AlertFilter {
   q: string;
   /** The value of one entity, or empty. */
   entity: string;
-  drill: boolean | null;
+  drill: Drill;
   since: number | null;
   until: number | null;
   sort: Sort;
 }
 
 export const NO_FILTER: AlertFilter = {
-  state: [], level: [], organization: [], rule: [], owner: [], q: '', entity: '', drill: null, since: null, until: null, sort: 'last_seen',
+  state: [], level: [], organization: [], rule: [], owner: [], q: '', entity: '', drill: 'exclude', since: null, until: null, sort: 'last_seen',
 };
 
 const PAGE = 200;
@@ -50,6 +54,16 @@ export function useFacets(filter: AlertFilter) {
     queryKey: ['alerts', 'facets', filter],
     queryFn: async ({ signal }) => (await get<AlertList>('/alerts', { ...filter, limit: 1, facets: true }, signal)).facets,
     placeholderData: keepPreviousData,
+  });
+}
+
+/** How many drill alerts a question that leaves them out does not show; asked only where `wanted`. */
+export function useDrillCount(filter: AlertFilter, wanted: boolean) {
+  const only: AlertFilter = { ...filter, drill: 'only' };
+  return useQuery({
+    queryKey: ['alerts', 'facets', 'drill', only],
+    queryFn: async ({ signal }) => (await get<AlertList>('/alerts', { ...only, limit: 1 }, signal)).total,
+    enabled: wanted,
   });
 }
 

@@ -3,7 +3,7 @@ import { keepPreviousData, useInfiniteQuery, useQuery } from '@tanstack/react-qu
 
 import type { Filter } from '../pages/hunt/query';
 import { get, type Query } from './http';
-import type { EventHistogram, EventList, FieldName, TopValue } from './types';
+import type { EventHistogram, EventList, FieldName, Fields, TopValue } from './types';
 
 /** A question over the events of a time; the scope of the person holds besides. */
 export interface HuntQuestion {
@@ -38,6 +38,16 @@ export function useEvents(question: HuntQuestion) {
     staleTime: Infinity,
     refetchOnWindowFocus: false,
     refetchOnReconnect: false,
+  });
+}
+
+/** One event with every value whole: a list may have shortened some. Asked only where `wanted`. */
+export function useEvent(id: string, wanted: boolean) {
+  return useQuery({
+    queryKey: ['events', 'one', id],
+    queryFn: ({ signal }) => get<Fields>(`/events/${encodeURIComponent(id)}`, {}, signal),
+    enabled: wanted && id !== '',
+    staleTime: Infinity,
   });
 }
 

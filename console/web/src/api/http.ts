@@ -8,6 +8,10 @@ export class ApiError extends Error {
     readonly messageVi: string,
     readonly messageEn: string,
     readonly requestId: string,
+    /** The field of the request that is wrong, or empty. */
+    readonly field = '',
+    /** What exactly went wrong, in the words of another machine, or empty. */
+    readonly detail = '',
   ) {
     super(`${status} ${code}`);
   }
@@ -54,7 +58,7 @@ async function problem(response: Response): Promise<ApiError> {
   const id = response.headers.get('x-request-id') ?? '';
   try {
     const body = (await response.json()) as Record<string, unknown>;
-    return new ApiError(response.status, text(body['code']), text(body['message_vi']), text(body['message_en']), text(body['request_id']) || id);
+    return new ApiError(response.status, text(body['code']), text(body['message_vi']), text(body['message_en']), text(body['request_id']) || id, text(body['field']), text(body['detail']));
   } catch {
     return new ApiError(response.status, 'unreadable', '', '', id);
   }

@@ -73,6 +73,8 @@ export interface Alert {
 export interface AlertList {
   alerts: Alert[];
   total: number;
+  /** How many alerts of drills the same question would find; what `exclude` leaves out. */
+  drills: number;
   next: string | null;
   facets: Facets | null;
 }
@@ -226,8 +228,15 @@ export interface Sensor {
   revoked_at: number | null;
   last_seen: number | null;
   silent_since: number | null;
+  /** How long it may say nothing before it counts as silent. */
+  quiet_after_seconds: number;
+  /** Whom to call when it is silent. */
+  owner: string | null;
+  /** SHA-256 of its certificate, hexadecimal. */
+  fingerprint: string;
   health: Record<string, unknown> | null;
   online: boolean;
+  version: number;
 }
 
 /** A new token, and what its engineer does with it. */
@@ -327,6 +336,10 @@ export interface AuditRecord {
   kind: string;
   object: string;
   organization: string | null;
+  /** Names where the console knows them; of a service its Vietnamese one. */
+  actor_name: string;
+  object_name: string | null;
+  organization_name: string | null;
 }
 
 /** A number of the overview (null: the event store does not answer) with that of the same hours of last week (null: none yet). */

@@ -19,9 +19,13 @@ export function number(value: number, language: Language, digits = 1): string {
   return sign + (part === undefined ? grouped : grouped + mark + part);
 }
 
-/** A change such as `+12,5 %`; a dash when there is nothing to compare with. */
-export function change(value: number, before: number | null, language: Language): string {
-  if (before === null || before === 0) return '–';
+/** Below this many a percentage says nothing: one alert more would be a leap. */
+const LEAST_BASE = 50;
+
+/** A change such as `+12,5 %`, from tenfold on `×12`; null where the base is too small for either. */
+export function change(value: number, before: number | null, language: Language): string | null {
+  if (before === null || before < LEAST_BASE) return null;
+  if (value >= 10 * before) return `×${number(value / before, language, 0)}`;
   const percent = ((value - before) / before) * 100;
   const text = number(percent, language, Math.abs(percent) < 10 ? 1 : 0);
   return `${percent > 0 ? '+' : ''}${text} %`;
@@ -67,13 +71,20 @@ export function iso(ms: number): string {
   return Number.isNaN(date.getTime()) ? String(ms) : date.toISOString();
 }
 
-/** Hours and minutes of a span, `26 h 05 min`; below a minute the seconds. The unit signs are the same in both languages. */
-export function span(ms: number): string {
+/** Day, hour, minute, second as they stand behind a number. */
+const UNITS: Readonly<Record<Language, readonly [string, string, string, string]>> = {
+  vi: ['ngày', 'giờ', 'phút', 'giây'],
+  en: ['d', 'h', 'min', 's'],
+};
+
+/** Hours and minutes of a span, `26 giờ 05 phút` or `26 h 05 min`; below a minute the seconds, from four days on days and hours. */
+export function span(ms: number, language: Language): string {
+  const [day, hour, minute, second] = UNITS[language];
   const seconds = Math.max(0, Math.round(ms / 1000));
-  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 60) return `${seconds} ${second}`;
   const minutes = Math.floor(seconds / 60);
-  if (minutes < 60) return `${minutes} min`;
+  if (minutes < 60) return `${minutes} ${minute}`;
   const hours = Math.floor(minutes / 60);
-  if (hours < 96) return `${hours} h ${two(minutes % 60)} min`;
-  return `${Math.floor(hours / 24)} d ${hours % 24} h`;
+  if (hours < 96) return `${hours} ${hour} ${two(minutes % 60)} ${minute}`;
+  return `${Math.floor(hours / 24)} ${day} ${hours % 24} ${hour}`;
 }

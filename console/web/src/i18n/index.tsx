@@ -20,8 +20,9 @@ export interface Words {
   /** The text of a key made of parts (`state.` + what the API said), or the last part when the catalogue lacks it. */
   name: (group: string, value: string) => string;
   number: (value: number, digits?: number) => string;
-  change: (value: number, before: number | null) => string;
+  change: (value: number, before: number | null) => string | null;
   moment: (ms: number) => string;
+  span: (ms: number) => string;
   /** Chooses between a Vietnamese and an English text of the API; the other one where it is empty. */
   pick: (vietnamese: string | null | undefined, english: string | null | undefined) => string;
 }
@@ -47,6 +48,7 @@ function words(language: Language, setLanguage: (language: Language) => void): W
     number,
     change: (value, before) => format.change(value, before, language),
     moment: (ms) => format.moment(ms, language),
+    span: (ms) => format.span(ms, language),
     pick: (vietnamese, english) => {
       const [first, second] = language === 'vi' ? [vietnamese, english] : [english, vietnamese];
       return first !== null && first !== undefined && first !== '' ? first : (second ?? '');

@@ -2,12 +2,12 @@
 import { useEffect, useState } from 'react';
 
 import { useWords, type Key } from '../i18n';
-import { clock, span } from '../i18n/format';
+import { clock } from '../i18n/format';
 
 const TICK_MS = 1_000;
 
 export function Age({ word, at }: { word: Key; at: number }) {
-  const { t } = useWords();
+  const { t, span } = useWords();
   const [now, setNow] = useState(() => Date.now());
   useEffect(() => {
     const timer = setInterval(() => setNow(Date.now()), TICK_MS);

@@ -13,6 +13,7 @@ import { Outside } from '../look/Text';
 import { visible } from '../look/visible';
 import { useShade } from '../look/theme';
 import { PasswordDialogue } from '../pages/signin/ChangePassword';
+import { ANY, encode } from '../pages/alerts/view';
 import { useScope } from './scope';
 
 function Clock() {
@@ -68,7 +69,7 @@ function Search() {
       value={text}
       onChange={(event) => setText(event.target.value)}
       onPressEnter={() => {
-        void navigate(`/alerts?view=all&q=${encodeURIComponent(text.trim())}`);
+        void navigate(`/alerts?${encode({ ...ANY, drill: 'include', q: text.trim() })}`);
         setText('');
       }}
       placeholder={t('shell.search')}

@@ -9,7 +9,7 @@ const SEQUENCE_MS = 1_000;
 /** True when the key belongs to a field, a menu or a dialogue and not to the page. */
 export function isTyping(target: EventTarget | null): boolean {
   if (!(target instanceof HTMLElement)) return false;
-  return target.isContentEditable || target.closest('input:not([type=checkbox]), textarea, select, [role=dialog], [role=menu], [role=listbox], [role=combobox]') !== null;
+  return target.isContentEditable || target.closest('input:not([type=checkbox], [type=radio]), textarea, select, [role=dialog], [role=menu], [role=listbox], [role=combobox]') !== null;
 }
 
 /** The name to look up: after `g` within a second the pair, else the key alone. */

@@ -1,16 +1,18 @@
 /** Where alerts are told: mail and webhooks. */
 import { useQueryClient } from '@tanstack/react-query';
-import { Button, Checkbox, Form, Input, InputNumber, Select } from 'antd';
+import { App, Button, Checkbox, Form, Input, InputNumber, Select } from 'antd';
 import { useState } from 'react';
 
-import { post, put, remove } from '../../api/http';
+import { ApiError, post, put, remove } from '../../api/http';
 import { useChannels, useOrganizationName } from '../../api/places';
 import { LEVELS, type Channel } from '../../api/types';
 import { useWords } from '../../i18n';
 import { useConfirm } from '../../look/Confirm';
 import { FormDialogue, useRequired } from '../../look/FormDialogue';
+import { useFailure } from '../../look/States';
 import { Severity } from '../../look/Severity';
 import { Cut } from '../../look/Text';
+import { visible } from '../../look/visible';
 import { AgencySelect } from './AgencySelect';
 import { toBody, toFields, type ChannelFields } from './channel';
 import { Roster } from './Roster';
@@ -71,12 +73,32 @@ function Editor({ channel, close }: { channel: Channel | null; close: () => void
   );
 }
 
+/** Sends a test through a stored channel and tells what came of it. */
+function useTrial(): (channel: Channel) => Promise<void> {
+  const { t } = useWords();
+  const { message } = App.useApp();
+  const words = useFailure();
+  return async (channel) => {
+    const hide = message.loading(t('admin.testing', { name: channel.name }), 0);
+    try {
+      await post(`/notifications/${encodeURIComponent(channel.id)}/test`);
+      hide();
+      void message.success(t('admin.testSent', { name: channel.name }));
+    } catch (error) {
+      hide();
+      const detail = error instanceof ApiError && error.detail !== '' ? ` ${visible(error.detail)}` : '';
+      void message.error(`${t('admin.testFailed', { name: channel.name })} ${words(error)}${detail}`, 10);
+    }
+  };
+}
+
 export function Channels() {
   const { t, name, language } = useWords();
   const channels = useChannels();
   const agency = useOrganizationName();
   const confirm = useConfirm();
   const act = useAct('channels');
+  const trial = useTrial();
   const [editing, setEditing] = useState<Channel | 'new' | null>(null);
   const target = (channel: Channel) => {
     const { to, url } = toFields(channel);
@@ -103,8 +125,9 @@ export function Channels() {
           { title: t('admin.minLevel'), width: 130, cell: (channel) => <Severity level={channel.min_level} /> },
           { title: t('admin.state'), width: 72, cell: (channel) => (channel.enabled ? t('admin.enabled') : t('admin.off')) },
           {
-            title: '', width: 120, cell: (channel) => (
+            title: '', width: 176, cell: (channel) => (
               <div className="row" style={{ gap: 0 }}>
+                <Button size="small" type="text" data-test="try" onClick={() => void trial(channel)}>{t('admin.test')}</Button>
                 <Button size="small" type="text" onClick={() => setEditing(channel)}>{t('common.edit')}</Button>
                 <Button size="small" type="text" onClick={() => takeAway(channel)}>{t('common.delete')}</Button>
               </div>

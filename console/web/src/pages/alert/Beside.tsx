@@ -19,9 +19,9 @@ const ENTITIES = ['host.name', 'user.name', 'source.ip', 'destination.ip', 'dns.
 /** A value is hunted for as long before and after the alert. */
 const PIVOT_MS = 12 * 3_600_000;
 
-/** Alerts about one entity, open or closed, as a link. */
+/** Alerts about one entity, open or closed, real or of a drill, as a link. */
 export function entityLink(value: string): string {
-  return `/alerts?${encode({ ...ANY, entity: value })}`;
+  return `/alerts?${encode({ ...ANY, drill: 'include', entity: value })}`;
 }
 
 /** A number from 1 to 5 from the asset's record, or null. */
@@ -54,7 +54,7 @@ export function Entities({ alert, why }: { alert: Alert; why: Why | undefined })
       ))}
       <div className="card">
         <span className="kind">{t('admin.agency')}</span>
-        <Link to={`/alerts?${encode({ ...ANY, organization: [alert.organization] })}`}><Outside text={agency(alert.organization, language)} /></Link>
+        <Link to={`/alerts?${encode({ ...ANY, drill: alert.drill ? 'only' : 'exclude', organization: [alert.organization] })}`}><Outside text={agency(alert.organization, language)} /></Link>
       </div>
     </div>
   );
@@ -120,7 +120,7 @@ export function Facts({ alert }: { alert: Alert }) {
       <dt>{t('alerts.colState')}</dt><dd>{t(`state.${alert.state}`)}</dd>
       {alert.verdict !== null && <><dt>{t('alert.verdict')}</dt><dd>{name('verdict', alert.verdict)}</dd></>}
       {alert.reason !== null && alert.reason !== '' && <><dt>{t('common.reason')}</dt><dd><Outside text={alert.reason} /></dd></>}
-      {alert.incident !== null && <><dt>{t('alert.incident')}</dt><dd><Link to={`/incidents/${encodeURIComponent(alert.incident)}`}>{t('common.open')}</Link></dd></>}
+      {alert.incident !== null && <><dt>{t('alert.incident')}</dt><dd><Link to={`/incidents/${encodeURIComponent(alert.incident)}`}>{t('alert.openIncident')}</Link></dd></>}
     </dl>
   );
 }

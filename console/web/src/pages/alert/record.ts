@@ -28,17 +28,30 @@ export function text(value: unknown): string {
   return value === undefined ? '' : JSON.stringify(value);
 }
 
+/** Under this name a list says which values of an event it shortened; it is no field of the event. */
+const SHORTENED = 'truncated';
+
+/** The fields whose values a list shortened: the event itself, asked for by its id, has them whole. */
+export function shortened(event: Fields): string[] {
+  const names = event[SHORTENED];
+  return Array.isArray(names) ? names.filter((name) => typeof name === 'string') : [];
+}
+
+/** The names of an event's fields, without the record as received. */
+export function fieldNames(event: Fields): string[] {
+  return Object.keys(event).filter((name) => name !== 'event.original' && name !== SHORTENED);
+}
+
 /** The parts of a value: each element of a list can be asked for alone. */
 export function parts(value: unknown): string[] {
   return Array.isArray(value) ? value.map(text) : [text(value)];
 }
 
 export function rows(event: Fields, matched: readonly string[]): RecordRow[] {
-  return Object.entries(event)
-    .filter(([name]) => name !== 'event.original')
-    .map(([name, value]) => {
+  return fieldNames(event)
+    .map((name) => {
       const hit = matched.includes(name);
-      return { name, value: text(value), matched: hit, main: hit || place(name) < MAIN.length };
+      return { name, value: text(event[name]), matched: hit, main: hit || place(name) < MAIN.length };
     })
     .sort((one, other) => Number(other.matched) - Number(one.matched) || place(one.name) - place(other.name) || one.name.localeCompare(other.name));
 }

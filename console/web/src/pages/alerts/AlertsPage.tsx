@@ -10,6 +10,7 @@ import { useSession } from '../../api/session';
 import type { Alert } from '../../api/types';
 import { useWords } from '../../i18n';
 import { Empty, Failed, Skeleton } from '../../look/States';
+import { KeyMark } from '../../look/Text';
 import { useKeys, type Keys } from '../../shell/keyboard';
 import { useScope } from '../../shell/scope';
 import { BulkBar } from './BulkBar';
@@ -18,7 +19,7 @@ import { Filters } from './Filters';
 import { Rows } from './Rows';
 import { useTriage } from './triage';
 import { news } from './news';
-import { ANY, decode, encode, toFilter, type View } from './view';
+import { ANY, decode, encode, nextDrill, toFilter, type View } from './view';
 import { Views } from './Views';
 
 /** Where the place in the list is kept while another page is open. */
@@ -94,7 +95,7 @@ export function AlertsPage() {
     ArrowDown: () => move(1),
     ArrowUp: () => move(-1),
     x: () => {
-      if (current !== undefined) {
+      if (mayWrite && current !== undefined) {
         setCurrentId(current.id);
         pick(current.id);
       }
@@ -109,6 +110,7 @@ export function AlertsPage() {
     i: () => triage.ask('raise', targets, unpick),
     u: () => void triage.undo(),
     n: refresh,
+    d: () => setView({ ...view, drill: nextDrill(view.drill) }),
     o: () => {
       if (current !== undefined) void navigate(`/alerts/${encodeURIComponent(current.id)}`);
     },
@@ -125,12 +127,14 @@ export function AlertsPage() {
   };
   useKeys(keys);
 
-  const filtered = encode(view) !== encode(ANY);
+  const filtered = encode({ ...view, drill: ANY.drill }) !== encode(ANY);
+  const counted = list.data?.pages[0];
+  const hidden = view.drill === 'exclude' ? (counted?.drills ?? 0) : 0;
   return (
     <div className="page fixed">
       <div className="queue">
         <div className="left">
-          <Views view={view} setView={setView} me={me?.id ?? ''} total={list.data?.pages[0]?.total ?? null} />
+          <Views view={view} setView={setView} me={me?.id ?? ''} total={counted?.total ?? null} drills={hidden} />
           <Filters view={view} setView={setView} counts={facets.data} />
           <div style={{ position: 'relative', display: 'flex', flexDirection: 'column', flex: '1 1 0', minHeight: 0 }}>
             {list.error !== null && alerts.length === 0 ? (
@@ -138,8 +142,9 @@ export function AlertsPage() {
             ) : list.data === undefined ? (
               <Skeleton lines={14} />
             ) : alerts.length === 0 ? (
-              <Empty text={filtered ? t('alerts.emptyFiltered') : t('alerts.empty')}>
-                {filtered && <Button onClick={() => setView(ANY)}>{t('alerts.clearFilters')}</Button>}
+              <Empty text={hidden > 0 ? t('alerts.emptyReal', { n: hidden }) : filtered ? t('alerts.emptyFiltered') : t('alerts.empty')}>
+                {hidden > 0 && <Button type="primary" data-test="show-drill" onClick={() => setView({ ...view, drill: 'only' })}>{t('alerts.showDrill')} <KeyMark keys="d" /></Button>}
+                {filtered && hidden === 0 && <Button onClick={() => setView({ ...ANY, drill: view.drill })}>{t('alerts.clearFilters')}</Button>}
               </Empty>
             ) : (
               <Rows
@@ -158,6 +163,8 @@ export function AlertsPage() {
                   setCurrentId(alert.id);
                   pick(alert.id);
                 }}
+                picks={mayWrite}
+                drill={settled.drill === 'only'}
                 pickAll={(all) => setPicked(all ? new Set(alerts.map((alert) => alert.id)) : new Set())}
               />
             )}

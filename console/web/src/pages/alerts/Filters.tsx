@@ -137,11 +137,6 @@ export function Filters(props: Props) {
           <span className="cut">{t('alerts.filterEntity')}: <Outside text={view.entity} /></span> ✕
         </Chip>
       )}
-      {view.drill !== null && (
-        <Chip label={t('alerts.filterDrill')} on count={undefined} click={() => setView({ ...view, drill: null })}>
-          {t('alerts.filterDrill')}: {view.drill ? t('common.yes') : t('common.no')} ✕
-        </Chip>
-      )}
     </div>
   );
 }

@@ -24,6 +24,10 @@ interface Props {
   choose: (alert: Alert) => void;
   pick: (alert: Alert) => void;
   pickAll: (all: boolean) => void;
+  /** Whether anything can be done with what is selected; without it there is nothing to select. */
+  picks: boolean;
+  /** All are of a drill, which needs no mark on each. */
+  drill: boolean;
 }
 
 export function Rows(props: Props) {
@@ -47,7 +51,7 @@ export function Rows(props: Props) {
   return (
     <div role="grid" aria-rowcount={alerts.length} aria-label={t('alerts.title')} style={{ display: 'contents' }}>
       <div className="columns" role="row">
-        <span role="columnheader"><Checkbox aria-label={t('alerts.selectAll')} checked={all} indeterminate={picked.size > 0 && !all} onChange={(event) => props.pickAll(event.target.checked)} /></span>
+        <span role="columnheader">{props.picks && <Checkbox aria-label={t('alerts.selectAll')} checked={all} indeterminate={picked.size > 0 && !all} onChange={(event) => props.pickAll(event.target.checked)} />}</span>
         <span role="columnheader" className="c-level">{t('alerts.colLevel')}</span>
         <span role="columnheader">{t('alerts.colTime')}</span>
         <span role="columnheader">{t('alerts.colTitle')}</span>
@@ -73,7 +77,8 @@ export function Rows(props: Props) {
                 current={item.index === index}
                 picked={picked.has(alert.id)}
                 choose={props.choose}
-                pick={props.pick}
+                pick={props.picks ? props.pick : null}
+                drill={props.drill}
               />
             );
           })}
@@ -84,7 +89,7 @@ export function Rows(props: Props) {
   );
 }
 
-function Row(props: { alert: Alert; top: number; row: number; current: boolean; picked: boolean; choose: (alert: Alert) => void; pick: (alert: Alert) => void }) {
+function Row(props: { alert: Alert; top: number; row: number; current: boolean; picked: boolean; choose: (alert: Alert) => void; pick: ((alert: Alert) => void) | null; drill: boolean }) {
   const { alert, current, picked } = props;
   const { t, pick, number, language } = useWords();
   const agency = useOrganizationName();
@@ -103,12 +108,12 @@ function Row(props: { alert: Alert; top: number; row: number; current: boolean; 
       onClick={() => props.choose(alert)}
     >
       <span onClick={(event) => event.stopPropagation()} role="gridcell">
-        <Checkbox tabIndex={-1} aria-label={t('alerts.select')} checked={picked} onChange={() => props.pick(alert)} />
+        {props.pick !== null && <Checkbox tabIndex={-1} aria-label={t('alerts.select')} checked={picked} onChange={() => props.pick?.(alert)} />}
       </span>
       <span role="gridcell" className="c-level"><Severity level={alert.level} /></span>
       <span role="gridcell"><Time at={alert.last_seen} brief /></span>
       <span role="gridcell" className="row" style={{ gap: 6 }}>
-        {alert.drill && <span className="tag drill" title={t('common.drill')} aria-label={t('common.drill')} role="img"><span className="long">{t('common.drill')}</span><span className="short">{t('common.drillShort')}</span></span>}
+        {alert.drill && !props.drill && <span className="tag drill" title={t('common.drill')} aria-label={t('common.drill')} role="img"><span className="long">{t('common.drill')}</span><span className="short">{t('common.drillShort')}</span></span>}
         <Cut text={pick(alert.title_vi, alert.title_en)} className="title" />
       </span>
       <span role="gridcell"><Cut text={entityText(alert)} mono /></span>

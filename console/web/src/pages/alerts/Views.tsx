@@ -1,28 +1,30 @@
 /** Saved views as tabs: the usual ones, and those that the person named. */
-import { App, Button, Input, Popover } from 'antd';
+import { App, Button, Input, Popover, Segmented } from 'antd';
 import { useState } from 'react';
 
+import { DRILLS } from '../../api/alerts';
 import { useWords } from '../../i18n';
 import { Range } from '../../look/Range';
 import { Order } from './Filters';
 import { ANY, encode, decode, keepViews, OPEN, RANGES, savedViews, type View } from './view';
 
-export function Views(props: { view: View; setView: (view: View) => void; me: string; total: number | null }) {
-  const { t } = useWords();
+export function Views(props: { view: View; setView: (view: View) => void; me: string; total: number | null; drills: number }) {
+  const { t, number } = useWords();
   const { message } = App.useApp();
   const [saved, setSaved] = useState(savedViews);
   const [naming, setNaming] = useState(false);
+  const { drill } = props.view;
   const search = encode(props.view);
+  // The usual views are the same for real alerts and for a drill's: the switch beside them stays as it is.
   const usual: [string, View][] = [
     [t('alerts.viewOpen'), OPEN],
     [t('alerts.viewMine'), { ...OPEN, owner: [props.me] }],
     [t('alerts.viewSevere'), { ...OPEN, level: ['critical', 'high'], sort: 'risk' }],
     [t('alerts.viewUnassigned'), { ...OPEN, owner: ['none'] }],
-    [t('alerts.viewDrill'), { ...ANY, drill: true }],
     [t('alerts.viewAll'), ANY],
   ];
   const tabs = [
-    ...usual.map(([name, view]) => ({ name, search: encode(view), own: false })),
+    ...usual.map(([name, view]) => ({ name, search: encode({ ...view, drill }), own: false })),
     ...saved.map((view) => ({ ...view, search: encode(decode(view.search)), own: true })),
   ];
   const known = tabs.some((tab) => tab.search === search);
@@ -87,6 +89,15 @@ export function Views(props: { view: View; setView: (view: View) => void; me: st
         </Popover>
       )}
       <div className="row">
+        <Segmented
+          size="small"
+          data-test="drill"
+          aria-label={t('alerts.drillSwitch')}
+          title={`${t('alerts.drillSwitch')} (d)`}
+          value={drill}
+          options={DRILLS.map((mode) => ({ value: mode, label: mode === 'only' && props.drills > 0 ? <>{t('drill.only')} <span className="faint">{number(props.drills)}</span></> : t(`drill.${mode}`) }))}
+          onChange={(mode) => props.setView({ ...props.view, drill: mode })}
+        />
         {props.total !== null && <span className="soft number total" data-test="total">{t('alerts.total', { n: props.total })}</span>}
         <Range value={props.view.range} usual={RANGES} choose={(range) => props.setView({ ...props.view, range })} />
         <Order view={props.view} setView={props.setView} />

@@ -10,7 +10,7 @@ function fits(alert: Alert, filter: AlertFilter): boolean {
     && among(filter.organization, alert.organization)
     && among(filter.rule, alert.rule_id)
     && among(filter.owner, alert.owner ?? '')
-    && (filter.drill === null || filter.drill === alert.drill)
+    && (filter.drill === 'include' || (filter.drill === 'only') === alert.drill)
     && (filter.entity === '' || filter.entity === alert.entity_value)
     && filter.until === null
     && filter.q === '';

@@ -1,5 +1,5 @@
 /** What the queue shows, as it stands in the address bar: every list behind a figure or a tab is a link. */
-import { NO_FILTER, SORTS, type AlertFilter } from '../../api/alerts';
+import { DRILLS, NO_FILTER, SORTS, type AlertFilter, type Drill } from '../../api/alerts';
 import { bounds } from '../../look/ranges';
 
 export const RANGES = ['1h', '24h', '7d', '30d', 'all'] as const;
@@ -13,14 +13,14 @@ export interface View {
   owner: readonly string[];
   q: string;
   entity: string;
-  drill: boolean | null;
+  drill: Drill;
   /** One of `RANGES`, or `since-until` in milliseconds. */
   range: string;
   sort: AlertFilter['sort'];
 }
 
 export const OPEN: View = {
-  state: ['new', 'acknowledged', 'in_progress'], level: [], organization: [], rule: [], owner: [], q: '', entity: '', drill: null, range: 'all', sort: 'last_seen',
+  state: ['new', 'acknowledged', 'in_progress'], level: [], organization: [], rule: [], owner: [], q: '', entity: '', drill: 'exclude', range: 'all', sort: 'last_seen',
 };
 export const ANY: View = { ...OPEN, state: [] };
 
@@ -36,7 +36,7 @@ export function encode(view: View): string {
   }
   if (view.q !== '') parameters.set('q', view.q);
   if (view.entity !== '') parameters.set('entity', view.entity);
-  if (view.drill !== null) parameters.set('drill', String(view.drill));
+  if (view.drill !== OPEN.drill) parameters.set('drill', view.drill);
   if (view.range !== OPEN.range) parameters.set('range', view.range);
   if (view.sort !== OPEN.sort) parameters.set('sort', view.sort);
   return parameters.toString();
@@ -57,7 +57,8 @@ export function decode(search: string): View {
     state: list('state'), level: list('level'), organization: list('organization'), rule: list('rule'), owner: list('owner'),
     q: parameters.get('q') ?? '',
     entity: parameters.get('entity') ?? '',
-    drill: drill === 'true' ? true : drill === 'false' ? false : null,
+    // A view that was kept before the switch had three places says `true`.
+    drill: drill === 'true' ? 'only' : DRILLS.find((mode) => mode === drill) ?? 'exclude',
     range: range in RANGE_MS || bounds(range) !== null ? range : 'all',
     sort,
   };
@@ -74,6 +75,11 @@ export function toFilter(view: View, now: number, organization: string): AlertFi
     since: chosen !== null ? chosen[0] : length === undefined ? null : now - length,
     until: chosen !== null ? chosen[1] : null,
   };
+}
+
+/** The next place of the switch between real alerts, drill alerts and both. */
+export function nextDrill(drill: Drill): Drill {
+  return DRILLS[(DRILLS.indexOf(drill) + 1) % DRILLS.length] ?? 'exclude';
 }
 
 /** The view with `value` put in or taken out of one of its lists. */

@@ -2,12 +2,14 @@
 import { App, Button, Input } from 'antd';
 import { useState } from 'react';
 
+import { useEvent } from '../../api/events';
 import type { Fields } from '../../api/types';
 import { useWords } from '../../i18n';
 import { DrawerFrame } from '../../look/DrawerFrame';
 import { Icon } from '../../look/icons';
+import { Failed } from '../../look/States';
 import { Lines, Outside, Time } from '../../look/Text';
-import { eventTime, parts, rows, summary, text } from '../alert/record';
+import { eventTime, parts, rows, shortened, summary, text } from '../alert/record';
 import { fold } from '../rules/search';
 import { around, type Filter, type Hunt } from './query';
 import { ValueActions } from './ValueActions';
@@ -31,10 +33,15 @@ function place(event: Fields): Filter[] {
     .filter((filter) => filter.value !== '');
 }
 
-export function EventDrawer({ event, columns, close, add, toggle, look }: Props) {
+export function EventDrawer({ event: listed, columns, close, add, toggle, look }: Props) {
   const { t } = useWords();
   const { message } = App.useApp();
   const [wanted, setWanted] = useState('');
+  // A list shortens long values; here the event stands whole, as soon as it has come.
+  const cut = shortened(listed).length > 0;
+  const whole = useEvent(text(listed['event.id']), cut);
+  const event = whole.data ?? listed;
+  const short = shortened(event);
   const original = text(event['event.original']);
   const words = fold(wanted.trim());
   const all = rows(event, []).filter((row) => words === '' || fold(row.name).includes(words) || fold(row.value).includes(words));
@@ -56,6 +63,9 @@ export function EventDrawer({ event, columns, close, add, toggle, look }: Props)
       </header>
       <div className="scroll">
         <Input size="small" allowClear value={wanted} onChange={(change) => setWanted(change.target.value)} placeholder={t('hunt.findInEvent')} aria-label={t('hunt.findInEvent')} />
+        {short.length > 0 && (whole.error === null
+          ? <span className="soft" role="status">{t('hunt.loadingWhole')}</span>
+          : <Failed error={whole.error} what={t('hunt.wholeEvent')} retry={() => void whole.refetch()} />)}
         <table className="record">
           <tbody>
             {all.map((row) => (
@@ -65,14 +75,14 @@ export function EventDrawer({ event, columns, close, add, toggle, look }: Props)
                 </td>
                 <td>
                   {parts(event[row.name]).map((value, index) => (
-                    <div key={index} className="value-line"><span className="grow"><Outside text={value} /></span><ValueActions field={row.name} value={value} add={add} /></div>
+                    <div key={index} className="value-line"><span className="grow"><Outside text={value} />{short.includes(row.name) && <> <span className="tag">{t('hunt.shortened')}</span></>}</span><ValueActions field={row.name} value={value} add={add} /></div>
                   ))}
                 </td>
               </tr>
             ))}
           </tbody>
         </table>
-        {original !== '' && <div className="section"><h2>{t('alert.raw')}</h2><pre className="raw" tabIndex={0}><Lines text={original} /></pre></div>}
+        {original !== '' && <div className="section"><h2>{t('alert.raw')}{short.includes('event.original') && <> <span className="tag">{t('hunt.shortened')}</span></>}</h2><pre className="raw" tabIndex={0}><Lines text={original} /></pre></div>}
       </div>
       <footer>
         <Button size="small" onClick={() => look({ q: '', range: around(at, at + 1, MARGIN_MS), filters: place(event) })}>{t('hunt.aroundTime')}</Button>

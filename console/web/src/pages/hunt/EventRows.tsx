@@ -7,7 +7,7 @@ import type { Fields } from '../../api/types';
 import { useWords } from '../../i18n';
 import { Icon } from '../../look/icons';
 import { Cut, Time } from '../../look/Text';
-import { eventTime, summary, text } from '../alert/record';
+import { eventTime, shortened, summary, text } from '../alert/record';
 
 const ROW_PX = 28;
 
@@ -27,7 +27,7 @@ function Value({ event, column }: { event: Fields; column: string }) {
   const agency = useOrganizationName();
   const value = text(event[column]);
   if (value === '') return <span className="faint">–</span>;
-  return column === 'organization.id' ? <Cut text={agency(value, language)} /> : <Cut text={value} mono />;
+  return column === 'organization.id' ? <Cut text={agency(value, language)} /> : <Cut text={shortened(event).includes(column) ? `${value}…` : value} mono />;
 }
 
 export function EventRows({ events, columns, index, loading, end, choose, remove }: Props) {

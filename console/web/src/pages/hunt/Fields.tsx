@@ -7,6 +7,7 @@ import type { Fields as Event } from '../../api/types';
 import { useWords } from '../../i18n';
 import { Failed, Skeleton } from '../../look/States';
 import { Cut, Outside } from '../../look/Text';
+import { fieldNames } from '../alert/record';
 import { fold } from '../rules/search';
 import type { Filter } from './query';
 import { useMeaning } from './useFieldOptions';
@@ -14,6 +15,8 @@ import { ValueActions } from './ValueActions';
 
 interface Props {
   events: readonly Event[];
+  /** Nothing was found yet: the first answer is on its way. */
+  waiting: boolean;
   question: HuntQuestion;
   columns: readonly string[];
   toggle: (column: string) => void;
@@ -23,8 +26,8 @@ interface Props {
 /** Names by how many of the events have them; those that nobody asks for stand behind. */
 export function occurring(events: readonly Event[]): { name: string; count: number }[] {
   const counts = new Map<string, number>();
-  for (const event of events) for (const name of Object.keys(event)) counts.set(name, (counts.get(name) ?? 0) + 1);
-  return [...counts].filter(([name]) => name !== 'event.original').map(([name, count]) => ({ name, count })).sort((one, other) => one.name.localeCompare(other.name));
+  for (const event of events) for (const name of fieldNames(event)) counts.set(name, (counts.get(name) ?? 0) + 1);
+  return [...counts].map(([name, count]) => ({ name, count })).sort((one, other) => one.name.localeCompare(other.name));
 }
 
 function Values({ name, question, add, shown, toggle }: { name: string; question: HuntQuestion; add: (filter: Filter) => void; shown: boolean; toggle: () => void }) {
@@ -55,7 +58,7 @@ function Values({ name, question, add, shown, toggle }: { name: string; question
   );
 }
 
-export function Fields({ events, question, columns, toggle, add }: Props) {
+export function Fields({ events, waiting, question, columns, toggle, add }: Props) {
   const { t, number } = useWords();
   const [text, setText] = useState('');
   const [open, setOpen] = useState<string | null>(null);
@@ -91,7 +94,8 @@ export function Fields({ events, question, columns, toggle, add }: Props) {
             </button>
           </Popover>
         ))}
-        {shown.length === 0 && <span className="faint" style={{ padding: 8 }}>{t('hunt.noFields')}</span>}
+        {waiting && <Skeleton lines={14} />}
+        {!waiting && shown.length === 0 && <span className="faint" style={{ padding: 8 }}>{t('hunt.noFields')}</span>}
       </div>
     </aside>
   );

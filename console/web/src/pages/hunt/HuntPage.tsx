@@ -1,19 +1,21 @@
 /** The hunt: a question over all events, when they happened, which fields they have, the events themselves. */
-import { Button, Dropdown } from 'antd';
+import { App, Button, Dropdown } from 'antd';
 import { lazy, Suspense, useCallback, useEffect, useMemo, useState } from 'react';
 import { useSearchParams } from 'react-router';
 
 import { useEvents, useHistogram, type HuntQuestion } from '../../api/events';
+import { ApiError } from '../../api/http';
 import { useWords } from '../../i18n';
 import { moment } from '../../i18n/format';
 import { Range } from '../../look/Range';
-import { Empty, Failed, Skeleton } from '../../look/States';
+import { Empty, Failed, Skeleton, useFailure } from '../../look/States';
 import { useKeys, type Keys } from '../../shell/keyboard';
 import { useScope } from '../../shell/scope';
 import { Chips } from './Chips';
 import { EventDrawer } from './EventDrawer';
 import { EventRows } from './EventRows';
 import { csv, download, jsonLines } from './export';
+import { shortened } from '../alert/record';
 import { Fields } from './Fields';
 import { total } from './histogram';
 import { COLUMNS, decode, encode, ends, HUNT_RANGES, toggleColumn, withFilter, type Filter, type Hunt } from './query';
@@ -52,8 +54,26 @@ function useHunt(): { hunt: Hunt; setHunt: (hunt: Hunt) => void; organization: s
   return { hunt, setHunt, organization: first && told !== null ? told : organization };
 }
 
+/** In the chart's place: that it could not be drawn, why, and the way to try again. */
+function NoChart({ error, busy, retry }: { error: unknown; busy: boolean; retry: () => void }) {
+  const { t } = useWords();
+  const words = useFailure();
+  const id = error instanceof ApiError ? error.requestId : '';
+  return (
+    <div className="no-chart" role="alert" data-test="no-histogram">
+      <b>{t('hunt.noHistogram')}</b>
+      <span className="row wrap" style={{ gap: 12 }}>
+        <span className="soft">{words(error)}</span>
+        {id !== '' && <span className="faint mono">{t('error.requestId', { id })}</span>}
+        <Button size="small" onClick={retry} loading={busy}>{t('common.retry')}</Button>
+      </span>
+    </div>
+  );
+}
+
 export default function HuntPage() {
   const { t, language } = useWords();
+  const { message } = App.useApp();
   const { hunt, setHunt, organization } = useHunt();
   const [asked, setAsked] = useState(() => Date.now());
   const { q, filters, range } = hunt;
@@ -104,6 +124,8 @@ export default function HuntPage() {
   useKeys(keys);
 
   const save = (kind: 'csv' | 'json') => {
+    const cut = events.filter((event) => shortened(event).length > 0).length;
+    if (cut > 0) void message.warning(t('hunt.exportShortened', { n: cut }), 8);
     const name = `dongson-${new Date(asked).toISOString().slice(0, 19).replaceAll(':', '')}`;
     if (kind === 'json') download(`${name}.jsonl`, 'application/x-ndjson', jsonLines(events));
     else download(`${name}.csv`, 'text/csv;charset=utf-8', csv(events, ['@timestamp', ...hunt.columns, ...['event.id', 'event.original'].filter((column) => !hunt.columns.includes(column))]));
@@ -139,16 +161,14 @@ export default function HuntPage() {
             </Dropdown>
           </div>
           <div className="hunt-chart" aria-busy={histogram.isFetching}>
-            {histogram.data === undefined
-              ? (histogram.error === null ? null : <span className="faint" role="alert">{t('hunt.noHistogram')}</span>)
-              : (
-                <Suspense fallback={null}>
-                  <Histogram found={histogram.data} choose={(since, until) => change({ ...hunt, range: `${since}-${until}` })} />
-                </Suspense>
-              )}
+            {histogram.data !== undefined ? (
+              <Suspense fallback={null}>
+                <Histogram found={histogram.data} choose={(since, until) => change({ ...hunt, range: `${since}-${until}` })} />
+              </Suspense>
+            ) : histogram.error === null ? <Skeleton lines={3} /> : <NoChart error={histogram.error} busy={histogram.isFetching} retry={() => void histogram.refetch()} />}
           </div>
           <div className={`hunt-body ${waiting ? 'waiting' : ''}`}>
-            <Fields events={events} question={question} columns={hunt.columns} toggle={toggle} add={add} />
+            <Fields events={events} waiting={list.data === undefined && list.error === null} question={question} columns={hunt.columns} toggle={toggle} add={add} />
             {list.error !== null && events.length === 0 ? (
               <div className="grow"><Failed error={list.error} what={t('hunt.failed')} retry={() => void list.refetch()} /></div>
             ) : list.data === undefined ? (

@@ -4,7 +4,7 @@ import { useEffect, useState } from 'react';
 
 import type { Deadline, Incident } from '../../api/types';
 import { useWords } from '../../i18n';
-import { moment, span } from '../../i18n/format';
+import { moment } from '../../i18n/format';
 import { Time } from '../../look/Text';
 import { filled, urgency } from './clocks';
 
@@ -20,7 +20,7 @@ export function useNow(): number {
 
 /** What is left of a clock, as a word for a column. */
 export function ClockWord({ clock }: { clock: Deadline | null }) {
-  const { t, language } = useWords();
+  const { t, language, span } = useWords();
   const now = useNow();
   if (clock === null) return <span className="faint">–</span>;
   const state = urgency(clock, false, now);

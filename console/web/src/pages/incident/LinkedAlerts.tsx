@@ -9,6 +9,7 @@ import type { Alert, Incident } from '../../api/types';
 import { useWords } from '../../i18n';
 import { Severity } from '../../look/Severity';
 import { Empty, useFailure } from '../../look/States';
+import { entityText } from '../alert/record';
 import { Cut, Time } from '../../look/Text';
 
 export function LinkedAlerts({ incident, alerts }: { incident: Incident; alerts: readonly Alert[] }) {
@@ -45,7 +46,7 @@ export function LinkedAlerts({ incident, alerts }: { incident: Incident; alerts:
             <td><Severity level={alert.level} /></td>
             <td><Time at={alert.last_seen} brief /></td>
             <td><Link to={`/alerts/${encodeURIComponent(alert.id)}`} style={{ color: 'inherit' }}><Cut text={pick(alert.title_vi, alert.title_en)} /></Link></td>
-            <td><Cut text={alert.entity_value} mono /></td>
+            <td><Cut text={entityText(alert)} mono /></td>
             <td className="number">{number(alert.count)}</td>
             <td>{t(`state.${alert.state}`)}</td>
             {acts && (

@@ -24,12 +24,26 @@ function useOwners() {
   return me && !ids.includes(me.id) ? [me.id, ...ids] : ids;
 }
 
+/** The same to look at only: words, not menus that do not open. */
+function Shown({ incident }: { incident: Incident }) {
+  const { t } = useWords();
+  const person = usePersonName();
+  const rows = [
+    [t('incident.status'), t(`status.${incident.status}`)], [t('incident.owner'), person(incident.owner)], [t('incident.severity'), <Severity key="severity" level={incident.severity} />],
+    [t('incident.class'), `${incident.class} · ${t(`class.${incident.class as (typeof CLASSES)[number]}`)}`], [t('incident.category'), t(`category.${incident.legal_category}`)], [t('incident.detected'), <Time key="detected" at={incident.detected_at} />],
+  ] as const;
+  return <div className="settings">{rows.map(([label, value]) => <div key={label} className="shown"><span>{label}</span><span>{value}</span></div>)}</div>;
+}
+
 export function Settings({ incident, change }: Props) {
+  return change === null ? <Shown incident={incident} /> : <Changeable incident={incident} change={change} />;
+}
+
+function Changeable({ incident, change }: { incident: Incident; change: (fields: IncidentChange) => Promise<void> }) {
   const { t } = useWords();
   const person = usePersonName();
   const owners = useOwners();
-  const disabled = change === null;
-  const set = (fields: IncidentChange) => void change?.(fields);
+  const set = (fields: IncidentChange) => void change(fields);
   const all = incident.owner !== null && !owners.includes(incident.owner) ? [incident.owner, ...owners] : owners;
   return (
     <div className="settings">
@@ -38,24 +52,22 @@ export function Settings({ incident, change }: Props) {
         <Select
           data-test="incident-status"
           value={incident.status}
-          disabled={disabled}
           options={INCIDENT_STATUSES.filter((status) => status !== 'closed' || incident.status === 'closed').map((status) => ({ value: status, label: t(`status.${status}`) }))}
           onChange={(status) => set({ status })}
         />
       </label>
       <label>
         {t('incident.owner')}
-        <Select value={incident.owner} disabled={disabled} placeholder={t('common.unassigned')} options={all.map((id) => ({ value: id, label: person(id) }))} onChange={(owner) => set({ owner })} />
+        <Select value={incident.owner} placeholder={t('common.unassigned')} options={all.map((id) => ({ value: id, label: person(id) }))} onChange={(owner) => set({ owner })} />
       </label>
       <label>
         {t('incident.severity')}
-        <Select value={incident.severity} disabled={disabled} options={LEVELS.slice(0, 4).map((level) => ({ value: level, label: <Severity level={level} /> }))} onChange={(severity) => set({ severity })} />
+        <Select value={incident.severity} options={LEVELS.slice(0, 4).map((level) => ({ value: level, label: <Severity level={level} /> }))} onChange={(severity) => set({ severity })} />
       </label>
       <label>
         {t('incident.class')}
         <Select
           value={incident.class}
-          disabled={disabled}
           showSearch={{ optionFilterProp: 'label' }}
           popupMatchSelectWidth={300}
           options={CLASSES.map((code) => ({ value: code, label: `${code} · ${t(`class.${code}`)}` }))}
@@ -66,7 +78,6 @@ export function Settings({ incident, change }: Props) {
         {t('incident.category')}
         <Select
           value={incident.legal_category}
-          disabled={disabled}
           popupMatchSelectWidth={320}
           options={CATEGORIES.map((category) => ({ value: category, label: t(`category.${category}`) }))}
           onChange={(category) => set({ legal_category: category })}

@@ -1,8 +1,9 @@
 /** The first page and the wall: six figures, the course of the day, where it burns, what is due. Every figure is a link. */
-import { Segmented } from 'antd';
-import { lazy, Suspense, useState } from 'react';
+import { Button, Segmented } from 'antd';
+import { lazy, Suspense, useMemo, useState } from 'react';
 import { Link, useNavigate } from 'react-router';
 
+import { NO_FILTER, useDrillCount, type Drill } from '../../api/alerts';
 import { useLive } from '../../api/live';
 import { useOverview } from '../../api/overview';
 import { useOrganizationName } from '../../api/places';
@@ -23,22 +24,23 @@ function FigureBox(props: { word: Key; figure: Figure; to: string; under: string
   const { t, number, change } = useWords();
   const { value, before } = props.figure;
   const hint = before === null ? t('overview.noBefore') : t('overview.sameHours', { n: before });
+  const compared = props.compared === true && value !== null && before !== null;
   return (
     <Link to={props.to} className="figure" data-test="figure">
       <span className="label cut">{t(props.word)}</span>
       <span className="value">{value === null ? '–' : number(value, 0)}</span>
       <span className="under" title={props.compared === true ? hint : undefined}>
-        {props.compared === true && value !== null && before !== null && before !== 0 && <span>{change(value, before)}</span>}
+        {compared && <span>{change(value, before) ?? t('overview.before', { n: before })}</span>}
         <span className="cut">{value === null ? t('overview.noStore') : props.under}</span>
       </span>
     </Link>
   );
 }
 
-function Figures({ overview, drill }: { overview: Overview; drill: boolean }) {
+function Figures({ overview, drill }: { overview: Overview; drill: Drill }) {
   const { t } = useWords();
   const { figures, coverage, since, until } = overview;
-  const covered = t('overview.coverage', { covered: coverage.online, all: coverage.total });
+  const covered = coverage.total === 0 ? t('overview.noNodes') : t('overview.coverage', { covered: coverage.online, all: coverage.total });
   const overdue = overview.incidents.filter(({ deadline }) => deadline !== null && deadline.due < until).length;
   const day = { ...ANY, drill, range: `${since}-${until}` };
   return (
@@ -55,7 +57,7 @@ function Figures({ overview, drill }: { overview: Overview; drill: boolean }) {
   );
 }
 
-function Agencies({ overview, drill }: { overview: Overview; drill: boolean }) {
+function Agencies({ overview, drill }: { overview: Overview; drill: Drill }) {
   const { t, number, pick } = useWords();
   const navigate = useNavigate();
   const { organizations } = overview;
@@ -127,7 +129,7 @@ function Incidents({ overview }: { overview: Overview }) {
   );
 }
 
-function Rules({ overview, drill }: { overview: Overview; drill: boolean }) {
+function Rules({ overview, drill }: { overview: Overview; drill: Drill }) {
   const { t, number, pick } = useWords();
   const navigate = useNavigate();
   const most = Math.max(1, ...overview.rules.map((share) => share.alerts));
@@ -150,12 +152,27 @@ function Rules({ overview, drill }: { overview: Overview; drill: boolean }) {
   );
 }
 
+/** On a fresh machine only a drill has happened: says so, and leads to it. */
+function DrillNote({ overview, show }: { overview: Overview; show: () => void }) {
+  const { t } = useWords();
+  const { organization } = useScope();
+  const filter = useMemo(() => ({ ...NO_FILTER, organization: organization === '' ? [] : [organization], since: overview.since }), [organization, overview.since]);
+  const drills = useDrillCount(filter, overview.figures.alerts.value === 0);
+  if (overview.figures.alerts.value !== 0 || (drills.data ?? 0) === 0) return null;
+  return (
+    <div className="note-bar" role="status">
+      <span className="grow">{t('overview.onlyDrill', { n: drills.data ?? 0 })}</span>
+      <Button size="small" onClick={show} data-test="show-drill">{t('overview.showDrill')}</Button>
+    </div>
+  );
+}
+
 export default function OverviewPage() {
   const { t } = useWords();
   const { organization } = useScope();
   const { line } = useLive();
-  const [drill, setDrill] = useState(false);
-  const overview = useOverview(organization, drill, line !== 'paused');
+  const [drill, setDrill] = useState<Drill>('exclude');
+  const overview = useOverview(organization, drill === 'only', line !== 'paused');
   const more = (to: string) => <Link to={to}>{t('common.more')}</Link>;
   return (
     <div className="page">
@@ -165,14 +182,16 @@ export default function OverviewPage() {
         <Segmented
           size="small"
           data-test="drill"
-          value={drill ? 'drill' : 'real'}
-          options={[{ value: 'real', label: t('overview.real') }, { value: 'drill', label: t('overview.drill') }]}
-          onChange={(value) => setDrill(value === 'drill')}
+          aria-label={t('alerts.drillSwitch')}
+          value={drill}
+          options={(['exclude', 'only'] as const).map((mode) => ({ value: mode, label: t(`drill.${mode}`) }))}
+          onChange={setDrill}
         />
       </div>
       <Loaded query={overview} lines={16}>
         {(found) => (
           <>
+            {drill === 'exclude' && <DrillNote overview={found} show={() => setDrill('only')} />}
             <Figures overview={found} drill={drill} />
             <div className="overview">
               <Panel title={t('overview.series')} className="wide">

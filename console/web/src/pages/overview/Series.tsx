@@ -4,6 +4,7 @@ import type { EChartsType } from 'echarts/core';
 import { useMemo, useState } from 'react';
 import { useNavigate } from 'react-router';
 
+import type { Drill } from '../../api/alerts';
 import { LEVELS, type Level, type Overview } from '../../api/types';
 import { useWords } from '../../i18n';
 import { brief, clock, hour } from '../../i18n/format';
@@ -22,7 +23,7 @@ interface Axis {
   value: [number, number];
 }
 
-export default function Series({ overview, drill }: { overview: Overview; drill: boolean }) {
+export default function Series({ overview, drill }: { overview: Overview; drill: Drill }) {
   const { t, name, number, language } = useWords();
   const { shade } = useShade();
   const navigate = useNavigate();
@@ -69,9 +70,9 @@ export default function Series({ overview, drill }: { overview: Overview; drill:
         stack: 'alerts',
         step: 'end',
         symbol: 'none',
-        lineStyle: { width: 1, color: colours.level[level] },
+        lineStyle: { width: 0 },
         itemStyle: { color: colours.level[level] },
-        areaStyle: { color: colours.level[level], opacity: shade === 'dark' ? 0.55 : 0.7 },
+        areaStyle: { color: colours.level[level], opacity: shade === 'dark' ? 0.75 : 0.8 },
         data: points[level],
       })),
     };
@@ -98,7 +99,7 @@ export default function Series({ overview, drill }: { overview: Overview; drill:
             </Button>
           )}
       </div>
-      <Chart option={option} height={200} label={t('overview.series')} ready={listen} />
+      <Chart option={option} height={160} label={t('overview.series')} ready={listen} />
     </div>
   );
 }

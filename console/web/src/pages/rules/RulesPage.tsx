@@ -7,6 +7,7 @@ import { Link, useSearchParams } from 'react-router';
 import { useRule, useRules } from '../../api/places';
 import { LEVELS, type Level, type Rule } from '../../api/types';
 import { useWords } from '../../i18n';
+import { DrawerFrame } from '../../look/DrawerFrame';
 import { Icon } from '../../look/icons';
 import { Severity } from '../../look/Severity';
 import { Empty, Loaded } from '../../look/States';
@@ -14,23 +15,25 @@ import { Cut, Lines, Outside } from '../../look/Text';
 import { techniques } from '../alerts/classify';
 import { ANY, encode } from '../alerts/view';
 import { useKeys } from '../../shell/keyboard';
-import { logsource, matches } from './search';
+import { logsource, matches, worstFirst } from './search';
 
 const ROW_PX = 32;
 
 function One({ id, close }: { id: string; close: () => void }) {
   const { t, pick, name } = useWords();
   const rule = useRule(id);
+  // Sigma wants the list; where nothing is known it holds a word that says so.
+  const told = (rule.data?.falsepositives ?? []).filter((text) => !/^(none|unknown|unlikely)\.?$/i.test(text));
   const response = pick(rule.data?.response_vi, rule.data?.response);
   return (
-    <aside className="drawer" style={{ width: 'min(560px, 45vw)' }}>
+    <DrawerFrame label={t('rules.name')} test="rule-drawer">
       <Loaded query={rule} lines={12}>
         {(found) => (
           <>
             <header>
               <div className="row">
                 <Severity level={found.level} /><span className="tag">{name('lifecycle', found.status ?? '')}</span><span className="grow" />
-                <Button size="small" type="text" aria-label={t('common.close')} icon={<Icon name="close" size={16} />} onClick={close} />
+                <Button size="small" type="text" title={`${t('common.close')} (Esc)`} aria-label={t('common.close')} icon={<Icon name="close" size={16} />} onClick={close} />
               </div>
               <b style={{ fontSize: 15, lineHeight: '22px' }}><Outside text={pick(found.title_vi, found.title)} /></b>
             </header>
@@ -43,15 +46,15 @@ function One({ id, close }: { id: string; close: () => void }) {
                 <dt>{t('rules.file')}</dt><dd className="mono"><Outside text={found.file} /></dd>
                 {found.author !== null && <><dt>{t('rules.author')}</dt><dd><Outside text={found.author} /></dd></>}
                 {found.tags.length > 0 && <><dt>{t('rules.attack')}</dt><dd className="mono">{found.tags.map((tag) => <div key={tag}><Outside text={tag} /></div>)}</dd></>}
-                {found.falsepositives.length > 0 && <><dt>{t('rules.falsePositives')}</dt><dd>{found.falsepositives.map((text) => <div key={text}><Outside text={text} /></div>)}</dd></>}
+                {told.length > 0 && <><dt>{t('rules.falsePositives')}</dt><dd>{told.map((text) => <div key={text}><Outside text={text} /></div>)}</dd></>}
               </dl>
               <pre className="raw" tabIndex={0} style={{ maxHeight: 'none' }}><Lines text={found.source} /></pre>
             </div>
-            <footer><Link to={`/alerts?${encode({ ...ANY, rule: [found.id] })}`}>{t('rules.alerts')}</Link></footer>
+            <footer><Link to={`/alerts?${encode({ ...ANY, drill: 'include', rule: [found.id] })}`}>{t('rules.alerts')}</Link></footer>
           </>
         )}
       </Loaded>
-    </aside>
+    </DrawerFrame>
   );
 }
 
@@ -92,14 +95,14 @@ function Rows({ rules, chosen, choose }: { rules: readonly Rule[]; chosen: strin
 }
 
 export default function RulesPage() {
-  const { t, number } = useWords();
+  const { t, number, pick } = useWords();
   const rules = useRules();
   const [parameters, setParameters] = useSearchParams();
   const [text, setText] = useState('');
   const chosen = parameters.get('id');
   const choose = (id: string | null) => setParameters(id === null ? {} : { id }, { replace: true });
   const [levels, setLevels] = useState<readonly Level[]>([]);
-  const found = useMemo(() => (rules.data ?? []).filter((rule) => matches(rule, text)), [rules.data, text]);
+  const found = useMemo(() => worstFirst((rules.data ?? []).filter((rule) => matches(rule, text)), (rule) => pick(rule.title_vi, rule.title)), [rules.data, text, pick]);
   const shown = useMemo(() => found.filter((rule) => levels.length === 0 || levels.includes(rule.level)), [found, levels]);
   const move = (step: number) => {
     const at = shown.findIndex((rule) => rule.id === chosen);
@@ -127,7 +130,7 @@ export default function RulesPage() {
             <Input data-search="page" size="small" allowClear value={text} onChange={(event) => setText(event.target.value)} placeholder={t('rules.search')} aria-label={t('rules.search')} style={{ width: 260 }} />
           </div>
           <Loaded query={rules} lines={14}>
-            {() => (shown.length === 0 ? <Empty text={t('rules.empty')} /> : <Rows rules={shown} chosen={chosen} choose={choose} />)}
+            {() => (shown.length === 0 ? <Empty text={text === '' && levels.length === 0 ? t('rules.empty') : t('rules.emptyFiltered')} /> : <Rows rules={shown} chosen={chosen} choose={choose} />)}
           </Loaded>
         </div>
         {chosen !== null && <One id={chosen} close={() => choose(null)} />}

@@ -1,5 +1,5 @@
 /** Finding a rule by its words, with or without diacritics. */
-import type { Rule } from '../../api/types';
+import { LEVELS, type Rule } from '../../api/types';
 
 /** Lower case without diacritics, `đ` as `d`: "su co" finds "sự cố". */
 export function fold(text: string): string {
@@ -18,4 +18,10 @@ export function matches(rule: Pick<Rule, 'id' | 'title' | 'title_vi' | 'tags' | 
 export function logsource(rule: Pick<Rule, 'logsource'>): string {
   const { product, category, service } = rule.logsource;
   return [product, category, service].filter((part) => part !== null).join(' ');
+}
+
+/** The rules by level, the worst first, then by the name that is shown. */
+export function worstFirst(rules: readonly Rule[], named: (rule: Rule) => string): Rule[] {
+  const order = new Intl.Collator('vi');
+  return [...rules].sort((one, other) => LEVELS.indexOf(one.level) - LEVELS.indexOf(other.level) || order.compare(named(one), named(other)));
 }

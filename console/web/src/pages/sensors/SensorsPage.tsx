@@ -11,33 +11,29 @@ import { useWords } from '../../i18n';
 import { useConfirm } from '../../look/Confirm';
 import { Empty, Loaded, useFailure } from '../../look/States';
 import { Cut, Time } from '../../look/Text';
+import { useKeys } from '../../shell/keyboard';
 import { useScope } from '../../shell/scope';
 import { EnrolWizard } from './EnrolWizard';
-import { reading, sensorState } from './state';
+import { FIGURES, reading, sensorState } from './state';
+import { SensorDrawer } from './SensorDrawer';
+import { State } from './State';
 
-const DOTS = { online: 'dot', silent: 'dot off', waiting: 'dot hollow', revoked: 'dot off' } as const;
-
-function Row({ sensor, revoke }: { sensor: Sensor; revoke: (() => void) | null }) {
-  const { t, number, language } = useWords();
+function Row({ sensor, current, choose }: { sensor: Sensor; current: boolean; choose: () => void }) {
+  const { number, language } = useWords();
   const agency = useOrganizationName();
-  const state = sensorState(sensor);
-  const figure = (names: readonly string[]) => {
-    const value = reading(sensor.health, names);
-    return value === null ? <span className="faint">–</span> : number(value, 0);
-  };
   const version = sensor.health?.['version'];
   return (
-    <tr>
-      <td><Cut text={sensor.node} mono /></td>
+    <tr className={`go ${current ? 'current' : ''}`} onClick={choose} data-test="sensor">
+      <td><button type="button" className="plain cut" style={{ maxWidth: '100%' }} onClick={choose}><Cut text={sensor.node} mono /></button></td>
       <td><Cut text={agency(sensor.organization, language)} /></td>
-      <td><span className="live"><i className={DOTS[state]} />{t(`sensors.${state}`)}</span></td>
+      <td><State state={sensorState(sensor)} /></td>
       <td><Time at={sensor.last_seen} brief /></td>
-      <td className="number">{figure(['packets_per_second', 'packets'])}</td>
-      <td className="number">{figure(['drops', 'packets_dropped', 'dropped'])}</td>
-      <td className="number">{figure(['spool_events', 'spool_batches', 'spool_bytes'])}</td>
-      <td className="mono faint">{typeof version === 'string' ? <Cut text={version} mono /> : '–'}</td>
-      <td><Time at={sensor.not_after} brief /></td>
-      {revoke !== null && <td>{state !== 'revoked' && <Button size="small" type="text" onClick={revoke}>{t('sensors.revoke')}</Button>}</td>}
+      {FIGURES.map(({ word, names }) => {
+        const value = reading(sensor.health, names);
+        return <td key={word} className="number">{value === null ? <span className="faint">–</span> : number(value, 0)}</td>;
+      })}
+      <td>{typeof version === 'string' ? <Cut text={version} mono className="faint" /> : <span className="faint">–</span>}</td>
+      <td><Cut text={sensor.owner ?? ''} /></td>
     </tr>
   );
 }
@@ -52,6 +48,7 @@ export default function SensorsPage() {
   const words = useFailure();
   const sensors = useSensors(10_000);
   const [enrolling, setEnrolling] = useState(false);
+  const [chosen, setChosen] = useState<string | null>(null);
 
   const revoke = (sensor: Sensor) => {
     confirm({
@@ -70,33 +67,42 @@ export default function SensorsPage() {
     });
   };
 
+  const shown = (sensors.data ?? []).filter((sensor) => organization === '' || sensor.organization === organization);
+  const at = shown.findIndex((sensor) => sensor.id === chosen);
+  const current = shown[at];
+  const move = (step: number) => {
+    const next = shown[Math.min(Math.max(at + step, 0), shown.length - 1)];
+    if (next !== undefined) setChosen(next.id);
+  };
+  useKeys({ j: () => move(1), k: () => move(-1), ArrowDown: () => move(1), ArrowUp: () => move(-1), Escape: () => setChosen(null) });
+
   return (
-    <div className="page">
-      <div className="head">
-        <h1 className="grow">{t('sensors.title')}</h1>
-        {isAdministrator && <Button type="primary" onClick={() => setEnrolling(true)} data-test="enrol">{t('sensors.enrol')}</Button>}
+    <div className="page fixed">
+      <div className="queue">
+        <div className="left page">
+          <div className="head">
+            <h1 className="grow">{t('sensors.title')}</h1>
+            {isAdministrator && <Button type="primary" onClick={() => setEnrolling(true)} data-test="enrol">{t('sensors.enrol')}</Button>}
+          </div>
+          <section className="panel"><div className="flush">
+            <Loaded query={sensors} lines={10}>
+              {() => (shown.length === 0 ? <Empty text={t('sensors.empty')}>{isAdministrator && <Button onClick={() => setEnrolling(true)}>{t('sensors.enrol')}</Button>}</Empty> : (
+                <table className="list fixed sensors">
+                  <thead>
+                    <tr>
+                      <th style={{ width: '18%' }}>{t('sensors.node')}</th><th>{t('sensors.agency')}</th><th style={{ width: 120 }}>{t('sensors.state')}</th><th style={{ width: 132 }}>{t('sensors.lastSeen')}</th>
+                      {FIGURES.map(({ word }) => <th key={word} className="number" style={{ width: 108 }}>{t(word)}</th>)}
+                      <th style={{ width: 84 }}>{t('sensors.version')}</th><th style={{ width: '14%' }}>{t('admin.owner')}</th>
+                    </tr>
+                  </thead>
+                  <tbody>{shown.map((sensor) => <Row key={sensor.id} sensor={sensor} current={sensor.id === chosen} choose={() => setChosen(sensor.id)} />)}</tbody>
+                </table>
+              ))}
+            </Loaded>
+          </div></section>
+        </div>
+        {current !== undefined && <SensorDrawer sensor={current} edits={isAdministrator && current.revoked_at === null} close={() => setChosen(null)} revoke={isAdministrator && current.revoked_at === null ? () => revoke(current) : null} />}
       </div>
-      <section className="panel"><div className="flush">
-        <Loaded query={sensors} lines={10}>
-          {(all) => {
-            const shown = all.filter((sensor) => organization === '' || sensor.organization === organization);
-            if (shown.length === 0) return <Empty text={t('sensors.empty')}>{isAdministrator && <Button onClick={() => setEnrolling(true)}>{t('sensors.enrol')}</Button>}</Empty>;
-            return (
-              <table className="list fixed">
-                <thead>
-                  <tr>
-                    <th style={{ width: '18%' }}>{t('sensors.node')}</th><th>{t('sensors.agency')}</th><th style={{ width: 120 }}>{t('sensors.state')}</th><th style={{ width: 132 }}>{t('sensors.lastSeen')}</th>
-                    <th className="number" style={{ width: 104 }}>{t('sensors.packets')}</th><th className="number" style={{ width: 112 }}>{t('sensors.drops')}</th>
-                    <th className="number" style={{ width: 112 }}>{t('sensors.spool')}</th><th style={{ width: 92 }}>{t('sensors.version')}</th><th style={{ width: 132 }}>{t('sensors.certificate')}</th>
-                    {isAdministrator && <th style={{ width: 92 }} />}
-                  </tr>
-                </thead>
-                <tbody>{shown.map((sensor) => <Row key={sensor.id} sensor={sensor} revoke={isAdministrator ? () => revoke(sensor) : null} />)}</tbody>
-              </table>
-            );
-          }}
-        </Loaded>
-      </div></section>
       {enrolling && <EnrolWizard close={() => setEnrolling(false)} />}
     </div>
   );

@@ -1,6 +1,15 @@
 /** What state a sensor is in, and what its last health report says. */
 import type { Sensor } from '../../api/types';
 
+import type { Key } from '../../i18n';
+
+/** The numbers of a health report that are shown, under the names that sensors give them. */
+export const FIGURES = [
+  { word: 'sensors.packets', names: ['packets_per_second', 'packets'] },
+  { word: 'sensors.drops', names: ['drops', 'packets_dropped', 'dropped'] },
+  { word: 'sensors.spool', names: ['spool_events', 'spool_batches', 'spool_bytes'] },
+] as const satisfies readonly { word: Key; names: readonly string[] }[];
+
 export type SensorState = 'online' | 'silent' | 'waiting' | 'revoked';
 
 /** The console says who is online; one that was never heard is waiting, not silent. */
