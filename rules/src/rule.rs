@@ -119,7 +119,9 @@ pub struct Rule {
     pub reported: bool,
     /// True for a correlation rule.
     pub correlation: bool,
-    /// True for a correlation that counts all agencies together (`dongson: scope: province`).
+    /// True for the head of a script: a match of it raises nothing, the script decides.
+    pub script: bool,
+    /// True for a correlation or a script that counts all agencies together (`dongson: scope: province`).
     pub province: bool,
 }
 
