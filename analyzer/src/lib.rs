@@ -9,6 +9,7 @@ pub mod detect;
 pub mod inventory;
 mod item;
 pub mod notify;
+mod script;
 mod stage;
 
 use std::sync::{Arc, Mutex};

@@ -142,7 +142,7 @@ mod tests {
             ("/* meta", "// no", 1, "/* meta"),
             ("*/\n", "", 1, "no end"),
             ("  key: [source.ip]", "  keys: [source.ip]", 9, "one of key"),
-            ("  key: [source.ip]", "  key: []", 9, "missing"),
+            ("  key: [source.ip]", "  key: []", 2, "missing"),
             ("  key: [source.ip]", "  key: [a]\n  idle: never", 10, "such as 1h"),
             ("s: {a: b}", "s: {a|containz: b}", 6, "contains"),
             ("script:\n  key: [source.ip]\n", "", 2, "\"script\" is missing"),

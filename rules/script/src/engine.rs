@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rhai::packages::{
     ArithmeticPackage, BasicArrayPackage, BasicFnPackage, BasicIteratorPackage, BasicMapPackage,
-    BasicMathPackage, LanguageCorePackage, LogicPackage, MoreStringPackage, Package as _,
+    BasicMathPackage, BasicStringPackage, LanguageCorePackage, LogicPackage, MoreStringPackage, Package as _,
 };
 use rhai::{Dynamic, Engine, EvalAltResult};
 
@@ -73,6 +73,7 @@ pub(crate) fn base(limits: &Limits) -> Engine {
     BasicIteratorPackage::new().register_into_engine(&mut engine);
     BasicArrayPackage::new().register_into_engine(&mut engine);
     BasicMapPackage::new().register_into_engine(&mut engine);
+    BasicStringPackage::new().register_into_engine(&mut engine);
     MoreStringPackage::new().register_into_engine(&mut engine);
     native::register(&mut engine);
     for word in ["eval", "print", "debug", "import", "export", "sleep", "parse_json"] {
