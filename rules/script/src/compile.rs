@@ -40,12 +40,19 @@ pub struct Script {
     pub(crate) idle: i64,
     /// Stands for its text, its key and its fields: a state of another one is not its own.
     pub(crate) shape: String,
+    /// Where `on` begins: told where an error has no line of its own.
+    begins: usize,
     body: AST,
     /// The constants of the script; `event` and `state` come behind them.
     constants: Scope<'static>,
 }
 
 impl Script {
+    /// The line of `on`.
+    pub(crate) fn begins(&self) -> usize {
+        self.begins
+    }
+
     /// Runs the script on one event; gives what it returned and what became of the state.
     pub(crate) fn run(
         &self,
@@ -60,14 +67,17 @@ impl Script {
         let run = || engine.eval_ast_with_scope::<rhai::Dynamic>(&mut scope, &self.body);
         let answer = match catch_unwind(AssertUnwindSafe(run)) {
             Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => return Err(engine::told(&error)),
-            Err(_) => return Err(("the interpreter failed".to_owned(), 0)),
+            Ok(Err(error)) => {
+                let (reason, line) = engine::told(&error);
+                return Err((reason, if line == 0 { self.begins } else { line }));
+            }
+            Err(_) => return Err(("the interpreter failed".to_owned(), self.begins)),
         };
         // What the body declared stands behind; it may have the same names.
         scope.rewind(size);
         match scope.remove::<Map>("state") {
             Some(state) => Ok((answer, state)),
-            None => Err(("`state` is no map any more; write `state.name = ...`".to_owned(), 0)),
+            None => Err(("`state` is no map any more; write `state.name = ...`".to_owned(), self.begins)),
         }
     }
 }
@@ -109,7 +119,7 @@ impl Scripts {
             let compiled = catch_unwind(AssertUnwindSafe(|| compile(&source.body, limits)));
             let compiled = compiled.unwrap_or_else(|_| Err(error(1, "the interpreter cannot read it")));
             match compiled {
-                Ok((body, constants)) => {
+                Ok((body, constants, begins)) => {
                     scripts.by_id.insert(head.id.clone(), scripts.scripts.len());
                     scripts.scripts.push(Script {
                         rule: source.rule,
@@ -118,6 +128,7 @@ impl Scripts {
                         entity: if head.entity.is_empty() { &source.key } else { &head.entity }.clone(),
                         idle: i64::try_from(source.idle.as_nanos()).unwrap_or(i64::MAX),
                         shape: shape(source, head.province),
+                        begins,
                         body,
                         constants,
                     });
@@ -165,7 +176,7 @@ fn error(line: usize, reason: impl Into<String>) -> ScriptError {
 /// The body of `on` as statements over `event` and `state`, with the script's functions; and its constants.
 ///
 /// Rhai gives a function copies of what it is called with; as statements, `state` is the script's own.
-fn compile(text: &str, limits: &Limits) -> Result<(AST, Scope<'static>), ScriptError> {
+fn compile(text: &str, limits: &Limits) -> Result<(AST, Scope<'static>, usize), ScriptError> {
     if text.len() > MAX_BYTES {
         return Err(error(1, format!("has {} bytes; a script may have {MAX_BYTES}", text.len())));
     }
@@ -193,7 +204,8 @@ fn compile(text: &str, limits: &Limits) -> Result<(AST, Scope<'static>), ScriptE
     if body.has_functions() {
         return Err(error(1, "write functions beside `on`, not inside it"));
     }
-    Ok((whole.clone_functions_only().merge(&body), constants))
+    let begins = on.body.start_position().line().unwrap_or(1);
+    Ok((whole.clone_functions_only().merge(&body), constants, begins))
 }
 
 /// What stands at the top besides functions: constants and nothing else.

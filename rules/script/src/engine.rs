@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rhai::packages::{
     ArithmeticPackage, BasicArrayPackage, BasicFnPackage, BasicIteratorPackage, BasicMapPackage,
-    BasicMathPackage, BasicStringPackage, LanguageCorePackage, LogicPackage, MoreStringPackage, Package as _,
+    BasicMathPackage, BasicStringPackage, LogicPackage, MoreStringPackage, Package as _,
 };
 use rhai::{Dynamic, Engine, EvalAltResult};
 
@@ -65,7 +65,7 @@ pub(crate) fn engine(limits: &Limits) -> Arc<Engine> {
 /// An engine with all limits.
 pub(crate) fn base(limits: &Limits) -> Engine {
     let mut engine = Engine::new_raw();
-    LanguageCorePackage::new().register_into_engine(&mut engine);
+    // Without the core package of the language: it would bring `sleep`.
     ArithmeticPackage::new().register_into_engine(&mut engine);
     LogicPackage::new().register_into_engine(&mut engine);
     BasicMathPackage::new().register_into_engine(&mut engine);
@@ -76,7 +76,7 @@ pub(crate) fn base(limits: &Limits) -> Engine {
     BasicStringPackage::new().register_into_engine(&mut engine);
     MoreStringPackage::new().register_into_engine(&mut engine);
     native::register(&mut engine);
-    for word in ["eval", "print", "debug", "import", "export", "sleep", "parse_json"] {
+    for word in ["eval", "print", "debug", "import", "export"] {
         engine.disable_symbol(word);
     }
     engine

@@ -302,12 +302,12 @@ fn run(
         seen.fields.iter().map(|(name, value)| (name.as_str().into(), to_script(value))).collect();
     event.insert("at".into(), Dynamic::from_int(seen.at.millis()));
     let (answer, state) = script.run(scripts.engine(), event, state)?;
-    let bytes = weigh(&state).map_err(|reason| (reason, 0))?;
+    let bytes = weigh(&state).map_err(|reason| (reason, script.begins()))?;
     if bytes > bounds.key_bytes {
         let reason = format!("the state of a key has {bytes} bytes; it may have {}", bounds.key_bytes);
-        return Err((reason, 0));
+        return Err((reason, script.begins()));
     }
-    let alert = alert(script, seen, &answer).map_err(|reason| (reason, 0))?;
+    let alert = alert(script, seen, &answer).map_err(|reason| (reason, script.begins()))?;
     Ok(Done { state, bytes, alert })
 }
 
