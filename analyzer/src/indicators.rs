@@ -201,10 +201,7 @@ fn signal(event: &Event, found: &Found<'_>) -> Signal {
             value: format!("{value}|{}", hit.indicator).chars().take(256).collect(),
         },
         window_seconds: WINDOW,
-        asset_level: event
-            .int("dongson.asset.level")
-            .and_then(|level| u8::try_from(level).ok())
-            .unwrap_or(0),
+        asset_level: event.int("dongson.asset.level").and_then(|level| u8::try_from(level).ok()).unwrap_or(0),
         matched: vec![
             matched(found.field, found.value.as_str().into()),
             matched("threat.indicator.name", hit.indicator.as_str().into()),

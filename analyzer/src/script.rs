@@ -122,7 +122,11 @@ fn failing(content: &Content, failures: &Failures, about: &About) -> Signal {
         selection: "script".to_owned(),
     };
     let signal = Signal {
-        id: identity::of_signal(&failures.organization, FAILING, &format!("{}/{}", failures.script, failures.event)),
+        id: identity::of_signal(
+            &failures.organization,
+            FAILING,
+            &format!("{}/{}", failures.script, failures.event),
+        ),
         organization: failures.organization.clone(),
         rule_id: FAILING.to_owned(),
         title: format!("A detection script fails: {title}"),

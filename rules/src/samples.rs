@@ -83,10 +83,7 @@ struct Samples {
 #[serde(untagged)]
 enum Sample {
     Several(Vec<Step>),
-    Exact {
-        events: Vec<Step>,
-        at: Vec<u64>,
-    },
+    Exact { events: Vec<Step>, at: Vec<u64> },
     One(Step),
 }
 

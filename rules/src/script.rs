@@ -51,7 +51,9 @@ impl ScriptSource {
         let own = match head.get(KEY) {
             Some(Value::Mapping(own)) => own,
             Some(_) => return Err(wrong(KEY, "a map of key, fields, idle")),
-            None => return Err(missing(KEY, "name the fields of the state's key: `script: {key: [source.ip]}`")),
+            None => {
+                return Err(missing(KEY, "name the fields of the state's key: `script: {key: [source.ip]}`"));
+            }
         };
         for key in own.keys() {
             let key = key.as_str().unwrap_or_default();
@@ -68,8 +70,7 @@ impl ScriptSource {
         }
         let idle = text(own, "idle")?
             .map(|span| {
-                timespan(&span)
-                    .ok_or_else(|| wrong("idle", "a number and one of s, m, h, d, w, such as 1h"))
+                timespan(&span).ok_or_else(|| wrong("idle", "a number and one of s, m, h, d, w, such as 1h"))
             })
             .transpose()?;
         Ok(Self { rule: 0, key, fields, idle: idle.unwrap_or(IDLE), body })

@@ -104,8 +104,7 @@ impl SignalsStage {
 
     /// Every effect of a batch that was not applied before.
     async fn apply(&self, batch: &Batch, run: &Consumed, memory: &mut Memory) -> Result<(), AnalyzerError> {
-        let counting =
-            memory.counting.entry(batch.partition).or_insert_with(|| Counting::new(&self.content));
+        let counting = memory.counting.entry(batch.partition).or_insert_with(|| Counting::new(&self.content));
         let remembered = counting.is_holding();
         let (signals, onward, counted) = self.signals(batch, counting);
         let exceptions = self.registry.active_exceptions(now()).await?;

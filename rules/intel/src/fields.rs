@@ -70,7 +70,8 @@ impl Set {
             for scalar in value.scalars().iter().take(MAX_LIST) {
                 let Value::Text(text) = scalar else { continue };
                 let Some(hit) = self.look_up(kind, text, at, allow) else { continue };
-                let known = found.iter().any(|one| one.hit.kind == hit.kind && one.hit.indicator == hit.indicator);
+                let known =
+                    found.iter().any(|one| one.hit.kind == hit.kind && one.hit.indicator == hit.indicator);
                 if !known && found.len() < MAX_FOUND {
                     found.push(Found { field, value: text.to_string(), hit });
                 }

@@ -32,16 +32,8 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 8] = [
-        Self::Net,
-        Self::Domain,
-        Self::Url,
-        Self::Md5,
-        Self::Sha1,
-        Self::Sha256,
-        Self::Ja3,
-        Self::Ja4,
-    ];
+    pub const ALL: [Self; 8] =
+        [Self::Net, Self::Domain, Self::Url, Self::Md5, Self::Sha1, Self::Sha256, Self::Ja3, Self::Ja4];
 
     /// ECS's word for it (`threat.indicator.type`).
     pub const fn ecs(self) -> &'static str {
@@ -57,7 +49,9 @@ impl Kind {
     /// From the words that lists use: `ip`, `cidr`, `domain`, `hostname`, `url`, `md5`, `ja3`...
     pub fn parse(word: &str) -> Option<Self> {
         Some(match word.trim().to_ascii_lowercase().as_str() {
-            "ip" | "ipv4" | "ipv6" | "ip-src" | "ip-dst" | "ipv4-addr" | "ipv6-addr" | "cidr" | "net" => Self::Net,
+            "ip" | "ipv4" | "ipv6" | "ip-src" | "ip-dst" | "ipv4-addr" | "ipv6-addr" | "cidr" | "net" => {
+                Self::Net
+            }
             "domain" | "hostname" | "host" | "fqdn" | "domain-name" => Self::Domain,
             "url" | "uri" | "link" => Self::Url,
             "md5" => Self::Md5,

@@ -21,7 +21,8 @@ pub fn url(text: &str) -> Option<String> {
         return None;
     }
     let (scheme, rest) = text.split_once("://")?;
-    let letters = !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    let letters = !scheme.is_empty()
+        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
     if !letters || !scheme.starts_with(|first: char| first.is_ascii_alphabetic()) {
         return None;
     }
@@ -38,7 +39,9 @@ pub fn url(text: &str) -> Option<String> {
 /// The host in lower case, with its port unless the scheme implies it.
 fn host_of(text: &str, scheme: &str) -> Option<String> {
     let (name, port) = match text.rsplit_once(':') {
-        Some((name, port)) if !name.ends_with(':') && port.bytes().all(|byte| byte.is_ascii_digit()) => (name, port),
+        Some((name, port)) if !name.ends_with(':') && port.bytes().all(|byte| byte.is_ascii_digit()) => {
+            (name, port)
+        }
         _ => (text, ""),
     };
     let name = match name.strip_prefix('[') {
@@ -97,7 +100,9 @@ mod tests {
         ] {
             assert_eq!(url(one).as_deref(), Some(other), "{one}");
         }
-        for text in ["", "bad.example/x", "://x", "http://", "http:///x", "1a://x", "http://a b/", "http://x:99999/"] {
+        for text in
+            ["", "bad.example/x", "://x", "http://", "http:///x", "1a://x", "http://a b/", "http://x:99999/"]
+        {
             assert_eq!(url(text), None, "{text}");
         }
         assert_ne!(url("http://bad.example/A"), url("http://bad.example/a"));

@@ -133,11 +133,9 @@ impl Scripts {
                         constants,
                     });
                 }
-                Err(error) => refused.push(Refusal {
-                    file: head.file.clone(),
-                    line: error.line,
-                    reason: error.reason,
-                }),
+                Err(error) => {
+                    refused.push(Refusal { file: head.file.clone(), line: error.line, reason: error.reason })
+                }
             }
         }
         (scripts, refused)

@@ -110,7 +110,9 @@ pub(crate) fn told(error: &EvalAltResult) -> (String, usize) {
             "does more operations than a run may: do less for each event".to_owned()
         }
         EvalAltResult::ErrorStackOverflow(_) => "calls functions too deep inside each other".to_owned(),
-        EvalAltResult::ErrorDataTooLarge(what, _) => format!("{} is larger than it may be", what.to_lowercase()),
+        EvalAltResult::ErrorDataTooLarge(what, _) => {
+            format!("{} is larger than it may be", what.to_lowercase())
+        }
         other => without_place(&other.to_string()),
     };
     (reason, at)

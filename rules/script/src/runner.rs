@@ -160,7 +160,7 @@ impl Runner {
         let book = self.book(script, &seen.scope)?;
         match done {
             Ok(Done { state, bytes, alert }) => {
-                book.keep(&key, state, bytes, at, &bounds);
+                book.keep(&key, (state, bytes), at, script.idle, &bounds);
                 alert.map(Outcome::Alert)
             }
             Err((reason, line)) => {
@@ -336,7 +336,8 @@ fn alert(script: &Script, seen: &Seen, answer: &Dynamic) -> Result<Option<Alert>
         match name.as_str() {
             "because" => {
                 let fields = value.as_map_ref().map_err(|_| "`because` must be a map".to_owned())?;
-                alert.because = fields.iter().map(|(field, value)| matched(field, from_script(value))).collect();
+                alert.because =
+                    fields.iter().map(|(field, value)| matched(field, from_script(value))).collect();
             }
             "entity" => {
                 let fields = value.as_map_ref().map_err(|_| "`entity` must be a map".to_owned())?;

@@ -68,7 +68,10 @@ fn fired(
                 Some(Outcome::Failing(_)) | None => {}
             }
             if let Some((reason, line)) = runner.last_failure() {
-                return Err(format!("script {:?} fails on event {number}, line {line}: {reason}", seen.script));
+                return Err(format!(
+                    "script {:?} fails on event {number}, line {line}: {reason}",
+                    seen.script
+                ));
             }
         }
     }

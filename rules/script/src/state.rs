@@ -66,7 +66,8 @@ impl Book {
     }
 
     /// Keeps what a run made of the state.
-    pub(crate) fn keep(&mut self, key: &str, state: Map, bytes: usize, at: i64, bounds: &Bounds) {
+    pub(crate) fn keep(&mut self, key: &str, made: (Map, usize), at: i64, idle: i64, bounds: &Bounds) {
+        let (state, bytes) = made;
         if state.is_empty() {
             return self.remove(key);
         }
@@ -76,11 +77,19 @@ impl Book {
             None => (1, at, at),
         };
         self.remove(key);
-        if self.keys.len() >= bounds.keys || self.bytes + bytes > bounds.bytes {
-            self.make_room(bytes, bounds);
+        if self.is_full(bytes, bounds) {
+            // Looked at again afterwards: when idle states were dropped last must not matter.
+            self.sweep(at, idle);
+            if self.is_full(bytes, bounds) {
+                self.make_room(bytes, bounds);
+            }
         }
         self.bytes += bytes;
         self.keys.insert(key.to_owned(), Entry { state, bytes, events, since, last, failures: 0 });
+    }
+
+    fn is_full(&self, bytes: usize, bounds: &Bounds) -> bool {
+        self.keys.len() >= bounds.keys || self.bytes + bytes > bounds.bytes
     }
 
     /// A run failed; true when the key's state was given up because of it.
@@ -114,11 +123,8 @@ impl Book {
     /// Gives up an eighth, and more where `bytes` need it: what saw the fewest events, of equals what began last, so
     /// that the frequent and the old survive a flood of made-up keys.
     fn make_room(&mut self, bytes: usize, bounds: &Bounds) {
-        let mut order: Vec<(u64, Reverse<i64>, String)> = self
-            .keys
-            .iter()
-            .map(|(key, entry)| (entry.events, Reverse(entry.since), key.clone()))
-            .collect();
+        let mut order: Vec<(u64, Reverse<i64>, String)> =
+            self.keys.iter().map(|(key, entry)| (entry.events, Reverse(entry.since), key.clone())).collect();
         order.sort_unstable();
         let keep = bounds.keys - (bounds.keys / 8).max(1);
         for (.., key) in order {
@@ -198,11 +204,11 @@ mod tests {
         let bounds = Bounds { keys: 64, ..Bounds::default() };
         let mut book = Book::default();
         for at in 0..5 {
-            book.keep("real", state(at), 40, at, &bounds);
+            book.keep("real", (state(at), 40), at, i64::MAX, &bounds);
         }
-        book.keep("old", state(0), 40, 5, &bounds);
+        book.keep("old", (state(0), 40), 5, i64::MAX, &bounds);
         for at in 10..10_000 {
-            book.keep(&format!("made up {at}"), state(at), 40, at, &bounds);
+            book.keep(&format!("made up {at}"), (state(at), 40), at, i64::MAX, &bounds);
             assert!(book.len() <= 64);
         }
         assert_eq!(book.state("real", 10_000, i64::MAX)["n"].as_int(), Ok(4));
@@ -215,7 +221,7 @@ mod tests {
         let bounds = Bounds { keys: 1_000, key_bytes: 1_000, bytes: 10_000 };
         let mut book = Book::default();
         for at in 0..200 {
-            book.keep(&format!("{at}"), state(at), 1_000, at, &bounds);
+            book.keep(&format!("{at}"), (state(at), 1_000), at, i64::MAX, &bounds);
             assert!(book.bytes <= bounds.bytes);
         }
         assert!(book.len() > 3);
@@ -226,7 +232,7 @@ mod tests {
     #[test]
     fn a_state_that_makes_every_run_fail_is_given_up() {
         let mut book = Book::default();
-        book.keep("k", state(1), 40, 1, &Bounds::default());
+        book.keep("k", (state(1), 40), 1, i64::MAX, &Bounds::default());
         assert!((0..7).all(|_| !book.failed("k")));
         assert!(book.failed("k") && book.state("k", 1, 10).is_empty());
     }

@@ -91,12 +91,20 @@ fn hostile_scripts_end_with_an_error_that_names_the_line() {
     for (body, line, reason) in [
         ("fn on(event, state) {\n  loop { }\n}", 13, "operations"),
         ("fn on(event, state) {\n  while true { state.x = 1; }\n}", 12, "operations"),
-        ("fn deep(n) { deep(n + 1) }\nfn on(event, state) {\n  deep(0);\n}", 12, "too deep"),
+        ("fn deep(n) { deep(n + 1) }\nfn on(event, state) {\n  deep(0);\n}", 14, "too deep"),
         ("fn on(event, state) {\n  let s = \"xxxxxxxx\";\n  loop { s += s; }\n}", 14, "length of string"),
-        ("fn on(event, state) {\n  let a = [];\n  loop { a.push(event[\"text\"]); }\n}", 14, "than it may be"),
+        (
+            "fn on(event, state) {\n  let a = [];\n  loop { a.push(event[\"text\"]); }\n}",
+            14,
+            "than it may be",
+        ),
         ("fn on(event, state) {\n  let a = [1];\n  loop { a += a; }\n}", 14, "than it may be"),
         ("fn on(event, state) {\n  let a = [1];\n  loop { a = [a, a]; }\n}", 14, "than it may be"),
-        ("fn on(event, state) {\n  let m = #{};\n  let n = 0;\n  loop { n += 1; m[n.to_string()] = n; }\n}", 15, ""),
+        (
+            "fn on(event, state) {\n  let m = #{};\n  let n = 0;\n  loop { n += 1; m[n.to_string()] = n; }\n}",
+            15,
+            "",
+        ),
         ("fn on(event, state) {\n  let s = \"x\";\n  s.pad(1000000000, 'x');\n}", 14, "length of string"),
         ("fn on(event, state) {\n  let a = [];\n  a.pad(1000000000, 1);\n}", 14, "array"),
         ("fn on(event, state) {\n  let n = 9223372036854775807;\n  n += 1;\n}", 14, ""),
@@ -107,7 +115,11 @@ fn hostile_scripts_end_with_an_error_that_names_the_line() {
         ("fn on(event, state) {\n  state.x = 'c';\n}", 12, "state.x"),
         ("fn on(event, state) {\n  return 7;\n}", 12, "returns"),
         ("fn on(event, state) {\n  for i in 0..1000000000 { }\n}", 13, "operations"),
-        ("fn on(event, state) {\n  let a = [3, 2]; let n = 0;\n  loop { a.sort(|x, y| x - y); n = entropy(event[\"text\"]); }\n}", 14, "operations"),
+        (
+            "fn on(event, state) {\n  let a = [3, 2]; let n = 0;\n  loop { a.sort(|x, y| x - y); n = entropy(event[\"text\"]); }\n}",
+            14,
+            "operations",
+        ),
     ] {
         let mut runner = runner(body);
         let begun = Instant::now();
@@ -155,8 +167,11 @@ fn what_scripts_may_not_do_is_refused_when_they_are_loaded() {
 
 #[test]
 fn nesting_without_end_never_overflows_the_stack() {
-    for (open, close) in [("(", ")"), ("[", "]"), ("{", "}"), ("if true {", "}"), ("-", ""), ("!", ""), ("#{a:", "}")] {
-        let body = format!("fn on(event, state) {{ let x = {}1{}; }}", open.repeat(5_000), close.repeat(5_000));
+    for (open, close) in
+        [("(", ")"), ("[", "]"), ("{", "}"), ("if true {", "}"), ("-", ""), ("!", ""), ("#{a:", "}")]
+    {
+        let body =
+            format!("fn on(event, state) {{ let x = {}1{}; }}", open.repeat(5_000), close.repeat(5_000));
         assert!(compile(&body).is_err(), "{open}");
     }
     assert!(compile(&format!("fn on(event, state) {{ let x = 1{}; }}", " + 1".repeat(5_000))).is_err());
@@ -188,7 +203,8 @@ fn an_agency_without_operations_left_harms_no_other() {
     let mut starving = 0;
     for number in 0..500 {
         let outcome = runner.observe(&event("a", &format!("k{number}"), 60, 1));
-        starving += usize::from(matches!(&outcome, Some(Outcome::Failing(one)) if one.cause == FailureCause::Budget));
+        starving +=
+            usize::from(matches!(&outcome, Some(Outcome::Failing(one)) if one.cause == FailureCause::Budget));
     }
     assert_eq!(starving, 1);
     assert!(runner.counters().starved > 300);
@@ -208,7 +224,10 @@ fn state_is_bounded_and_evictions_are_counted() {
         runner.observe(&event("a", &format!("made up {number}"), 10, 1));
     }
     assert!(runner.keys() <= 100 && runner.evicted() > 4_800);
-    assert!(matches!(runner.observe(&event("a", "real", 11, 5)), Some(Outcome::Alert(_))), "what is frequent survives");
+    assert!(
+        matches!(runner.observe(&event("a", "real", 11, 5)), Some(Outcome::Alert(_))),
+        "what is frequent survives"
+    );
     let growing = "fn on(event, state) { if state.t == () { state.t = []; } state.t.push(event[\"text\"] + event.at); }";
     let mut runner = self::runner(growing);
     for second in 0..200 {

@@ -166,7 +166,8 @@ pub(super) fn is_worldwide(field: &str) -> bool {
 /// True when `value` of `field` names the same thing at every agency, so that it may be a key of state that all
 /// agencies share: a public address, a domain, a hash, an account with its domain (`name@example.vn`).
 pub fn is_shareable(field: &str, value: &str) -> bool {
-    let account = value.split_once('@').is_some_and(|(name, domain)| !name.is_empty() && domain.contains('.'));
+    let account =
+        value.split_once('@').is_some_and(|(name, domain)| !name.is_empty() && domain.contains('.'));
     account || (is_worldwide(field) && !is_private(value))
 }
 

@@ -363,7 +363,7 @@ pub const FIELDS: &[Field] = &[
     f("threat.indicator.name", Keywords, "", Analyzer, Plain, REST, "ECS", "Those indicators"),
     f("threat.indicator.provider", Keywords, "", Analyzer, Internal, REST, "ECS", "Who named them"),
     f("threat.indicator.confidence", Keywords, "", Analyzer, Plain, REST, "ECS", "How sure they are, 0 to 100, as text"),
-    f("threat.indicator.marking.tlp", Keywords, "", Analyzer, Plain, REST, "ECS", "Who may be told: the strictest mark first"),
+    f("threat.indicator.marking.tlp", Keyword, "", Analyzer, Plain, REST, "ECS", "Who may be told: the strictest mark of them"),
     // Health of Dongson's own parts.
     f("dongson.health.source", Keyword, "", Collector, Plain, COLUMN, "Dongson", "The source or sensor that the event is about"),
     f("dongson.health.owner", Keyword, "", Collector, Plain, REST, "Dongson", "Who looks after it"),

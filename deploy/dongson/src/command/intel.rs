@@ -66,8 +66,10 @@ fn check(which: &Which) -> Result<ExitCode> {
             if !refused.is_empty() {
                 output::table(&["refused", "reason"], &refused)?;
             }
-            let rows: Vec<Vec<String>> =
-                kinds.iter().map(|(kind, count)| vec![format!("{kind:?}").to_lowercase(), count.to_string()]).collect();
+            let rows: Vec<Vec<String>> = kinds
+                .iter()
+                .map(|(kind, count)| vec![format!("{kind:?}").to_lowercase(), count.to_string()])
+                .collect();
             if !rows.is_empty() {
                 output::table(&["kind", "indicators"], &rows)?;
             }

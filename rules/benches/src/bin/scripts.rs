@@ -18,7 +18,11 @@ fn main() -> io::Result<()> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../content/script");
     let loaded = load(&[folder], &LoadOptions::default());
     let mut out = io::stdout().lock();
-    writeln!(out, "{:<28} {:>12} {:>12} {:>10} {:>9}", "script", "events/s", "made up/s", "operations", "failures")?;
+    writeln!(
+        out,
+        "{:<28} {:>12} {:>12} {:>10} {:>9}",
+        "script", "events/s", "made up/s", "operations", "failures"
+    )?;
     let rules = &loaded.report.rules;
     let scripts = Arc::new(loaded.scripts);
     for script in scripts.all() {
@@ -31,7 +35,14 @@ fn main() -> io::Result<()> {
     let options = LoadOptions { scripts: true, ..LoadOptions::default() };
     let report = RuleSet::from_documents([("dearest.rhai", DEAREST)], &options);
     let (dearest, _) = Scripts::compile(&report.rules, &Limits::default());
-    line(&mut out, "(uses all operations)", &Arc::new(dearest), "dearest", &["source.ip".to_owned()], &["text"])
+    line(
+        &mut out,
+        "(uses all operations)",
+        &Arc::new(dearest),
+        "dearest",
+        &["source.ip".to_owned()],
+        &["text"],
+    )
 }
 
 /// Measures a script with few keys, whose states are full, and with a new key for every event.

@@ -59,7 +59,9 @@ fn row(place: usize, cells: &[String], columns: &Columns, taker: &mut Taker<'_>)
     let expires = match cell(columns.expires).map(|text| (text, moment(text))) {
         None => None,
         Some((_, Some(at))) => Some(at),
-        Some((text, None)) => return taker.refuse(place, format!("{text:?} is no moment such as 2027-01-31")),
+        Some((text, None)) => {
+            return taker.refuse(place, format!("{text:?} is no moment such as 2027-01-31"));
+        }
     };
     let confidence = match cell(columns.confidence).map(|text| (text, text.parse::<u8>().ok())) {
         None => CONFIDENCE,
@@ -80,9 +82,8 @@ fn names(cells: &[String]) -> Option<Columns> {
     let find = |words: &[&str]| {
         cells.iter().position(|cell| words.contains(&cell.trim().to_ascii_lowercase().as_str()))
     };
-    let value = find(&["value", "indicator", "ioc", "ioc_value", "pattern"]).or_else(|| {
-        find(&["ip", "domain", "url", "hash", "sha256", "md5"])
-    })?;
+    let value = find(&["value", "indicator", "ioc", "ioc_value", "pattern"])
+        .or_else(|| find(&["ip", "domain", "url", "hash", "sha256", "md5"]))?;
     Some(Columns {
         value,
         kind: find(&["type", "kind", "ioc_type"]),

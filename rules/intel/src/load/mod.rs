@@ -84,7 +84,9 @@ fn walk(path: &Path, builder: &mut Builder, report: &mut LoadReport, depth: usiz
                 }
             }
         }
-        Ok(_) => Taker { file: &name, builder, report }.refuse(0, format!("more than {MAX_DEPTH} folders deep")),
+        Ok(_) => {
+            Taker { file: &name, builder, report }.refuse(0, format!("more than {MAX_DEPTH} folders deep"))
+        }
         Err(error) => Taker { file: &name, builder, report }.refuse(0, format!("cannot be read: {error}")),
     }
 }
@@ -115,7 +117,8 @@ pub fn text(name: &str, bytes: &[u8], builder: &mut Builder, report: &mut LoadRe
     if !matches!(bytes.iter().find(|byte| !byte.is_ascii_whitespace()), Some(b'{' | b'[')) {
         return csv::read(&String::from_utf8_lossy(bytes), &mut taker);
     }
-    let read = if stix::is_bundle(bytes) { stix::read(bytes, &mut taker) } else { misp::read(bytes, &mut taker) };
+    let read =
+        if stix::is_bundle(bytes) { stix::read(bytes, &mut taker) } else { misp::read(bytes, &mut taker) };
     if let Err(reason) = read {
         taker.refuse(0, reason);
     }

@@ -46,7 +46,8 @@ pub(super) fn is_bundle(bytes: &[u8]) -> bool {
 
 /// Reads a bundle.
 pub(super) fn read(bytes: &[u8], taker: &mut Taker<'_>) -> Result<(), String> {
-    let bundle: Bundle = serde_json::from_slice(bytes).map_err(|error| format!("not a STIX bundle: {error}"))?;
+    let bundle: Bundle =
+        serde_json::from_slice(bytes).map_err(|error| format!("not a STIX bundle: {error}"))?;
     let text = |object: &Value, key: &str| object.get(key).and_then(Value::as_str).map(str::to_owned);
     let identities: Vec<(String, String)> = bundle
         .objects
@@ -132,7 +133,8 @@ fn comparisons(pattern: &str) -> Result<Vec<(Kind, String)>, String> {
         } else {
             return Err(unread("only `=` and `ISSUBSET` are read"));
         };
-        let (value, tail) = quoted(tail.trim_start()).ok_or_else(|| unread("a text in '...' was expected"))?;
+        let (value, tail) =
+            quoted(tail.trim_start()).ok_or_else(|| unread("a text in '...' was expected"))?;
         let kind = kind(&path).ok_or_else(|| unread(&format!("{path:?} is not matched")))?;
         if subset && kind != Kind::Net {
             return Err(unread("ISSUBSET is for addresses"));
@@ -155,7 +157,9 @@ fn comparisons(pattern: &str) -> Result<Vec<(Kind, String)>, String> {
 
 /// `file:hashes.'SHA-256'`: up to the operator, without quotes.
 fn path(text: &str) -> Option<(String, &str)> {
-    let end = text.find(|sign: char| sign == '=' || sign == '!' || sign == '<' || sign == '>' || sign.is_whitespace())?;
+    let end = text.find(|sign: char| {
+        sign == '=' || sign == '!' || sign == '<' || sign == '>' || sign.is_whitespace()
+    })?;
     let (path, rest) = text.split_at(end);
     (path.contains(':')).then(|| (path.replace('\'', ""), rest))
 }
@@ -237,7 +241,9 @@ mod tests {
         text("b.json", list.as_bytes(), &mut builder, &mut report);
         assert_eq!((report.taken, report.passed_over, report.refused), (1, 3, 2), "{report:?}");
         let set = builder.finish();
-        let hit = set.domain("bad.example", dongson_event::Timestamp::default(), &crate::AllowList::default()).unwrap();
+        let hit = set
+            .domain("bad.example", dongson_event::Timestamp::default(), &crate::AllowList::default())
+            .unwrap();
         assert_eq!((hit.source, hit.confidence, hit.tlp), ("CERT", 85, Tlp::Red));
     }
 
