@@ -199,9 +199,6 @@ fn compile(text: &str, limits: &Limits) -> Result<(AST, Scope<'static>, usize), 
     names.push("event", Map::new()).push("state", Map::new());
     reader.set_strict_variables(true);
     let body = reader.compile_with_scope(&names, &inner).map_err(parse)?;
-    if body.has_functions() {
-        return Err(error(1, "write functions beside `on`, not inside it"));
-    }
     let begins = on.body.start_position().line().unwrap_or(1);
     Ok((whole.clone_functions_only().merge(&body), constants, begins))
 }
