@@ -165,3 +165,83 @@ fn said(about: &About, signal: Signal) -> Signal {
 fn precise(count: usize) -> f64 {
     f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::Detector;
+    use crate::item::{Item, items};
+    use dongson_event::Event;
+    use dongson_rules::{LoadOptions, RuleSet, Taxonomies};
+    use dongson_script::{Limits, Scripts};
+
+    const SCRIPT: &str = "/* meta\ntitle: Three\nid: three\nlogsource: {product: dongson, service: conn}\ndetection:\n  s: {event.dataset: sensor.conn}\n  condition: s\nscript:\n  key: [source.ip]\n  fields: [fail]\n*/\nfn on(event, state) {\n  if event[\"fail\"] == true { loop { } }\n  if state.n == () { state.n = 0; }\n  state.n += 1;\n  return state.n == 3;\n}\n";
+
+    fn content() -> Content {
+        let options = LoadOptions { scripts: true, ..LoadOptions::default() };
+        let report = RuleSet::from_documents([("three.rhai", SCRIPT)], &options);
+        let (scripts, refused) = Scripts::compile(&report.rules, &Limits::default());
+        assert!(report.refused.is_empty() && refused.is_empty());
+        Content {
+            rules: Arc::new(report.rules),
+            scripts: Arc::new(scripts),
+            taxonomies: Arc::new(Taxonomies::embedded()),
+        }
+    }
+
+    /// What the first stage makes of one connection.
+    fn item(content: &Content, detector: &mut Detector, number: u32, rest: &str) -> Item {
+        let text = format!(
+            r#"{{"@timestamp":"2026-11-23T02:00:{:02}Z","event.ingested":"2026-11-23T02:01:00Z","event.dataset":"sensor.conn","organization.id":"so-yte","observer.name":"gw","event.id":"e{number}","source.ip":"10.0.0.7"{rest}}}"#,
+            number % 60
+        );
+        let event = Event::parse(text.as_bytes()).unwrap().0;
+        let (rule, signal) = detector.signals(&event).pop().unwrap();
+        let mut made = items(&content.rules, rule, signal, detector, &event);
+        assert_eq!(made.len(), 1, "the head itself is not reported");
+        let item = made.pop().unwrap();
+        assert_eq!(Item::from_record(&item.to_record().unwrap()).unwrap(), item);
+        item
+    }
+
+    fn run(counting: &mut Counting, content: &Content, item: &Item) -> Option<Signal> {
+        let Item::Script { seen, about } = item else { panic!("{item:?}") };
+        counting.script(content, seen, about)
+    }
+
+    #[test]
+    fn a_script_counts_on_after_a_restart_and_drills_apart() {
+        let content = content();
+        let mut detector = Detector::new(&content);
+        let mut counting = Counting::new(&content);
+        for number in 1..3 {
+            assert_eq!(run(&mut counting, &content, &item(&content, &mut detector, number, "")), None);
+        }
+        let drill = item(&content, &mut detector, 3, r#","dongson.drill":"d1""#);
+        assert_eq!(run(&mut counting, &content, &drill), None);
+        let mut restarted = Counting::new(&content);
+        restarted.restore(&counting.save().unwrap(), 0);
+        assert!(restarted.is_holding());
+        let signal = run(&mut restarted, &content, &item(&content, &mut detector, 4, "")).unwrap();
+        assert_eq!((signal.rule_id.as_str(), signal.organization.as_str()), ("three", "so-yte"));
+        assert_eq!((signal.entity.kind.as_str(), signal.entity.value.as_str()), ("source.ip", "10.0.0.7"));
+        assert_eq!((signal.observer.as_str(), signal.event_id.as_str()), ("gw", "e4"));
+        // What was saved before there were scripts is read, too.
+        restarted.restore(&Counting::new(&content).correlator.save().unwrap(), 0);
+    }
+
+    #[test]
+    fn a_script_that_keeps_failing_raises_an_alert_of_its_own() {
+        let content = content();
+        let mut detector = Detector::new(&content);
+        let mut counting = Counting::new(&content);
+        let signals: Vec<Signal> = (0..30)
+            .filter_map(|number| {
+                run(&mut counting, &content, &item(&content, &mut detector, number, r#","fail":true"#))
+            })
+            .collect();
+        assert_eq!(signals.len(), 1);
+        assert_eq!((signals[0].rule_id.as_str(), signals[0].entity.value.as_str()), (FAILING, "three"));
+        assert!(signals[0].matched[0].value.to_text().contains("three.rhai:13"), "{:?}", signals[0].matched);
+    }
+}
