@@ -67,6 +67,7 @@ impl LogSource {
 }
 
 /// A rule without its detection.
+#[expect(clippy::struct_excessive_bools, reason = "each answers a question of its own about the rule")]
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Rule {
     /// Sigma's id; where a rule has none, its name, else its title.

@@ -112,7 +112,7 @@ pub(crate) struct Ledger {
 
 impl Ledger {
     /// True while the agency may run this script.
-    pub(crate) fn allows(&mut self, agency: &str, script: &str, at: Timestamp, budget: &Budget) -> bool {
+    pub(crate) fn allows(&mut self, agency: &str, script: &str, at: Timestamp, budget: Budget) -> bool {
         let minute = self.minute(agency, at);
         let used = minute.shares.get(script).map_or(0, |share| share.used);
         minute.used < budget.operations && used < budget.operations / 2
@@ -165,11 +165,11 @@ mod tests {
         let (mut ledger, budget) = (Ledger::default(), Budget { operations: 100 });
         let at = Timestamp::from_seconds(60);
         ledger.spend("a", "x", at, 50);
-        assert!(!ledger.allows("a", "x", at, &budget) && ledger.allows("a", "y", at, &budget));
+        assert!(!ledger.allows("a", "x", at, budget) && ledger.allows("a", "y", at, budget));
         ledger.spend("a", "y", at, 60);
-        assert!(!ledger.allows("a", "z", at, &budget) && ledger.allows("b", "x", at, &budget));
-        assert!(!ledger.allows("a", "x", Timestamp::from_seconds(59), &budget), "late events count now");
-        assert!(ledger.allows("a", "x", Timestamp::from_seconds(120), &budget));
+        assert!(!ledger.allows("a", "z", at, budget) && ledger.allows("b", "x", at, budget));
+        assert!(!ledger.allows("a", "x", Timestamp::from_seconds(59), budget), "late events count now");
+        assert!(ledger.allows("a", "x", Timestamp::from_seconds(120), budget));
     }
 
     #[test]

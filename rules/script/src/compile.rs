@@ -86,7 +86,7 @@ impl Script {
 #[derive(Debug, Clone)]
 pub struct Scripts {
     engine: Arc<Engine>,
-    scripts: Vec<Script>,
+    list: Vec<Script>,
     by_id: HashMap<String, usize>,
 }
 
@@ -112,7 +112,7 @@ pub fn load(paths: &[PathBuf], options: &LoadOptions) -> Loaded {
 impl Scripts {
     /// Compiles the scripts of `rules`; those that cannot be are told, and never run.
     pub fn compile(rules: &RuleSet, limits: &Limits) -> (Self, Vec<Refusal>) {
-        let mut scripts = Self { engine: engine::engine(limits), scripts: Vec::new(), by_id: HashMap::new() };
+        let mut scripts = Self { engine: engine::engine(limits), list: Vec::new(), by_id: HashMap::new() };
         let mut refused = Vec::new();
         for source in rules.scripts() {
             let Some(head) = rules.rule(source.rule) else { continue };
@@ -120,8 +120,8 @@ impl Scripts {
             let compiled = compiled.unwrap_or_else(|_| Err(error(1, "the interpreter cannot read it")));
             match compiled {
                 Ok((body, constants, begins)) => {
-                    scripts.by_id.insert(head.id.clone(), scripts.scripts.len());
-                    scripts.scripts.push(Script {
+                    scripts.by_id.insert(head.id.clone(), scripts.list.len());
+                    scripts.list.push(Script {
                         rule: source.rule,
                         id: head.id.clone(),
                         file: head.file.clone(),
@@ -134,7 +134,7 @@ impl Scripts {
                     });
                 }
                 Err(error) => {
-                    refused.push(Refusal { file: head.file.clone(), line: error.line, reason: error.reason })
+                    refused.push(Refusal { file: head.file.clone(), line: error.line, reason: error.reason });
                 }
             }
         }
@@ -143,17 +143,17 @@ impl Scripts {
 
     /// The scripts, in the order of their heads.
     pub fn all(&self) -> &[Script] {
-        &self.scripts
+        &self.list
     }
 
     /// True when there is none.
     pub fn is_empty(&self) -> bool {
-        self.scripts.is_empty()
+        self.list.is_empty()
     }
 
     /// The script with this id.
     pub fn find(&self, id: &str) -> Option<&Script> {
-        self.scripts.get(*self.by_id.get(id)?)
+        self.list.get(*self.by_id.get(id)?)
     }
 
     pub(crate) fn engine(&self) -> &Engine {

@@ -144,7 +144,7 @@ mod tests {
             .into_iter()
             .collect();
         keep_largest(&mut map, 2);
-        assert_eq!(map.keys().map(|name| name.as_str()).collect::<Vec<_>>(), ["a", "c"]);
+        assert!(map.len() == 2 && map.contains_key("a") && map.contains_key("c"));
         let mut list: Array = (0..5).map(Dynamic::from_int).collect();
         keep_last(&mut list, 2);
         assert_eq!(list.len(), 2);

@@ -140,7 +140,7 @@ impl Runner {
     pub fn observe(&mut self, seen: &Seen) -> Option<Outcome> {
         let scripts = Arc::clone(&self.scripts);
         let script = scripts.find(&seen.script)?;
-        if !self.ledger.allows(&seen.organization, &seen.script, seen.at, &self.budget) {
+        if !self.ledger.allows(&seen.organization, &seen.script, seen.at, self.budget) {
             self.counters.starved += 1;
             return self.failed(script, seen, FailureCause::Budget);
         }
@@ -188,14 +188,14 @@ impl Runner {
     }
 
     fn book(&mut self, script: &Script, scope: &str) -> Option<&mut Book> {
-        let shelf = self
+        let own = self
             .shelves
             .entry(script.id.clone())
             .or_insert_with(|| Shelf { shape: script.shape.clone(), scopes: BTreeMap::new() });
-        if shelf.scopes.len() >= MAX_SCOPES && !shelf.scopes.contains_key(scope) {
+        if own.scopes.len() >= MAX_SCOPES && !own.scopes.contains_key(scope) {
             return None;
         }
-        Some(shelf.scopes.entry(scope.to_owned()).or_default())
+        Some(own.scopes.entry(scope.to_owned()).or_default())
     }
 
     /// What the newest failure was, and its line (0 where none is known).
@@ -235,13 +235,13 @@ impl Runner {
     /// # Errors
     /// Never in practice: the state holds texts and finite numbers only.
     pub fn save(&self) -> Result<String, serde_json::Error> {
-        let shelf = |shelf: &Shelf| SavedShelf {
-            shape: shelf.shape.clone(),
-            scopes: shelf.scopes.iter().map(|(scope, book)| (scope.clone(), book.save())).collect(),
+        let saved = |one: &Shelf| SavedShelf {
+            shape: one.shape.clone(),
+            scopes: one.scopes.iter().map(|(scope, book)| (scope.clone(), book.save())).collect(),
         };
         serde_json::to_string(&Saved {
             version: VERSION,
-            shelves: self.shelves.iter().map(|(id, one)| (id.clone(), shelf(one))).collect(),
+            shelves: self.shelves.iter().map(|(id, one)| (id.clone(), saved(one))).collect(),
             ledger: self.ledger.clone(),
             refused: self.refused,
         })

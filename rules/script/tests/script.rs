@@ -26,7 +26,7 @@ fn compile(body: &str) -> Result<(RuleSet, Scripts), String> {
 }
 
 fn runner(body: &str) -> Runner {
-    Runner::new(Arc::new(compile(body).unwrap().1))
+    Runner::new(Arc::new(compile(body).expect("a script that compiles").1))
 }
 
 fn event(organization: &str, key: &str, second: i64, n: i64) -> Seen {

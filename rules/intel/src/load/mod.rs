@@ -85,7 +85,7 @@ fn walk(path: &Path, builder: &mut Builder, report: &mut LoadReport, depth: usiz
             }
         }
         Ok(_) => {
-            Taker { file: &name, builder, report }.refuse(0, format!("more than {MAX_DEPTH} folders deep"))
+            Taker { file: &name, builder, report }.refuse(0, format!("more than {MAX_DEPTH} folders deep"));
         }
         Err(error) => Taker { file: &name, builder, report }.refuse(0, format!("cannot be read: {error}")),
     }

@@ -19,9 +19,10 @@ struct Bundle {
 
 #[derive(Debug, Deserialize)]
 struct Pattern {
-    pattern: String,
-    #[serde(default)]
-    pattern_type: Option<String>,
+    #[serde(rename = "pattern")]
+    text: String,
+    #[serde(default, rename = "pattern_type")]
+    language: Option<String>,
     #[serde(default)]
     valid_until: Option<String>,
     #[serde(default)]
@@ -72,7 +73,7 @@ fn take(place: usize, indicator: &Pattern, identities: &[(String, String)], take
     if indicator.revoked {
         return taker.pass_over();
     }
-    if let Some(other) = indicator.pattern_type.as_deref().filter(|kind| *kind != "stix") {
+    if let Some(other) = indicator.language.as_deref().filter(|kind| *kind != "stix") {
         return taker.refuse(place, format!("pattern of type {other:?}: only `stix` is read"));
     }
     let expires = match indicator.valid_until.as_deref().map(|text| (text, moment(text))) {
@@ -88,7 +89,7 @@ fn take(place: usize, indicator: &Pattern, identities: &[(String, String)], take
         tlp: indicator.object_marking_refs.iter().filter_map(|mark| marked(mark)).max().unwrap_or_default(),
         expires,
     };
-    match comparisons(&indicator.pattern) {
+    match comparisons(&indicator.text) {
         Ok(found) => {
             for (kind, value) in found {
                 taker.take(place, Some(kind), &value, &detail);
@@ -168,13 +169,13 @@ fn kind(path: &str) -> Option<Kind> {
     let (object, property) = path.split_once(':')?;
     let hash = property.strip_prefix("hashes.").map(str::to_ascii_uppercase);
     Some(match (object, property, hash.as_deref()) {
-        ("ipv4-addr" | "ipv6-addr", "value", _) => Kind::Net,
+        ("ipv4-addr" | "ipv6-addr", "value", _)
+        | ("network-traffic", "dst_ref.value" | "src_ref.value", _) => Kind::Net,
         ("domain-name", "value", _) => Kind::Domain,
         ("url", "value", _) => Kind::Url,
         ("file", _, Some("MD5")) => Kind::Md5,
         ("file", _, Some("SHA-1" | "SHA1")) => Kind::Sha1,
         ("file", _, Some("SHA-256" | "SHA256")) => Kind::Sha256,
-        ("network-traffic", "dst_ref.value" | "src_ref.value", _) => Kind::Net,
         _ => return None,
     })
 }
