@@ -6,6 +6,7 @@ use std::time::Duration;
 use dongson_event::{Entity, Event, Level, Signal, Timestamp, identity};
 use dongson_rules::correlate::{RuleMatchKeyed, keyed};
 use dongson_rules::{Match, Matcher, Mode, Rule, RuleSet, Taxonomies};
+use dongson_script::{Scripts, Seen};
 
 /// Window of a rule that names none.
 const DEFAULT_WINDOW: Duration = Duration::from_hours(1);
@@ -20,6 +21,8 @@ const ENTITY_CHARS: usize = 256;
 pub struct Content {
     /// The compiled rules.
     pub rules: Arc<RuleSet>,
+    /// The scripts whose heads are among the rules.
+    pub scripts: Arc<Scripts>,
     /// Under which names events carry what rules ask for.
     pub taxonomies: Arc<Taxonomies>,
 }
@@ -56,6 +59,11 @@ impl Detector {
     /// What the correlations over rule number `rule` need to know of its match on `event`.
     pub fn keyed(&mut self, event: &Event, rule: usize) -> Vec<RuleMatchKeyed> {
         keyed(&mut self.matcher, event, rule)
+    }
+
+    /// What the script whose head is rule number `rule` needs to know of its match on `event`.
+    pub fn seen(&mut self, event: &Event, rule: usize) -> Option<Seen> {
+        dongson_script::seen(&mut self.matcher, event, rule)
     }
 
     fn signal(&mut self, event: &Event, rule: &Rule, found: Match) -> Signal {

@@ -5,6 +5,7 @@ use dongson_bus::Record;
 use dongson_event::{Event, Matched, Signal, Timestamp, identity};
 use dongson_rules::correlate::{PROVINCE, RuleMatchKeyed};
 use dongson_rules::{CorrelationMatch, RuleSet};
+use dongson_script::Seen;
 use serde::{Deserialize, Serialize};
 
 use crate::AnalyzerError;
@@ -14,12 +15,33 @@ use crate::detect::{Detector, blank};
 /// real ones.
 const DRILL: char = '\u{1f}';
 
+/// What a signal says of the event that completed it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct About {
+    /// When the collector took it.
+    pub(crate) ingested: Timestamp,
+    /// The monitored node.
+    pub(crate) observer: String,
+    /// Level of the asset that the event names.
+    pub(crate) asset_level: u8,
+    /// The drill session, if it came under one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) drill: Option<String>,
+}
+
 /// One record of the signals topic.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Item {
     /// A match that is reported.
     Signal(Box<Signal>),
+    /// A match of a script's head.
+    Script {
+        /// What the script needs to know.
+        seen: Box<Seen>,
+        /// Of the event: for the signal, if the script raises one.
+        about: About,
+    },
     /// A match that a correlation counts.
     Counted {
         /// What the correlation needs to know.
@@ -53,10 +75,27 @@ pub(crate) fn items(
         }
     });
     let mut items: Vec<Item> = counted.collect();
+    if rules.rule(rule).is_some_and(|rule| rule.script) {
+        items.extend(detector.seen(event, rule).map(|seen| script_item(seen, &signal)));
+    }
     if rules.rule(rule).is_some_and(|rule| rule.reported) {
         items.push(Item::Signal(Box::new(signal)));
     }
     items
+}
+
+/// A drill's events never meet the states of real ones.
+fn script_item(mut seen: Seen, signal: &Signal) -> Item {
+    if let Some(drill) = &signal.drill {
+        seen.scope = format!("{}{DRILL}{drill}", seen.scope);
+    }
+    let about = About {
+        ingested: signal.ingested,
+        observer: signal.observer.clone(),
+        asset_level: signal.asset_level,
+        drill: signal.drill.clone(),
+    };
+    Item::Script { seen: Box::new(seen), about }
 }
 
 impl Item {
@@ -67,6 +106,9 @@ impl Item {
                 format!("{}\u{1f}{}\u{1f}{}", signal.organization, signal.entity.kind, signal.entity.value),
                 signal.timestamp,
             ),
+            Self::Script { seen, .. } => {
+                (format!("{}\u{1f}{}\u{1f}{}", seen.scope, seen.script, seen.key.join("\u{1f}")), seen.at)
+            }
             Self::Counted { seen, .. } => {
                 let group: Vec<&str> = seen.group.iter().map(|(_, value)| value.as_str()).collect();
                 (format!("{}\u{1f}{}\u{1f}{}", seen.scope, seen.correlation, group.join("\u{1f}")), seen.at)
@@ -85,6 +127,7 @@ impl Item {
     pub(crate) fn order(&self) -> (Timestamp, &str) {
         match self {
             Self::Signal(signal) => (signal.timestamp, &signal.event_id),
+            Self::Script { seen, .. } => (seen.at, &seen.event),
             Self::Counted { seen, .. } => (seen.at, &seen.event),
         }
     }

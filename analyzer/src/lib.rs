@@ -6,11 +6,14 @@
 //! the content alone decides what is found ([`detect`] is pure).
 
 pub mod detect;
+mod indicators;
 pub mod inventory;
 mod item;
 pub mod notify;
+mod script;
 mod stage;
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -63,6 +66,10 @@ pub struct Config {
     pub gather_below: usize,
     /// How long it waits: the batches of quiet hours get larger, their alerts that much later.
     pub gather: Duration,
+    /// Files and folders of indicators (CSV, MISP JSON, STIX 2.1); read again when they change.
+    pub indicators: Vec<PathBuf>,
+    /// Files of what is never an indicator, one value a line.
+    pub indicators_allowed: Vec<PathBuf>,
     /// The console's address, for links in notifications, without a closing slash.
     pub console: String,
 }
@@ -73,6 +80,8 @@ impl Default for Config {
             retention: RetentionPolicy::default(),
             gather_below: 20_000,
             gather: Duration::from_millis(400),
+            indicators: Vec::new(),
+            indicators_allowed: Vec::new(),
             console: "https://localhost:8443".to_owned(),
         }
     }
@@ -94,12 +103,15 @@ pub struct Parts {
 /// Runs both stages and the notifications until `stop`. A stage that fails begins again where it was.
 pub async fn run(config: Config, parts: Parts, stop: CancellationToken) -> Result<(), AnalyzerError> {
     let (publish, inventory) = watch::channel(Arc::new(read_inventory(&parts.registry).await?));
+    let lists = indicators::Lists::of(&config);
+    let (publish_intel, intel) = watch::channel(Arc::new(lists.read_apart().await?));
     let mut tasks = JoinSet::new();
     let events = EventsStage {
         bus: Arc::clone(&parts.bus),
         store: parts.store.clone(),
         content: parts.content.clone(),
         inventory,
+        intel,
         detectors: Arc::new(Mutex::new(Vec::new())),
         config: config.clone(),
     };
@@ -120,6 +132,7 @@ pub async fn run(config: Config, parts: Parts, stop: CancellationToken) -> Resul
         async move { stage.run(token).await }
     }));
     tasks.spawn(refresh_inventory(parts.registry.clone(), publish, stop.clone()));
+    tasks.spawn(indicators::refresh(lists, publish_intel, stop.clone()));
     tasks.spawn(notify::run(parts.registry, config.console, stop));
     while let Some(ended) = tasks.join_next().await {
         ended.map_err(AnalyzerError::Panicked)?;

@@ -20,6 +20,7 @@ mod predicate;
 mod rule;
 mod ruleset;
 pub mod samples;
+pub mod script;
 pub mod sigma;
 pub mod taxonomy;
 pub mod text;

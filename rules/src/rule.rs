@@ -67,6 +67,7 @@ impl LogSource {
 }
 
 /// A rule without its detection.
+#[expect(clippy::struct_excessive_bools, reason = "each answers a question of its own about the rule")]
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Rule {
     /// Sigma's id; where a rule has none, its name, else its title.
@@ -119,7 +120,9 @@ pub struct Rule {
     pub reported: bool,
     /// True for a correlation rule.
     pub correlation: bool,
-    /// True for a correlation that counts all agencies together (`dongson: scope: province`).
+    /// True for the head of a script: a match of it raises nothing, the script decides.
+    pub script: bool,
+    /// True for a correlation or a script that counts all agencies together (`dongson: scope: province`).
     pub province: bool,
 }
 

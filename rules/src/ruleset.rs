@@ -11,6 +11,7 @@ use crate::correlate::Definition;
 use crate::error::Refusal;
 use crate::predicate::Tables;
 use crate::rule::Rule;
+use crate::script::ScriptSource;
 use crate::sigma::detection::Detection;
 use crate::sigma::placeholder::{Values, ValuesError};
 
@@ -19,12 +20,15 @@ use crate::sigma::placeholder::{Values, ValuesError};
 pub struct LoadOptions {
     /// Values of `%placeholders%` for the modifier `expand`; without them such rules are refused.
     pub values: Values,
+    /// Also reads `*.rhai`: their heads become rules that report nothing, [`RuleSet::scripts`] has their bodies for
+    /// who runs them. Otherwise they are passed over.
+    pub scripts: bool,
 }
 
 impl LoadOptions {
     /// With the placeholders of a values file.
     pub fn with_values(path: &Path) -> Result<Self, ValuesError> {
-        Ok(Self { values: Values::read(path)? })
+        Ok(Self { values: Values::read(path)?, ..Self::default() })
     }
 }
 
@@ -50,11 +54,13 @@ pub struct RuleSet {
     /// Beside `rules`; `None` for correlations.
     detections: Vec<Option<Detection>>,
     correlations: Vec<Definition>,
+    scripts: Vec<ScriptSource>,
     tables: Tables,
 }
 
 impl RuleSet {
-    /// Reads all `*.yml` and `*.yaml` below the paths, in the order of their names. Samples (`*.test.yml`) are left out.
+    /// Reads all `*.yml` and `*.yaml` below the paths, in the order of their names. Samples (`*.test.yml`) are
+    /// left out; `*.rhai` is read where the options say so.
     pub fn load(paths: &[PathBuf], options: &LoadOptions) -> LoadReport {
         let mut loader = Loader::new(options);
         for path in paths {
@@ -63,7 +69,7 @@ impl RuleSet {
         loader.finish()
     }
 
-    /// Compiles texts that are already in memory: (name, YAML).
+    /// Compiles texts that are already in memory: (name, YAML), or a script where the name ends in `.rhai`.
     pub fn from_documents<N: AsRef<str>, T: AsRef<str>>(
         documents: impl IntoIterator<Item = (N, T)>,
         options: &LoadOptions,
@@ -71,7 +77,11 @@ impl RuleSet {
         let mut loader = Loader::new(options);
         for (name, text) in documents {
             loader.report.files += 1;
-            loader.text(name.as_ref(), text.as_ref());
+            if name.as_ref().to_lowercase().ends_with(".rhai") {
+                loader.script(name.as_ref(), text.as_ref());
+            } else {
+                loader.text(name.as_ref(), text.as_ref());
+            }
         }
         loader.finish()
     }
@@ -89,6 +99,11 @@ impl RuleSet {
     /// The number of the rule with this id.
     pub fn find(&self, id: &str) -> Option<usize> {
         self.rules.iter().position(|rule| rule.id == id)
+    }
+
+    /// The scripts whose heads are among the rules, in the order of the rules' numbers.
+    pub fn scripts(&self) -> &[ScriptSource] {
+        &self.scripts
     }
 
     /// How many different predicates all rules share.

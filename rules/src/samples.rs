@@ -7,6 +7,7 @@
 //!   - {event.dataset: sensor.dns, dns.question.name: bad.example}      # one event
 //!   - [{...}, {...}]                                                   # several, for a correlation
 //!   - - {repeat: 20, every: 5s, event: {event.dataset: sshd, user.name: 'user{n}'}}
+//!   - {events: [{...}, {...}], at: [2]}                             # ... and on exactly these events, from 1
 //! silent:
 //!   - {event.dataset: sensor.dns, dns.question.name: good.example}
 //! ```
@@ -26,7 +27,7 @@ use serde_json::Value as Json;
 
 use crate::detect::Detector;
 use crate::error::Refusal;
-use crate::ruleset::{LoadOptions, RuleSet};
+use crate::ruleset::{LoadOptions, LoadReport, RuleSet};
 use crate::sigma::meta::timespan;
 use crate::taxonomy::{Mode, Taxonomies};
 
@@ -82,6 +83,7 @@ struct Samples {
 #[serde(untagged)]
 enum Sample {
     Several(Vec<Step>),
+    Exact { events: Vec<Step>, at: Vec<u64> },
     One(Step),
 }
 
@@ -104,12 +106,35 @@ struct Repeat {
 
 /// Runs the samples of all rule files below `paths`.
 pub fn run(paths: &[PathBuf], options: &LoadOptions) -> TestReport {
-    let loaded = RuleSet::load(paths, options);
-    let rules = Arc::new(loaded.rules);
     let taxonomies = Arc::new(Taxonomies::embedded());
+    run_by(RuleSet::load(paths, options), |rules, events| {
+        let mut detector = Detector::new(Arc::clone(rules), Arc::clone(&taxonomies), Mode::Auto);
+        let hits = (1..).zip(events).flat_map(|(number, event)| detector.event("", number, event));
+        Ok(hits.map(|hit| Fired { event: hit.event, rule_id: hit.rule_id, title: hit.rule_title }).collect())
+    })
+}
+
+/// A rule that fired on a sample.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fired {
+    /// Number of the event that made it fire, from 1.
+    pub event: u64,
+    /// The rule's id.
+    pub rule_id: String,
+    /// The rule's title.
+    pub title: String,
+}
+
+/// Runs the samples of the rules of `loaded`; `fire` answers what fires on the events of one sample, or why that cannot
+/// be said.
+pub fn run_by(
+    loaded: LoadReport,
+    fire: impl Fn(&Arc<RuleSet>, Vec<Event>) -> Result<Vec<Fired>, String>,
+) -> TestReport {
+    let rules = Arc::new(loaded.rules);
     // Rules that feed correlations of other files need samples of their own only where they raise alerts.
     let mut files: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for rule in rules.rules().iter().filter(|rule| rule.reported) {
+    for rule in rules.rules().iter().filter(|rule| rule.reported || rule.script) {
         files.entry(rule.file.clone()).or_default().push(rule.id.clone());
     }
     let mut report = TestReport {
@@ -126,8 +151,7 @@ pub fn run(paths: &[PathBuf], options: &LoadOptions) -> TestReport {
                 if samples.fires.is_empty() || samples.silent.is_empty() {
                     report.untested.push(file.clone());
                 }
-                let detector = || Detector::new(Arc::clone(&rules), Arc::clone(&taxonomies), Mode::Auto);
-                one_file(&path, &samples, ids, detector, &mut report);
+                one_file(&path, &samples, ids, |events| fire(&rules, events), &mut report);
             }
             Err(Some(reason)) => report.failed.push(Failure {
                 file: path.display().to_string(),
@@ -155,18 +179,21 @@ fn one_file(
     path: &Path,
     samples: &Samples,
     ids: &[String],
-    detector: impl Fn() -> Detector,
+    fire: impl Fn(Vec<Event>) -> Result<Vec<Fired>, String>,
     report: &mut TestReport,
 ) {
     let named = [("fires", true, &samples.fires), ("silent", false, &samples.silent)];
     for (word, wanted, list) in named {
         for (index, sample) in list.iter().enumerate() {
             report.samples += 1;
-            let outcome = events(sample).map(|events| fired(events, ids, detector()));
+            let outcome = events(sample.events()).and_then(&fire).map(|fired| of_file(fired, ids));
             let reason = match outcome {
-                Ok(fired) if fired.is_empty() != wanted => continue,
+                Ok(fired) if fired.is_empty() != wanted => match sample.unlike(&fired) {
+                    None => continue,
+                    Some(reason) => reason,
+                },
                 Ok(fired) if fired.is_empty() => "no rule of the file fired".to_owned(),
-                Ok(fired) => format!("{} fired", fired.join(", ")),
+                Ok(fired) => format!("{} fired", titles(&fired).join(", ")),
                 Err(reason) => reason,
             };
             let sample = format!("{word} {}", index + 1);
@@ -175,24 +202,38 @@ fn one_file(
     }
 }
 
-/// Titles of the rules of the file that fire.
-fn fired(events: Vec<Event>, ids: &[String], mut detector: Detector) -> Vec<String> {
-    let mut titles = Vec::new();
-    for (number, event) in (1..).zip(events) {
-        let hits = detector.event("", number, event);
-        titles.extend(hits.into_iter().filter(|hit| ids.contains(&hit.rule_id)).map(|hit| hit.rule_title));
-    }
-    titles.sort();
+/// What fired of the rules of the file.
+fn of_file(mut fired: Vec<Fired>, ids: &[String]) -> Vec<Fired> {
+    fired.retain(|one| ids.contains(&one.rule_id));
+    fired
+}
+
+fn titles(fired: &[Fired]) -> Vec<&str> {
+    let mut titles: Vec<&str> = fired.iter().map(|one| one.title.as_str()).collect();
+    titles.sort_unstable();
     titles.dedup();
     titles
 }
 
+impl Sample {
+    fn events(&self) -> &[Step] {
+        match self {
+            Self::One(step) => std::slice::from_ref(step),
+            Self::Several(steps) => steps,
+            Self::Exact { events, .. } => events,
+        }
+    }
+
+    /// How what fired differs from what the sample says of it, if it says anything.
+    fn unlike(&self, fired: &[Fired]) -> Option<String> {
+        let Self::Exact { at, .. } = self else { return None };
+        let found: Vec<u64> = fired.iter().map(|one| one.event).collect();
+        (found != *at).then(|| format!("fired on the events {found:?}, not on {at:?}"))
+    }
+}
+
 /// The events of a sample, each with a time.
-fn events(sample: &Sample) -> Result<Vec<Event>, String> {
-    let steps = match sample {
-        Sample::One(step) => std::slice::from_ref(step),
-        Sample::Several(steps) => steps.as_slice(),
-    };
+fn events(steps: &[Step]) -> Result<Vec<Event>, String> {
     let mut events = Vec::new();
     let mut now = START;
     for step in steps {

@@ -181,7 +181,10 @@ impl Case {
             _ => self.rules.clone().unwrap_or_else(|| common.to_owned()),
         };
         let text = [self.before.as_str(), text.as_str(), self.more.as_str()].join("\n---\n");
-        RuleSet::from_documents([("vector.yml", text)], &LoadOptions { values: self.values.clone() })
+        RuleSet::from_documents(
+            [("vector.yml", text)],
+            &LoadOptions { values: self.values.clone(), ..LoadOptions::default() },
+        )
     }
 
     /// What went otherwise than expected; empty when all is well.

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{BATCH_BYTES, BATCH_RECORDS, POLL, begin, end, in_flight, token};
 use crate::detect::{Content, Detector};
+use crate::indicators::Intel;
 use crate::inventory::Inventory;
 use crate::item::{Item, items};
 use crate::{AnalyzerError, Config};
@@ -33,6 +34,7 @@ pub(crate) struct EventsStage {
     pub(crate) store: StoreClient,
     pub(crate) content: Content,
     pub(crate) inventory: watch::Receiver<Arc<Inventory>>,
+    pub(crate) intel: watch::Receiver<Arc<Intel>>,
     pub(crate) detectors: Arc<Mutex<Vec<Detector>>>,
     pub(crate) config: Config,
 }
@@ -136,12 +138,14 @@ impl EventsStage {
     /// The part of a batch that begins at its record number `from`.
     fn work_now(&self, batch: &Batch, from: usize) -> Result<Worked, AnalyzerError> {
         let inventory = Arc::clone(&self.inventory.borrow());
+        let intel = Arc::clone(&self.intel.borrow());
         let mut detector = lock(&self.detectors).pop().unwrap_or_else(|| Detector::new(&self.content));
         let mut worked = Worked { rows: Vec::with_capacity(WORK_RECORDS), items: Vec::new() };
         for (offset, record) in (batch.first..).zip(&batch.records).skip(from).take(WORK_RECORDS) {
             let mut event = decode(record);
             complete(&mut event, record, || format!("{}/{}/{offset}", batch.topic, batch.partition));
             inventory.enrich(&mut event);
+            worked.items.extend(intel.signals(&mut event).into_iter().map(|one| Item::Signal(Box::new(one))));
             for (rule, signal) in detector.signals(&event) {
                 worked.items.extend(items(&self.content.rules, rule, signal, &mut detector, &event));
             }

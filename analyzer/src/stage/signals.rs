@@ -9,7 +9,6 @@ use std::sync::Arc;
 use dongson_bus::{Batch, Bus, Consumer, Record};
 use dongson_event::{Alert, Signal, TOPIC_ALERTS, TOPIC_SIGNALS};
 use dongson_registry::{AlertUpsert, Consumed, Exception, ExceptionHit, Registry, Scope, Step, now};
-use dongson_rules::Correlator;
 use dongson_store::StoreClient;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -18,6 +17,7 @@ use super::{BATCH_BYTES, POLL, begin, end, in_flight, token};
 use crate::AnalyzerError;
 use crate::detect::{Content, registry_level};
 use crate::item::{Item, completed};
+use crate::script::Counting;
 
 /// The consumer group of this stage.
 pub(crate) const GROUP: &str = "analyzer-signals";
@@ -36,7 +36,7 @@ pub(crate) struct SignalsStage {
 
 /// The state of one partition, and the alerts that are known to exist.
 struct Memory {
-    correlators: BTreeMap<u32, Correlator>,
+    counting: BTreeMap<u32, Counting>,
     known: HashSet<String>,
 }
 
@@ -69,20 +69,16 @@ impl SignalsStage {
 
     /// The state that was saved with the offsets.
     async fn remember(&self, assigned: Vec<(String, u32)>) -> Result<Memory, AnalyzerError> {
-        let mut correlators = BTreeMap::new();
+        let mut counting = BTreeMap::new();
         for (topic, partition) in assigned {
-            let mut correlator = Correlator::new(Arc::clone(&self.content.rules));
+            let mut state = Counting::new(&self.content);
             let saved = self.registry.offset(GROUP, &topic, partition).await?;
-            if let Some(state) = saved.and_then(|saved| saved.state) {
-                // A state of another version of the program: counting begins anew, nothing else is lost.
-                if let Err(error) = correlator.restore(&String::from_utf8_lossy(&state)) {
-                    metrics::counter!("analyzer_correlation_states_refused_total").increment(1);
-                    warn!(%error, partition, "the saved windows of correlations cannot be read; counting begins anew");
-                }
+            if let Some(text) = saved.and_then(|saved| saved.state) {
+                state.restore(&String::from_utf8_lossy(&text), partition);
             }
-            correlators.insert(partition, correlator);
+            counting.insert(partition, state);
         }
-        Ok(Memory { correlators, known: HashSet::new() })
+        Ok(Memory { counting, known: HashSet::new() })
     }
 
     async fn take(
@@ -108,11 +104,9 @@ impl SignalsStage {
 
     /// Every effect of a batch that was not applied before.
     async fn apply(&self, batch: &Batch, run: &Consumed, memory: &mut Memory) -> Result<(), AnalyzerError> {
-        let rules = &self.content.rules;
-        let correlator =
-            memory.correlators.entry(batch.partition).or_insert_with(|| Correlator::new(Arc::clone(rules)));
-        let counting = correlator.groups() > 0;
-        let (signals, onward, counted) = self.signals(batch, correlator);
+        let counting = memory.counting.entry(batch.partition).or_insert_with(|| Counting::new(&self.content));
+        let remembered = counting.is_holding();
+        let (signals, onward, counted) = self.signals(batch, counting);
         let exceptions = self.registry.active_exceptions(now()).await?;
         let found = sort_out(&signals, &exceptions);
         let token = token(batch);
@@ -125,7 +119,7 @@ impl SignalsStage {
         let fresh = self.fresh(&found, &mut memory.known).await?;
         self.store.insert_alerts(&fresh, &token).await?;
         let state =
-            (counting || counted).then(|| correlator.save()).transpose().map_err(AnalyzerError::Encode)?;
+            (remembered || counted).then(|| counting.save()).transpose().map_err(AnalyzerError::Encode)?;
         let step = Step {
             alerts: found.alerts.values().map(|(alert, signals)| upsert(alert, signals)).collect(),
             hits: found.hits.into_values().collect(),
@@ -137,8 +131,8 @@ impl SignalsStage {
     }
 
     /// The signals of a batch, in the order of event time; what is to be counted by correlations around those that
-    /// were completed; true when a correlation counted something.
-    fn signals(&self, batch: &Batch, correlator: &mut Correlator) -> (Vec<Signal>, Vec<Item>, bool) {
+    /// were completed; true when a correlation or a script counted something.
+    fn signals(&self, batch: &Batch, counting: &mut Counting) -> (Vec<Signal>, Vec<Item>, bool) {
         let mut items = Vec::with_capacity(batch.records.len());
         for record in &batch.records {
             match Item::from_record(record) {
@@ -156,9 +150,13 @@ impl SignalsStage {
         for item in items {
             match item {
                 Item::Signal(signal) => signals.push(*signal),
+                Item::Script { seen, about } => {
+                    newest = newest.max(Some(seen.at));
+                    signals.extend(counting.script(&self.content, &seen, &about));
+                }
                 Item::Counted { seen, ingested, observer, asset_level } => {
                     newest = newest.max(Some(seen.at));
-                    for mut found in correlator.observe(&seen) {
+                    for mut found in counting.correlator.observe(&seen) {
                         onward.extend(std::mem::take(&mut found.onward).into_iter().map(|seen| {
                             Item::Counted {
                                 seen: Box::new(seen),
@@ -181,10 +179,9 @@ impl SignalsStage {
         }
         // Once a batch: it walks over every group.
         if let Some(now) = newest {
-            correlator.forget_idle(now);
+            counting.forget_idle(now);
         }
-        metrics::gauge!("analyzer_correlation_groups").set(precise(correlator.groups()));
-        metrics::counter!("analyzer_correlation_evicted_total").absolute(correlator.evicted());
+        counting.measure();
         (signals, onward, newest.is_some())
     }
 
@@ -276,9 +273,4 @@ fn upsert(alert: &Alert, signals: &[Signal]) -> AlertUpsert {
         tags: first.tags.clone(),
         drill: first.drill.is_some(),
     }
-}
-
-/// A count as a gauge's number; exact up to 2^32, which no count here reaches.
-fn precise(count: usize) -> f64 {
-    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }

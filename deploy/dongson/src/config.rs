@@ -124,10 +124,14 @@ impl TryFrom<String> for Listen {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct AnalyzerConfig {
-    /// Folders of Sigma rules besides those that are shipped.
+    /// Folders of Sigma rules and scripts besides those that are shipped.
     pub(crate) rules: Vec<PathBuf>,
     /// Leave the shipped rules out.
     pub(crate) without_shipped_rules: bool,
+    /// Files and folders of indicators: CSV, MISP JSON, STIX 2.1. They are read again when they change.
+    pub(crate) indicators: Vec<PathBuf>,
+    /// Files of what is never an indicator, one value a line: own networks, domains that everybody uses.
+    pub(crate) indicators_allowed: Vec<PathBuf>,
 }
 
 /// The log between the services.

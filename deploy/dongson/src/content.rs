@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result};
 use dongson_analyzer::Content;
 use dongson_console::RuleInfo;
 use dongson_rules::{LoadOptions, LoadReport, RuleSet, Taxonomies};
+use dongson_script::{Limits, Scripts};
 use rust_embed::RustEmbed;
 use tracing::warn;
 
@@ -17,6 +18,13 @@ use tracing::warn;
 #[include = "*.yml"]
 #[exclude = "*.test.yml"]
 struct Shipped;
+
+/// The shipped scripts that are run always; those under `costly` run where their folder is named.
+#[derive(RustEmbed)]
+#[folder = "../../rules/content/script"]
+#[include = "*.rhai"]
+#[exclude = "costly/*"]
+struct ShippedScripts;
 
 /// Rules, and what the page shows of them.
 pub(crate) struct Loaded {
@@ -34,6 +42,11 @@ pub(crate) fn load(folders: &[PathBuf], without_shipped: bool) -> Result<Loaded>
                 documents.push((name.to_string(), String::from_utf8_lossy(&file.data).into_owned()));
             }
         }
+        for name in ShippedScripts::iter() {
+            if let Some(file) = ShippedScripts::get(&name) {
+                documents.push((format!("script/{name}"), String::from_utf8_lossy(&file.data).into_owned()));
+            }
+        }
     }
     for folder in folders {
         read_folder(folder, &mut documents)?;
@@ -41,9 +54,10 @@ pub(crate) fn load(folders: &[PathBuf], without_shipped: bool) -> Result<Loaded>
     documents.sort();
     let LoadReport { rules, refused, .. } = RuleSet::from_documents(
         documents.iter().map(|(name, text)| (name.as_str(), text.as_str())),
-        &LoadOptions::default(),
+        &LoadOptions { scripts: true, ..LoadOptions::default() },
     );
-    for refusal in &refused {
+    let (scripts, unread) = Scripts::compile(&rules, &Limits::default());
+    for refusal in refused.iter().chain(&unread) {
         warn!(file = %refusal.file, line = refusal.line, reason = %refusal.reason, "a rule was refused");
     }
     if !refused.is_empty() {
@@ -54,7 +68,11 @@ pub(crate) fn load(folders: &[PathBuf], without_shipped: bool) -> Result<Loaded>
         );
     }
     let infos = rules.rules().iter().map(|rule| info(rule, &documents)).collect();
-    let content = Content { rules: Arc::new(rules), taxonomies: Arc::new(Taxonomies::embedded()) };
+    let content = Content {
+        rules: Arc::new(rules),
+        scripts: Arc::new(scripts),
+        taxonomies: Arc::new(Taxonomies::embedded()),
+    };
     Ok(Loaded { content, infos })
 }
 
@@ -78,7 +96,8 @@ fn read_folder(folder: &std::path::Path, documents: &mut Vec<(String, String)>) 
 fn is_rule(path: &std::path::Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let yaml = [".yml", ".yaml"].iter().any(|suffix| name.ends_with(suffix));
-    yaml && ![".test.yml", ".test.yaml"].iter().any(|suffix| name.ends_with(suffix))
+    let script = name.ends_with(".rhai");
+    script || yaml && ![".test.yml", ".test.yaml"].iter().any(|suffix| name.ends_with(suffix))
 }
 
 fn info(rule: &dongson_rules::Rule, documents: &[(String, String)]) -> RuleInfo {
@@ -94,6 +113,7 @@ mod tests {
     fn every_shipped_rule_is_in_the_binary_and_compiles() {
         let loaded = load(&[], false).unwrap();
         assert!(loaded.content.rules.rules().len() >= 60, "{}", loaded.content.rules.rules().len());
+        assert!(loaded.content.scripts.all().len() >= 7);
         assert!(loaded.infos.iter().all(|info| !info.source.is_empty()));
     }
 

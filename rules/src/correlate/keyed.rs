@@ -163,6 +163,14 @@ pub(super) fn is_worldwide(field: &str) -> bool {
             .contains(&field.as_str())
 }
 
+/// True when `value` of `field` names the same thing at every agency, so that it may be a key of state that all
+/// agencies share: a public address, a domain, a hash, an account with its domain (`name@example.vn`).
+pub fn is_shareable(field: &str, value: &str) -> bool {
+    let account =
+        value.split_once('@').is_some_and(|(name, domain)| !name.is_empty() && domain.contains('.'));
+    account || (is_worldwide(field) && !is_private(value))
+}
+
 /// True for an address that means something else at each agency.
 fn is_private(value: &str) -> bool {
     match value.trim().parse::<IpAddr>() {

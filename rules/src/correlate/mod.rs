@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub use definition::Definition;
 pub(crate) use definition::rule_names;
-pub use keyed::{RuleMatchKeyed, keyed};
+pub use keyed::{RuleMatchKeyed, is_shareable, keyed};
 pub use order::{Lateness, Sequencer, Timed, Watermark};
 pub use state::{Correlator, Eviction, StateError};
 

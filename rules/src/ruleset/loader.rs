@@ -10,6 +10,7 @@ use super::{LoadOptions, LoadReport};
 use crate::correlate::{self, Definition};
 use crate::error::{Refusal, RuleError};
 use crate::rule::Rule;
+use crate::script::{self, ScriptSource};
 use crate::sigma::detection;
 use crate::sigma::document::{self, MAX_FILE_BYTES};
 use crate::sigma::filter::Filter;
@@ -78,7 +79,7 @@ impl<'o> Loader<'o> {
         children.sort();
         for child in children {
             // A folder that is a link could lead round in a circle.
-            if (child.is_dir() && !child.is_symlink()) || (child.is_file() && is_rule_file(&child)) {
+            if (child.is_dir() && !child.is_symlink()) || (child.is_file() && self.is_wanted(&child)) {
                 self.path(&child, depth + 1);
             }
         }
@@ -95,7 +96,71 @@ impl<'o> Loader<'o> {
         let text = String::from_utf8(bytes).map_err(|error| {
             format!("is not UTF-8 after byte {}; save it as UTF-8", error.utf8_error().valid_up_to())
         })?;
-        self.text(name, &text);
+        if is_script(path) {
+            self.script(name, &text);
+        } else {
+            self.text(name, &text);
+        }
+        Ok(())
+    }
+
+    fn is_wanted(&self, path: &Path) -> bool {
+        is_rule_file(path) || (self.options.scripts && is_script(path))
+    }
+
+    /// A script: its head is a rule, its body is kept.
+    pub(super) fn script(&mut self, file: &str, text: &str) {
+        if !self.options.scripts {
+            let reason = "is a script, which this command does not run";
+            return self.refuse(file, 1, &RuleError::Unreadable(reason.to_owned()));
+        }
+        let (head, body) = match script::cut(text) {
+            Ok(parts) => parts,
+            Err(reason) => return self.refuse(file, 1, &RuleError::Unreadable(reason.to_owned())),
+        };
+        let documents = document::split(&head);
+        let [document] = documents.as_slice() else {
+            let reason = "the head of a script is one document; write the keys of one rule there";
+            return self.refuse(file, 1, &RuleError::Unreadable(reason.to_owned()));
+        };
+        match document {
+            Err(error) => {
+                let line = if let RuleError::NotYaml { line, .. } = error { *line } else { 1 };
+                self.refuse(file, line, error);
+            }
+            Ok(document) => {
+                if let Err(error) = self.script_head(file, document, body) {
+                    self.refuse(file, document.line_of(error.anchor()), &error);
+                }
+            }
+        }
+    }
+
+    fn script_head(
+        &mut self,
+        file: &str,
+        document: &document::Document<'_>,
+        body: String,
+    ) -> Result<(), RuleError> {
+        let source = ScriptSource::read(&document.content, body)?;
+        for key in ["correlation", "filter"] {
+            if document.content.contains_key(key) {
+                return Err(RuleError::Unsupported {
+                    what: format!("{key}: in the head of a script"),
+                    instead: "write a `detection` there",
+                });
+            }
+        }
+        self.document(file, document)?;
+        let rules = &mut self.report.rules;
+        let number = rules.rules.len() - 1;
+        if let Some(rule) = rules.rules.get_mut(number) {
+            rule.reported = false;
+        }
+        for name in source.reads() {
+            rules.tables.field(name);
+        }
+        rules.scripts.push(ScriptSource { rule: number, ..source });
         Ok(())
     }
 
@@ -135,6 +200,12 @@ impl<'o> Loader<'o> {
             return Ok(());
         }
         let rule = meta::read(&document.content, file, document.line)?;
+        if rule.script && !file.to_lowercase().ends_with(".rhai") {
+            return Err(RuleError::Unsupported {
+                what: "script: in a YAML file".to_owned(),
+                instead: "write the head and the script in one file NAME.rhai",
+            });
+        }
         if let Some(other) = self.ids.get(&rule.id) {
             return Err(RuleError::DuplicateId { id: rule.id, other: other.clone() });
         }
@@ -253,6 +324,12 @@ fn short(reason: &str) -> String {
         }
     }
     out
+}
+
+/// True for `*.rhai`.
+fn is_script(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    name.strip_suffix(".rhai").is_some_and(|stem| !stem.is_empty() && !stem.starts_with('.'))
 }
 
 /// True for `*.yml` and `*.yaml` that are not samples.

@@ -55,6 +55,7 @@ pub(crate) fn read(map: &Mapping, file: &str, line: usize) -> Result<Rule, RuleE
         window: None,
         reported: true,
         correlation,
+        script: map.contains_key(crate::script::KEY),
         province: false,
     };
     if let Some(Value::Mapping(response)) = map.get("response") {
@@ -106,8 +107,10 @@ fn read_own(own: &Value, rule: &mut Rule) -> Result<(), RuleError> {
         .transpose()?;
     rule.province = match text(own, "scope")?.as_deref() {
         None | Some("agency") => false,
-        Some("province") if rule.correlation => true,
-        Some("province") => return Err(wrong("scope", "`agency`; only a correlation may be `province`")),
+        Some("province") if rule.correlation || rule.script => true,
+        Some("province") => {
+            return Err(wrong("scope", "`agency`; only a correlation or a script may be `province`"));
+        }
         Some(_) => return Err(wrong("scope", "`agency` or `province`")),
     };
     Ok(())

@@ -359,6 +359,11 @@ pub const FIELDS: &[Field] = &[
     f("rule.name", Keyword, "", Source, Plain, COLUMN, "ECS; EVE alert.signature", "Name of the rule"),
     f("rule.category", LowKeyword, "", Source, Plain, REST, "ECS; EVE alert.category", "Category of the rule"),
     f("threat.technique.id", Keywords, "", Source, Plain, REST, "ECS", "ATT&CK techniques"),
+    f("threat.indicator.type", Keywords, "", Analyzer, Plain, REST, "ECS", "Kinds of the indicators that the event meets"),
+    f("threat.indicator.name", Keywords, "", Analyzer, Plain, REST, "ECS", "Those indicators"),
+    f("threat.indicator.provider", Keywords, "", Analyzer, Internal, REST, "ECS", "Who named them"),
+    f("threat.indicator.confidence", Keywords, "", Analyzer, Plain, REST, "ECS", "How sure they are, 0 to 100, as text"),
+    f("threat.indicator.marking.tlp", Keyword, "", Analyzer, Plain, REST, "ECS", "Who may be told: the strictest mark of them"),
     // Health of Dongson's own parts.
     f("dongson.health.source", Keyword, "", Collector, Plain, COLUMN, "Dongson", "The source or sensor that the event is about"),
     f("dongson.health.owner", Keyword, "", Collector, Plain, REST, "Dongson", "Who looks after it"),

@@ -4,6 +4,7 @@ mod admin;
 mod detect;
 mod drill;
 mod fields;
+mod intel;
 mod rules;
 mod store;
 mod up;
@@ -24,6 +25,9 @@ pub(crate) enum Command {
     /// Checks and tests rules.
     #[command(subcommand)]
     Rules(rules::Rules),
+    /// Reads lists of indicators.
+    #[command(subcommand)]
+    Intel(intel::Intel),
     /// Makes the bundled attack and sends it the real way.
     #[command(subcommand)]
     Drill(drill::Drill),
@@ -42,6 +46,7 @@ impl Command {
             Self::Up(up) => up.run(),
             Self::Detect(detect) => detect.run(),
             Self::Rules(rules) => rules.run(),
+            Self::Intel(intel) => intel.run(),
             Self::Drill(drill) => drill.run(),
             Self::Admin(admin) => admin.run(),
             Self::Store(store) => store.run(),

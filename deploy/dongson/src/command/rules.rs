@@ -5,14 +5,16 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
-use dongson_rules::{LoadOptions, check, samples};
+use dongson_rules::LoadOptions;
+use dongson_rules::samples::TestReport;
+use dongson_script::samples;
 
 use crate::output::{self, Format};
 
 /// Which rules, and how the answer is printed.
 #[derive(Debug, Args)]
 pub(crate) struct Which {
-    /// Folders or files of Sigma rules.
+    /// Folders or files of Sigma rules and scripts (`*.rhai`).
     #[arg(required = true)]
     paths: Vec<PathBuf>,
     /// How the answer is printed.
@@ -49,7 +51,7 @@ fn missing(paths: &[PathBuf]) -> Result<()> {
 
 fn check(which: &Which) -> Result<ExitCode> {
     missing(&which.paths)?;
-    let report = check::run(&which.paths, &LoadOptions::default());
+    let report = samples::check(&which.paths, &LoadOptions::default());
     match which.format {
         Format::Json => output::json(&report)?,
         Format::Table => {
@@ -78,7 +80,7 @@ fn check(which: &Which) -> Result<ExitCode> {
 
 fn test(which: &Which) -> Result<ExitCode> {
     missing(&which.paths)?;
-    let report = samples::run(&which.paths, &LoadOptions::default());
+    let report = samples::test(&which.paths, &LoadOptions::default());
     match which.format {
         Format::Json => output::json(&report)?,
         Format::Table => print_test(&report)?,
@@ -86,7 +88,7 @@ fn test(which: &Which) -> Result<ExitCode> {
     Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn print_test(report: &samples::TestReport) -> Result<()> {
+fn print_test(report: &TestReport) -> Result<()> {
     let failed =
         report.failed.iter().map(|one| vec![one.file.clone(), one.sample.clone(), one.reason.clone()]);
     let refused = report

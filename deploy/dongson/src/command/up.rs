@@ -155,7 +155,12 @@ async fn serve(config: Config, paths: Paths, metrics: PrometheusHandle) -> Resul
     output::line(&format!("sensors and logs: https://{}", addresses.https))?;
 
     let analyzer = dongson_analyzer::run(
-        dongson_analyzer::Config { console: url, ..dongson_analyzer::Config::default() },
+        dongson_analyzer::Config {
+            console: url,
+            indicators: config.analyzer.indicators.clone(),
+            indicators_allowed: config.analyzer.indicators_allowed.clone(),
+            ..dongson_analyzer::Config::default()
+        },
         dongson_analyzer::Parts {
             bus: Arc::clone(&bus),
             store,
