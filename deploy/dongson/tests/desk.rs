@@ -107,7 +107,16 @@ fn threads_and_packing_change_nothing() {
     let plain = write(folder.path(), "events.jsonl", &all);
     let run = |threads: &str, format: &str, file: &str| {
         let output = dongson(&[
-            "detect", "--rules", &rules, "--taxonomy", "sigma", "--format", format, "--threads", threads, "-q",
+            "detect",
+            "--rules",
+            &rules,
+            "--taxonomy",
+            "sigma",
+            "--format",
+            format,
+            "--threads",
+            threads,
+            "-q",
             file,
         ]);
         assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
@@ -122,7 +131,9 @@ fn threads_and_packing_change_nothing() {
     for format in ["table", "csv", "html"] {
         assert!(run("1", format, &plain) == run("4", format, &plain), "{format}");
     }
-    let numbered = |bytes: Vec<u8>| text(&bytes).replace("events.jsonl.zst", "events.jsonl").replace("events.jsonl.gz", "events.jsonl");
+    let numbered = |bytes: Vec<u8>| {
+        text(&bytes).replace("events.jsonl.zst", "events.jsonl").replace("events.jsonl.gz", "events.jsonl")
+    };
     let packed = write(folder.path(), "events.jsonl.zst", zstd::encode_all(all.as_bytes(), 1).unwrap());
     assert!(numbered(run("3", "jsonl", &packed)) == text(&one));
     let packed = write(folder.path(), "events.jsonl.gz", gzip(all.as_bytes()));
@@ -144,8 +155,16 @@ fn folders_are_walked_in_order_and_what_is_unknown_is_skipped() {
     write(&case, "c/notes.txt", "nothing for us");
     write(&case, "c/empty", "");
     write(&case, "c/broken.evtx", b"ElfFile\0but not really");
-    let output =
-        dongson(&["detect", "--rules", &rules, "--taxonomy", "sigma", "--format", "jsonl", case.to_str().unwrap()]);
+    let output = dongson(&[
+        "detect",
+        "--rules",
+        &rules,
+        "--taxonomy",
+        "sigma",
+        "--format",
+        "jsonl",
+        case.to_str().unwrap(),
+    ]);
     let complaints = text(&output.stderr);
     let evil: Vec<(String, u64)> = lines(&output)
         .iter()
@@ -155,7 +174,10 @@ fn folders_are_walked_in_order_and_what_is_unknown_is_skipped() {
     assert_eq!(evil.len(), 2, "{complaints}");
     assert!(evil[0].0.ends_with("a.json.gz") && evil[0].1 == 2, "{evil:?}");
     assert!(evil[1].0.ends_with("two.json") && evil[1].1 == 2, "{evil:?}");
-    assert!(complaints.contains("notes.txt: skipped: neither JSON, EVTX nor a packet capture"), "{complaints}");
+    assert!(
+        complaints.contains("notes.txt: skipped: neither JSON, EVTX nor a packet capture"),
+        "{complaints}"
+    );
     assert!(complaints.contains("2 files of folders were skipped"), "{complaints}");
     assert!(complaints.contains("broken.evtx"), "{complaints}");
     assert!(complaints.contains("matches of 2 rules in 3 events of 3 files"), "{complaints}");
@@ -168,7 +190,9 @@ fn standard_input_is_told_by_its_first_bytes() {
     let rules = write(folder.path(), "rules.yml", RULES);
     let arguments = ["detect", "--rules", &rules, "--taxonomy", "sigma", "--format", "jsonl", "-"];
     let array = format!("[{}]", event(1, "C:\\evil.exe"));
-    for input in [array.clone().into_bytes(), gzip(array.as_bytes()), zstd::encode_all(array.as_bytes(), 1).unwrap()] {
+    for input in
+        [array.clone().into_bytes(), gzip(array.as_bytes()), zstd::encode_all(array.as_bytes(), 1).unwrap()]
+    {
         let output = fed(&arguments, &input);
         assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
         assert_eq!(lines(&output).len(), 2);
@@ -232,13 +256,25 @@ fn levels_times_and_costs() {
 fn nothing_of_a_log_runs_in_a_report() {
     let folder = tempfile::tempdir().unwrap();
     let rules = write(folder.path(), "rules.yml", RULES);
-    let hostile = event(1, "</script><script>alert(1)</script>\\evil.exe").replace("pc-1", "=cmd|'/c calc'!A1");
+    let hostile =
+        event(1, "</script><script>alert(1)</script>\\evil.exe").replace("pc-1", "=cmd|'/c calc'!A1");
     let file = write(folder.path(), "events.jsonl", hostile);
     let to = folder.path().join("found.html");
     for lang in ["vi", "en"] {
         let output = dongson(&[
-            "detect", "--rules", &rules, "--taxonomy", "sigma", "--format", "html", "--lang", lang, "--output",
-            to.to_str().unwrap(), "-q", &file,
+            "detect",
+            "--rules",
+            &rules,
+            "--taxonomy",
+            "sigma",
+            "--format",
+            "html",
+            "--lang",
+            lang,
+            "--output",
+            to.to_str().unwrap(),
+            "-q",
+            &file,
         ]);
         assert_eq!((output.status.code(), output.stdout.len()), (Some(0), 0), "{}", text(&output.stderr));
         let page = fs::read_to_string(&to).unwrap();
@@ -248,7 +284,8 @@ fn nothing_of_a_log_runs_in_a_report() {
         assert!(page.contains("Content-Security-Policy") && page.contains("T1059.001"));
         assert!(page.contains(if lang == "vi" { "Dòng thời gian" } else { "Timeline by host" }));
     }
-    let output = dongson(&["detect", "--rules", &rules, "--taxonomy", "sigma", "--format", "csv", "-q", &file]);
+    let output =
+        dongson(&["detect", "--rules", &rules, "--taxonomy", "sigma", "--format", "csv", "-q", &file]);
     let table = text(&output.stdout);
     assert!(table.starts_with("timestamp,level,rule_title,rule_id,host,"), "{table}");
     assert!(table.contains("\"'=cmd|'/c calc'!A1\""), "{table}");
@@ -294,7 +331,14 @@ fn explain_tells_which_part_held() {
     let told = text(&not.stdout);
     assert!(told.contains("does not fire") && told.contains("- Image = "), "{told}");
     assert!(told.contains("good.exe") && !told.contains('\u{1b}'), "{told}");
-    let json = run(&["--format", "json", "--rules", &all, "11111111-2222-4333-8444-555555555555", &format!("{file}:3")]);
+    let json = run(&[
+        "--format",
+        "json",
+        "--rules",
+        &all,
+        "11111111-2222-4333-8444-555555555555",
+        &format!("{file}:3"),
+    ]);
     let explained: Json = serde_json::from_slice(&json.stdout).unwrap();
     assert_eq!((json.status.code(), &explained["fires"]), (Some(1), &Json::from(false)));
     let piped = fed(&[&sigma[..], &[&rule, "-"]].concat(), event(1, "C:\\evil.exe").as_bytes());
@@ -311,5 +355,9 @@ fn explain_tells_which_part_held() {
         assert!(text(&output.stderr).contains(said), "{}", text(&output.stderr));
     }
     let output = run(&["--rules", &all, "Many programs", &file]);
-    assert!(output.status.code() == Some(2) && text(&output.stderr).contains("correlation"), "{}", text(&output.stderr));
+    assert!(
+        output.status.code() == Some(2) && text(&output.stderr).contains("correlation"),
+        "{}",
+        text(&output.stderr)
+    );
 }

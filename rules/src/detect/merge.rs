@@ -56,11 +56,7 @@ impl Merger {
 
     /// Gives the matches of one part to `take`, one record after the other; the numbers of all records become those
     /// of the file.
-    pub fn add<E>(
-        &mut self,
-        found: &mut Found,
-        take: &mut dyn FnMut(Hit) -> Result<(), E>,
-    ) -> Result<(), E> {
+    pub fn add<E>(&mut self, found: &mut Found, take: &mut dyn FnMut(Hit) -> Result<(), E>) -> Result<(), E> {
         if found.first {
             self.before = 0;
         }

@@ -5,10 +5,10 @@ use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
+use super::Hit;
 use super::merge::{Merger, Wanted};
 use super::reader::BadRecord;
 use super::scan::{Costs, Found, Job, Scanner};
-use super::Hit;
 use crate::engine::Engine;
 
 /// Parts under way for each thread: memory does not grow with the files.
@@ -115,11 +115,7 @@ pub fn run<S: Sink>(
     })
 }
 
-fn work(
-    scanner: &mut Scanner,
-    waiting: &Mutex<Receiver<(u64, Job)>>,
-    done: &Sender<(u64, Found)>,
-) -> Costs {
+fn work(scanner: &mut Scanner, waiting: &Mutex<Receiver<(u64, Job)>>, done: &Sender<(u64, Found)>) -> Costs {
     loop {
         let job = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok((number, job)) = job else { break };

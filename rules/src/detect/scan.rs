@@ -242,9 +242,8 @@ fn shorten(matched: &mut Matched) {
 /// False when the text is certainly no Windows record as EVTX tools print them, which must be [`unpack`]ed: it has no
 /// name `Event` or `Event...`, and no name in which that could be hidden by escapes of letters.
 fn may_be_packed(text: &[u8]) -> bool {
-    let hidden = || {
-        memchr::memmem::find_iter(text, b"\\u00").any(|at| matches!(text.get(at + 4), Some(b'4'..=b'7')))
-    };
+    let hidden =
+        || memchr::memmem::find_iter(text, b"\\u00").any(|at| matches!(text.get(at + 4), Some(b'4'..=b'7')));
     memchr::memmem::find(text, b"\"Event\"").is_some()
         || memchr::memmem::find(text, b"\"Event.").is_some()
         || hidden()

@@ -43,8 +43,11 @@ pub(super) fn tactics(tags: &[String]) -> Vec<&'static Tactic> {
 
 /// Places in [`TACTICS`] of the tactics of a rule with these tags.
 pub(super) fn numbers(tags: &[String]) -> Vec<usize> {
-    let words: Vec<String> =
-        tags.iter().filter_map(|tag| tag.strip_prefix("attack.")).map(|word| word.replace('_', "-")).collect();
+    let words: Vec<String> = tags
+        .iter()
+        .filter_map(|tag| tag.strip_prefix("attack."))
+        .map(|word| word.replace('_', "-"))
+        .collect();
     let given = |tactic: &Tactic| words.iter().any(|word| word == tactic.tag);
     TACTICS.iter().enumerate().filter(|(_, tactic)| given(tactic)).map(|(number, _)| number).collect()
 }
@@ -52,7 +55,10 @@ pub(super) fn numbers(tags: &[String]) -> Vec<usize> {
 /// The techniques of a rule with these tags: `T1059.001`.
 pub(super) fn techniques(tags: &[String]) -> Vec<String> {
     let words = tags.iter().filter_map(|tag| tag.strip_prefix("attack.t"));
-    words.filter(|word| word.starts_with(|sign: char| sign.is_ascii_digit())).map(|word| format!("T{word}")).collect()
+    words
+        .filter(|word| word.starts_with(|sign: char| sign.is_ascii_digit()))
+        .map(|word| format!("T{word}"))
+        .collect()
 }
 
 #[cfg(test)]
@@ -61,7 +67,13 @@ mod tests {
 
     #[test]
     fn tags_old_and_new() {
-        let tags = ["attack.t1059.001", "attack.credential_access", "attack.execution", "cve.2021-1", "attack.g0016"];
+        let tags = [
+            "attack.t1059.001",
+            "attack.credential_access",
+            "attack.execution",
+            "cve.2021-1",
+            "attack.g0016",
+        ];
         let tags: Vec<String> = tags.iter().map(|tag| (*tag).to_owned()).collect();
         let names: Vec<&str> = tactics(&tags).iter().map(|tactic| tactic.en).collect();
         assert_eq!(names, ["Execution", "Credential Access"]);

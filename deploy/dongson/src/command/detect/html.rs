@@ -10,10 +10,10 @@ use dongson_event::{Level, Timestamp};
 use dongson_rules::RuleSet;
 use dongson_rules::detect::Hit;
 
+use super::Lang;
 use super::attack::{self, TACTICS};
 use super::summary::Summary;
 use super::timeline::{COLUMNS, Timeline};
-use super::Lang;
 use crate::output::harmless;
 
 const STYLE: &str = include_str!("page.css");
@@ -102,7 +102,8 @@ impl Page {
         let lang = self.lang;
         let mut text = String::from("<section class=\"cards\">");
         let mut card = |class: &str, number: &str, words: &str| {
-            let _infallible = write!(text, "<div class=\"card {class}\"><b>{number}</b><span>{words}</span></div>");
+            let _infallible =
+                write!(text, "<div class=\"card {class}\"><b>{number}</b><span>{words}</span></div>");
         };
         for level in Level::ALL.into_iter().rev() {
             let count = summary.levels.get(&std::cmp::Reverse(level)).copied().unwrap_or_default();
@@ -119,32 +120,56 @@ impl Page {
         if let (Some(first), Some(last)) = (summary.first, summary.last) {
             let words = lang.pick("Khớp đầu tiên", "First match");
             let until = lang.pick("cuối cùng", "last");
-            let _infallible = writeln!(text, "<p>{words}: <time>{first}</time> · {until}: <time>{last}</time></p>");
+            let _infallible =
+                writeln!(text, "<p>{words}: <time>{first}</time> · {until}: <time>{last}</time></p>");
         }
         text
     }
 
     fn lanes(&self) -> String {
         let lang = self.lang;
-        let mut text = format!("<section><h2>{}</h2>\n", lang.pick("Dòng thời gian theo máy và chiến thuật ATT&amp;CK", "Timeline by host and ATT&amp;CK tactic"));
+        let mut text = format!(
+            "<section><h2>{}</h2>\n",
+            lang.pick(
+                "Dòng thời gian theo máy và chiến thuật ATT&amp;CK",
+                "Timeline by host and ATT&amp;CK tactic"
+            )
+        );
         let rows = self.timeline.rows();
         let range = self.timeline.range();
         if let Some((start, column)) = range {
             let end = start.saturating_add(column.saturating_mul(COLUMNS));
-            let _infallible = writeln!(text, "<div class=\"axis\"><span></span><span>{}</span><span>{}</span><span>{}</span></div>", clock(start), clock(start + (end - start) / 2), clock(end));
+            let _infallible = writeln!(
+                text,
+                "<div class=\"axis\"><span></span><span>{}</span><span>{}</span><span>{}</span></div>",
+                clock(start),
+                clock(start + (end - start) / 2),
+                clock(end)
+            );
         }
         let others = lang.pick("(không rõ máy, hoặc máy khác)", "(no host named, or other hosts)");
         for host in rows.iter().take(MAX_HOSTS) {
             let name = if host.name.is_empty() { others.to_owned() } else { escape(&cut(&host.name)) };
             let data = escape(&host.name);
-            let _infallible = writeln!(text, "<div class=\"host\"><h3><button type=\"button\" data-host=\"{data}\">{name}</button> <small>{}</small></h3>", host.all.count);
+            let _infallible = writeln!(
+                text,
+                "<div class=\"host\"><h3><button type=\"button\" data-host=\"{data}\">{name}</button> <small>{}</small></h3>",
+                host.all.count
+            );
             for lane in &host.lanes {
                 let Some(tactic) = TACTICS.get(lane.tactic) else { continue };
-                let _infallible = write!(text, "<div class=\"lane\"><span>{}</span><div>", lang.tactic(tactic));
+                let _infallible =
+                    write!(text, "<div class=\"lane\"><span>{}</span><div>", lang.tactic(tactic));
                 for (place, cell) in &lane.cells {
                     let (start, column) = range.unwrap_or((0, 1));
                     let at = clock(start.saturating_add(place.saturating_mul(column)));
-                    let _infallible = write!(text, "<i class=\"{}\" style=\"--at:{place}\" title=\"{at} · {} · {}\"></i>", cell.worst.as_str(), lang.level(cell.worst), cell.count);
+                    let _infallible = write!(
+                        text,
+                        "<i class=\"{}\" style=\"--at:{place}\" title=\"{at} · {} · {}\"></i>",
+                        cell.worst.as_str(),
+                        lang.level(cell.worst),
+                        cell.count
+                    );
                 }
                 let _infallible = writeln!(text, "</div><span>{}</span></div>", lane.all.count);
             }
@@ -160,7 +185,13 @@ impl Page {
 
     fn top(&self, summary: &Summary) -> String {
         let lang = self.lang;
-        let mut text = format!("<section><details open><summary><h2>{}</h2></summary><table class=\"rules\"><thead><tr><th>{}</th><th>{}</th><th>{}</th><th>ATT&amp;CK</th></tr></thead><tbody>\n", lang.pick("Quy tắc đã khớp", "Rules that matched"), lang.pick("Mức", "Level"), lang.pick("Lượt", "Matches"), lang.pick("Quy tắc", "Rule"));
+        let mut text = format!(
+            "<section><details open><summary><h2>{}</h2></summary><table class=\"rules\"><thead><tr><th>{}</th><th>{}</th><th>{}</th><th>ATT&amp;CK</th></tr></thead><tbody>\n",
+            lang.pick("Quy tắc đã khớp", "Rules that matched"),
+            lang.pick("Mức", "Level"),
+            lang.pick("Lượt", "Matches"),
+            lang.pick("Quy tắc", "Rule")
+        );
         let top = summary.top_rules(&self.rules);
         for (number, count) in top.iter().take(MAX_RULES) {
             let Some(rule) = self.rules.rule(*number) else { continue };
@@ -168,7 +199,15 @@ impl Page {
                 (Lang::Vi, Some(title)) => title,
                 _ => &rule.title,
             };
-            let _infallible = writeln!(text, "<tr><td class=\"{}\">{}</td><td>{count}</td><td><button type=\"button\" data-text=\"{}\">{}</button></td><td>{}</td></tr>", rule.level.as_str(), lang.level(rule.level), escape(&rule.id), escape(name), escape(&attack::techniques(&rule.tags).join(" ")));
+            let _infallible = writeln!(
+                text,
+                "<tr><td class=\"{}\">{}</td><td>{count}</td><td><button type=\"button\" data-text=\"{}\">{}</button></td><td>{}</td></tr>",
+                rule.level.as_str(),
+                lang.level(rule.level),
+                escape(&rule.id),
+                escape(name),
+                escape(&attack::techniques(&rule.tags).join(" "))
+            );
         }
         text.push_str("</tbody></table></details></section>\n");
         text
@@ -185,7 +224,11 @@ impl Page {
         )?;
         for level in Level::ALL.into_iter().rev() {
             let word = level.as_str();
-            write!(out, "<label class=\"{word}\"><input type=\"checkbox\" value=\"{word}\" checked> {}</label>", lang.level(level))?;
+            write!(
+                out,
+                "<label class=\"{word}\"><input type=\"checkbox\" value=\"{word}\" checked> {}</label>",
+                lang.level(level)
+            )?;
         }
         writeln!(out, "</span><output id=\"shown\"></output></div>")?;
         let left_out = self.seen.saturating_sub(self.hits.len() as u64);
@@ -200,7 +243,11 @@ impl Page {
             Lang::Vi => ["Thời gian", "Mức", "Quy tắc", "Máy", "Trường khớp", "Nguồn"],
             Lang::En => ["Time", "Level", "Rule", "Host", "Matched fields", "Source"],
         };
-        writeln!(out, "<table id=\"hits\"><thead><tr><th>{}</th></tr></thead><tbody>", heads.join("</th><th>"))?;
+        writeln!(
+            out,
+            "<table id=\"hits\"><thead><tr><th>{}</th></tr></thead><tbody>",
+            heads.join("</th><th>")
+        )?;
         for (_, hit) in &self.hits {
             self.row(hit, out)?;
         }
@@ -214,13 +261,20 @@ impl Page {
             _ => &hit.rule_title,
         };
         let tags = rule.map(|rule| rule.tags.as_slice()).unwrap_or_default();
-        let tactics: Vec<&str> = attack::tactics(tags).into_iter().map(|tactic| self.lang.tactic(tactic)).collect();
+        let tactics: Vec<&str> =
+            attack::tactics(tags).into_iter().map(|tactic| self.lang.tactic(tactic)).collect();
         let mut fields = String::new();
         for field in &hit.fields {
-            let _infallible = write!(fields, "<dt>{}</dt><dd>{}</dd>", escape(&field.field), escape(&field.value.to_text()));
+            let _infallible = write!(
+                fields,
+                "<dt>{}</dt><dd>{}</dd>",
+                escape(&field.field),
+                escape(&field.value.to_text())
+            );
         }
         if let Some(count) = hit.count {
-            let _infallible = write!(fields, "<dt>{}</dt><dd>{count}</dd>", self.lang.pick("số đếm", "count"));
+            let _infallible =
+                write!(fields, "<dt>{}</dt><dd>{count}</dd>", self.lang.pick("số đếm", "count"));
         }
         let host = hit.host.as_deref().unwrap_or_default();
         writeln!(

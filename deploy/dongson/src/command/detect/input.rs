@@ -220,7 +220,10 @@ fn spool(stream: &mut Stream) -> Result<File> {
 
 fn evtx_part(file: File) -> Result<Part> {
     let parser = evtx::EvtxParser::from_read_seek(file)?;
-    Ok(Part::Evtx { chunks: parser.into_chunks(), settings: Arc::new(evtx::ParserSettings::default().indent(false)) })
+    Ok(Part::Evtx {
+        chunks: parser.into_chunks(),
+        settings: Arc::new(evtx::ParserSettings::default().indent(false)),
+    })
 }
 
 /// Packets are put together in a thread of their own; `kept` lives as long as they are read.

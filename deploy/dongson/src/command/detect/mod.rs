@@ -123,7 +123,8 @@ fn level(word: &str) -> Result<Level, String> {
 /// RFC 3339, or a day, which begins at midnight UTC.
 fn moment(text: &str) -> Result<Timestamp, String> {
     let whole = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
-    Timestamp::parse(&whole).map_err(|error| format!("{error}; write 2026-11-23T08:00:00+07:00 or 2026-11-23"))
+    Timestamp::parse(&whole)
+        .map_err(|error| format!("{error}; write 2026-11-23T08:00:00+07:00 or 2026-11-23"))
 }
 
 impl Detect {
@@ -143,7 +144,8 @@ impl Detect {
             inputs.skipped.iter().for_each(|skipped| tell(skipped));
         }
         inputs.unreadable.iter().for_each(|unreadable| tell(unreadable));
-        let (skipped, unreadable, files) = (inputs.skipped.len(), inputs.unreadable.len() as u64, inputs.len());
+        let (skipped, unreadable, files) =
+            (inputs.skipped.len(), inputs.unreadable.len() as u64, inputs.len());
         let threads = self.threads.map_or_else(
             || thread::available_parallelism().map_or(1, NonZero::get),
             |threads| usize::from(threads.get()),

@@ -47,7 +47,9 @@ impl Summary {
     /// Rules by their worst level and the number of their matches.
     pub(super) fn top_rules(&self, rules: &RuleSet) -> Vec<(usize, u64)> {
         let mut top: Vec<(usize, u64)> = self.rules.iter().map(|(rule, count)| (*rule, *count)).collect();
-        top.sort_by_key(|(rule, count)| (rules.rule(*rule).map(|rule| Reverse(rule.level)), Reverse(*count), *rule));
+        top.sort_by_key(|(rule, count)| {
+            (rules.rule(*rule).map(|rule| Reverse(rule.level)), Reverse(*count), *rule)
+        });
         top
     }
 

@@ -23,10 +23,7 @@ pub(super) struct Cell {
 
 impl Cell {
     fn join(own: Option<Self>, other: Self) -> Self {
-        own.map_or(other, |own| Self {
-            count: own.count + other.count,
-            worst: own.worst.max(other.worst),
-        })
+        own.map_or(other, |own| Self { count: own.count + other.count, worst: own.worst.max(other.worst) })
     }
 }
 
@@ -128,11 +125,16 @@ impl Timeline {
             let lane = lanes.entry((host, tactic)).or_insert_with(|| lane(tactic, Cell { count: 0, ..cell }));
             lane.all = Cell::join(Some(lane.all), cell);
         }
-        let names: BTreeMap<usize, &String> = self.hosts.iter().map(|(name, number)| (*number, name)).collect();
+        let names: BTreeMap<usize, &String> =
+            self.hosts.iter().map(|(name, number)| (*number, name)).collect();
         let mut hosts: BTreeMap<usize, Host> = BTreeMap::new();
         for ((host, _), lane) in lanes {
             let name = names.get(&host).map(|name| (*name).clone()).unwrap_or_default();
-            let host = hosts.entry(host).or_insert_with(|| Host { name, all: Cell { count: 0, ..lane.all }, lanes: Vec::new() });
+            let host = hosts.entry(host).or_insert_with(|| Host {
+                name,
+                all: Cell { count: 0, ..lane.all },
+                lanes: Vec::new(),
+            });
             host.all = Cell::join(Some(host.all), lane.all);
             host.lanes.push(lane);
         }

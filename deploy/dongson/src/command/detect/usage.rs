@@ -150,12 +150,32 @@ impl Usage {
             value.map_or_else(|| "unknown".to_owned(), |value| format!("{value:.digits$}"))
         };
         let mut lines = vec![
-            format!("rules                {} (loaded in {} s of processor time, {:.2} s by the clock)", self.rules, or(self.load_cpu_seconds, 2), self.load_wall_seconds),
+            format!(
+                "rules                {} (loaded in {} s of processor time, {:.2} s by the clock)",
+                self.rules,
+                or(self.load_cpu_seconds, 2),
+                self.load_wall_seconds
+            ),
             format!("events               {} ({} bytes of JSON)", self.events, self.bytes),
-            format!("time                 {:.2} s by the clock, {} s of processor time, {} threads", self.wall_seconds, or(self.cpu_seconds, 2), self.threads),
-            format!("speed                {:.0} events/s, {} events per processor second", self.events_per_second, or(self.events_per_cpu_second, 0)),
-            format!("candidates per event {:.2} rules (of {} sampled events)", self.candidates_per_event, self.sampled_events),
-            format!("peak memory          {} MiB", or(self.peak_rss_bytes.map(|bytes| float(bytes) / 1_048_576.0), 0)),
+            format!(
+                "time                 {:.2} s by the clock, {} s of processor time, {} threads",
+                self.wall_seconds,
+                or(self.cpu_seconds, 2),
+                self.threads
+            ),
+            format!(
+                "speed                {:.0} events/s, {} events per processor second",
+                self.events_per_second,
+                or(self.events_per_cpu_second, 0)
+            ),
+            format!(
+                "candidates per event {:.2} rules (of {} sampled events)",
+                self.candidates_per_event, self.sampled_events
+            ),
+            format!(
+                "peak memory          {} MiB",
+                or(self.peak_rss_bytes.map(|bytes| float(bytes) / 1_048_576.0), 0)
+            ),
             "dearest rules by candidate evaluations, per thousand events:".to_owned(),
         ];
         lines.extend(self.dearest_by_candidate_evaluations.iter().map(|dear| {

@@ -80,7 +80,9 @@ impl Explain {
         let event = if mode == Mode::Auto { detect::unpack(event) } else { event };
         let head = rules.rule(number).map(|rule| rule.title.clone()).unwrap_or_default();
         let Some(explained) = trace::explain(&rules, &Taxonomies::embedded(), mode, number, &event) else {
-            bail!("{head}: a correlation counts events, no single one decides; explain the rules it refers to");
+            bail!(
+                "{head}: a correlation counts events, no single one decides; explain the rules it refers to"
+            );
         };
         match self.format {
             Form::Json => output::json(&explained)?,
@@ -99,13 +101,12 @@ impl Explain {
         }
         let paths = if is_file { vec![file] } else { self.rules.clone() };
         let loaded = RuleSet::load(&paths, options);
-        if is_file
-            && let Some(refusal) = loaded.refused.first()
-        {
+        if is_file && let Some(refusal) = loaded.refused.first() {
             bail!("{}:{}: refused: {}", refusal.file, refusal.line, refusal.reason);
         }
         let rules = loaded.rules.rules();
-        let plain: Vec<usize> = (0..rules.len()).filter(|at| rules.get(*at).is_some_and(|rule| !rule.correlation)).collect();
+        let plain: Vec<usize> =
+            (0..rules.len()).filter(|at| rules.get(*at).is_some_and(|rule| !rule.correlation)).collect();
         let found = if is_file {
             match plain.as_slice() {
                 [one] => Some(*one),
@@ -113,8 +114,15 @@ impl Explain {
                 // Correlations alone: said by whoever explains.
                 [] => Some(0),
                 several => {
-                    let ids: Vec<&str> = several.iter().filter_map(|at| rules.get(*at)).map(|rule| rule.id.as_str()).collect();
-                    bail!("{} holds {} rules: choose one with --rules {} and one of the ids {}", self.rule, several.len(), self.rule, ids.join(", "));
+                    let ids: Vec<&str> =
+                        several.iter().filter_map(|at| rules.get(*at)).map(|rule| rule.id.as_str()).collect();
+                    bail!(
+                        "{} holds {} rules: choose one with --rules {} and one of the ids {}",
+                        self.rule,
+                        several.len(),
+                        self.rule,
+                        ids.join(", ")
+                    );
                 }
             }
         } else {
@@ -124,7 +132,12 @@ impl Explain {
         let Some(number) = found else {
             let folder = |path: &PathBuf| path.display().to_string();
             let folders: Vec<String> = self.rules.iter().map(folder).collect();
-            bail!("no rule with the id, name or title {:?} below {}{}", self.rule, folders.join(", "), refusals(loaded.refused.len()));
+            bail!(
+                "no rule with the id, name or title {:?} below {}{}",
+                self.rule,
+                folders.join(", "),
+                refusals(loaded.refused.len())
+            );
         };
         Ok((Arc::new(loaded.rules), number))
     }
@@ -153,7 +166,8 @@ impl Explain {
             }
         }
         match wanted {
-            Some(number) => Err(io::Error::new(io::ErrorKind::NotFound, format!("has no record {number}"))).with_context(named),
+            Some(number) => Err(io::Error::new(io::ErrorKind::NotFound, format!("has no record {number}")))
+                .with_context(named),
             None => bail!("{}: has no event", named()),
         }
     }
