@@ -34,12 +34,12 @@ impl Summary {
             self.last = Some(self.last.map_or(moment, |last| last.max(moment)));
         }
         if let Some(host) = &hit.host {
-            match self.hosts.get_mut(host) {
-                Some(count) => *count += 1,
-                None if self.hosts.len() < MAX_HOSTS => {
-                    self.hosts.insert(host.clone(), 1);
-                }
-                None => self.other_hosts += 1,
+            if let Some(count) = self.hosts.get_mut(host) {
+                *count += 1;
+            } else if self.hosts.len() < MAX_HOSTS {
+                self.hosts.insert(host.clone(), 1);
+            } else {
+                self.other_hosts += 1;
             }
         }
     }
