@@ -84,13 +84,13 @@ impl Merger {
         let rules = Arc::clone(&self.rules);
         let mut tell = |rule: usize, count: Option<u64>, fields: Vec<Matched>| {
             // Rules that only feed correlations, and the inner correlations of a chain, are not told.
-            let head = rules.rule(rule).filter(|head| head.reported && head.level >= self.wanted.level);
-            head.map_or(Ok(()), |head| {
+            let told = rules.rule(rule).filter(|one| one.reported && one.level >= self.wanted.level);
+            told.map_or(Ok(()), |told| {
                 take(Hit {
                     event: held.number,
-                    rule_id: head.id.clone(),
-                    rule_title: head.title.clone(),
-                    level: head.level,
+                    rule_id: told.id.clone(),
+                    rule_title: told.title.clone(),
+                    level: told.level,
                     file: Arc::clone(file),
                     timestamp: held.time.map(|moment| moment.to_string()),
                     host: held.host.clone(),

@@ -215,7 +215,7 @@ impl Scanner {
     fn tally(&mut self) {
         self.seen += 1;
         let Some(costs) = &mut self.costs else { return };
-        if self.seen % SAMPLE == 0 {
+        if self.seen.is_multiple_of(SAMPLE) {
             costs.events += 1;
             self.matcher.asked(&mut |rule| {
                 costs.asked += 1;

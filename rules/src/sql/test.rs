@@ -121,11 +121,10 @@ fn re2(pattern: &str) -> Result<String, SqlError> {
 
 fn check(hir: &Hir) -> Result<(), &'static str> {
     match hir.kind() {
-        HirKind::Empty => Ok(()),
         HirKind::Literal(literal) => {
             std::str::from_utf8(&literal.0).map(|_| ()).map_err(|_| "bytes that are no text")
         }
-        HirKind::Class(regex_syntax::hir::Class::Unicode(_)) => Ok(()),
+        HirKind::Empty | HirKind::Class(regex_syntax::hir::Class::Unicode(_)) => Ok(()),
         HirKind::Class(regex_syntax::hir::Class::Bytes(class)) => {
             if class.is_ascii() {
                 Ok(())
