@@ -50,6 +50,11 @@ impl Matcher {
         self.session.json(text, rules)
     }
 
+    /// Calls `take` with the number of each rule that was put to the event looked at last: what the event cost.
+    pub fn asked(&self, take: &mut dyn FnMut(usize)) {
+        self.session.asked(take);
+    }
+
     /// The rules that are asked.
     pub fn rules(&self) -> &Arc<RuleSet> {
         self.session.engine().rules()

@@ -29,6 +29,7 @@ fn every_command_has_help_with_an_example() {
         &["detect"],
         &["rules", "check"],
         &["rules", "test"],
+        &["rules", "explain"],
         &["drill", "run"],
         &["store", "install"],
         &["admin", "token"],

@@ -16,19 +16,24 @@
 //! ```
 
 mod evtx;
+mod merge;
 mod reader;
+mod run;
+mod scan;
 mod time;
 
 use std::sync::Arc;
 
-use dongson_event::{Event, Level, Matched};
+use dongson_event::{Event, Level, Matched, Timestamp};
 use serde::Serialize;
 
 pub use evtx::unpack;
-pub use reader::{BadRecord, Record, Records, open};
+pub use merge::{Merger, Wanted};
+pub use reader::{BadRecord, Record, Records, Texts, open};
+pub use run::{Plan, Sink, Totals, run};
+pub use scan::{Costs, Found, Job, Scanner, Source, Work};
 
-use crate::correlate::{self, Correlator};
-use crate::matcher::{Match, Matcher};
+use crate::engine::Engine;
 use crate::ruleset::RuleSet;
 use crate::taxonomy::{Mode, Taxonomies};
 
@@ -44,71 +49,62 @@ pub struct Hit {
     /// Level of the rule.
     pub level: Level,
     /// The file with the record.
-    pub file: String,
+    #[serde(serialize_with = "as_text")]
+    pub file: Arc<str>,
     /// When it happened, where the record says it: RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<String>,
+    /// The host that the record tells about, where it names one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
     /// For a correlation: how many events or values were counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
     /// Why it held.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<Matched>,
+    /// The rule's number in its rule set.
+    #[serde(skip)]
+    pub rule: usize,
+    /// When it happened, as a number.
+    #[serde(skip)]
+    pub moment: Option<Timestamp>,
+}
+
+fn as_text<S: serde::Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(text)
 }
 
 /// Runs rules over records, one after the other.
 #[derive(Debug)]
 pub struct Detector {
-    matcher: Matcher,
-    correlator: Correlator,
-    mode: Mode,
-    found: Vec<Match>,
+    scanner: Scanner,
+    merger: Merger,
+    file: Arc<str>,
 }
 
 impl Detector {
     /// A detector over `rules`.
     pub fn new(rules: Arc<RuleSet>, taxonomies: Arc<Taxonomies>, mode: Mode) -> Self {
-        let correlator = Correlator::new(Arc::clone(&rules));
-        Self { matcher: Matcher::new(rules, taxonomies, mode), correlator, mode, found: Vec::new() }
+        let merger = Merger::new(Arc::clone(&rules), Wanted::default());
+        let engine = Arc::new(Engine::new(rules, taxonomies, mode, None));
+        Self { scanner: Scanner::new(engine, false), merger, file: Arc::from("") }
     }
 
     /// What holds on record `number` of `file`. Correlations count in the order of the records.
     pub fn event(&mut self, file: &str, number: u64, event: Event) -> Vec<Hit> {
-        let event = time::dated(if self.mode == Mode::Auto { unpack(event) } else { event });
-        self.found.clear();
-        self.matcher.matches(&event, &mut self.found);
-        if self.found.is_empty() {
-            return Vec::new();
+        let Some(held) = self.scanner.event(number, event) else { return Vec::new() };
+        if *self.file != *file {
+            self.file = Arc::from(file);
         }
-        let rules = Arc::clone(self.matcher.rules());
-        let timestamp = event.timestamp().map(|moment| moment.to_string());
-        let hit = |rule: usize, count: Option<u64>, fields: Vec<Matched>| {
-            rules.rule(rule).map(|rule| Hit {
-                event: number,
-                rule_id: rule.id.clone(),
-                rule_title: rule.title.clone(),
-                level: rule.level,
-                file: file.to_owned(),
-                timestamp: timestamp.clone(),
-                count,
-                fields,
-            })
-        };
         let mut hits = Vec::new();
-        for found in std::mem::take(&mut self.found) {
-            let keyed = correlate::keyed(&mut self.matcher, &event, found.rule);
-            if rules.rule(found.rule).is_some_and(|rule| rule.reported) {
-                hits.extend(hit(found.rule, None, found.because));
-            }
-            for one in keyed {
-                for reached in self.correlator.observe_all(&one) {
-                    // The inner correlations of a chain only feed the outer ones.
-                    if rules.rule(reached.rule).is_some_and(|rule| rule.reported) {
-                        hits.extend(hit(reached.rule, Some(reached.count), Vec::new()));
-                    }
-                }
-            }
+        let outcome: Result<(), std::convert::Infallible> =
+            self.merger.record(&self.file, held, &mut |hit| {
+                hits.push(hit);
+                Ok(())
+            });
+        match outcome {
+            Ok(()) => hits,
         }
-        hits
     }
 }

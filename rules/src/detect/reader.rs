@@ -31,6 +31,42 @@ pub struct BadRecord {
     pub reason: String,
 }
 
+/// Most records of one [`Texts`].
+const MAX_TEXTS: usize = 1 << 14;
+
+/// The texts of some records, to be looked at together.
+#[derive(Debug, Default)]
+pub struct Texts {
+    bytes: Vec<u8>,
+    /// Of each record its number and where its text ends.
+    records: Vec<(u64, usize)>,
+    bad: Vec<BadRecord>,
+}
+
+impl Texts {
+    fn push(&mut self, number: u64, text: &[u8]) {
+        self.bytes.extend_from_slice(text);
+        self.records.push((number, self.bytes.len()));
+    }
+
+    /// True when there is nothing, also nothing bad.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty() && self.bad.is_empty()
+    }
+
+    /// The number and the text of each record.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, &[u8])> {
+        let starts = std::iter::once(0).chain(self.records.iter().map(|(_, end)| *end));
+        let texts = starts.zip(&self.records);
+        texts.map(|(start, (number, end))| (*number, self.bytes.get(start..*end).unwrap_or_default()))
+    }
+
+    /// What stands where records should stand.
+    pub fn take_bad(&mut self) -> Vec<BadRecord> {
+        std::mem::take(&mut self.bad)
+    }
+}
+
 /// How records are told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shape {
@@ -71,7 +107,32 @@ impl Records {
         Ok(Self { input, shape: Shape::Unknown, number: 0, line: Vec::new(), ahead: false, done: false })
     }
 
-    fn read(&mut self) -> io::Result<Option<Result<Record, BadRecord>>> {
+    /// Adds the texts of the next records to `texts`, until they are about `bytes` long or the input ends; false when
+    /// nothing was left.
+    pub fn fill(&mut self, texts: &mut Texts, bytes: usize) -> bool {
+        while texts.bytes.len() < bytes && texts.records.len() < MAX_TEXTS {
+            match self.step() {
+                Some(Ok(number)) => texts.push(number, &self.line),
+                Some(Err(bad)) => texts.bad.push(bad),
+                None => return !texts.is_empty(),
+            }
+        }
+        true
+    }
+
+    /// Reads on to the next record, whose text is then `line`; gives its number.
+    fn step(&mut self) -> Option<Result<u64, BadRecord>> {
+        if self.done {
+            return None;
+        }
+        self.read().unwrap_or_else(|error| {
+            self.done = true;
+            self.number += 1;
+            Some(Err(self.bad(&format!("the file cannot be read further: {error}"))))
+        })
+    }
+
+    fn read(&mut self) -> io::Result<Option<Result<u64, BadRecord>>> {
         if self.shape == Shape::Unknown {
             self.shape = self.learn()?;
         }
@@ -136,7 +197,7 @@ impl Records {
         }
     }
 
-    fn line(&mut self) -> io::Result<Option<Result<Record, BadRecord>>> {
+    fn line(&mut self) -> io::Result<Option<Result<u64, BadRecord>>> {
         loop {
             if !std::mem::take(&mut self.ahead) && !self.fill_line()? {
                 return Ok(None);
@@ -149,7 +210,7 @@ impl Records {
     }
 
     /// The next object at the top, or in the array at the top.
-    fn value(&mut self) -> io::Result<Option<Result<Record, BadRecord>>> {
+    fn value(&mut self) -> io::Result<Option<Result<u64, BadRecord>>> {
         // The line that was read ahead comes first, then the rest of the file.
         let ahead = if std::mem::take(&mut self.ahead) { Some(std::mem::take(&mut self.line)) } else { None };
         if let Some(mut ahead) = ahead {
@@ -182,14 +243,11 @@ impl Records {
         }
     }
 
-    fn record(&self) -> Result<Record, BadRecord> {
+    fn record(&self) -> Result<u64, BadRecord> {
         if self.line.len() > MAX_RECORD_BYTES {
             return Err(self.bad(&format!("longer than {MAX_RECORD_BYTES} bytes")));
         }
-        match Event::parse(&self.line) {
-            Ok((event, _)) => Ok(Record { number: self.number, event }),
-            Err(error) => Err(self.bad(&error.to_string())),
-        }
+        Ok(self.number)
     }
 
     fn bad(&self, reason: &str) -> BadRecord {
@@ -201,14 +259,11 @@ impl Iterator for Records {
     type Item = Result<Record, BadRecord>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.done {
-            return None;
-        }
-        self.read().unwrap_or_else(|error| {
-            self.done = true;
-            self.number += 1;
-            Some(Err(self.bad(&format!("the file cannot be read further: {error}"))))
-        })
+        let number = self.step()?;
+        Some(number.and_then(|number| match Event::parse(&self.line) {
+            Ok((event, _)) => Ok(Record { number, event }),
+            Err(error) => Err(self.bad(&error.to_string())),
+        }))
     }
 }
 

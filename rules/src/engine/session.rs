@@ -106,6 +106,13 @@ impl Session {
         outcome
     }
 
+    /// Calls `take` with the number of each rule that was put to the event looked at last.
+    pub fn asked(&self, take: &mut dyn FnMut(usize)) {
+        let Some(plan) = self.plans.get(&self.answers.signature) else { return };
+        let asked = plan.always.iter().chain(&self.look.marks.candidates);
+        asked.filter_map(|rule| plan.rules.get(*rule as usize)).for_each(|rule| take(rule.rule));
+    }
+
     /// Reads the text without asking any rule: the least that [`Session::json`] can take. How many fields it has.
     pub fn tokens(&mut self, text: &[u8]) -> Option<usize> {
         let text = simdutf8::basic::from_utf8(text).ok()?;

@@ -1,6 +1,9 @@
-//! `dongson rules`: checks and tests rules.
+//! `dongson rules`: checks, tests and explains rules.
 
-use std::path::PathBuf;
+mod explain;
+mod sql;
+
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -17,20 +20,30 @@ pub(crate) struct Which {
     /// Folders or files of Sigma rules and scripts (`*.rhai`).
     #[arg(required = true)]
     paths: Vec<PathBuf>,
+    /// Values of the placeholders of rules (`%name%`, modifier `expand`); without them such rules are refused.
+    #[arg(long, value_name = "FILE")]
+    values: Option<PathBuf>,
     /// How the answer is printed.
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
 }
 
+/// A values file, as the help shows it.
+const VALUES_HELP: &str = "\n\na values file (YAML):\n  placeholders:\n    Servers: [srv*, dc1]        # %Servers% in a rule; wildcards stay wildcards\n    Admins_Workstations: [admin-pc-1]\n  agencies:\n    so-yte:                     # organization.id: these take the place of the common ones\n      Servers: [yte-*]";
+
 /// Checks and tests.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Rules {
     /// Says what was read, compiled, refused and why; exit code 1 if anything was refused.
-    #[command(after_help = "example: dongson rules check --format json rules/content/sigma")]
+    #[command(after_help = format!("example: dongson rules check --format json --values values.yml rules/content/sigma{VALUES_HELP}\n\nexit codes: 0 nothing was refused, 1 something was, 2 wrong usage"))]
     Check(Which),
     /// Runs each rule over the samples beside it (`RULE.test.yml`); exit code 1 if one fails or is missing.
     #[command(after_help = "example: dongson rules test rules/content/sigma")]
     Test(Which),
+    /// Holds one rule against one event: which part held, which did not, and what each saw.
+    Explain(explain::Explain),
+    /// Prints rules as SQL over the stored events.
+    Sql(sql::Sql),
 }
 
 impl Rules {
@@ -38,8 +51,21 @@ impl Rules {
         match self {
             Self::Check(which) => check(&which),
             Self::Test(which) => test(&which),
+            Self::Explain(explain) => Ok(explain.run()),
+            Self::Sql(sql) => sql.run(),
         }
     }
+}
+
+impl Which {
+    fn options(&self) -> Result<LoadOptions> {
+        options(self.values.as_deref())
+    }
+}
+
+/// With the placeholders of a values file, where there is one.
+fn options(values: Option<&Path>) -> Result<LoadOptions> {
+    Ok(values.map_or_else(|| Ok(LoadOptions::default()), LoadOptions::with_values)?)
 }
 
 fn missing(paths: &[PathBuf]) -> Result<()> {
@@ -51,7 +77,7 @@ fn missing(paths: &[PathBuf]) -> Result<()> {
 
 fn check(which: &Which) -> Result<ExitCode> {
     missing(&which.paths)?;
-    let report = samples::check(&which.paths, &LoadOptions::default());
+    let report = samples::check(&which.paths, &which.options()?);
     match which.format {
         Format::Json => output::json(&report)?,
         Format::Table => {
@@ -80,7 +106,7 @@ fn check(which: &Which) -> Result<ExitCode> {
 
 fn test(which: &Which) -> Result<ExitCode> {
     missing(&which.paths)?;
-    let report = samples::test(&which.paths, &LoadOptions::default());
+    let report = samples::test(&which.paths, &which.options()?);
     match which.format {
         Format::Json => output::json(&report)?,
         Format::Table => print_test(&report)?,
