@@ -66,9 +66,14 @@ impl Target for Rules {
     fn run(&mut self, input: &str) -> Result<(), String> {
         let report = patient(|| RuleSet::from_documents([("fuzz.yml", input)], &LoadOptions::default()))?;
         let nothing = report.rules.rules().is_empty() && report.refused.is_empty() && report.filters == 0;
-        let blank = input.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with(['#', '-']));
+        let blank =
+            input.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with(['#', '-']));
         // A text that is neither taken nor refused is refused by nobody's word.
-        if nothing && !blank && report.files == 0 { Err("neither taken nor refused".to_owned()) } else { Ok(()) }
+        if nothing && !blank && report.files == 0 {
+            Err("neither taken nor refused".to_owned())
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -145,8 +150,10 @@ const BETWEEN: &str = "\n\u{1}EVENT\u{1}\n";
 impl Matching {
     fn new(seeds: Arc<Seeds>) -> Self {
         let quoted = seeds.rules.iter().flat_map(|text| text.split(['\'', '"']).skip(1).step_by(2));
-        let mut values: Vec<String> =
-            quoted.filter(|value| (1..80).contains(&value.len())).map(|value| value.trim_matches('*').to_owned()).collect();
+        let mut values: Vec<String> = quoted
+            .filter(|value| (1..80).contains(&value.len()))
+            .map(|value| value.trim_matches('*').to_owned())
+            .collect();
         values.sort();
         values.dedup();
         Self { seeds, values, rules: String::new(), session: None, plain: None, made: 0 }
@@ -158,7 +165,8 @@ impl Matching {
         }
         rules.clone_into(&mut self.rules);
         let texts = rules.split("\n\u{2}\n").map(|text| ("fuzz.yml", text));
-        let (engine, rules, taxonomies) = engine(RuleSet::from_documents(texts, &LoadOptions::default()).rules);
+        let (engine, rules, taxonomies) =
+            engine(RuleSet::from_documents(texts, &LoadOptions::default()).rules);
         self.session = Some(Session::new(engine));
         self.plain = Some(plain::Matcher::new(rules, taxonomies, Mode::Auto));
     }

@@ -139,12 +139,7 @@ impl Filter {
     /// Tells places and grams of `text` that may be in the set, until `found` says that it is enough; true then. The bits
     /// of `caseless` are set in each gram before it is looked up.
     #[inline]
-    pub(super) fn scan(
-        &self,
-        text: &[u8],
-        caseless: u32,
-        found: impl FnMut(usize, u32) -> bool,
-    ) -> bool {
+    pub(super) fn scan(&self, text: &[u8], caseless: u32, found: impl FnMut(usize, u32) -> bool) -> bool {
         !self.words.is_empty() && self.walk(text, caseless, found)
     }
 
@@ -166,7 +161,11 @@ impl Filter {
                     let back = bit(low >> 32) | bit(high >> 16) | bit(high >> 24) | bit(high >> 32);
                     if (front | back) & 1 == 1 {
                         let row = text.get(at..at + 11).unwrap_or_default();
-                        if row.array_windows::<4>().enumerate().any(|(place, window)| look(at + place, *window)) {
+                        if row
+                            .array_windows::<4>()
+                            .enumerate()
+                            .any(|(place, window)| look(at + place, *window))
+                        {
                             return true;
                         }
                     }

@@ -49,7 +49,8 @@ impl Sieve {
 
     /// False where no keyword can be in `text`, which is ASCII and has no escapes by number.
     pub(super) fn may_hold(&self, text: &[u8]) -> bool {
-        self.filter.scan(text, CASELESS, |at, gram| self.table.get(gram).iter().any(|run| run.stands(text, at)))
+        self.filter
+            .scan(text, CASELESS, |at, gram| self.table.get(gram).iter().any(|run| run.stands(text, at)))
     }
 }
 
