@@ -93,13 +93,12 @@ impl Registry {
         for entry in entries {
             let service =
                 SERVICES.iter().find(|(id, _)| *id == entry.who).map(|(_, name)| (*name).to_owned());
-            let actor_name = match service {
-                Some(name) => name,
-                None => {
-                    let account = known.name(&mut connection, "account", &entry.who).await?;
-                    let other = || entry.who.strip_prefix("service:").unwrap_or(&entry.who).to_owned();
-                    account.unwrap_or_else(other)
-                }
+            let actor_name = if let Some(name) = service {
+                name
+            } else {
+                let account = known.name(&mut connection, "account", &entry.who).await?;
+                let other = || entry.who.strip_prefix("service:").unwrap_or(&entry.who).to_owned();
+                account.unwrap_or_else(other)
             };
             let object_name = known.name(&mut connection, &entry.kind, &entry.object).await?;
             let organization_name = match &entry.organization {

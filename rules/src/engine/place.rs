@@ -72,7 +72,6 @@ struct Answer {
 }
 
 /// What is remembered while one event is placed.
-#[expect(clippy::struct_field_names, reason = "it is a list of answers before all")]
 #[derive(Debug, Default)]
 #[expect(clippy::struct_field_names, reason = "the answers among what is remembered")]
 pub(super) struct Answers {
