@@ -95,9 +95,9 @@ fn read_folder(folder: &std::path::Path, documents: &mut Vec<(String, String)>) 
 
 fn is_rule(path: &std::path::Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let yaml = [".yml", ".yaml"].iter().any(|suffix| name.ends_with(suffix));
-    let script = name.ends_with(".rhai");
-    script || yaml && ![".test.yml", ".test.yaml"].iter().any(|suffix| name.ends_with(suffix))
+    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+    let yaml = matches!(ending, "yml" | "yaml");
+    ending == "rhai" || yaml && ![".test.yml", ".test.yaml"].iter().any(|suffix| name.ends_with(suffix))
 }
 
 fn info(rule: &dongson_rules::Rule, documents: &[(String, String)]) -> RuleInfo {

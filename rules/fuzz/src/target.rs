@@ -122,7 +122,7 @@ impl Target for Events {
                 if numbers(&found) != rules {
                     return Err(format!("from text {rules:?}, from the event {:?}", numbers(&found)));
                 }
-                let printed = event.to_string();
+                let printed = event.to_json();
                 match Event::parse(printed.as_bytes()) {
                     Ok((again, _)) if again == event => Ok(()),
                     _ => Err(format!("printed as {printed}, which is another event")),

@@ -1,6 +1,5 @@
 //! What fuzzing found once is run again, and a short run with a fixed seed finds nothing.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test that reports what it ran")]
 
 use std::fs;
 use std::path::Path;

@@ -104,7 +104,7 @@ fn texts(place: &Place, field: &str) -> (String, Vec<Bound>) {
         Place::Column { name, kind: Kind::Date } => {
             (format!("[toString(toUnixTimestamp64Nano(assumeNotNull(`{name}`)))]"), Vec::new())
         }
-        Place::Column { name, kind } if matches!(kind, Kind::Keywords | Kind::Longs | Kind::Ips) => {
+        Place::Column { name, kind: Kind::Keywords | Kind::Longs | Kind::Ips } => {
             (format!("arrayMap(item -> {}, `{name}`)", text("toString(item)")), Vec::new())
         }
         Place::Column { name, .. } => {

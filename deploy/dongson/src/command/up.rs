@@ -127,11 +127,8 @@ async fn serve(config: Config, paths: Paths, metrics: PrometheusHandle) -> Resul
     .context("starting the console")?;
     let console_address = console.address()?;
     let url = config.console_url.clone().unwrap_or_else(|| format!("https://{}", reachable(console_address)));
-    let machine = {
-        let parts =
-            Machine { metrics, registry: registry.clone(), store: store.clone(), bus: Arc::clone(&bus) };
-        machine_listener(&config, parts, stop.clone()).await?
-    };
+    let parts = Machine { metrics, registry: registry.clone(), store: store.clone(), bus: Arc::clone(&bus) };
+    let machine = machine_listener(&config, parts, stop.clone()).await?;
 
     if let Some(first) = registry.create_first_administrator(now()).await? {
         output::line(&format!(

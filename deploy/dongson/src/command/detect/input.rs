@@ -139,10 +139,9 @@ fn kind(head: &[u8]) -> Kind {
     }
     let text = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head).trim_ascii_start();
     match text.first() {
-        Some(b'{' | b'[') => Kind::Json,
         None if head.is_empty() => Kind::Empty,
-        // Nothing but blank lines so far.
-        None => Kind::Json,
+        // Without a sign there are only blank lines so far.
+        Some(b'{' | b'[') | None => Kind::Json,
         Some(_) => Kind::Unknown,
     }
 }

@@ -104,7 +104,7 @@ impl Sink for Report {
         self.bad_records += 1;
         if self.bad_here.0 != file {
             self.unnamed();
-            self.bad_here.0 = file.to_owned();
+            file.clone_into(&mut self.bad_here.0);
         }
         self.bad_here.1 += 1;
         if self.bad_here.1 <= MAX_NAMED {

@@ -75,16 +75,13 @@ impl Timeline {
         let cell = Cell { count: 1, worst: hit.level };
         let none = [TACTICS.len() - 1];
         for &tactic in if tactics.is_empty() { none.as_slice() } else { tactics } {
-            match hit.moment {
-                Some(moment) => {
-                    let key = (host, tactic, moment.nanos().div_euclid(1_000_000_000).div_euclid(self.span));
-                    let joined = Cell::join(self.cells.get(&key).copied(), cell);
-                    self.cells.insert(key, joined);
-                }
-                None => {
-                    let joined = Cell::join(self.timeless.get(&(host, tactic)).copied(), cell);
-                    self.timeless.insert((host, tactic), joined);
-                }
+            if let Some(moment) = hit.moment {
+                let key = (host, tactic, moment.nanos().div_euclid(1_000_000_000).div_euclid(self.span));
+                let joined = Cell::join(self.cells.get(&key).copied(), cell);
+                self.cells.insert(key, joined);
+            } else {
+                let joined = Cell::join(self.timeless.get(&(host, tactic)).copied(), cell);
+                self.timeless.insert((host, tactic), joined);
             }
         }
         while self.cells.len() > MAX_CELLS {

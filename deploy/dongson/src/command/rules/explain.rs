@@ -44,7 +44,7 @@ enum Taxonomy {
 pub(crate) struct Explain {
     /// A rule file, or the id, name or title of a rule of --rules.
     rule: String,
-    /// A file with one event as JSON, `-` for standard input, or FILE:N for record N (the line, or the place in an array).
+    /// A file with one event as JSON, `-` for standard input, or `FILE:N` for record N (the line, or the place in an array).
     event: String,
     /// Folder or file of rules, where the rule is given by its id; may be given several times.
     #[arg(long)]
