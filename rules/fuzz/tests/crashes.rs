@@ -1,6 +1,5 @@
 //! What fuzzing found once is run again, and a short run with a fixed seed finds nothing.
 
-
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
