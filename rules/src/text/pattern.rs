@@ -103,33 +103,6 @@ impl Pattern {
         runs.map(text).filter(|piece| !piece.is_empty()).collect()
     }
 
-    /// The same as a regular expression that RE2 reads, for text that is not folded.
-    pub(crate) fn regex(&self) -> String {
-        let flags = if self.cased { "(?s)" } else { "(?is)" };
-        let own = regex::escape;
-        match &self.plan {
-            Plan::Anything => "(?s)".to_owned(),
-            Plan::Exact(whole) => format!("{flags}\\A{}\\z", own(whole)),
-            Plan::Start(start) => format!("{flags}\\A{}", own(start)),
-            Plan::End(end) => format!("{flags}{}\\z", own(end)),
-            Plan::Inside(finder) => {
-                format!("{flags}{}", own(std::str::from_utf8(finder.needle()).unwrap_or_default()))
-            }
-            Plan::Glob(signs) => {
-                let part = |sign: &Sign| match sign {
-                    Sign::Char(sign) => own(sign.encode_utf8(&mut [0; 4])),
-                    Sign::One => ".".to_owned(),
-                    Sign::Many => ".*".to_owned(),
-                    Sign::Dash => {
-                        format!("[{}]", DASHES.map(|dash| format!("\\x{{{:x}}}", u32::from(dash))).concat())
-                    }
-                };
-                let parts: String = signs.iter().map(part).collect();
-                format!("{flags}\\A{parts}\\z")
-            }
-        }
-    }
-
     /// True when the whole of `text` fits.
     pub fn matches(&self, text: &str) -> bool {
         match &self.plan {
@@ -238,15 +211,6 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn the_expression_says_the_same(value in r"[ab*?Đ.-]{0,9}", text in "[abBđ./\\n-]{0,10}", dashed: bool, cased: bool) {
-            let glyphs = if dashed { windash(&parse(&value)) } else { parse(&value) };
-            let pattern = Pattern::new(&glyphs, cased);
-            let given = if cased { text.clone() } else { fold(&text).into_owned() };
-            let regex = regex::Regex::new(&pattern.regex()).unwrap();
-            prop_assert_eq!(pattern.matches(&given), regex.is_match(&text), "{} on {:?}", pattern.regex(), text);
-        }
-
         #[test]
         fn agrees_with_the_definition(value in r"[ab*?-]{0,9}", text in "[abB/-]{0,10}", dashed: bool) {
             let glyphs = if dashed { windash(&parse(&value)) } else { parse(&value) };
