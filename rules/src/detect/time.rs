@@ -3,7 +3,8 @@
 use dongson_event::{Event, Timestamp, Value};
 
 /// Names under which records carry their time, best first.
-const NAMES: [&str; 6] = ["@timestamp", "UtcTime", "TimeCreated", "timestamp", "EventTime", "ts"];
+const NAMES: [&str; 8] =
+    ["@timestamp", "UtcTime", "TimeCreated", "timestamp", "EventTime", "ts", "TimeGenerated", "SystemTime"];
 
 /// The event with its time in `@timestamp`, where it has one that can be read.
 pub(super) fn dated(mut event: Event) -> Event {
@@ -51,6 +52,10 @@ mod tests {
         check(r#"{"ts":1795399512.25}"#, expected);
         check(r#"{"ts":1795399512}"#, Some("2026-11-23T02:05:12.000Z"));
         check(r#"{"ts":1e300}"#, None);
+        check(
+            r#"{"TimeGenerated":"2026-11-23T02:05:12.25Z","TimeCollected":"2026-11-23T03:00:00Z"}"#,
+            expected,
+        );
         check(r#"{"a":1}"#, None);
     }
 }
