@@ -110,7 +110,11 @@ export function AlertsPage() {
     i: () => triage.ask('raise', targets, unpick),
     u: () => void triage.undo(),
     n: refresh,
-    d: () => setView({ ...view, drill: nextDrill(view.drill) }),
+    d: () => {
+      // The address is ahead of the page: a key that is pressed twice goes two places on.
+      const now = decode(window.location.search);
+      setView({ ...now, drill: nextDrill(now.drill) });
+    },
     o: () => {
       if (current !== undefined) void navigate(`/alerts/${encodeURIComponent(current.id)}`);
     },
