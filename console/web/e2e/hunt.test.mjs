@@ -89,10 +89,12 @@ test('an event opens with all its fields; its values narrow and widen', async ()
   const dataset = (await line.locator('.value-line > .grow').textContent()).trim();
   await line.locator('.act').first().click();
   await page.waitForURL(/is%3Aevent\.dataset/);
+  await drawer.waitFor({ state: 'detached' });
   await answered();
   const only = await total();
   await page.keyboard.press('j');
   await page.keyboard.press('Enter');
+  await drawer.waitFor();
   await drawer.locator('tr', { hasText: 'event.dataset' }).locator('.act').nth(1).click();
   await page.waitForURL(/is_not%3Aevent\.dataset/);
   await answered();
