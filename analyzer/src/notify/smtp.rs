@@ -1,6 +1,7 @@
 //! Mail by SMTP: TLS from the start on port 465, STARTTLS required elsewhere; `"tls": "none"` for a relay on this
 //! machine's own network must be said.
 
+use lettre::address::Envelope;
 use lettre::message::{Mailbox, SinglePart};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
@@ -12,8 +13,28 @@ use super::{NotifyError, TIMEOUT, required};
 pub(super) async fn send(settings: &Value, subject: String, body: String) -> Result<(), NotifyError> {
     let message = message(settings, subject, body)?;
     let transport = transport(settings)?;
-    transport.send(message).await.map_err(|error| NotifyError::Refused(error.to_string()))?;
-    Ok(())
+    let envelope = message.envelope();
+    let raw = message.formatted();
+    let (mut refused, mut sent) = (Vec::new(), false);
+    // One after the other: an address that the server refuses does not keep the message from the others.
+    for to in envelope.to() {
+        let one = Envelope::new(envelope.from().cloned(), vec![to.clone()])
+            .map_err(|error| NotifyError::Refused(error.to_string()))?;
+        match transport.send_raw(&one, &raw).await {
+            Ok(_) => sent = true,
+            // Without an answer from the server the others would not fare better.
+            Err(error) if error.status().is_none() => return Err(NotifyError::Refused(error.to_string())),
+            Err(error) => refused.push(format!("{to}: {error}")),
+        }
+    }
+    match (sent, refused.is_empty()) {
+        (_, true) => Ok(()),
+        (true, false) => {
+            tracing::warn!(refused = refused.join("; "), "the mail server refused some addresses");
+            Ok(())
+        }
+        (false, false) => Err(NotifyError::Refused(refused.join("; "))),
+    }
 }
 
 /// A message of one part: plain text in UTF-8 (RFC 2045), with an id of its own under the sender's domain (RFC 5322,

@@ -5,6 +5,7 @@ use dongson_registry::Alert;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
 use sha2::Sha256;
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 use super::{NotifyError, TIMEOUT, required, text};
 
@@ -49,8 +50,12 @@ fn sign(secret: &str, body: &str) -> Result<String, NotifyError> {
 }
 
 fn post(url: &str, body: &str, signature: Option<&str>) -> Result<(), NotifyError> {
-    let agent: ureq::Agent =
-        ureq::Agent::config_builder().timeout_global(Some(TIMEOUT)).max_redirects(0).build().into();
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .timeout_global(Some(TIMEOUT))
+        .max_redirects(0)
+        .tls_config(TlsConfig::builder().root_certs(roots()).build())
+        .build()
+        .into();
     let mut request = agent.post(url).header("content-type", "application/json");
     if let Some(signature) = signature {
         request = request.header("dongson-signature", signature);
@@ -63,9 +68,33 @@ fn post(url: &str, body: &str, signature: Option<&str>) -> Result<(), NotifyErro
     }
 }
 
+/// The certificates that this machine trusts.
+fn roots() -> RootCerts {
+    let found = rustls_native_certs::load_native_certs();
+    let own: Vec<Certificate<'static>> =
+        found.certs.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).collect();
+    RootCerts::new_with_certs(&own)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
     use super::*;
+
+    #[test]
+    fn a_receiver_that_speaks_no_tls_is_a_refusal() {
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("https://{}/", listener.local_addr().unwrap());
+        let answer = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            std::io::Write::write_all(&mut stream, b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
+        });
+        let refused = post(&url, "{}", None);
+        answer.join().unwrap();
+        assert!(matches!(refused, Err(NotifyError::Refused(_))), "{refused:?}");
+    }
 
     #[test]
     fn signature_of_rfc_4231_case_2() {

@@ -137,14 +137,27 @@ impl Registry {
         self.writer.close().await;
     }
 
-    /// Answers whether the database can be read: for health checks.
+    /// Answers whether the database can be read and a write can begin: for health checks.
     pub async fn ping(&self) -> Result<()> {
         sqlx::query("SELECT 1").execute(&self.readers).await?;
+        self.write().await?.rollback().await?;
         Ok(())
     }
 
     /// A transaction that nobody else's write can come between.
     async fn write(&self) -> Result<Transaction<'static, Sqlite>> {
+        let error = match self.begin().await {
+            Ok(begun) => return Ok(begun),
+            Err(error) => error,
+        };
+        // On a full disk SQLite rolls back by itself, and the connection never finds out of its transaction again: a new
+        // one takes its place.
+        tracing::warn!(%error, "the registry's writing connection is opened anew");
+        self.writer.acquire().await?.close().await?;
+        self.begin().await
+    }
+
+    async fn begin(&self) -> Result<Transaction<'static, Sqlite>> {
         Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
     }
 }

@@ -89,6 +89,8 @@ test('an event opens with all its fields; its values narrow and widen', async ()
   const dataset = (await line.locator('.value-line > .grow').textContent()).trim();
   await line.locator('.act').first().click();
   await page.waitForURL(/is%3Aevent\.dataset/);
+  // The address is ahead of the page; a question that changes closes the drawer.
+  await conditions().waitFor();
   await drawer.waitFor({ state: 'detached' });
   await answered();
   const only = await total();

@@ -84,6 +84,8 @@ pub struct Records {
     /// A line that was read in order to learn the shape.
     ahead: bool,
     done: bool,
+    /// Arrays at the top that are open.
+    open: i64,
 }
 
 /// Opens a file, `-` for standard input; compression is told by the first bytes.
@@ -104,7 +106,15 @@ impl Records {
             [0x28, 0xB5, 0x2F, 0xFD] => Box::new(BufReader::new(zstd::Decoder::with_buffer(plain)?)),
             _ => Box::new(plain),
         };
-        Ok(Self { input, shape: Shape::Unknown, number: 0, line: Vec::new(), ahead: false, done: false })
+        Ok(Self {
+            input,
+            shape: Shape::Unknown,
+            number: 0,
+            line: Vec::new(),
+            ahead: false,
+            done: false,
+            open: 0,
+        })
     }
 
     /// Adds the texts of the next records to `texts`, until they are about `bytes` long or the input ends; false when
@@ -223,11 +233,15 @@ impl Records {
         loop {
             let buffer = self.input.fill_buf()?;
             if buffer.is_empty() {
-                let rest = scan.begun();
-                self.number += u64::from(rest);
-                return Ok(rest.then(|| Err(self.bad("the file ends inside a record"))));
+                self.done = true;
+                let (rest, array) = (scan.begun(), self.open > 0);
+                self.number += u64::from(rest || array);
+                let within =
+                    if rest { "the file ends inside a record" } else { "the file ends inside its array" };
+                return Ok((rest || array).then(|| Err(self.bad(within))));
             }
             let (used, finished) = scan.feed(buffer, &mut self.line);
+            self.open += std::mem::take(&mut scan.opened);
             self.input.consume(used);
             match finished {
                 Some(true) => {
@@ -275,6 +289,8 @@ struct Scan {
     escaped: bool,
     /// Inside something at the top that is not an object.
     junk: bool,
+    /// Brackets at the top: opened less closed.
+    opened: i64,
 }
 
 impl Scan {
@@ -296,6 +312,7 @@ impl Scan {
                     return (at, Some(false));
                 }
                 if between {
+                    self.opened += i64::from(byte == b'[') - i64::from(byte == b']');
                     continue;
                 }
             }
