@@ -161,3 +161,22 @@ impl Registry {
         Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_disk_stops_it_only_while_it_is_full() {
+        let folder = tempfile::tempdir().unwrap();
+        let registry = Registry::open(&folder.path().join("registry.db")).await.unwrap();
+        // The least that there can be: as many pages as there are.
+        sqlx::query("PRAGMA max_page_count = 1").execute(&registry.writer).await.unwrap();
+        let mut transaction = registry.write().await.unwrap();
+        let filling = sqlx::query("CREATE TABLE filled AS SELECT zeroblob(8000000) AS bytes");
+        assert!(filling.execute(&mut *transaction).await.unwrap_err().to_string().contains("full"));
+        drop(transaction);
+        registry.ping().await.unwrap();
+        registry.write().await.unwrap().commit().await.unwrap();
+    }
+}
