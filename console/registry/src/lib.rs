@@ -167,14 +167,12 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_full_disk_stops_it_only_while_it_is_full() {
+    async fn a_transaction_that_sqlite_ended_itself_stops_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let registry = Registry::open(&folder.path().join("registry.db")).await.unwrap();
-        // The least that there can be: as many pages as there are.
-        sqlx::query("PRAGMA max_page_count = 1").execute(&registry.writer).await.unwrap();
         let mut transaction = registry.write().await.unwrap();
-        let filling = sqlx::query("CREATE TABLE filled AS SELECT zeroblob(8000000) AS bytes");
-        assert!(filling.execute(&mut *transaction).await.unwrap_err().to_string().contains("full"));
+        // What SQLite does by itself on a full disk (SQLITE_FULL): the pool is not told.
+        sqlx::query("ROLLBACK").execute(&mut *transaction).await.unwrap();
         drop(transaction);
         registry.ping().await.unwrap();
         registry.write().await.unwrap().commit().await.unwrap();
