@@ -156,8 +156,9 @@ impl Registry {
     /// For tests of other crates: every write is refused as on a disk that takes no more, until `held` is false.
     #[doc(hidden)]
     pub async fn hold_writes(&self, held: bool) -> Result<()> {
-        let pragma = if held { "PRAGMA query_only = ON" } else { "PRAGMA query_only = OFF" };
-        sqlx::query(pragma).execute(&self.writer).await?;
+        let options = SqliteConnectOptions::clone(&self.writer.connect_options());
+        self.writer.set_connect_options(options.pragma("query_only", if held { "ON" } else { "OFF" }));
+        self.writer.acquire().await?.close().await?;
         Ok(())
     }
 

@@ -37,7 +37,7 @@ pub fn url(text: &str) -> Option<String> {
 }
 
 /// The host of a URL as it stands there: no user, no port, no brackets. Nothing where there is none.
-pub fn host(text: &str) -> Option<&str> {
+pub(crate) fn host(text: &str) -> Option<&str> {
     let (scheme, rest) = text.get(..text.len().min(MAX_URL)).unwrap_or(text).split_once("://")?;
     let letters = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
     if scheme.is_empty() || !scheme.bytes().all(letters) {

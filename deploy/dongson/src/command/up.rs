@@ -130,8 +130,7 @@ async fn serve(config: Config, paths: Paths, metrics: PrometheusHandle) -> Resul
     .await
     .context("starting the console")?;
     let console_address = console.address()?;
-    let url = config.console_url.clone().unwrap_or_else(|| format!("https://{}", reachable(console_address)));
-    let url = page.get_or_init(|| url.trim_end_matches('/').to_owned()).clone();
+    let url = page.get_or_init(|| page_url(config.console_url.as_deref(), console_address)).clone();
     let parts = Machine { metrics, registry: registry.clone(), store: store.clone(), bus: Arc::clone(&bus) };
     let machine = machine_listener(&config, parts, stop.clone()).await?;
 
@@ -215,6 +214,12 @@ async fn start_store(config: &Config, paths: &Paths) -> Result<Supervisor> {
     Ok(tokio::task::spawn_blocking(move || Supervisor::start(command, &options)).await??)
 }
 
+/// The address of the page for links, without a slash at its end: as configured, else by the port that was taken.
+fn page_url(configured: Option<&str>, taken: SocketAddr) -> String {
+    let url = configured.map_or_else(|| format!("https://{}", reachable(taken)), str::to_owned);
+    url.trim_end_matches('/').to_owned()
+}
+
 /// `0.0.0.0` and `[::]` are no addresses to go to.
 fn reachable(address: SocketAddr) -> String {
     if address.ip().is_unspecified() { format!("localhost:{}", address.port()) } else { address.to_string() }
@@ -289,5 +294,20 @@ async fn healthz(State(machine): State<Machine>) -> (StatusCode, String) {
     match machine.store.ping().await {
         Ok(()) => (StatusCode::OK, "ok\n".to_owned()),
         Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("store: {error}\n")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_lead_to_the_port_that_was_taken() {
+        let taken = |address: &str| page_url(None, address.parse().unwrap());
+        assert_eq!(taken("0.0.0.0:41234"), "https://localhost:41234");
+        assert_eq!(taken("[::]:41234"), "https://localhost:41234");
+        assert_eq!(taken("192.0.2.7:8443"), "https://192.0.2.7:8443");
+        let configured = page_url(Some("https://soc.example/"), "127.0.0.1:1".parse().unwrap());
+        assert_eq!(configured, "https://soc.example");
     }
 }
