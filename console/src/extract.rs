@@ -1,11 +1,13 @@
 //! Extractors whose refusals are problems like all others.
 
+use std::str::FromStr;
+
 use axum::{
     extract::{FromRequest, FromRequestParts, rejection},
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::ApiError;
 
@@ -18,6 +20,19 @@ pub(crate) struct Json<T>(pub(crate) T);
 #[derive(Debug, FromRequestParts)]
 #[from_request(via(axum::extract::Query), rejection(ApiError))]
 pub(crate) struct Query<T>(pub(crate) T);
+
+/// A whole number in the query string. Who knows its range reads it ([`crate::api`]), so that what is no number is
+/// refused with the same words as what lies outside.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Whole(String);
+
+impl Whole {
+    /// The number, if the text is one that fits.
+    pub(crate) fn read<T: FromStr>(&self) -> Option<T> {
+        self.0.parse().ok()
+    }
+}
 
 /// A part of the path.
 #[derive(Debug, FromRequestParts)]

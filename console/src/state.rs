@@ -12,8 +12,9 @@ use crate::{
     limit::{SignInLimit, StreamLimit},
 };
 
-/// Sends a test through a notification channel.
-pub type SendTest = Arc<dyn Fn(Channel) -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
+/// Sends a test through a notification channel; answers which addresses were refused while others were not, or why
+/// nothing was sent.
+pub type SendTest = Arc<dyn Fn(Channel) -> BoxFuture<'static, Result<Option<String>, String>> + Send + Sync>;
 
 /// Looks after a part of the system: `None` when it can work, else its name and why not (`bus: ...`).
 pub type HealthCheck = Arc<dyn Fn() -> BoxFuture<'static, Option<String>> + Send + Sync>;

@@ -62,6 +62,16 @@ async fn open_alerts_mean_the_same_everywhere() {
     assert_eq!(list["alerts"][0]["id"], "real-1");
     let overview = an.get(&router, "/api/v1/overview").await.json();
     assert_eq!(overview["figures"]["open_alerts"]["value"], list["total"]);
+    for (drill, open) in [("exclude", 1), ("only", 1), ("include", 2)] {
+        let overview = an.get(&router, &format!("/api/v1/overview?drill={drill}")).await.json();
+        assert_eq!(overview["figures"]["open_alerts"]["value"], open, "{drill}");
+        assert_eq!(overview["figures"]["alerts"]["value"], open, "{drill}");
+        assert_eq!(overview["newest"].as_array().unwrap().len(), open, "{drill}");
+    }
+    for path in ["/alerts", "/overview", "/sensors"] {
+        let odd = an.get(&router, &format!("/api/v1{path}?drill=true")).await;
+        assert_eq!(odd.status, StatusCode::BAD_REQUEST, "{path}: one meaning everywhere");
+    }
     let footer = an.get(&router, "/api/v1/stream").await.body;
     assert!(footer.contains("\"open_alerts\":1"), "{footer}");
     let odd = an.get(&router, "/api/v1/alerts?drill=true").await;
@@ -126,9 +136,12 @@ async fn sensors_have_owners_and_those_of_drills_are_apart() {
     let sensor = &list["sensors"][0];
     assert_eq!((&sensor["owner"], &sensor["quiet_after_seconds"]), (&json!("admin"), &json!(300)));
     assert_eq!(
-        an.get(&router, "/api/v1/sensors?drill=true").await.json()["sensors"].as_array().unwrap().len(),
+        an.get(&router, "/api/v1/sensors?drill=include").await.json()["sensors"].as_array().unwrap().len(),
         2
     );
+    let only = an.get(&router, "/api/v1/sensors?drill=only").await.json();
+    assert_eq!(only["sensors"].as_array().unwrap().len(), 1, "{only}");
+    assert_eq!(only["sensors"][0]["drill"], true);
     assert_eq!(an.get(&router, "/api/v1/overview").await.json()["coverage"]["total"], 1);
     assert_eq!(
         admin.get(&router, "/api/v1/enrolment-tokens").await.json()["tokens"].as_array().unwrap().len(),

@@ -297,7 +297,7 @@ async fn filters_sorts_and_words_tell_nothing_either() {
         "/incidents?limit=1",
         "/overview?hours=1",
         "/overview?organization=b",
-        "/overview?drill=true",
+        "/overview?drill=only",
         "/events?organization=b",
         "/events?q=raw&organization=a,b",
         "/events?filter=[{%22field%22:%22organization.id%22,%22operator%22:%22is%22,%22value%22:%22b%22}]",

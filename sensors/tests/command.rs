@@ -47,6 +47,17 @@ fn a_cut_file_is_a_warning_and_a_missing_one_an_error() {
 }
 
 #[test]
+fn an_empty_file_is_said_to_be_empty() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("none.pcap");
+    std::fs::write(&path, "").unwrap();
+    let output = sensor(&["read", path.to_str().unwrap()]);
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{words}");
+    assert!(words.contains("none.pcap") && words.contains("is empty"), "{words}");
+}
+
+#[test]
 fn a_wrong_command_line_is_2_and_help_has_an_example() {
     assert_eq!(sensor(&["read"]).status.code(), Some(2));
     assert_eq!(sensor(&["read", "--format", "xml", "a"]).status.code(), Some(2));

@@ -61,7 +61,7 @@ const TESTS: [(&str, fn()); 10] = [
     ("rows_per_second", rows_per_second),
 ];
 
-/// `store --data DIR --engine PATH --listen ADDRESS --memory BYTES --child`, as the product's binary takes it.
+/// `store --data DIR --engine PATH --listen ADDRESS --memory BYTES --search-seconds SECONDS --child`, as the product's binary takes it.
 fn child(arguments: &[String]) -> ExitCode {
     let value = |name: &str| {
         let at = arguments.iter().position(|argument| argument == name).unwrap();
@@ -70,6 +70,7 @@ fn child(arguments: &[String]) -> ExitCode {
     let mut options = StoreOptions::new(value("--data"), value("--engine"));
     options.listen = Some(value("--listen").parse().unwrap());
     options.memory_bytes = value("--memory").parse().unwrap();
+    options.search_seconds = value("--search-seconds").parse().unwrap();
     options.child = true;
     let key = |name| std::env::var(name).unwrap();
     options.keys = Some((key(dongson_store::WRITER_KEY_VARIABLE), key(dongson_store::READER_KEY_VARIABLE)));

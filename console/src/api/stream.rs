@@ -142,7 +142,7 @@ impl Follow {
             events_last_minute: series.map(|buckets| buckets.iter().map(|bucket| bucket.count).sum()),
             sensors_online: coverage.online,
             sensors_total: coverage.total,
-            open_alerts: self.console.registry.open_alerts(&self.scope, false).await.ok()?,
+            open_alerts: self.console.registry.open_alerts(&self.scope, Some(false)).await.ok()?,
             version: env!("CARGO_PKG_VERSION"),
         };
         Event::default().event("figures").json_data(line).ok()

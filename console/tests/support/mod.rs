@@ -196,7 +196,7 @@ pub(crate) fn parts(registry: Registry, memory: Memory) -> Parts {
         metrics: Arc::new(|| "up 1\n".to_owned()),
         send_test: Arc::new(|channel| {
             let refused = channel.settings["host"] == "refuses.example";
-            Box::pin(async move { if refused { Err("550 no such user".to_owned()) } else { Ok(()) } })
+            Box::pin(async move { if refused { Err("550 no such user".to_owned()) } else { Ok(None) } })
         }),
         health: Arc::new(|| Box::pin(async { None })),
         clock: || NOW,

@@ -4,6 +4,7 @@ use dongson_event::{Event, Timestamp, Value};
 
 use crate::allow::AllowList;
 use crate::indicator::Kind;
+use crate::normal;
 use crate::set::{Hit, Set};
 
 /// Fields whose values are looked up, by what they carry.
@@ -70,13 +71,10 @@ impl Set {
             for scalar in value.scalars().iter().take(MAX_LIST) {
                 let Value::Text(text) = scalar else { continue };
                 let Some(hit) = self.look_up(kind, text, at, allow) else { continue };
-                let known =
-                    found.iter().any(|one| one.hit.kind == hit.kind && one.hit.indicator == hit.indicator);
-                if !known && found.len() < MAX_FOUND {
-                    found.push(Found { field, value: text.to_string(), hit });
-                }
+                note(&mut found, Found { field, value: text.to_string(), hit });
             }
         }
+        self.hosts(event, at, allow, &mut found);
         self.assembled(event, at, &mut found);
         found
     }
@@ -91,6 +89,20 @@ impl Set {
             },
             Kind::Url => self.url(text, at),
             exact => self.exact(exact, text, at, allow),
+        }
+    }
+
+    /// The hosts of URLs: domains, or addresses in their place.
+    fn hosts<'s>(&'s self, event: &Event, at: Timestamp, allow: &AllowList, found: &mut Vec<Found<'s>>) {
+        for &(field, _) in FIELDS.iter().filter(|(_, kind)| *kind == Kind::Url) {
+            let Some(value) = event.get(field) else { continue };
+            for scalar in value.scalars().iter().take(MAX_LIST) {
+                let Value::Text(text) = scalar else { continue };
+                let Some(host) = normal::host(text) else { continue };
+                if let Some(hit) = self.look_up(Kind::Domain, host, at, allow) {
+                    note(found, Found { field, value: text.to_string(), hit });
+                }
+            }
         }
     }
 
@@ -109,8 +121,16 @@ impl Set {
         let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
         let text = format!("{scheme}://{host}{port}{rest}");
         if let Some(hit) = self.url(&text, at) {
-            found.push(Found { field: "url.original", value: text, hit });
+            note(found, Found { field: "url.original", value: text, hit });
         }
+    }
+}
+
+/// Keeps what is met, each indicator once, up to the limit.
+fn note<'s>(found: &mut Vec<Found<'s>>, one: Found<'s>) {
+    let same = |known: &Found<'_>| known.hit.kind == one.hit.kind && known.hit.indicator == one.hit.indicator;
+    if found.len() < MAX_FOUND && !found.iter().any(same) {
+        found.push(one);
     }
 }
 
@@ -161,6 +181,32 @@ mod tests {
         ];
         assert_eq!(found(&set, "", &event), expected.map(|(field, value)| (field, value.to_owned())));
         assert_eq!(found(&set, "203.0.0.0/8 # own", &event).len(), 3);
+    }
+
+    #[test]
+    fn the_host_of_a_url_is_looked_up() {
+        let set = set(&["bad.example", "203.0.113.7"]);
+        for (field, url, met) in [
+            ("url.full", "https://x.BAD.example:8443/a?b#c", Some("bad.example")),
+            ("url.full", "http://user:pw@bad.example", Some("bad.example")),
+            ("url.full", "http://203.0.113.7/a", Some("203.0.113.7")),
+            ("url.original", "http://bad.example/proxy", Some("bad.example")),
+            ("http.request.referrer", "https://bad.example./", Some("bad.example")),
+            ("url.full", "https://good.example/?u=http://bad.example/", None),
+            ("url.full", "https://bad.example.good.example/", None),
+            ("url.original", "/bad.example", None),
+            ("url.full", "bad.example", None),
+        ] {
+            let event = format!(r#"{{"@timestamp":"2026-11-23T02:00:00Z","{field}":"{url}"}}"#);
+            let expected: Vec<_> = met.map(|met| (field, met.to_owned())).into_iter().collect();
+            assert_eq!(found(&set, "", &event), expected, "{url}");
+        }
+        for field in ["url.domain", "dns.question.name", "tls.client.server_name"] {
+            let event = format!(r#"{{"@timestamp":"2026-11-23T02:00:00Z","{field}":"a.bad.example"}}"#);
+            assert_eq!(found(&set, "", &event), [(field, "bad.example".to_owned())]);
+        }
+        let allowed = r#"{"@timestamp":"2026-11-23T02:00:00Z","url.full":"https://bad.example/"}"#;
+        assert_eq!(found(&set, "bad.example", allowed), []);
     }
 
     #[test]

@@ -36,6 +36,22 @@ pub fn url(text: &str) -> Option<String> {
     Some(format!("{scheme}://{host}{slash}{}", escapes(tail)))
 }
 
+/// The host of a URL as it stands there: no user, no port, no brackets. Nothing where there is none.
+pub(crate) fn host(text: &str) -> Option<&str> {
+    let (scheme, rest) = text.get(..text.len().min(MAX_URL)).unwrap_or(text).split_once("://")?;
+    let letters = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    if scheme.is_empty() || !scheme.bytes().all(letters) {
+        return None;
+    }
+    let authority = rest.split(['/', '?', '#', '\\']).next()?;
+    let place = authority.rsplit_once('@').map_or(authority, |(_, place)| place);
+    let host = match place.strip_prefix('[') {
+        Some(inner) => inner.split(']').next()?,
+        None => place.split(':').next()?,
+    };
+    Some(host).filter(|host| !host.is_empty())
+}
+
 /// The host in lower case, with its port unless the scheme implies it.
 fn host_of(text: &str, scheme: &str) -> Option<String> {
     let (name, port) = match text.rsplit_once(':') {
@@ -108,12 +124,28 @@ mod tests {
         assert_ne!(url("http://bad.example/A"), url("http://bad.example/a"));
     }
 
+    #[test]
+    fn hosts_of_urls() {
+        for (text, expected) in [
+            ("https://Bad.Example:1/x", Some("Bad.Example")),
+            ("http://u:p@h?q", Some("h")),
+            ("http://[2001:db8::1]:80/", Some("2001:db8::1")),
+            ("h/x", None),
+            ("http:///x", None),
+            ("://h", None),
+            ("a b://h", None),
+        ] {
+            assert_eq!(host(text), expected, "{text}");
+        }
+    }
+
     proptest! {
         #[test]
         fn it_never_panics_and_is_done_once(text in "(https?://)?[a-zA-Z0-9.%:@/?#\\[\\]é -]{0,40}") {
             if let Some(once) = url(&text) {
                 prop_assert_eq!(url(&once), Some(once.clone()), "{}", once);
             }
+            drop(host(&text).map(str::to_owned));
             if let Some(once) = domain(&text) {
                 prop_assert_eq!(domain(&once), Some(once.clone()));
             }
