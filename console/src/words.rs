@@ -157,15 +157,9 @@ const REASONS: &[(&str, &str)] = &[
         "give the secret itself: *** stands for one that is stored",
         "hãy nhập chính giá trị bí mật: *** chỉ thay cho giá trị đã lưu",
     ),
-    (
-        "give it again: it was given for another server",
-        "hãy nhập lại: giá trị này đã nhập cho máy chủ khác",
-    ),
+    ("give it again: it was given for another server", "hãy nhập lại: giá trị này đã nhập cho máy chủ khác"),
     ("must be one mail address, without a comma", "phải là một địa chỉ thư, không có dấu phẩy"),
-    (
-        "must have only letters without diacritics before the @",
-        "chỉ được dùng chữ không dấu trước ký tự @",
-    ),
+    ("must have only letters without diacritics before the @", "chỉ được dùng chữ không dấu trước ký tự @"),
     ("must be an object", "phải là một đối tượng JSON"),
     ("is not the name or address of a server", "không phải tên hoặc địa chỉ máy chủ"),
     ("must be 1 to 65535", "phải từ 1 đến 65535"),
@@ -284,8 +278,7 @@ mod tests {
             .filter(|text| of_reason(text) == text && !text.contains("test"))
             .collect();
         assert_eq!(missing, Vec::<String>::new());
-        let missing: Vec<String> =
-            of_settings().into_iter().filter(|text| of_reason(text) == text).collect();
+        let missing: Vec<String> = of_settings().into_iter().filter(|text| of_reason(text) == text).collect();
         assert_eq!(missing, Vec::<String>::new());
         let missing: Vec<String> =
             texts("Refused { what: \"").into_iter().filter(|text| of_thing(text) == text).collect();

@@ -20,7 +20,11 @@ async fn start() -> (tempfile::TempDir, Registry) {
 #[track_caller]
 fn check(answer: &Answer, field: &str) {
     let problem = answer.json();
-    assert_eq!((answer.status, &problem["field"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!(field)), "{problem}");
+    assert_eq!(
+        (answer.status, &problem["field"]),
+        (StatusCode::UNPROCESSABLE_ENTITY, &json!(field)),
+        "{problem}"
+    );
     assert_ne!(problem["message_vi"], problem["message_en"], "{problem}");
 }
 
@@ -103,7 +107,8 @@ async fn an_unknown_owner_is_named() {
     let an = person(&registry, "an", Role::Analyst, None).await;
     alert(&registry, "alert-1", "a").await;
     let router = console(registry, Memory::default());
-    let assign = json!({ "alerts": [{ "id": "alert-1", "version": 1 }], "action": "assign", "owner": "nobody" });
+    let assign =
+        json!({ "alerts": [{ "id": "alert-1", "version": 1 }], "action": "assign", "owner": "nobody" });
     check(&an.post(&router, "/api/v1/alerts/triage", assign).await, "owner");
     let incident = json!({ "title": "x", "class": "XN", "severity": "high", "legal_category": "thuong", "organization": "a", "owner": "nobody" });
     check(&an.post(&router, "/api/v1/incidents", incident).await, "owner");
@@ -143,7 +148,12 @@ async fn a_wrong_setting_of_a_channel_is_named() {
     check(&admin.send(&router, Method::PUT, &path, Some(&moved)).await, "settings.secret");
     moved["settings"] = json!({ "url": " https://hook.vn/x ", "secret": "***" });
     let kept = admin.send(&router, Method::PUT, &path, Some(&moved)).await;
-    assert_eq!(kept.json()["settings"], json!({ "url": "https://hook.vn/x", "secret": "***" }), "{}", kept.body);
+    assert_eq!(
+        kept.json()["settings"],
+        json!({ "url": "https://hook.vn/x", "secret": "***" }),
+        "{}",
+        kept.body
+    );
     let stored = registry.channel_to_test(&dongson_registry::Scope::All, made["id"].as_str().unwrap()).await;
     assert_eq!(stored.unwrap().settings, hook);
 }

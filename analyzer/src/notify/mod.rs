@@ -134,7 +134,8 @@ impl Notifier {
         let sending = async {
             match channel.kind {
                 ChannelKind::Smtp => {
-                    let (subject, body) = (text::TEST_SUBJECT.to_owned(), text::test_body(&channel.name, page));
+                    let (subject, body) =
+                        (text::TEST_SUBJECT.to_owned(), text::test_body(&channel.name, page));
                     smtp::send(&channel.settings, &self.roots, subject, body).await
                 }
                 ChannelKind::Webhook => {

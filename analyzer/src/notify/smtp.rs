@@ -37,7 +37,9 @@ pub(super) async fn send(settings: &Value, roots: &Roots, subject: String, body:
         match transport.send_raw(&one, &raw).await {
             Ok(_) => sent = true,
             // Without an answer from the server the others would not fare better.
-            Err(error) if error.status().is_none() && !sent => return Err(NotifyError::Refused(error.to_string())),
+            Err(error) if error.status().is_none() && !sent => {
+                return Err(NotifyError::Refused(error.to_string()));
+            }
             Err(error) => refused.push(format!("{to}: {error}")),
         }
     }
@@ -106,8 +108,7 @@ fn transport(settings: &Value, roots: &Roots) -> Result<AsyncSmtpTransport<Tokio
     };
     let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(host).tls(tls);
     if let Some(user) = settings.get("username").and_then(Value::as_str).filter(|user| !user.is_empty()) {
-        builder = builder
-            .credentials(Credentials::new(user.to_owned(), password(settings)?));
+        builder = builder.credentials(Credentials::new(user.to_owned(), password(settings)?));
     }
     Ok(builder.port(given.unwrap_or(usual)).timeout(Some(TIMEOUT)).build())
 }
@@ -191,7 +192,8 @@ mod tests {
     #[tokio::test]
     async fn a_message_is_whole_on_the_wire() {
         let (port, taken) = server(1);
-        let (subject, body) = ("[Cao] Dò mật khẩu SSH (so-yte)".to_owned(), "Cảnh báo: dò mật khẩu\n".to_owned());
+        let (subject, body) =
+            ("[Cao] Dò mật khẩu SSH (so-yte)".to_owned(), "Cảnh báo: dò mật khẩu\n".to_owned());
         let settings = settings(port, &["truc@máy.vn"]);
         assert_eq!(send(&settings, &Roots::default(), subject, body).await.unwrap(), None);
         let (commands, data) = taken.join().unwrap().remove(0);
@@ -212,7 +214,8 @@ mod tests {
     async fn one_refused_address_keeps_nothing_from_the_others() {
         let (port, taken) = server(3);
         let settings = settings(port, &["an@example.vn", "refused@example.vn", "binh@example.vn"]);
-        let told = send(&settings, &Roots::default(), "s".to_owned(), "b\n".to_owned()).await.unwrap().unwrap();
+        let told =
+            send(&settings, &Roots::default(), "s".to_owned(), "b\n".to_owned()).await.unwrap().unwrap();
         assert!(told.contains("refused@example.vn") && told.contains("no such user"), "{told}");
         assert!(!told.contains("an@example.vn:") && !told.contains("binh"), "{told}");
         let got = taken.join().unwrap();

@@ -202,7 +202,8 @@ mod tests {
         let registry = Registry::open(&folder.path().join("registry.db")).await.unwrap();
         assert_eq!(registry.folder(), Some(folder.path()));
         let (made, begun) = (registry.create_first_administrator(1).await.unwrap().unwrap(), 1_000);
-        let SignIn::Welcome(account) = registry.sign_in(&made.login, &made.password, begun).await.unwrap() else {
+        let SignIn::Welcome(account) = registry.sign_in(&made.login, &made.password, begun).await.unwrap()
+        else {
             panic!("the first password is refused")
         };
         let limits = SessionLimits::default();

@@ -98,11 +98,12 @@ impl Registry {
             Err(error) => return Err(error),
         };
         if active && now >= stored.used_at.saturating_add(60_000) {
-            let kept = sqlx::query("UPDATE account_session SET used_at = $2 WHERE hash = $1 AND used_at < $2")
-                .bind(&session)
-                .bind(now)
-                .execute(&self.writer)
-                .await;
+            let kept =
+                sqlx::query("UPDATE account_session SET used_at = $2 WHERE hash = $1 AND used_at < $2")
+                    .bind(&session)
+                    .bind(now)
+                    .execute(&self.writer)
+                    .await;
             match kept.map_err(Error::from) {
                 // Reading goes on while the disk is full: the session only goes idle sooner.
                 Err(error) if error.is_disk() => tracing::warn!(%error, "a session could not be kept awake"),

@@ -406,7 +406,10 @@ mod tests {
         // Inside a record the reader of JSON says it; a text that does not end is held up to its limit alone.
         assert_eq!(numbers(format!("{{\"a\":1}}\n{deep}\n{{\"a\":2}}\n").as_bytes()), [1, -2, 3]);
         assert_eq!(numbers(format!("[{{\"a\":{deep}").as_bytes()), [-1]);
-        assert_eq!(numbers(format!("[{{\"a\":1}},{{\"a\":{}}}]", deep + &"]".repeat(3_000_000)).as_bytes()), [1, -2]);
+        assert_eq!(
+            numbers(format!("[{{\"a\":1}},{{\"a\":{}}}]", deep + &"]".repeat(3_000_000)).as_bytes()),
+            [1, -2]
+        );
         assert_eq!(numbers(b"[[{\"a\":1}]]"), [1]);
     }
 

@@ -99,10 +99,8 @@ async fn serve(config: Config, paths: Paths, metrics: PrometheusHandle) -> Resul
     )
     .await?;
     let (render, watched) = (metrics.clone(), Arc::clone(&bus));
-    // Known when the console has taken its address; nobody can ask for a test before.
     let page = Arc::new(OnceLock::new());
     let notifier = Notifier::new(&config.analyzer.notify_ca_files).context("analyzer.notify_ca_files")?;
-    let (test_notifier, test_page) = (notifier.clone(), Arc::clone(&page));
     let console = dongson_console::Server::bind(
         dongson_console::Parts {
             config: config.console.clone(),
@@ -111,13 +109,7 @@ async fn serve(config: Config, paths: Paths, metrics: PrometheusHandle) -> Resul
             rules: loaded.infos,
             collector_urls: config.collector.urls(collector.addresses.https.port()),
             metrics: Arc::new(move || render.render()),
-            send_test: Arc::new(move |channel| {
-                let (notifier, page) = (test_notifier.clone(), Arc::clone(&test_page));
-                Box::pin(async move {
-                    let page = page.get().map(String::as_str);
-                    notifier.send_test(&channel, page).await.map_err(|error| error.to_string())
-                })
-            }),
+            send_test: tester(notifier.clone(), Arc::clone(&page)),
             health: Arc::new(move || {
                 let bus = Arc::clone(&watched);
                 Box::pin(async move { bus.check().await.err().map(|error| format!("bus: {error}")) })
@@ -212,6 +204,17 @@ async fn start_store(config: &Config, paths: &Paths) -> Result<Supervisor> {
     };
     let command = ChildCommand::current()?;
     Ok(tokio::task::spawn_blocking(move || Supervisor::start(command, &options)).await??)
+}
+
+/// Sends tests through channels; the page's address is known when the console has taken its own, before anybody can ask.
+fn tester(notifier: Notifier, page: Arc<OnceLock<String>>) -> dongson_console::SendTest {
+    Arc::new(move |channel| {
+        let (notifier, page) = (notifier.clone(), Arc::clone(&page));
+        Box::pin(async move {
+            let page = page.get().map(String::as_str);
+            notifier.send_test(&channel, page).await.map_err(|error| error.to_string())
+        })
+    })
 }
 
 /// The address of the page for links, without a slash at its end: as configured, else by the port that was taken.
