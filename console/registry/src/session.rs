@@ -107,7 +107,8 @@ impl Registry {
             match kept.map_err(Error::from) {
                 // Reading goes on while the disk is full: the session only goes idle sooner.
                 Err(error) if error.is_disk() => tracing::warn!(%error, "a session could not be kept awake"),
-                kept => drop(kept?),
+                Err(error) => return Err(error),
+                Ok(_) => {}
             }
         }
         Ok(Some(SignedIn { account, session, expires_at: stored.expires_at }))
