@@ -88,10 +88,9 @@ fn port(settings: &Value) -> Result<Option<u16>, NotifyError> {
 fn protection(settings: &Value, port: Option<u16>) -> Result<Protection, NotifyError> {
     match settings.get("tls").and_then(Value::as_str).unwrap_or_default() {
         "tls" => Ok(Protection::Tls),
-        "starttls" => Ok(Protection::StartTls),
         "none" => Ok(Protection::Plain),
         "" if port == Some(TLS_PORT) => Ok(Protection::Tls),
-        "" => Ok(Protection::StartTls),
+        "starttls" | "" => Ok(Protection::StartTls),
         _ => Err(NotifyError::Setting { name: "tls", problem: "is neither starttls, tls nor none" }),
     }
 }
