@@ -128,6 +128,18 @@ impl From<RegistryError> for ApiError {
             RegistryError::Taken(_) => Self::new(StatusCode::CONFLICT, "taken"),
             RegistryError::Invalid { field, reason } => Self::invalid(field, reason),
             RegistryError::Setting { name, reason } => Self::setting(&name, reason),
+            RegistryError::SameMarks { name, organization } => Self {
+                status: StatusCode::CONFLICT,
+                code: "same_marks",
+                vi: format!(
+                    "Nguồn nhật ký {name} của đơn vị {organization} đã dùng cùng địa chỉ, cổng nhận, chứng thư số và khóa API: không thể phân biệt bản ghi của hai nguồn. Hãy thu hẹp địa chỉ hoặc thêm dấu hiệu khác."
+                ),
+                en: format!(
+                    "Source {name} of agency {organization} has the same address, listener, certificate and key: their records could not be told apart. Narrow the address or add another mark."
+                ),
+                field: Some("address".into()),
+                detail: None,
+            },
             RegistryError::Refused { what, reason } => Self {
                 status: StatusCode::CONFLICT,
                 code: "refused",

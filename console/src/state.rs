@@ -31,6 +31,8 @@ pub struct Parts {
     pub rules: Vec<RuleInfo>,
     /// Where sensors reach the collector (`https://host:port`), best first.
     pub collector_urls: Vec<String>,
+    /// Names of the parsers that a log source may be given.
+    pub parsers: Vec<String>,
     /// Makes the text of `/metrics`.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// Sends a test message through a channel (with its secrets) and answers within ten seconds; the error is for people.
@@ -53,6 +55,7 @@ pub struct Inner {
     pub(crate) facts: Arc<dyn Facts>,
     pub(crate) rules: Vec<RuleInfo>,
     pub(crate) collector_urls: Vec<String>,
+    pub(crate) parsers: Vec<String>,
     pub(crate) metrics: Arc<dyn Fn() -> String + Send + Sync>,
     pub(crate) send_test: SendTest,
     pub(crate) health: HealthCheck,
@@ -74,6 +77,7 @@ impl Console {
             facts: parts.facts,
             rules: parts.rules,
             collector_urls: parts.collector_urls,
+            parsers: parts.parsers,
             metrics: parts.metrics,
             send_test: parts.send_test,
             health: parts.health,

@@ -149,6 +149,12 @@ const REASONS: &[(&str, &str)] = &[
     ("give an address or a host", "phải có địa chỉ hoặc tên máy"),
     ("is no address or network", "không phải địa chỉ hoặc dải mạng"),
     ("must be at most 100,000", "tối đa 100.000"),
+    ("choose at least one agency", "hãy chọn ít nhất một đơn vị"),
+    (
+        "is no parser: leave it out, so that it is found by content",
+        "không phải bộ phân tích nào: để trống để nhận dạng theo nội dung",
+    ),
+    ("needs a letter or a digit", "cần có chữ cái hoặc chữ số"),
     ("is no agency of yours", "không phải cơ quan thuộc phạm vi của bạn"),
     ("is no setting of this kind of channel", "không phải thiết lập của loại kênh này"),
     ("must be text", "phải là chuỗi ký tự"),

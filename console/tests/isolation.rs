@@ -81,7 +81,7 @@ fn source(organization: &str) -> SourceEdit {
         kind: SourceKind::Syslog,
         address: Some("10.1.0.0/16".into()),
         listener: None,
-        certificate: None,
+        certificate: Some(format!("fingerprint-source-{organization}")),
         api_key: None,
         parser: None,
         time_zone: "Asia/Ho_Chi_Minh".into(),

@@ -157,3 +157,57 @@ async fn a_wrong_setting_of_a_channel_is_named() {
     let stored = registry.channel_to_test(&dongson_registry::Scope::All, made["id"].as_str().unwrap()).await;
     assert_eq!(stored.unwrap().settings, hook);
 }
+
+#[tokio::test]
+async fn a_viewer_has_agencies() {
+    let (_folder, registry) = start().await;
+    let admin = person(&registry, "admin", Role::Administrator, None).await;
+    let router = console(registry.clone(), Memory::default());
+    for organizations in [Value::Null, json!([])] {
+        let user = json!({ "login": "v", "full_name": "V", "role": "agency_viewer", "organizations": organizations });
+        check(&admin.post(&router, "/api/v1/users", user).await, "organizations");
+    }
+    let user = json!({ "login": "v", "full_name": "V", "role": "agency_viewer", "organizations": ["a"] });
+    let made = admin.post(&router, "/api/v1/users", user).await.json();
+    let path = format!("/api/v1/users/{}", made["account"]["id"].as_str().unwrap());
+    let everything = json!({
+        "full_name": "V", "role": "agency_viewer", "organizations": null, "disabled": false,
+        "version": made["account"]["version"],
+    });
+    check(&admin.send(&router, Method::PUT, &path, Some(&everything)).await, "organizations");
+}
+
+#[tokio::test]
+async fn a_source_is_itself_and_has_a_parser_that_exists() {
+    let (_folder, registry) = start().await;
+    agency(&registry, "b").await;
+    let admin = person(&registry, "admin", Role::Administrator, None).await;
+    let router = console(registry.clone(), Memory::default());
+    let source = |organization: &str, parser: Value| {
+        json!({
+            "organization": organization, "name": "fw", "kind": "syslog", "address": "127.0.0.2", "parser": parser,
+            "time_zone": "Asia/Ho_Chi_Minh", "clock_offset_ms": 0,
+        })
+    };
+    check(&admin.post(&router, "/api/v1/sources", source("a", json!("suricatta"))).await, "parser");
+    let made = admin.post(&router, "/api/v1/sources", source("a", json!("suricata"))).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.body);
+    let same = admin.post(&router, "/api/v1/sources", source("b", Value::Null)).await;
+    assert_eq!((same.status, same.code().as_str()), (StatusCode::CONFLICT, "same_marks"), "{}", same.body);
+    assert!(same.json()["message_vi"].as_str().unwrap().contains("fw của đơn vị a"), "{}", same.body);
+}
+
+#[tokio::test]
+async fn signs_alone_are_no_words() {
+    let (_folder, registry) = start().await;
+    let admin = person(&registry, "admin", Role::Administrator, None).await;
+    alert(&registry, "alert-1", "a").await;
+    let router = console(registry.clone(), Memory::default());
+    check(&admin.get(&router, "/api/v1/events?q=%E2%82%AC%20%25").await, "q");
+    let all = admin.get(&router, "/api/v1/alerts?drill=include").await.json()["total"].clone();
+    let title =
+        admin.get(&router, "/api/v1/alerts?drill=include").await.json()["alerts"][0]["title_en"].clone();
+    let word = title.as_str().unwrap().split_whitespace().next().unwrap().to_owned();
+    let path = format!("/api/v1/alerts?drill=include&q=%E2%80%9C{word}%E2%80%9D");
+    assert_eq!(admin.get(&router, &path).await.json()["total"], all);
+}

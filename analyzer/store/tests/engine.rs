@@ -529,7 +529,16 @@ fn mistakes_are_named() {
         store.client().ping().await.unwrap();
     });
     let busy = Command::new(std::env::current_exe().unwrap())
-        .args(["store", "--listen", "127.0.0.1:0", "--memory", "1000000000", "--engine"])
+        .args([
+            "store",
+            "--listen",
+            "127.0.0.1:0",
+            "--memory",
+            "1000000000",
+            "--search-seconds",
+            "60",
+            "--engine",
+        ])
         .arg(engine_path())
         .arg("--data")
         .arg(folder.path())

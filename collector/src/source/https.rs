@@ -7,6 +7,8 @@ use super::identity::{ClientCertificate, Peer};
 use super::{Hall, accept, elastic, ndjson, sensor};
 use crate::authority::{Authority, fingerprint};
 use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
 use axum::routing::get;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -175,9 +177,17 @@ async fn connection(
     tokio::time::timeout(LAST_REQUESTS, serving).await?
 }
 
+/// 200 if what comes would be kept, else 503; says no more to whom nobody knows.
+async fn healthz(State(app): State<App>) -> (StatusCode, &'static str) {
+    match app.hall.publisher.check().await {
+        Ok(()) => (StatusCode::OK, "ok\n"),
+        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "bus unavailable\n"),
+    }
+}
+
 fn router(app: App) -> Router {
     Router::new()
-        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/healthz", get(healthz))
         .merge(ndjson::routes())
         .merge(sensor::routes())
         .merge(elastic::routes())

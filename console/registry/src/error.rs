@@ -44,6 +44,14 @@ pub enum Error {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// Another source has the same address, listener, certificate and key: what comes could not be told apart.
+    #[error("source {name} of {organization} has the same address, listener, certificate and key")]
+    SameMarks {
+        /// Its name.
+        name: String,
+        /// Its agency.
+        organization: String,
+    },
     /// The state of the thing does not allow this step.
     #[error("{what}: {reason}")]
     Refused {

@@ -115,7 +115,9 @@ impl Account {
     /// The agencies that exist for this person.
     pub fn scope(&self) -> Scope {
         match (&self.organizations, self.role) {
-            (_, Role::Administrator) | (None, _) => Scope::All,
+            (_, Role::Administrator) | (None, Role::Analyst) => Scope::All,
+            // An account from before agencies were required of viewers: nothing rather than everything.
+            (None, Role::AgencyViewer) => Scope::Organizations(Vec::new()),
             (Some(list), _) => Scope::Organizations(list.clone()),
         }
     }
@@ -141,6 +143,9 @@ async fn fetch(tx: &mut SqliteConnection, id: &str) -> Result<Account> {
         .ok_or(Error::NotFound("account"))
 }
 
+/// An empty list must never become the whole province, nor an account that sees nothing.
+const NO_AGENCY: Error = Error::Invalid { field: "organizations", reason: "choose at least one agency" };
+
 /// Refuses an owner who is no account, may not work on alerts, or whom somebody of this scope may not know of.
 pub(crate) async fn check_worker(tx: &mut SqliteConnection, scope: &Scope, id: &str) -> Result<()> {
     match fetch(tx, id).await {
@@ -152,12 +157,18 @@ pub(crate) async fn check_worker(tx: &mut SqliteConnection, scope: &Scope, id: &
     }
 }
 
-/// An administrator sees all; other scopes must name agencies that exist.
+/// An administrator sees all, an analyst without a list, too; other scopes must name agencies that exist.
 async fn check_edit(tx: &mut SqliteConnection, edit: &AccountEdit) -> Result<Option<Vec<String>>> {
     check_text("full_name", &edit.full_name, 200)?;
     let Some(list) = edit.organizations.as_ref().filter(|_| edit.role != Role::Administrator) else {
-        return Ok(None);
+        return match edit.role {
+            Role::AgencyViewer => Err(NO_AGENCY),
+            Role::Administrator | Role::Analyst => Ok(None),
+        };
     };
+    if list.is_empty() {
+        return Err(NO_AGENCY);
+    }
     for organization in list {
         crate::agency::fetch(tx, organization).await?;
     }

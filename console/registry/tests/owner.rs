@@ -31,7 +31,8 @@ fn source(owner: Option<&str>) -> SourceEdit {
         kind: SourceKind::Syslog,
         address: Some("10.1.0.0/16".into()),
         listener: None,
-        certificate: None,
+        // No two sources have the same marks.
+        certificate: Some(new_id()),
         api_key: None,
         parser: None,
         time_zone: "UTC".into(),

@@ -213,6 +213,11 @@ impl Asked {
         if self.q.as_ref().is_some_and(|words| words.split_whitespace().nth(MAX_WORDS).is_some()) {
             return Err(ApiError::invalid("q", "must hold at most 16 words"));
         }
+        if self.q.as_ref().is_some_and(|words| {
+            !words.trim().is_empty() && !words.contains(|sign: char| sign.is_alphanumeric())
+        }) {
+            return Err(ApiError::invalid("q", "needs a letter or a digit"));
+        }
         if until <= since {
             return Err(ApiError::invalid("until", "must end after it begins"));
         }

@@ -108,6 +108,7 @@ async fn serve(config: Config, paths: Paths, metrics: PrometheusHandle) -> Resul
             facts: Arc::new(dongson_console::StoreFacts::new(store.clone())),
             rules: loaded.infos,
             collector_urls: config.collector.urls(collector.addresses.https.port()),
+            parsers: dongson_collector::parse::PARSERS.iter().map(|one| one.name.to_owned()).collect(),
             metrics: Arc::new(move || render.render()),
             send_test: tester(notifier.clone(), Arc::clone(&page)),
             health: Arc::new(move || {
