@@ -1,6 +1,6 @@
 //! VLAN tags and fragments: what tells flows and datagrams apart, and what is said about it.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod support;
 
