@@ -64,6 +64,30 @@ fn a_wrong_command_line_is_2_and_help_has_an_example() {
     let help = sensor(&["read", "--help"]);
     assert_eq!(help.status.code(), Some(0));
     assert!(String::from_utf8_lossy(&help.stdout).contains("Example"));
+    for command in ["read", "run"] {
+        let help = sensor(&[command, "--help"]);
+        assert!(String::from_utf8_lossy(&help.stdout).contains("--ignore-vlan"));
+    }
+}
+
+#[test]
+fn vlan_tags_can_be_ignored() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.pcap");
+    let tagged = |frame: &Vec<u8>| [&frame[..12], &[0x81, 0, 0, 5], &frame[12..]].concat();
+    let from_client = |frame: &Vec<u8>| frame[29] == 1;
+    let frames: Vec<Vec<u8>> = exchange()
+        .iter()
+        .map(|frame| if from_client(frame) { tagged(frame) } else { frame.clone() })
+        .collect();
+    std::fs::write(&path, pcap(&frames, false, false)).unwrap();
+    let connections = |arguments: &[&str]| {
+        let output = sensor(&[arguments, &[path.to_str().unwrap()]].concat());
+        assert_eq!(output.status.code(), Some(0));
+        String::from_utf8(output.stdout).unwrap().matches("\"sensor.conn\"").count()
+    };
+    assert_eq!(connections(&["read"]), 2);
+    assert_eq!(connections(&["read", "--ignore-vlan"]), 1);
 }
 
 #[test]
