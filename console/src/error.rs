@@ -77,8 +77,12 @@ impl ApiError {
 
     /// 422 about a setting of a channel; its name may come from outside.
     fn setting(name: &str, reason: &'static str) -> Self {
-        let name: String = name.chars().filter(|sign| !sign.is_control()).take(64).collect();
-        let field = format!("settings.{name}");
+        Self::of_parameter(&format!("settings.{name}"), reason)
+    }
+
+    /// 422 about a parameter or a part of one; its name may come from outside.
+    pub(crate) fn of_parameter(name: &str, reason: &'static str) -> Self {
+        let field: String = name.chars().filter(|sign| !sign.is_control()).take(80).collect();
         let vi = format!("{field}: {}", words::of_reason(reason));
         let en = format!("{field}: {reason}");
         Self { vi, en, field: Some(field.into()), ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid") }

@@ -7,7 +7,7 @@ mod support;
 use axum::http::{Method, StatusCode};
 use dongson_registry::{Registry, Role};
 use serde_json::{Value, json};
-use support::{Answer, Memory, agency, alert, console, open, person};
+use support::{Answer, Memory, PASSWORD, agency, alert, console, open, person};
 
 async fn start() -> (tempfile::TempDir, Registry) {
     let folder = tempfile::tempdir().unwrap();
@@ -210,4 +210,51 @@ async fn signs_alone_are_no_words() {
     let word = title.as_str().unwrap().split_whitespace().next().unwrap().to_owned();
     let path = format!("/api/v1/alerts?drill=include&q=%E2%80%9C{word}%E2%80%9D");
     assert_eq!(admin.get(&router, &path).await.json()["total"], all);
+}
+
+#[tokio::test]
+async fn a_query_string_that_cannot_be_read_names_its_parameter() {
+    let (_folder, registry) = start().await;
+    let an = person(&registry, "an", Role::Analyst, None).await;
+    let router = console(registry, Memory::default());
+    for (path, field) in [
+        ("/alerts?drill=yes", "drill"),
+        ("/overview?drill=yes", "drill"),
+        ("/sensors?drill=yes", "drill"),
+        ("/alerts?ascending=ja", "ascending"),
+        ("/alerts?facets=1", "facets"),
+        ("/alerts?colour=red", "colour"),
+        ("/alerts?limit=1&limit=2", "limit"),
+        ("/events?colour=red", "colour"),
+        ("/events/values", "field"),
+        ("/alerts?since=5&until=1", "until"),
+        ("/alerts?since=5&until=5", "until"),
+    ] {
+        let refused = an.get(&router, &format!("/api/v1{path}")).await;
+        check(&refused, field);
+        assert_eq!(refused.code(), "invalid", "{path}");
+    }
+    assert_eq!(an.get(&router, "/api/v1/alerts?since=1&until=5").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn people_sign_in_while_the_disk_is_full() {
+    let (_folder, registry) = start().await;
+    let an = person(&registry, "an", Role::Analyst, None).await;
+    let router = console(registry.clone(), Memory::default());
+    registry.hold_writes(true).await.unwrap();
+    let given = |password: &str| json!({ "login": "an", "password": password });
+    let wrong = an.post(&router, "/api/v1/session", given("wrong")).await;
+    assert_eq!((wrong.status, wrong.code().as_str()), (StatusCode::UNAUTHORIZED, "sign_in_refused"));
+    let begun = an.post(&router, "/api/v1/session", given(PASSWORD)).await;
+    assert_eq!(
+        (begun.status, &begun.json()["account"]["login"]),
+        (StatusCode::OK, &json!("an")),
+        "{}",
+        begun.body
+    );
+    // The session that the browser had is over.
+    assert_eq!(an.get(&router, "/api/v1/alerts").await.status, StatusCode::UNAUTHORIZED);
+    registry.hold_writes(false).await.unwrap();
+    assert_eq!(an.get(&router, "/api/v1/alerts").await.status, StatusCode::UNAUTHORIZED);
 }

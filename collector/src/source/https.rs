@@ -3,7 +3,7 @@
 
 use super::body::{Drained, Room};
 use super::guess::Guesses;
-use super::identity::{ClientCertificate, Peer};
+use super::identity::{ClientCertificate, Peer, Refused};
 use super::{Hall, accept, elastic, ndjson, sensor};
 use crate::authority::{Authority, fingerprint};
 use axum::Router;
@@ -191,5 +191,7 @@ fn router(app: App) -> Router {
         .merge(ndjson::routes())
         .merge(sensor::routes())
         .merge(elastic::routes())
+        .fallback(|| async { Refused::Nowhere })
+        .method_not_allowed_fallback(|| async { Refused::Method })
         .with_state(app)
 }

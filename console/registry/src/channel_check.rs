@@ -151,11 +151,16 @@ fn smtp(settings: &Settings) -> Result<()> {
 /// Webhook: an address of HTTP with a host.
 fn webhook(settings: &Settings) -> Result<()> {
     let url = text(settings, "url");
-    let Some(rest) = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")) else {
+    let rest = url
+        .split_once("://")
+        .filter(|(given, _)| ["https", "http"].iter().any(|known| known.eq_ignore_ascii_case(given)));
+    let Some((_, rest)) = rest else {
         return wrong("url", "url must begin with https:// or http://");
     };
-    let place = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let place = place.rsplit_once('@').map_or(place, |(_, place)| place);
+    let place = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
+    if place.contains('@') {
+        return wrong("url", "must not hold a user name or password: give a secret instead");
+    }
     let (host, port) = match place.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
         _ => (place, None),
@@ -266,15 +271,26 @@ mod tests {
 
     #[test]
     fn urls_have_a_host() {
-        for good in
-            ["https://hooks.vn/a?b#c", "http://10.0.0.1:8080/", "https://[2001:db8::1]:9/x", "https://máy.vn"]
-        {
+        for good in [
+            "https://hooks.vn/a?b#c@d",
+            "http://10.0.0.1:8080/",
+            "HTTPS://[2001:db8::1]:9/x",
+            "https://máy.vn",
+        ] {
             check(&json!({ "url": good }), None);
         }
         for bad in
             ["ftp://a", "https://", "https:///x", "https://a b/", "https://a:0/", "https://a:99999/", "x"]
         {
             check(&json!({ "url": bad }), Some("url"));
+        }
+        for bad in ["https://soc:pass@hooks.vn/", "HTTP://soc@hooks.vn", "https://@hooks.vn/"] {
+            let given = json!({ "url": bad });
+            let refused = super::check(ChannelKind::Webhook, given.as_object().unwrap()).unwrap_err();
+            assert!(
+                matches!(refused, Error::Setting { reason, .. } if reason.contains("secret")),
+                "{bad}: {refused}"
+            );
         }
     }
 

@@ -30,6 +30,7 @@ mod enrolment;
 mod error;
 mod exception;
 mod fold;
+mod held;
 mod incident;
 mod incident_write;
 mod inventory;
@@ -47,6 +48,7 @@ mod user;
 
 use std::{
     path::{Path, PathBuf},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -101,6 +103,8 @@ pub struct Registry {
     writer: SqlitePool,
     readers: SqlitePool,
     folder: Option<PathBuf>,
+    /// What could not be written of sessions.
+    held: Arc<Mutex<held::Held>>,
 }
 
 impl Registry {
@@ -118,7 +122,7 @@ impl Registry {
         let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
         MIGRATIONS.run(&writer).await?;
         let readers = SqlitePoolOptions::new().max_connections(READERS).connect_with(options).await?;
-        Ok(Self { writer, readers, folder: path.parent().map(Path::to_owned) })
+        Ok(Self { writer, readers, folder: path.parent().map(Path::to_owned), held: Arc::default() })
     }
 
     /// The folder of the database file: what has to have room on its disk. None for one that lives in memory.
@@ -137,7 +141,7 @@ impl Registry {
             .connect_with(options)
             .await?;
         MIGRATIONS.run(&pool).await?;
-        Ok(Self { writer: pool.clone(), readers: pool, folder: None })
+        Ok(Self { writer: pool.clone(), readers: pool, folder: None, held: Arc::default() })
     }
 
     /// Ends all connections after what they are doing; later calls answer an error.

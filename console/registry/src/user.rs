@@ -12,10 +12,10 @@ use crate::{
 };
 
 /// After how many wrong passwords in a row an account is locked.
-const MAX_FAILURES: i64 = 5;
+pub(crate) const MAX_FAILURES: i64 = 5;
 
 /// For how long.
-const LOCK_MS: Millis = 15 * 60_000;
+pub(crate) const LOCK_MS: Millis = 15 * 60_000;
 
 /// What a person may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
@@ -318,6 +318,7 @@ impl Registry {
         let after = fetch(&mut tx, &account.id).await?;
         record(&mut tx, change, "change_password", None, &after).await?;
         tx.commit().await?;
+        self.held().keep(keep_session, after.version);
         Ok(after)
     }
 
@@ -339,7 +340,15 @@ impl Registry {
 
     /// Checks a password. Each try counts before the password is looked at, so that many at once do not get more
     /// tries; the fifth wrong one locks the account for fifteen minutes. An unknown login takes as long as a known one.
+    /// While nothing can be written tries are counted in memory.
     pub async fn sign_in(&self, login: &str, password: &str, now: Millis) -> Result<SignIn> {
+        match self.sign_in_noted(login, password, now).await {
+            Err(error) if error.is_disk() => self.sign_in_held(login, password, now).await,
+            answer => answer,
+        }
+    }
+
+    async fn sign_in_noted(&self, login: &str, password: &str, now: Millis) -> Result<SignIn> {
         let tried: Option<Account> = sqlx::query_as(
             "UPDATE account SET
                failed_attempts = CASE WHEN locked_until IS NULL THEN failed_attempts + 1 ELSE 1 END,

@@ -9,7 +9,7 @@ use super::{drills::Drills, list_of, number, page_limit, texts_of};
 use crate::{
     Console,
     auth::Reader,
-    error::ApiResult,
+    error::{ApiError, ApiResult},
     extract::{Json, Path, Query, Whole},
 };
 
@@ -70,6 +70,10 @@ pub(crate) struct AlertList {
 impl AlertQuery {
     fn filter(&self, me: &str) -> ApiResult<AlertFilter> {
         let owners = texts_of(self.owner.as_deref()).into_iter();
+        let (since, until) = (number("since", self.since.as_ref())?, number("until", self.until.as_ref())?);
+        if since.zip(until).is_some_and(|(since, until)| until <= since) {
+            return Err(ApiError::invalid("until", "must end after it begins"));
+        }
         Ok(AlertFilter {
             states: list_of("state", self.state.as_deref())?,
             levels: list_of("level", self.level.as_deref())?,
@@ -77,8 +81,8 @@ impl AlertQuery {
             rules: list_of("rule", self.rule.as_deref())?,
             owners: owners.map(|owner| if owner == "me" { me.to_owned() } else { owner }).collect(),
             text: self.q.clone(),
-            since: number("since", self.since.as_ref())?,
-            until: number("until", self.until.as_ref())?,
+            since,
+            until,
             drill: self.drill.unwrap_or_default().filter(),
             entity: self.entity.clone(),
             incident: None,

@@ -71,7 +71,7 @@ fn refusals(method: &str, path: &str, open: bool, operation: &Operation) -> Vec<
         statuses.push("404");
     }
     if takes(&ParameterIn::Query) {
-        statuses.extend(["400", "422"]);
+        statuses.push("422");
     }
     if operation.request_body.is_some() {
         statuses.extend(["400", "404", "413", "415", "422"]);

@@ -46,7 +46,7 @@ pub(crate) struct Asked {
     /// Words that all occur in message, raw record, names or command lines; at most 16.
     q: Option<String>,
     /// Conditions on fields that all hold: a JSON list of at most 20 objects of `field`, `operator` and, but for
-    /// `exists` and `absent`, `value`: `[{"field":"source.ip","operator":"is","value":"10.0.0.1"}]`. Operators: `is`,
+    /// `exists` and `absent`, `value` (text; a number or a boolean is taken as its text): `[{"field":"source.ip","operator":"is","value":"10.0.0.1"}]`. Operators: `is`,
     /// `is_not` (present and different), `contains`, `exists`, `absent`.
     filter: Option<String>,
 }
@@ -166,43 +166,63 @@ pub(crate) struct FieldList {
     fields: Vec<FieldName>,
 }
 
-/// One condition as it is written in `filter`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Filter {
-    field: String,
-    operator: Operator,
-    value: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Operator {
-    Is,
-    IsNot,
-    Contains,
-    Exists,
-    Absent,
-}
-
-impl Filter {
-    fn read(self) -> ApiResult<FieldCondition> {
-        let wrong = || ApiError::invalid("filter", "is not a list of conditions");
-        let fits = (1..=256).contains(&self.field.len())
-            && self.value.as_ref().is_none_or(|value| value.chars().count() <= 4000);
-        if !fits {
-            return Err(wrong());
-        }
-        let condition = match (self.operator, self.value) {
-            (Operator::Is, Some(value)) => Condition::Is(value),
-            (Operator::IsNot, Some(value)) => Condition::IsNot(value),
-            (Operator::Contains, Some(value)) if !value.is_empty() => Condition::Contains(value),
-            (Operator::Exists, None) => Condition::Exists,
-            (Operator::Absent, None) => Condition::Absent,
-            _ => return Err(wrong()),
-        };
-        Ok(FieldCondition { field: self.field, condition })
+/// Reads `filter`: each wrong condition is named by its place, from 0.
+fn conditions(text: &str) -> ApiResult<Vec<FieldCondition>> {
+    let list: Vec<Value> = serde_json::from_str(text).map_err(|error| {
+        ApiError::invalid("filter", "is not a list of conditions").with_detail(&error.to_string())
+    })?;
+    if list.len() > MAX_CONDITIONS {
+        return Err(ApiError::invalid("filter", "must hold at most 20 conditions"));
     }
+    let read = |(place, one): (usize, &Value)| {
+        condition(one).map_err(|(part, reason)| {
+            let dot = if part.is_empty() { "" } else { "." };
+            ApiError::of_parameter(&format!("filter[{place}]{dot}{part}"), reason)
+        })
+    };
+    list.iter().enumerate().map(read).collect()
+}
+
+/// What is wrong with a condition: the part of it, and why.
+type Wrong = (&'static str, &'static str);
+
+/// Reads one condition.
+fn condition(given: &Value) -> Result<FieldCondition, Wrong> {
+    let given = given.as_object().ok_or(("", "must be an object of field, operator and value"))?;
+    if given.keys().any(|name| !matches!(name.as_str(), "field" | "operator" | "value")) {
+        return Err(("", "holds something besides field, operator and value"));
+    }
+    let field = given.get("field").and_then(Value::as_str).filter(|name| (1..=256).contains(&name.len()));
+    let field = field.ok_or(("field", "must be text of 1 to 256 bytes"))?.to_owned();
+    let operator = given.get("operator").and_then(Value::as_str).unwrap_or_default();
+    let with: Option<fn(String) -> Condition> = match operator {
+        "is" => Some(Condition::Is),
+        "is_not" => Some(Condition::IsNot),
+        "contains" => Some(Condition::Contains),
+        "exists" | "absent" => None,
+        _ => return Err(("operator", "must be is, is_not, contains, exists or absent")),
+    };
+    let condition = match (with, value(given.get("value"))?) {
+        (Some(with), Some(value)) if operator != "contains" || !value.is_empty() => with(value),
+        (Some(_), Some(_)) => return Err(("value", "must not be empty")),
+        (Some(_), None) => return Err(("value", "must be given for this operator")),
+        (None, Some(_)) => return Err(("value", "must not be given for this operator")),
+        (None, None) if operator == "exists" => Condition::Exists,
+        (None, None) => Condition::Absent,
+    };
+    Ok(FieldCondition { field, condition })
+}
+
+/// A value as text; a number or a switch is taken as its text.
+fn value(given: Option<&Value>) -> Result<Option<String>, Wrong> {
+    let text = match given {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::String(text)) => text.clone(),
+        Some(other @ (Value::Number(_) | Value::Bool(_))) => other.to_string(),
+        Some(_) => return Err(("value", "must be text, a number, true or false")),
+    };
+    let fits = text.chars().count() <= 4000;
+    if fits { Ok(Some(text)) } else { Err(("value", "must have at most 4000 characters")) }
 }
 
 impl Asked {
@@ -224,15 +244,10 @@ impl Asked {
         if until.saturating_sub(since) > 31 * DAY_MS {
             return Err(ApiError::invalid("since", "must not be longer than 31 days"));
         }
-        let filters: Vec<Filter> = match self.filter.as_deref().filter(|text| !text.is_empty()) {
-            Some(text) => serde_json::from_str(text)
-                .map_err(|_| ApiError::invalid("filter", "is not a list of conditions"))?,
+        let conditions = match self.filter.as_deref().filter(|text| !text.is_empty()) {
+            Some(text) => conditions(text)?,
             None => Vec::new(),
         };
-        if filters.len() > MAX_CONDITIONS {
-            return Err(ApiError::invalid("filter", "must hold at most 20 conditions"));
-        }
-        let conditions = filters.into_iter().map(Filter::read).collect::<ApiResult<Vec<_>>>()?;
         for one in &conditions {
             check_visible(person, "filter", &one.field)?;
         }

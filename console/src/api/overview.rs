@@ -29,7 +29,8 @@ pub(crate) struct OverviewQuery {
     hours: Option<Whole>,
     /// Only this agency.
     organization: Option<String>,
-    /// `exclude` (if not given): only what is real; `only`: only drills; `include`: both. Sensors are always real ones.
+    /// `exclude` (if not given): only what is real; `only`: only drills; `include`: both. Sensors too: those
+    /// that a drill enrolled count as drills.
     drill: Option<Drills>,
 }
 
@@ -56,11 +57,11 @@ pub(crate) struct Figures {
     open_alerts: Figure,
     /// Incidents that are not closed.
     open_incidents: Figure,
-    /// Sensors heard of within their silence limit.
+    /// Sensors heard of within their silence limit, as in `coverage`.
     sensors_online: Figure,
 }
 
-/// What the figures cover.
+/// What the figures cover: of the sensors that `/sensors` lists with the same `drill`, those that are not revoked.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 pub(crate) struct Coverage {
     /// Sensors heard of within their silence limit.
@@ -140,7 +141,7 @@ pub(crate) async fn overview(
     let events = console.facts.event_series(&scope, since, until, step_ms, drill).await.ok();
     let earlier =
         console.facts.event_series(&scope, since - WEEK_MS, until - WEEK_MS, step_ms, drill).await.ok();
-    let coverage = coverage(&registry.sensors(&scope).await?, person.at);
+    let coverage = coverage(&registry.sensors(&scope).await?, drills, person.at);
     let now = registry.alert_figures(&scope, since, until, drill).await?;
     let before = registry.alert_figures(&scope, since - WEEK_MS, until - WEEK_MS, drill).await?;
     let incidents = open_incidents(&console, &scope, drills).await?;
@@ -173,9 +174,9 @@ fn sum(buckets: &[EventBucket]) -> i64 {
     buckets.iter().map(|bucket| bucket.count).sum()
 }
 
-/// How many of the sensors that may send were heard of in time.
-pub(crate) fn coverage(sensors: &[Sensor], now: Millis) -> Coverage {
-    let valid = || sensors.iter().filter(|sensor| sensor.revoked_at.is_none() && !sensor.drill);
+/// How many of the sensors that may send and that `drills` takes were heard of in time.
+pub(crate) fn coverage(sensors: &[Sensor], drills: Drills, now: Millis) -> Coverage {
+    let valid = || sensors.iter().filter(|sensor| sensor.revoked_at.is_none() && drills.takes(sensor.drill));
     let online = |sensor: &&Sensor| {
         sensor.last_seen.is_some_and(|seen| now < seen.saturating_add(sensor.silence_after_seconds * 1000))
     };

@@ -1,5 +1,7 @@
 //! Which fields of an event carry what, as data; and the indicators that an event meets.
 
+use std::borrow::Cow;
+
 use dongson_event::{Event, Timestamp, Value};
 
 use crate::allow::AllowList;
@@ -65,12 +67,13 @@ impl Set {
         if self.is_empty() {
             return found;
         }
-        let at = event.timestamp().unwrap_or_default();
+        let (at, scheme) = (event.timestamp().unwrap_or_default(), event.text("url.scheme"));
         for &(field, kind) in FIELDS {
             let Some(value) = event.get(field) else { continue };
             for scalar in value.scalars().iter().take(MAX_LIST) {
                 let Value::Text(text) = scalar else { continue };
-                let Some(hit) = self.look_up(kind, text, at, allow) else { continue };
+                let asked = whole(field, text, scheme);
+                let Some(hit) = self.look_up(kind, &asked, at, allow) else { continue };
                 note(&mut found, Found { field, value: text.to_string(), hit });
             }
         }
@@ -94,11 +97,13 @@ impl Set {
 
     /// The hosts of URLs: domains, or addresses in their place.
     fn hosts<'s>(&'s self, event: &Event, at: Timestamp, allow: &AllowList, found: &mut Vec<Found<'s>>) {
+        let scheme = event.text("url.scheme");
         for &(field, _) in FIELDS.iter().filter(|(_, kind)| *kind == Kind::Url) {
             let Some(value) = event.get(field) else { continue };
             for scalar in value.scalars().iter().take(MAX_LIST) {
                 let Value::Text(text) = scalar else { continue };
-                let Some(host) = normal::host(text) else { continue };
+                let asked = whole(field, text, scheme);
+                let Some(host) = normal::host(&asked) else { continue };
                 if let Some(hit) = self.look_up(Kind::Domain, host, at, allow) {
                     note(found, Found { field, value: text.to_string(), hit });
                 }
@@ -124,6 +129,11 @@ impl Set {
             note(found, Found { field: "url.original", value: text, hit });
         }
     }
+}
+
+/// What is asked for a value: a whole URL may leave out its scheme where the event has it in a field of its own.
+fn whole<'t>(field: &str, text: &'t str, scheme: Option<&str>) -> Cow<'t, str> {
+    if field == "url.full" { normal::in_scheme(text, scheme) } else { Cow::Borrowed(text) }
 }
 
 /// Keeps what is met, each indicator once, up to the limit.
@@ -207,6 +217,29 @@ mod tests {
         }
         let allowed = r#"{"@timestamp":"2026-11-23T02:00:00Z","url.full":"https://bad.example/"}"#;
         assert_eq!(found(&set, "bad.example", allowed), []);
+    }
+
+    #[test]
+    fn names_in_their_own_letters_are_met() {
+        let set = set(&["http://Máy.vn/tải", "XN--MY-MIA.vn", "Bücher.example", "203.0.113.7"]);
+        for (fields, met) in [
+            (r#""dns.question.name":"www.MÁY.vn.""#, "xn--my-mia.vn"),
+            (r#""destination.domain":"BÜCHER.example""#, "xn--bcher-kva.example"),
+            (r#""tls.client.server_name":"xn--bcher-kva.example""#, "xn--bcher-kva.example"),
+            (r#""url.full":" https://bücher.EXAMPLE/x ""#, "xn--bcher-kva.example"),
+            (r#""url.full":"http:\\\\a.bücher.example\\x""#, "xn--bcher-kva.example"),
+            (r#""url.full":"//bücher.example/x","url.scheme":"https""#, "xn--bcher-kva.example"),
+        ] {
+            let event = format!(r#"{{"@timestamp":"2026-11-23T02:00:00Z",{fields}}}"#);
+            let names: Vec<String> = found(&set, "", &event).into_iter().map(|(_, name)| name).collect();
+            assert_eq!(names, [met], "{fields}");
+            assert!(found(&set, "bücher.example\nMáy.vn", &event).is_empty(), "{fields}");
+        }
+        let whole = r#"{"@timestamp":"2026-11-23T02:00:00Z","url.full":" HTTP:\\\\máy.VN\\tải "}"#;
+        let kinds: Vec<String> = found(&set, "", whole).into_iter().map(|(_, name)| name).collect();
+        assert_eq!(kinds, ["http://xn--my-mia.vn/tải", "xn--my-mia.vn"]);
+        let bare = r#"{"@timestamp":"2026-11-23T02:00:00Z","url.full":"//bücher.example/x"}"#;
+        assert_eq!(found(&set, "", bare), []);
     }
 
     #[test]

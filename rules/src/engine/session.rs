@@ -36,6 +36,8 @@ pub struct Session {
     /// By name: which event had it last, and in which field.
     seen: Vec<(u32, u32)>,
     event: u32,
+    /// Some rule is asked on events of this one's place.
+    ruled: bool,
     /// By slot: the best name that the event has for it, and the field.
     best: Vec<(u32, u32)>,
     look: Look,
@@ -64,6 +66,7 @@ impl Session {
             plans: HashMap::with_hasher(RandomState::with_seeds(1, 2, 3, 4)),
             answers: Answers::default(),
             names: Vec::new(),
+            ruled: false,
             seen,
             event: 0,
             best: Vec::new(),
@@ -71,6 +74,11 @@ impl Session {
             tape: Tape::default(),
             spare: Spare::default(),
         }
+    }
+
+    /// True when some rule asks for the log source of the event looked at last.
+    pub fn ruled(&self) -> bool {
+        self.ruled
     }
 
     /// The engine that is asked.
@@ -183,6 +191,7 @@ impl Session {
     /// Finds the rules that hold.
     fn look_at<R: Record>(&mut self, record: &R) -> Arc<Plan> {
         let plan = self.plan(record);
+        self.ruled = !plan.rules.is_empty();
         self.load(&plan, record);
         let engine = Arc::clone(&self.engine);
         self.look.probe(&plan);
