@@ -120,6 +120,10 @@ fn follow(
             }
         }
     }
+    // The block that the kernel was filling when the end was told.
+    if !sink.is_closed() {
+        live.poll(engine, &mut |event| sink.event(event))?;
+    }
     Ok(())
 }
 
