@@ -44,7 +44,7 @@ pub enum Error {
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// Another source has the same address, listener, certificate and key: what comes could not be told apart.
+    /// Another source of its kind has the same address, listener, certificate and key: nobody could tell them apart.
     #[error("source {name} of {organization} has the same address, listener, certificate and key")]
     SameMarks {
         /// Its name.

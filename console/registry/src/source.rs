@@ -334,9 +334,10 @@ impl Registry {
 /// Two sources that no peer can tell apart would give the records of one to the other.
 async fn refuse_same_marks(tx: &mut SqliteConnection, id: &str, edit: &SourceEdit) -> Result<()> {
     let others: Vec<Source> = sqlx::query_as(
-        "SELECT * FROM source WHERE id <> $1 AND listener IS $2 AND certificate IS $3 AND api_key IS $4",
+        "SELECT * FROM source WHERE id <> $1 AND kind = $2 AND listener IS $3 AND certificate IS $4 AND api_key IS $5",
     )
     .bind(id)
+    .bind(edit.kind)
     .bind(&edit.listener)
     .bind(&edit.certificate)
     .bind(&edit.api_key)
@@ -496,6 +497,8 @@ mod tests {
         let narrow = registry.create_source(&change, &at("narrow", "10.1.0.9")).await.unwrap();
         let host = registry.create_source(&change, &at("host", "10.1.0.9/32")).await;
         assert!(matches!(host, Err(Error::SameMarks { .. })));
+        let relp = SourceEdit { kind: SourceKind::Relp, ..at("relp", "10.1.0.9") };
+        registry.create_source(&change, &relp).await.unwrap();
         let tls = SourceEdit { listener: Some("tls".into()), ..at("tls", "10.1.0.9") };
         registry.create_source(&change, &tls).await.unwrap();
         let moved = at("narrow", "10.1.0.0/16");
