@@ -125,8 +125,9 @@ impl StoreClient {
         let names: Vec<String> =
             filled.iter().map(|(_, field)| format!("`{}`", field.column_name())).collect();
         let names = names.join(",");
-        let sql =
-            format!("INSERT INTO dongson.events ({names},original,rest,retention_days) FORMAT RowBinary");
+        let sql = format!(
+            "INSERT INTO dongson.events ({names},original,rest,retention_days,words) FORMAT RowBinary"
+        );
         // Merges build the indexes: with every insert they would cost more than the rows do. Rows without them are few
         // and young, and are found by reading them.
         let writing = self.writing(token).with_setting("materialize_skip_indexes_on_insert", "0");

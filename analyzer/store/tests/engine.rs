@@ -103,8 +103,8 @@ fn with_store<F: Future<Output = ()>>(test: impl FnOnce(StoreClient) -> F) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let client = store.client();
-        assert_eq!(client.migrate().await.unwrap(), 4);
-        assert_eq!(client.migrate().await.unwrap(), 4, "twice is as good as once");
+        assert_eq!(client.migrate().await.unwrap(), 5);
+        assert_eq!(client.migrate().await.unwrap(), 5, "twice is as good as once");
         test(client).await;
     });
     drop(runtime);
@@ -363,8 +363,10 @@ fn questions_are_answered() {
         let words = |words: &str| EventFilter { words: Some(words.to_owned()), ..EventFilter::default() };
         assert_eq!(found(words("MIMIKATZ execve")).await, ["so-yte-7"]);
         assert_eq!(found(words("đường")).await, ["so-yte-7"]);
+        assert_eq!(found(words("ĐƯỜNG dẫn")).await, ["so-yte-7"]);
+        assert_eq!(found(words("đườn")).await, [""; 0], "words are whole");
         assert_eq!(found(words("user 119")).await, ["so-yte-119"]);
-        for word in ["lazagne", "exe lazagne", "“lazagne.exe”", "procdump64", "ke\u{302}nh"] {
+        for word in ["lazagne", "exe lazagne", "“lazagne.exe”", "procdump64", "ke\u{302}nh", "KÊNH"] {
             assert_eq!(found(words(word)).await, ["so-yte-10"], "{word}");
         }
         let odd = |condition| found(field("vendor.odd", condition));

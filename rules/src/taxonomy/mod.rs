@@ -32,6 +32,7 @@ const EMBEDDED: &[(&str, &str)] = &[
     ("windows.yml", include_str!("../../content/taxonomy/windows.yml")),
     ("winlogbeat.yml", include_str!("../../content/taxonomy/winlogbeat.yml")),
     ("dongson.yml", include_str!("../../content/taxonomy/dongson.yml")),
+    ("endpoint.yml", include_str!("../../content/taxonomy/endpoint.yml")),
     ("eve.yml", include_str!("../../content/taxonomy/eve.yml")),
     ("zeek.yml", include_str!("../../content/taxonomy/zeek.yml")),
     ("cloud.yml", include_str!("../../content/taxonomy/cloud.yml")),

@@ -25,6 +25,7 @@ fn shipped_files_are_read() {
         [
             ("dongson", 1),
             ("winlogbeat", 1),
+            ("endpoint", 1),
             ("dongson-other", 1),
             ("eve", 1),
             ("zeek", 1),
@@ -61,6 +62,12 @@ fn log_sources_by_format() {
         r#"{"event.dataset":"nginx.access"}"#,
         &[(None, Some("webserver"), None), (None, None, Some("nginx"))],
     );
+    let endpoint = r#"{"event":{"dataset":"endpoint.events.process","category":["process"],"type":["start"]},"host":{"os":{"type":"windows"}}}"#;
+    check(endpoint, &[(windows, Some("process_creation"), None)]);
+    check(
+        r#"{"event":{"category":["network"],"type":["start"]},"host":{"os":{"family":"Windows"}},"process.executable":"C:\\a.exe","dns.question.name":"a.vn"}"#,
+        &[(windows, Some("network_connection"), None), (windows, Some("dns_query"), None)],
+    );
     check(r#"{"event_type":"http","timestamp":"x","http":{"url":"/"}}"#, &[(None, Some("proxy"), None)]);
     check(
         r#"{"_path":"dns","ts":1.5,"uid":"C","id.orig_h":"10.0.0.1"}"#,
@@ -95,6 +102,8 @@ fn names_by_format() {
     };
     let security = r#"{"winlog.channel":"Security","winlog.event_id":4688,"winlog.event_data.NewProcessName":"C:\\a.exe"}"#;
     assert_eq!(find(security, "Image").as_deref(), Some("C:\\a.exe"));
+    let endpoint = r#"{"event":{"category":["process"],"type":["start"]},"host.os.type":"windows","process.executable":"C:\\b.exe"}"#;
+    assert_eq!(find(endpoint, "Image").as_deref(), Some("C:\\b.exe"));
     assert_eq!(find(security, "EventID").as_deref(), Some("4688"));
     assert_eq!(
         find(r#"{"event.dataset":"sensor.dns","dns.question.name":"a.vn"}"#, "query").as_deref(),

@@ -1,7 +1,7 @@
 //! The tables: numbered SQL files, and the columns of `events` from the table of fields.
 //!
 //! The files are templates: `{engine}`, `{summing}` and `{cluster}` differ between one machine and a cluster, and
-//! `{columns}`, `{search}` are generated. A file that has been released is never changed; a field that is new in the
+//! `{columns}`, `{search}`, `{words}` are generated. A file that has been released is never changed; a field that is new in the
 //! table becomes a column at the next start.
 
 use clickhouse::{Client, Row};
@@ -11,12 +11,12 @@ use serde::Deserialize;
 use crate::row::{REQUIRED, columns};
 use crate::{Result, StoreError};
 
-/// Version and text of each migration, in order.
+/// Version and text of each migration, in order. The fourth was never released.
 const MIGRATIONS: [(u32, &str); 4] = [
     (1, include_str!("0001_facts.sql")),
     (2, include_str!("0002_rollups.sql")),
     (3, include_str!("0003_clamped.sql")),
-    (4, include_str!("0004_words.sql")),
+    (5, include_str!("0005_words.sql")),
 ];
 
 /// Tables whose rows belong to agencies: a reader's scope filters each of them by `organization_id`.
@@ -24,7 +24,7 @@ pub(crate) const SCOPED_TABLES: [&str; 5] =
     ["events", "signals", "alerts", "events_per_minute", "alerts_per_minute"];
 
 /// The text columns that are searched as one, lower case, through the text index.
-const SEARCHED: [&str; 11] = [
+pub(crate) const SEARCHED: [&str; 11] = [
     "message",
     "original",
     "dns_question_name",
@@ -91,6 +91,7 @@ fn statements(text: &str) -> Vec<String> {
         .join("\n")
         .replace("{columns}", &columns().map(definition).collect::<Vec<_>>().join(",\n    "))
         .replace("{search}", &search())
+        .replace("{words}", &words())
         .replace("{engine}", "MergeTree")
         .replace("{summing}", "SummingMergeTree");
     filled.split(";\n").map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
@@ -114,13 +115,18 @@ fn definition(field: &Field) -> String {
     format!("`{}` {kind} {codec}", field.column_name())
 }
 
-/// The expression of the text index. The index takes every byte of a sign that is not ASCII for part of a word, so the
-/// signs that are no letters, digits or marks (quotation marks, dashes, spaces that do not break) become spaces.
-pub(crate) fn search() -> String {
+/// The text that is searched.
+fn search() -> String {
     let parts: Vec<String> = SEARCHED.iter().map(|column| format!("ifNull({column}, '')")).collect();
-    let text = format!("lower(concatWithSeparator(' ', {}))", parts.join(", "));
+    format!("lower(concatWithSeparator(' ', {}))", parts.join(", "))
+}
+
+/// The words of a row that was written without them: the text itself without the signs that are no letters, digits or
+/// marks, when it is not all ASCII.
+fn words() -> String {
+    let text = search();
     let signs = r"[^\\pL\\pN\\pM\\x00-\\x7F]+";
-    format!("if(isValidASCII({text}), {text}, replaceRegexpAll({text}, '{signs}', ' '))")
+    format!("if(isValidASCII({text}), '', lowerUTF8(replaceRegexpAll({text}, '{signs}', ' ')))")
 }
 
 #[cfg(test)]
@@ -154,6 +160,6 @@ mod tests {
 
     #[test]
     fn versions_go_up() {
-        assert!(MIGRATIONS.iter().map(|(version, _)| *version).eq(1..=4));
+        assert!(MIGRATIONS.iter().map(|(version, _)| *version).is_sorted_by(|one, next| one < next));
     }
 }

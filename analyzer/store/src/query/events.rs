@@ -6,7 +6,7 @@ use dongson_event::{Event, Timestamp};
 use serde::Serialize;
 
 use super::Period;
-use crate::row::{EventRow, column_names};
+use crate::row::{EventRow, column_names, words};
 use crate::{Result, Scope, StoreClient, StoreError};
 
 /// Most events of one answer.
@@ -135,9 +135,10 @@ impl EventFilter {
             conditions.add("event_dataset IN ?", [Bound::Texts(self.datasets.clone())]);
         }
         if let Some(words) = &self.words {
-            let words: Vec<String> = words.split(|sign| !is_of_word(sign)).map(str::to_lowercase).collect();
-            for word in words.into_iter().filter(|word| !word.is_empty()) {
-                add_word(&mut conditions, &word);
+            let mut list = String::new();
+            words::put(words, &mut list);
+            for word in list.split(' ').filter(|word| !word.is_empty()) {
+                conditions.add("hasAllTokens(search, ?)", [Bound::Text(word.to_owned())]);
             }
         }
         for (name, condition) in &self.fields {
@@ -148,20 +149,6 @@ impl EventFilter {
             conditions.add(before, [Bound::Number(moment.nanos()), Bound::Text(id.clone())]);
         }
         Ok(conditions)
-    }
-}
-
-/// Letters, digits and the marks that stand on letters.
-fn is_of_word(sign: char) -> bool {
-    sign.is_alphanumeric() || matches!(sign, '\u{300}'..='\u{36f}')
-}
-
-/// The index knows words of ASCII letters and digits; others are looked for in the text itself.
-fn add_word(conditions: &mut Where, word: &str) {
-    if word.is_ascii() {
-        conditions.add("hasAllTokens(search, ?)", [Bound::Text(word.to_owned())]);
-    } else {
-        conditions.add("positionCaseInsensitiveUTF8(search, ?) > 0", [Bound::Text(word.to_owned())]);
     }
 }
 

@@ -8,6 +8,7 @@
 mod binary;
 mod cell;
 mod selected;
+pub(crate) mod words;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
@@ -15,6 +16,7 @@ use std::sync::LazyLock;
 use dongson_event::fields::{self, Field};
 use dongson_event::{Event, Value};
 
+use crate::migrations::SEARCHED;
 use crate::{Result, StoreError};
 use cell::Cell;
 pub(crate) use selected::Selected;
@@ -32,6 +34,8 @@ struct Column {
     field: &'static Field,
     /// Whether every row has it.
     required: bool,
+    /// Whether `q=` looks into it.
+    searched: bool,
 }
 
 /// The columns by the names of their fields.
@@ -39,7 +43,9 @@ static COLUMNS: LazyLock<HashMap<&'static str, Column, ahash::RandomState>> = La
     let numbered = (0_u16..).zip(columns());
     numbered
         .map(|(number, field)| {
-            (field.name, Column { number, field, required: REQUIRED.contains(&field.name) })
+            let required = REQUIRED.contains(&field.name);
+            let searched = SEARCHED.contains(&field.column_name().as_str());
+            (field.name, Column { number, field, required, searched })
         })
         .collect()
 });
@@ -49,7 +55,7 @@ pub(crate) fn columns() -> impl Iterator<Item = &'static Field> {
     fields::columns()
 }
 
-/// Names of all columns that a row fills, in its order.
+/// Names of all columns that an event is read from, in the order of a row.
 pub(crate) fn column_names() -> Vec<String> {
     let own = ["original", "rest", "retention_days"].map(str::to_owned);
     columns().map(Field::column_name).chain(own).collect()
@@ -90,7 +96,7 @@ impl RetentionPolicy {
 /// One row, encoded. Columns in which nothing stands take no room.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct EventRow {
-    /// The cells one after the other, then what every row has: original, rest, `retention_days`.
+    /// The cells one after the other, then what every row has: original, rest, `retention_days`, words.
     bytes: Vec<u8>,
     /// Number of the column of each cell, rising, and where the cell ends in `bytes`.
     cells: Vec<(u16, u32)>,
@@ -112,12 +118,17 @@ impl EventRow {
         }
         placed.sort_unstable_by_key(|(column, _)| column.number);
         let mut row = Self { bytes: Vec::with_capacity(512), cells: Vec::with_capacity(placed.len()) };
-        let (mut rest, mut required) = (Vec::new(), 0);
+        let (mut rest, mut required, mut words) = (Vec::new(), 0, String::new());
         for (column, value) in placed {
             let field = column.field;
             let cell = Cell::of(field.kind, value);
             if !cell.says(field.kind, value) {
                 rest.push((field.name, value));
+            }
+            if column.searched
+                && let Cell::Text(text) = &cell
+            {
+                words::put_beyond_ascii(text, &mut words);
             }
             if cell != Cell::Null {
                 required += usize::from(column.required);
@@ -129,8 +140,9 @@ impl EventRow {
             return Err(Self::incomplete(event));
         }
         rest.extend(other);
-        row.put_tail(&rest)?;
+        row.put_tail(&rest, &mut words)?;
         row.bytes.extend_from_slice(&retention.days(event.dataset()).to_le_bytes());
+        binary::put_text(&mut row.bytes, &words);
         Ok(row)
     }
 
@@ -146,9 +158,10 @@ impl EventRow {
     }
 
     /// The raw record, and as JSON what stands in no column or only partly.
-    fn put_tail(&mut self, rest: &[(&str, &Value)]) -> Result<()> {
+    fn put_tail(&mut self, rest: &[(&str, &Value)], words: &mut String) -> Result<()> {
         let original =
             rest.iter().find_map(|(name, value)| if *name == ORIGINAL { value.as_str() } else { None });
+        words::put_beyond_ascii(original.unwrap_or_default(), words);
         binary::put_nullable_text(&mut self.bytes, original);
         let rest = rest.iter().filter(|(name, _)| original.is_none() || *name != ORIGINAL);
         binary::put_count(&mut self.bytes, rest.clone().count());
@@ -178,7 +191,7 @@ impl EventRow {
         (0_u16..).zip(columns()).zip(filled).filter(|(_, filled)| *filled).map(|(column, _)| column).collect()
     }
 
-    /// Appends the row in `RowBinary`: these columns, then original, rest and `retention_days`.
+    /// Appends the row in `RowBinary`: these columns, then original, rest, `retention_days` and words.
     pub(crate) fn write(&self, filled: &[(u16, &'static Field)], bytes: &mut impl bytes::BufMut) {
         let (mut cells, mut start) = (self.cells.iter().peekable(), 0);
         for (number, field) in filled {
@@ -259,6 +272,7 @@ mod tests {
             prop_assert!(written.len() <= row.size());
             let mut bytes = written.as_slice();
             prop_assert_eq!(EventRow::read_event(&mut bytes).unwrap(), Some(event));
+            prop_assert!(binary::take_text(&mut bytes).is_some(), "the words are written, not read");
             prop_assert_eq!(EventRow::read_event(&mut bytes).unwrap(), None);
         }
 

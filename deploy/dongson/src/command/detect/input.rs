@@ -132,8 +132,23 @@ fn unpacked(stream: Stream) -> io::Result<(Kind, Stream)> {
 
 fn peek(mut stream: Stream) -> io::Result<(Vec<u8>, Stream)> {
     let mut head = Vec::new();
-    stream.by_ref().take(HEAD_BYTES).read_to_end(&mut head)?;
-    Ok((head.clone(), Box::new(io::Cursor::new(head).chain(stream))))
+    let failed = stream.by_ref().take(HEAD_BYTES).read_to_end(&mut head).err();
+    // A packed stream that is cut early still has a beginning; what is wrong is said behind it.
+    let rest: Stream = match failed {
+        Some(error) if head.is_empty() => return Err(error),
+        Some(error) => Box::new(Broken(Some(error))),
+        None => stream,
+    };
+    Ok((head.clone(), Box::new(io::Cursor::new(head).chain(rest))))
+}
+
+/// Fails once, then is at its end.
+struct Broken(Option<io::Error>);
+
+impl Read for Broken {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        self.0.take().map_or(Ok(0), Err)
+    }
 }
 
 fn kind(head: &[u8]) -> Kind {
@@ -323,12 +338,24 @@ fn evtx_chunk(
         Ok(parsed) => parsed,
         Err(error) => return emit(Err(error.to_string())),
     };
+    // Of a damaged chunk every record may say the same; the first speaks for all.
+    let (mut first, mut more) = (None, 0);
     for record in parsed.iter() {
         let text = record.and_then(evtx::EvtxRecord::into_json).map_err(|error| error.to_string());
-        emit(text.and_then(|text| {
+        let event = text.and_then(|text| {
             let event = Event::parse(text.data.as_bytes()).map_err(|error| error.to_string())?;
             Ok(event.0)
-        }));
+        });
+        match event {
+            Ok(event) => emit(Ok(event)),
+            Err(reason) if first.is_none() => first = Some(reason),
+            Err(_) => more += 1,
+        }
+    }
+    match first {
+        Some(reason) if more > 0 => emit(Err(format!("{reason} (and {more} more records of this chunk)"))),
+        Some(reason) => emit(Err(reason)),
+        None => {}
     }
 }
 
@@ -355,6 +382,20 @@ mod tests {
         let mut text = String::new();
         stream.read_to_string(&mut text).unwrap();
         assert_eq!((kind, text.as_str()), (Kind::Json, "[{}]"));
+    }
+
+    #[test]
+    fn the_beginning_of_a_cut_stream_is_read() {
+        use std::io::Write as _;
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        packer.write_all(b"{\"a\":1}\n{\"a\":2}\n").unwrap();
+        packer.flush().unwrap();
+        let cut = packer.get_ref().clone();
+        let (kind, mut stream) = unpacked(Box::new(io::Cursor::new(cut))).unwrap();
+        let mut text = Vec::new();
+        let error = stream.read_to_end(&mut text).unwrap_err();
+        assert_eq!((kind, error.kind()), (Kind::Json, io::ErrorKind::UnexpectedEof));
+        assert_eq!(text, b"{\"a\":1}\n{\"a\":2}\n");
     }
 
     /// A header as Windows writes it, with its checksum.
