@@ -16,6 +16,7 @@
 //! ```
 
 mod evtx;
+mod hits;
 mod merge;
 mod reader;
 mod run;

@@ -1,4 +1,5 @@
-//! Records out of files: JSON lines, a JSON array, or JSON values one after another; plain, gzip or Zstandard.
+//! Records out of files: JSON lines, a JSON array, or JSON values one after another, also as Elasticsearch exports them
+//! (hits with a `_source`, answers with hits); plain, gzip or Zstandard.
 //!
 //! Streaming: memory holds one record of at most [`MAX_RECORD_BYTES`]. What is not a record is reported with its
 //! number and reading goes on.
@@ -8,6 +9,8 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 use dongson_event::Event;
+
+use super::hits;
 
 /// Most bytes of one record.
 const MAX_RECORD_BYTES: usize = 16 << 20;
@@ -84,6 +87,8 @@ pub struct Records {
     shape: Shape,
     number: u64,
     line: Vec<u8>,
+    /// Records out of the last text that are not given yet, the next one last.
+    held: Vec<Vec<u8>>,
     /// A line that was read in order to learn the shape.
     ahead: bool,
     done: bool,
@@ -114,6 +119,7 @@ impl Records {
             shape: Shape::Unknown,
             number: 0,
             line: Vec::new(),
+            held: Vec::new(),
             ahead: false,
             done: false,
             open: 0,
@@ -135,6 +141,24 @@ impl Records {
 
     /// Reads on to the next record, whose text is then `line`; gives its number.
     fn step(&mut self) -> Option<Result<u64, BadRecord>> {
+        loop {
+            if let Some(held) = self.held.pop() {
+                self.line = held;
+                self.number += 1;
+                return Some(Ok(self.number));
+            }
+            let record = self.text()?;
+            let Some(found) = record.is_ok().then(|| hits::sources(&self.line)).flatten() else {
+                return Some(record);
+            };
+            self.held = found.into_iter().rev().map(<[u8]>::to_vec).collect();
+            // The first has the number of the text itself.
+            self.number -= 1;
+        }
+    }
+
+    /// Reads on to the next text that stands by itself.
+    fn text(&mut self) -> Option<Result<u64, BadRecord>> {
         if self.done {
             return None;
         }
@@ -392,6 +416,12 @@ mod tests {
         check("{\n  \"a\": 1\n}\n{\n  \"a\": 2\n}\n", &[1, 2]);
         check("{\n  \"a\": 1\n}\n{\n  \"a\": ", &[1, -2]);
         check("\u{feff}{\"a\":1}\n", &[1]);
+        check("{\"_id\":\"x\",\"_source\":{\"a\":1}}\n{\"_id\":\"y\",\"_source\":{\"a\":2}}\n", &[1, 2]);
+        let answer =
+            r#"{"took":1,"hits":{"total":3,"hits":[{"_source":{"a":1}},{"_source":7},{"_source":{"a":2}}]}}"#;
+        check(answer, &[1, -2, 3]);
+        check(&answer.replace(',', ",\n"), &[1, -2, 3]);
+        check(&format!("{answer}\n{{\"took\":1,\"hits\":{{\"hits\":[]}}}}\n{{\"a\":1}}"), &[1, -2, 3, 4]);
         check("", &[]);
     }
 
