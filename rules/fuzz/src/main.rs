@@ -9,20 +9,32 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use clap::Parser;
 use dongson_rules_fuzz::Seeds;
 use dongson_rules_fuzz::target::{Target, targets};
 use fastrand::Rng;
 
-fn argument(name: &str) -> Option<String> {
-    std::env::args().skip_while(|word| word != name).nth(1)
+/// Mutated rules and events against the rule engine; every run adds a line to the kept log.
+#[derive(Parser)]
+struct Arguments {
+    /// What is fuzzed: rule, event, match or all.
+    #[arg(long, default_value = "all")]
+    target: String,
+    /// How long, in all.
+    #[arg(long, default_value_t = 60)]
+    seconds: u64,
+    /// Where the random numbers begin.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// The log that gets a line for each target; executions.tsv of this crate otherwise.
+    #[arg(long)]
+    log: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
-    let number = |name: &str, usual: u64| argument(name).and_then(|word| word.parse().ok()).unwrap_or(usual);
-    let (seconds, seed) = (number("--seconds", 60), number("--seed", 1));
-    let chosen = argument("--target").unwrap_or_else(|| "all".to_owned());
+    let Arguments { target: chosen, seconds, seed, log } = Arguments::parse();
     let home = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let log = argument("--log").map_or_else(|| home.join("executions.tsv"), PathBuf::from);
+    let log = log.unwrap_or_else(|| home.join("executions.tsv"));
     let seeds = Arc::new(Seeds::load());
     let all = targets(&chosen, &seeds);
     if all.is_empty() {
