@@ -27,7 +27,7 @@ pub mod text;
 pub mod trace;
 
 pub use correlate::{CorrelationMatch, Correlator, Lateness, Sequencer, Watermark};
-pub use engine::{Calibration, Engine, Session};
+pub use engine::{Calibration, Engine, Session, Tuner};
 pub use error::{Refusal, RuleError};
 pub use matcher::{Match, Matcher};
 pub use rule::{LogSource, Rule, Status};

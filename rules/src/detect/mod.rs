@@ -34,7 +34,7 @@ pub use reader::{BadRecord, Record, Records, Texts, open};
 pub use run::{Plan, Sink, Totals, run};
 pub use scan::{Costs, Found, Job, Scanner, Source, Work};
 
-use crate::engine::Engine;
+use crate::engine::{Engine, Tuner};
 use crate::ruleset::RuleSet;
 use crate::taxonomy::{Mode, Taxonomies};
 
@@ -89,7 +89,7 @@ impl Detector {
     pub fn new(rules: Arc<RuleSet>, taxonomies: Arc<Taxonomies>, mode: Mode) -> Self {
         let merger = Merger::new(Arc::clone(&rules), Wanted::default());
         let engine = Arc::new(Engine::new(rules, taxonomies, mode, None));
-        Self { scanner: Scanner::new(engine, false), merger, file: Arc::from("") }
+        Self { scanner: Scanner::new(Arc::new(Tuner::new(engine)), false), merger, file: Arc::from("") }
     }
 
     /// What holds on record `number` of `file`. Correlations count in the order of the records.

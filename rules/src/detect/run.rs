@@ -9,7 +9,7 @@ use super::Hit;
 use super::merge::{Merger, Wanted};
 use super::reader::BadRecord;
 use super::scan::{Costs, Found, Job, Scanner};
-use crate::engine::Engine;
+use crate::engine::{Engine, Tuner};
 
 /// Parts under way for each thread: memory does not grow with the files.
 const AHEAD: usize = 4;
@@ -62,8 +62,9 @@ pub fn run<S: Sink>(
         totals: Totals::default(),
         sink,
     };
+    let tuner = Arc::new(Tuner::new(Arc::clone(engine)));
     if plan.threads <= 1 {
-        let mut scanner = Scanner::new(Arc::clone(engine), plan.costs);
+        let mut scanner = Scanner::new(tuner, plan.costs);
         for job in jobs {
             gather.take(scanner.look(job))?;
         }
@@ -88,8 +89,8 @@ pub fn run<S: Sink>(
         let workers: Vec<_> = (0..plan.threads)
             .map(|_| {
                 let done = done.clone();
-                let engine = Arc::clone(engine);
-                scope.spawn(move || work(&mut Scanner::new(engine, plan.costs), waiting, &done))
+                let tuner = Arc::clone(&tuner);
+                scope.spawn(move || work(&mut Scanner::new(tuner, plan.costs), waiting, &done))
             })
             .collect();
         drop(done);

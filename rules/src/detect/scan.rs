@@ -9,7 +9,7 @@ use dongson_event::{Event, Matched, Timestamp, Value};
 use super::reader::{BadRecord, Texts};
 use super::{time, unpack};
 use crate::correlate::{self, RuleMatchKeyed};
-use crate::engine::Engine;
+use crate::engine::Tuner;
 use crate::matcher::{Match, Matcher};
 use crate::taxonomy::Mode;
 
@@ -108,6 +108,7 @@ impl Costs {
 #[derive(Debug)]
 pub struct Scanner {
     matcher: Matcher,
+    tuner: Arc<Tuner>,
     mode: Mode,
     found: Vec<Match>,
     numbers: Vec<usize>,
@@ -118,13 +119,14 @@ pub struct Scanner {
 }
 
 impl Scanner {
-    /// A scanner with the rules of `engine`; `costs`: note what rules cost.
-    pub fn new(engine: Arc<Engine>, costs: bool) -> Self {
+    /// A scanner with the rules of `tuner`'s engine, which all scanners of a run share; `costs`: note what rules cost.
+    pub fn new(tuner: Arc<Tuner>, costs: bool) -> Self {
+        let engine = Arc::clone(tuner.engine());
         let mode = engine.mode();
         let costs =
             costs.then(|| Costs { by_rule: vec![0; engine.rules().rules().len()], ..Costs::default() });
         let matcher = Matcher::sharing(engine);
-        Self { matcher, mode, found: Vec::new(), numbers: Vec::new(), seen: 0, unruled: 0, costs }
+        Self { matcher, tuner, mode, found: Vec::new(), numbers: Vec::new(), seen: 0, unruled: 0, costs }
     }
 
     /// What rules cost so far.
@@ -134,6 +136,9 @@ impl Scanner {
 
     /// Looks at all records of a job.
     pub fn look(&mut self, job: Job) -> Found {
+        if !Arc::ptr_eq(self.tuner.engine(), self.matcher.engine()) {
+            self.matcher = Matcher::sharing(Arc::clone(self.tuner.engine()));
+        }
         let mut found = Found {
             file: job.file,
             first: job.first,
@@ -187,6 +192,7 @@ impl Scanner {
     /// The fast way: an event is only made of a text on which a rule holds.
     fn text(&mut self, number: u64, text: &[u8]) -> Result<Option<Held>, String> {
         if !(self.mode == Mode::Auto && may_be_packed(text)) {
+            self.tuner.offer(|| Event::parse(text).ok().map(|(event, _)| event));
             self.numbers.clear();
             self.matcher.json(text, &mut self.numbers).map_err(|error| error.to_string())?;
             self.tally();

@@ -41,6 +41,7 @@ mod sieve;
 mod stripes;
 mod tape;
 mod tree;
+mod tuner;
 mod witness;
 mod written;
 
@@ -51,6 +52,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub use costs::Calibration;
 pub(crate) use names::is_content;
 pub use session::Session;
+pub use tuner::Tuner;
 
 use dongson_event::Event;
 
