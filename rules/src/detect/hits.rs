@@ -1,5 +1,5 @@
-//! Records as Elasticsearch and OpenSearch give them out: a hit carries its record under `_source`, the answer to a
-//! search carries hits.
+//! Records as Elasticsearch and its kin give them out: a hit carries its record under `_source`, the answer to a search
+//! carries hits.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
