@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dongson_event::{Entity, Event, Level, Signal, Timestamp, identity};
 use dongson_rules::correlate::{RuleMatchKeyed, keyed};
-use dongson_rules::{Match, Matcher, Mode, Rule, RuleSet, Taxonomies};
+use dongson_rules::{Engine, Match, Matcher, Mode, Rule, RuleSet, Taxonomies, Tuner};
 use dongson_script::{Scripts, Seen};
 
 /// Window of a rule that names none.
@@ -23,8 +23,17 @@ pub struct Content {
     pub rules: Arc<RuleSet>,
     /// The scripts whose heads are among the rules.
     pub scripts: Arc<Scripts>,
-    /// Under which names events carry what rules ask for.
-    pub taxonomies: Arc<Taxonomies>,
+    /// The compiled engine, which all threads share and which learns from the events.
+    pub tuner: Arc<Tuner>,
+}
+
+impl Content {
+    /// `rules` and `scripts` with an engine that has seen no event yet.
+    pub fn new(rules: RuleSet, scripts: Scripts) -> Self {
+        let rules = Arc::new(rules);
+        let engine = Engine::new(Arc::clone(&rules), Arc::new(Taxonomies::embedded()), Mode::Auto, None);
+        Self { rules, scripts: Arc::new(scripts), tuner: Arc::new(Tuner::new(Arc::new(engine))) }
+    }
 }
 
 /// Asks the rules about one event after another.
@@ -38,12 +47,17 @@ pub struct Detector {
 impl Detector {
     /// A detector over `content`; keep one per thread.
     pub fn new(content: &Content) -> Self {
-        let matcher = Matcher::new(Arc::clone(&content.rules), Arc::clone(&content.taxonomies), Mode::Auto);
+        let matcher = Matcher::sharing(Arc::clone(content.tuner.engine()));
         Self { content: content.clone(), matcher, found: Vec::new() }
     }
 
     /// A signal for every rule that holds on `event`, each with its rule's number.
     pub fn signals(&mut self, event: &Event) -> Vec<(usize, Signal)> {
+        let tuner = &self.content.tuner;
+        tuner.offer(|| Some(event.clone()));
+        if !Arc::ptr_eq(tuner.engine(), self.matcher.engine()) {
+            self.matcher = Matcher::sharing(Arc::clone(tuner.engine()));
+        }
         let mut found = std::mem::take(&mut self.found);
         found.clear();
         self.matcher.matches(event, &mut found);

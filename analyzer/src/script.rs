@@ -172,7 +172,7 @@ mod tests {
     use crate::detect::Detector;
     use crate::item::{Item, items};
     use dongson_event::Event;
-    use dongson_rules::{LoadOptions, RuleSet, Taxonomies};
+    use dongson_rules::{LoadOptions, RuleSet};
     use dongson_script::{Limits, Scripts};
 
     const SCRIPT: &str = "/* meta\ntitle: Three\nid: three\nlogsource: {product: dongson, service: conn}\ndetection:\n  s: {event.dataset: sensor.conn}\n  condition: s\nscript:\n  key: [source.ip]\n  fields: [fail]\n*/\nfn on(event, state) {\n  if event[\"fail\"] == true { loop { } }\n  if state.n == () { state.n = 0; }\n  state.n += 1;\n  return state.n == 3;\n}\n";
@@ -182,11 +182,7 @@ mod tests {
         let report = RuleSet::from_documents([("three.rhai", SCRIPT)], &options);
         let (scripts, refused) = Scripts::compile(&report.rules, &Limits::default());
         assert!(report.refused.is_empty() && refused.is_empty());
-        Content {
-            rules: Arc::new(report.rules),
-            scripts: Arc::new(scripts),
-            taxonomies: Arc::new(Taxonomies::embedded()),
-        }
+        Content::new(report.rules, scripts)
     }
 
     /// What the first stage makes of one connection.

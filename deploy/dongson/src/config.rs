@@ -244,6 +244,11 @@ impl Paths {
         self.0.join("registry.sqlite")
     }
 
+    /// What the engine has learnt about the events here.
+    pub(crate) fn learnt(&self) -> PathBuf {
+        self.0.join("learnt.json")
+    }
+
     pub(crate) fn bus(&self) -> PathBuf {
         self.0.join("bus")
     }

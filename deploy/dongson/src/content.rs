@@ -1,16 +1,18 @@
 //! The rules that a running system asks: those that are shipped (they are in the binary) and those of the
 //! administrator's folders.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use dongson_analyzer::Content;
 use dongson_console::RuleInfo;
-use dongson_rules::{LoadOptions, LoadReport, Rule, RuleSet, Taxonomies};
+use dongson_rules::{LoadOptions, LoadReport, Rule, RuleSet};
 use dongson_script::{Limits, Scripts};
 use rust_embed::RustEmbed;
 use tracing::warn;
+
+mod learnt;
 
 /// The shipped Sigma rules and their samples.
 #[derive(RustEmbed)]
@@ -58,8 +60,8 @@ impl Counts {
 }
 
 /// Compiles the shipped rules (unless told not to) and those of `folders`. A refused rule is told in the log; the
-/// others work.
-pub(crate) fn load(folders: &[PathBuf], without_shipped: bool) -> Result<Loaded> {
+/// others work. `kept` is the file of what the engine has learnt from events.
+pub(crate) fn load(folders: &[PathBuf], without_shipped: bool, kept: &Path) -> Result<Loaded> {
     let mut documents = Vec::new();
     if !without_shipped {
         for name in Shipped::iter() {
@@ -92,11 +94,9 @@ pub(crate) fn load(folders: &[PathBuf], without_shipped: bool) -> Result<Loaded>
     let infos = rules.rules().iter().filter(works).map(|rule| info(rule, &documents)).collect();
     counts.rules = rules.rules().iter().filter(|rule| !rule.script).count();
     counts.scripts = scripts.all().len();
-    let content = Content {
-        rules: Arc::new(rules),
-        scripts: Arc::new(scripts),
-        taxonomies: Arc::new(Taxonomies::embedded()),
-    };
+    let rules = Arc::new(rules);
+    let tuner = Arc::new(learnt::tuner(&rules, &documents, kept));
+    let content = Content { rules, scripts: Arc::new(scripts), tuner };
     Ok(Loaded { content, infos, counts })
 }
 
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn every_shipped_rule_is_in_the_binary_and_compiles() {
-        let loaded = load(&[], false).unwrap();
+        let loaded = load(&[], false, Path::new("none")).unwrap();
         assert!(loaded.content.rules.rules().len() >= 60, "{}", loaded.content.rules.rules().len());
         assert!(loaded.content.scripts.all().len() >= 7);
         assert!(loaded.infos.iter().all(|info| !info.source.is_empty()));
@@ -156,7 +156,7 @@ mod tests {
     #[test]
     fn every_shipped_rule_speaks_vietnamese() {
         let silent = |text: &Option<String>| text.as_ref().is_none_or(|text| text.trim().is_empty());
-        let loaded = load(&[], false).unwrap();
+        let loaded = load(&[], false, Path::new("none")).unwrap();
         let lacking: Vec<String> = loaded
             .infos
             .iter()
@@ -185,7 +185,7 @@ mod tests {
         std::fs::write(folder.path().join("broken.rhai"), broken).unwrap();
         std::fs::write(folder.path().join("headless.rhai"), "fn on(event, state) { }\n").unwrap();
         std::fs::write(folder.path().join("no-text.yml"), [0xff, 0xfe, 0x00]).unwrap();
-        let loaded = load(&[folder.path().to_owned()], true).unwrap();
+        let loaded = load(&[folder.path().to_owned()], true, Path::new("none")).unwrap();
         let expected = Counts { rules: 1, rules_refused: 2, scripts: 1, scripts_refused: 2 };
         assert_eq!(loaded.counts, expected);
         assert_eq!(loaded.infos.len(), 2, "the rule and the script that work");

@@ -10,15 +10,21 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use dongson_event::Event;
 
 use super::{Calibration, Engine};
+use crate::ruleset::RuleSet;
+use crate::taxonomy::{Mode, Taxonomies};
 
 /// Events that are measured.
 const SAMPLE: usize = 2_000;
 /// One event in so many is kept: a run that is over sooner than this many samples would gain nothing.
 const EVERY: u64 = 32;
 
+/// Is told what was measured.
+type Keeper = Box<dyn Fn(&Calibration) + Send + Sync>;
+
 /// Shared by all threads that ask the same rules.
 pub struct Tuner {
     first: Arc<Engine>,
+    keeper: Option<Keeper>,
     seen: AtomicU64,
     sample: Mutex<Vec<Event>>,
     tuned: OnceLock<(Arc<Engine>, Calibration)>,
@@ -27,7 +33,33 @@ pub struct Tuner {
 impl Tuner {
     /// Begins with `engine`.
     pub fn new(engine: Arc<Engine>) -> Self {
-        Self { first: engine, seen: AtomicU64::new(0), sample: Mutex::default(), tuned: OnceLock::new() }
+        Self {
+            first: engine,
+            keeper: None,
+            seen: AtomicU64::new(0),
+            sample: Mutex::default(),
+            tuned: OnceLock::new(),
+        }
+    }
+
+    /// Tells `keeper` what will be measured, so that the next start need not learn it again.
+    #[must_use]
+    pub fn keeping(self, keeper: impl Fn(&Calibration) + Send + Sync + 'static) -> Self {
+        Self { keeper: Some(Box::new(keeper)), ..self }
+    }
+
+    /// An engine that was measured before, with what was told then: nothing is measured again.
+    pub fn tuned(
+        rules: Arc<RuleSet>,
+        taxonomies: Arc<Taxonomies>,
+        mode: Mode,
+        calibration: Calibration,
+    ) -> Self {
+        let engine = Arc::new(Engine::new(rules, taxonomies, mode, Some(&calibration)));
+        let tuner = Self::new(Arc::clone(&engine));
+        // It is new and empty.
+        drop(tuner.tuned.set((engine, calibration)));
+        tuner
     }
 
     /// The engine to use from now on.
@@ -58,6 +90,9 @@ impl Tuner {
         let calibration = self.first.calibrate(sample);
         let (rules, taxonomies) = (Arc::clone(&self.first.rules), Arc::clone(&self.first.taxonomies));
         let engine = Engine::new(rules, taxonomies, self.first.mode(), Some(&calibration));
+        if let Some(keeper) = &self.keeper {
+            keeper(&calibration);
+        }
         self.tuned.set((Arc::new(engine), calibration)).is_ok()
     }
 }
@@ -71,7 +106,7 @@ impl fmt::Debug for Tuner {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{LoadOptions, Matcher, Mode, RuleSet, Taxonomies};
+    use crate::{LoadOptions, Matcher};
 
     #[test]
     fn the_engine_changes_once_and_matches_the_same() {
@@ -82,7 +117,10 @@ mod tests {
         let rules = RuleSet::load(&[folder.path().to_owned()], &LoadOptions::default()).rules;
         let first =
             Arc::new(Engine::new(Arc::new(rules), Arc::new(Taxonomies::embedded()), Mode::Sigma, None));
-        let tuner = Tuner::new(Arc::clone(&first));
+        let kept = Arc::new(Mutex::new(Vec::new()));
+        let keeper = Arc::clone(&kept);
+        let keep = move |told: &Calibration| keeper.lock().unwrap().push(told.clone());
+        let tuner = Tuner::new(Arc::clone(&first)).keeping(keep);
         let event = |number: u64| {
             let word = if number.is_multiple_of(3) { "whoami" } else { "dir" };
             let text = format!(r#"{{"category":"process_creation","CommandLine":"cmd /c {word} {number}"}}"#);
@@ -102,5 +140,11 @@ mod tests {
         };
         assert_eq!(found(tuner.engine()), found(&first));
         assert_eq!(found(&first).len(), 34);
+        let told = kept.lock().unwrap().pop().unwrap();
+        assert_eq!(tuner.calibration(), Some(&told));
+        let (rules, taxonomies) = (Arc::clone(first.rules()), Arc::clone(first.taxonomies()));
+        let again = Tuner::tuned(rules, taxonomies, Mode::Sigma, told);
+        assert!(!again.offer(|| panic!("it knows already")));
+        assert_eq!(found(again.engine()), found(&first));
     }
 }

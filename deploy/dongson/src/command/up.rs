@@ -77,7 +77,8 @@ impl Up {
 
 async fn serve(config: Config, paths: Paths, metrics: PrometheusHandle) -> Result<()> {
     let stop = process::stop_on_signal()?;
-    let loaded = content::load(&config.analyzer.rules, config.analyzer.without_shipped_rules)?;
+    let loaded =
+        content::load(&config.analyzer.rules, config.analyzer.without_shipped_rules, &paths.learnt())?;
     let content::Counts { rules, rules_refused, scripts, scripts_refused } = loaded.counts;
     info!(rules, rules_refused, scripts, scripts_refused, "rules and scripts loaded");
     let registry = Registry::open(&paths.registry()).await.context("opening the registry")?;
