@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+use dongson_rules::parts::{Parts, Saving};
 use rhai::Map;
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +48,7 @@ pub(crate) struct Book {
     bytes: usize,
     swept: i64,
     pub(crate) evicted: u64,
+    pub(crate) saving: Saving,
 }
 
 impl Book {
@@ -85,6 +87,7 @@ impl Book {
             }
         }
         self.bytes += bytes;
+        self.saving.touch(key);
         self.keys.insert(key.to_owned(), Entry { state, bytes, events, since, last, failures: 0 });
     }
 
@@ -96,6 +99,7 @@ impl Book {
     pub(crate) fn failed(&mut self, key: &str) -> bool {
         let Some(entry) = self.keys.get_mut(key) else { return false };
         entry.failures += 1;
+        self.saving.touch(key);
         let begins_anew = entry.failures >= FAILURES_OF_A_KEY;
         if begins_anew {
             self.remove(key);
@@ -109,15 +113,36 @@ impl Book {
 
     fn remove(&mut self, key: &str) {
         if let Some(entry) = self.keys.remove(key) {
+            self.saving.touch(key);
             self.bytes = self.bytes.saturating_sub(entry.bytes);
+        }
+    }
+
+    /// [`Book::sweep`], unless that was done not long ago.
+    pub(crate) fn forget_idle(&mut self, now: i64, idle: i64) {
+        if now.saturating_sub(self.swept) > idle / 2 {
+            self.sweep(now, idle);
         }
     }
 
     /// Drops what lay idle too long; it changes no result.
     pub(crate) fn sweep(&mut self, now: i64, idle: i64) {
-        self.keys.retain(|_, entry| now.saturating_sub(entry.last) <= idle);
+        let saving = &mut self.saving;
+        self.keys.retain(|key, entry| {
+            let is_idle = now.saturating_sub(entry.last) > idle;
+            if is_idle {
+                saving.touch(key);
+            }
+            !is_idle
+        });
         self.bytes = self.keys.values().map(|entry| entry.bytes).sum();
         self.swept = now;
+        self.saving.touch_head();
+    }
+
+    /// A book without its keys.
+    pub(crate) fn bare(swept: i64, evicted: u64) -> Self {
+        Self { swept, evicted, ..Self::default() }
     }
 
     /// Gives up an eighth, and more where `bytes` need it: what saw the fewest events, of equals what began last, so
@@ -127,6 +152,7 @@ impl Book {
             self.keys.iter().map(|(key, entry)| (entry.events, Reverse(entry.since), key.clone())).collect();
         order.sort_unstable();
         let keep = bounds.keys - (bounds.keys / 8).max(1);
+        self.saving.touch_head();
         for (.., key) in order {
             if self.keys.len() <= keep && self.bytes + bytes <= bounds.bytes - bounds.bytes / 8 {
                 break;
@@ -146,7 +172,7 @@ pub(crate) struct SavedBook {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct SavedEntry {
+pub(crate) struct SavedEntry {
     state: Held,
     bytes: usize,
     events: u64,
@@ -155,39 +181,61 @@ struct SavedEntry {
     failures: u32,
 }
 
+impl Entry {
+    fn save(&self) -> SavedEntry {
+        SavedEntry {
+            state: Held::of_map(&self.state).unwrap_or(Held::Unit),
+            bytes: self.bytes,
+            events: self.events,
+            since: self.since,
+            last: self.last,
+            failures: self.failures,
+        }
+    }
+
+    fn restore(saved: SavedEntry) -> Option<Self> {
+        let Held::Map(state) = saved.state else { return None };
+        Some(Self {
+            state: Held::map(state),
+            bytes: saved.bytes,
+            events: saved.events,
+            since: saved.since,
+            last: saved.last,
+            failures: saved.failures,
+        })
+    }
+}
+
 impl Book {
     pub(crate) fn save(&self) -> SavedBook {
-        let entry = |entry: &Entry| SavedEntry {
-            state: Held::of_map(&entry.state).unwrap_or(Held::Unit),
-            bytes: entry.bytes,
-            events: entry.events,
-            since: entry.since,
-            last: entry.last,
-            failures: entry.failures,
-        };
-        let keys = self.keys.iter().map(|(key, one)| (key.clone(), entry(one))).collect();
+        let keys = self.keys.iter().map(|(key, one)| (key.clone(), one.save())).collect();
         SavedBook { keys, swept: self.swept, evicted: self.evicted }
     }
 
+    /// A book of which nothing is stored yet in parts.
     pub(crate) fn restore(saved: SavedBook) -> Self {
-        let keys: BTreeMap<String, Entry> = saved
-            .keys
-            .into_iter()
-            .filter_map(|(key, one)| {
-                let Held::Map(state) = one.state else { return None };
-                let entry = Entry {
-                    state: Held::map(state),
-                    bytes: one.bytes,
-                    events: one.events,
-                    since: one.since,
-                    last: one.last,
-                    failures: one.failures,
-                };
-                Some((key, entry))
-            })
-            .collect();
-        let bytes = keys.values().map(|entry| entry.bytes).sum();
-        Self { keys, bytes, swept: saved.swept, evicted: saved.evicted }
+        let mut book = Self { swept: saved.swept, evicted: saved.evicted, ..Self::default() };
+        book.saving.touch_head();
+        saved.keys.keys().for_each(|key| book.saving.touch(key));
+        book.put_back(saved.keys);
+        book
+    }
+
+    /// Adds the parts that changed; `head` makes the head of when it was swept and how many were given up.
+    pub(crate) fn save_changes<H: Serialize>(
+        &mut self,
+        names: (&str, &str),
+        head: impl FnOnce(i64, u64) -> H,
+        parts: &mut Parts,
+    ) -> Result<(), serde_json::Error> {
+        let (swept, evicted) = (self.swept, self.evicted);
+        self.saving.save(names, || head(swept, evicted), &self.keys, Entry::save, parts)
+    }
+
+    /// Takes the keys of a part.
+    pub(crate) fn put_back(&mut self, keys: BTreeMap<String, SavedEntry>) {
+        self.keys.extend(keys.into_iter().filter_map(|(key, one)| Some((key, Entry::restore(one)?))));
+        self.bytes = self.keys.values().map(|entry| entry.bytes).sum();
     }
 }
 

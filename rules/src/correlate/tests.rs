@@ -160,7 +160,9 @@ fn a_flood_of_groups_is_bounded_and_keeps_the_frequent() {
     assert!(evicted > 0);
     seen("quiet", "one".into(), 4);
     assert_eq!(seen("quiet", "one".into(), 5).0, 1);
-    correlator.forget_idle(Timestamp::from_seconds(10_000));
+    correlator.forget_idle(|scope| (scope == "quiet").then(|| Timestamp::from_seconds(10_000)));
+    assert!(correlator.groups() > 1_000, "another agency's time is not its own");
+    correlator.forget_idle(|_| Some(Timestamp::from_seconds(10_000)));
     assert_eq!(correlator.groups(), 0);
 }
 
