@@ -141,6 +141,8 @@ pub(crate) struct AnalyzerConfig {
     pub(crate) behind_seconds: u64,
     /// How long the others wait for a source that falls silent, in seconds.
     pub(crate) idle_seconds: u64,
+    /// PEM files of authorities that notifications trust besides those of this machine: of an own mail server or webhook.
+    pub(crate) notify_ca_files: Vec<PathBuf>,
 }
 
 impl Default for AnalyzerConfig {
@@ -151,6 +153,7 @@ impl Default for AnalyzerConfig {
             without_shipped_rules: false,
             indicators: Vec::new(),
             indicators_allowed: Vec::new(),
+            notify_ca_files: Vec::new(),
             lateness_seconds: within_source.as_secs(),
             behind_seconds: between_sources.as_secs(),
             idle_seconds: idle.as_secs(),
