@@ -48,13 +48,13 @@ impl Partition {
         }
     }
 
-    /// Takes what was saved; `whole` is the state as earlier versions wrote it. What cannot be read begins anew,
-    /// nothing else is lost.
+    /// Takes what was saved; `whole` is the state as earlier versions wrote it. What cannot be read begins anew and is
+    /// told in the log; nothing else is lost.
     pub(crate) fn restore(&mut self, parts: &BTreeMap<String, Vec<u8>>, whole: Option<&[u8]>) {
         self.counting.restore(parts, whole.filter(|_| parts.is_empty()), self.number);
         if let Err(error) = self.order.restore(parts) {
             metrics::counter!("analyzer_order_states_refused_total").increment(1);
-            warn!(%error, partition = self.number, "what waited for its turn cannot be read; it is lost");
+            warn!(%error, partition = self.number, "not all that waited for its turn could be taken as it was saved");
         }
     }
 
@@ -66,7 +66,7 @@ impl Partition {
             match Item::from_record(record) {
                 Ok(Item::Signal(signal)) => taken.signals.push(*signal),
                 Ok(item) => {
-                    self.order.take(offset, item, &mut ready);
+                    self.order.take((offset, record.value.len()), item, &mut ready);
                     for item in ready.drain(..) {
                         self.count(content, item, &mut taken)?;
                     }

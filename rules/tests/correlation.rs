@@ -174,7 +174,7 @@ fn mixed(
         let Some(&source) = open.get(choice % open.len().max(1)) else { break };
         let seen = streams[source][next[source]].clone();
         next[source] += 1;
-        sequencer.push(0, log.len() as u64, seen.clone(), &mut ready);
+        sequencer.push(0, (log.len() as u64, 100), seen.clone(), &mut ready);
         log.push(seen.clone());
         progress.wait(&seen.scope, clock(step));
         progress.tell(&seen.scope, &seen.source, seen.at, clock(step));
@@ -189,7 +189,7 @@ fn mixed(
             let held: Vec<u64> = sequencer.numbers(0, u64::MAX).collect();
             sequencer = Sequencer::restore(Room::default(), sequencer.outline());
             for (number, seen) in (0..).zip(&log) {
-                assert_eq!(sequencer.put_back(0, number, seen.clone()), held.contains(&number));
+                assert_eq!(sequencer.put_back(0, (number, 100), seen.clone()), held.contains(&number));
             }
             let counted = correlator.save().unwrap();
             correlator = Correlator::new(Arc::clone(rules));
@@ -315,7 +315,7 @@ fn a_wrong_clock_makes_nobody_else_late() {
         // collector.
         for (source, at) in [("good", second), ("past", 0), ("behind", second - 3_600), ("ahead", second)] {
             number += 1;
-            sequencer.push(0, number, match_of(source, at, "a"), &mut out);
+            sequencer.push(0, (number, 100), match_of(source, at, "a"), &mut out);
             progress.tell("xa-a", source, Timestamp::from_seconds(at), now);
             progress.wait("xa-a", now);
         }

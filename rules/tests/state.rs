@@ -1,8 +1,6 @@
 //! What it costs to save the windows of 20,000 groups after each step. It prints figures and fails only when something
 //! is badly wrong; `cargo test --release -p dongson-rules --test state -- --nocapture` gives those to quote.
 
-#![expect(clippy::unwrap_used, reason = "a test")]
-
 use std::sync::Arc;
 use std::time::Instant;
 

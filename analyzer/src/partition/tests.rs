@@ -243,7 +243,7 @@ impl World {
             let records = items.iter().map(|item| item.to_record().unwrap()).collect();
             self.produce(records);
         }
-        self.marks.hear([&heard].into_iter(), Some(now));
+        self.marks.hear([(("events", 0), &heard)].into_iter(), Some(now));
         let records = self.marks.records().unwrap();
         self.produce(records);
     }
@@ -292,7 +292,7 @@ fn run(all: &[Arrival], cuts: &[(u64, usize)], restart: usize) -> World {
         // Each source was heard before, so that it is waited for.
         before.event(&arrivals(source, 0, &[(-1, true, 0, 0)])[0].1);
     }
-    world.marks.hear([&before].into_iter(), Some(Timestamp::from_seconds(START)));
+    world.marks.hear([(("events", 0), &before)].into_iter(), Some(Timestamp::from_seconds(START)));
     let mut left = all.to_vec();
     left.sort_by_key(|Arrival(at, _)| *at);
     let mut left = left.as_slice();
@@ -345,7 +345,7 @@ proptest! {
         piece in prop::collection::vec(any::<u8>(), 0..40),
         name in "held/[0-9]{0,3}-?[0-9]{0,3}",
     ) {
-        let whole = r#"{"outline":{"lanes":[]},"told":{}}"#;
+        let whole = r#"{"version":1,"outline":{"lanes":[]},"told":{}}"#;
         for order in [order.as_str(), whole] {
             let parts = BTreeMap::from([("order".to_owned(), order.into()), (name.clone(), piece.clone())]);
             Partition::new(&CONTENT, 0, 1).restore(&parts, Some(order.as_bytes()));

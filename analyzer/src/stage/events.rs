@@ -92,7 +92,10 @@ impl EventsStage {
                 end(consumer.as_mut(), batch).await?;
                 metrics::counter!("analyzer_events_total").increment(batch.records.len() as u64);
             }
-            marks.hear(ready.iter().map(|(_, worked)| &worked.heard), read);
+            marks.hear(
+                ready.iter().map(|(batch, worked)| ((batch.topic.as_str(), batch.partition), &worked.heard)),
+                read,
+            );
             if told.elapsed() >= MARKS_EVERY {
                 told = Instant::now();
                 self.tell(&mut marks).await?;

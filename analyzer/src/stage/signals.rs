@@ -118,15 +118,18 @@ impl SignalsStage {
         self.store.insert_signals(&signals, &token).await?;
         let fresh = self.fresh(&found, &mut memory.known).await?;
         self.store.insert_alerts(&fresh, &token).await?;
+        // Before the registry has them: afterwards a run that is repeated would find none of them new.
+        self.publish(&fresh, &token).await?;
         let step = Step {
             alerts: found.alerts.values().map(|(alert, signals)| upsert(alert, signals)).collect(),
             hits: found.hits.into_values().collect(),
-            state: None,
+            // What earlier versions saved as one was read at the start; now it is in the parts.
+            state: Some(Vec::new()),
             parts,
         };
         self.registry.apply_alerts(run, &step, now()).await?;
         metrics::counter!("analyzer_alerts_total").increment(fresh.len() as u64);
-        self.publish(&fresh, &token).await
+        Ok(())
     }
 
     /// The alerts of the batch that did not exist before.

@@ -55,8 +55,7 @@ async fn the_same_run_again_changes_nothing() {
 async fn parts_of_a_state_are_written_and_removed_with_the_offset() {
     let (_folder, registry) = registry().await;
     let step = |parts: &[(&str, Option<&str>)]| {
-        let parts =
-            parts.iter().map(|(name, value)| ((*name).into(), value.map(|text| text.into()))).collect();
+        let parts = parts.iter().map(|(name, value)| ((*name).into(), value.map(Into::into))).collect();
         Step { parts, ..Step::default() }
     };
     let first = step(&[("a", Some("1")), ("b", Some("2"))]);

@@ -111,6 +111,8 @@ struct Head {
     version: u32,
     shape: String,
     swept: i64,
+    #[serde(default)]
+    sweeps: u64,
     evicted: u64,
 }
 
@@ -247,6 +249,9 @@ impl Runner {
                     book.forget_idle(now.nanos(), script.idle);
                 }
             }
+            for (scope, book) in shelf.scopes.extract_if(.., |_, book| book.is_spare()) {
+                book.saving.remove(id, &scope, &mut self.gone);
+            }
         }
     }
 
@@ -306,7 +311,13 @@ impl Runner {
         for (id, shelf) in &mut self.shelves {
             for (scope, book) in &mut shelf.scopes {
                 let shape = &shelf.shape;
-                let head = |swept, evicted| Head { version: VERSION, shape: shape.clone(), swept, evicted };
+                let head = |swept, sweeps, evicted| Head {
+                    version: VERSION,
+                    shape: shape.clone(),
+                    swept,
+                    sweeps,
+                    evicted,
+                };
                 book.save_changes((id, scope), head, &mut parts)?;
             }
         }
@@ -359,9 +370,9 @@ impl Runner {
             if head.shape != script.shape {
                 return Ok(false);
             }
-            let shelf = Shelf { shape: head.shape, scopes: BTreeMap::new() };
-            let book = Book::bare(head.swept, head.evicted);
-            self.shelves.entry(id.clone()).or_insert(shelf).scopes.insert(scope.clone(), book);
+            let empty = Shelf { shape: head.shape, scopes: BTreeMap::new() };
+            let book = Book::bare(head.swept, head.sweeps, head.evicted);
+            self.shelves.entry(id.clone()).or_insert(empty).scopes.insert(scope.clone(), book);
         }
         let book = self.shelves.get_mut(&id).and_then(|shelf| shelf.scopes.get_mut(&scope));
         let Some(book) = book else { return Ok(false) };

@@ -15,7 +15,7 @@ use super::RuleMatchKeyed;
 use super::progress::{Watermarks, agency_of};
 
 /// Before everything.
-const NEVER: Timestamp = Timestamp::from_nanos(i64::MIN);
+pub(super) const NEVER: Timestamp = Timestamp::from_nanos(i64::MIN);
 
 /// Where an item stands in the order.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -61,13 +61,15 @@ pub struct Room {
     pub lane: usize,
     /// Items of all.
     pub all: usize,
+    /// Bytes of all, as their records have them.
+    pub bytes: usize,
     /// Lanes: agencies, and sessions of drills in them. What has no lane is passed on at once.
     pub lanes: usize,
 }
 
 impl Default for Room {
     fn default() -> Self {
-        Self { lane: 20_000, all: 100_000, lanes: 4_096 }
+        Self { lane: 20_000, all: 100_000, bytes: 64 << 20, lanes: 4_096 }
     }
 }
 
@@ -89,8 +91,7 @@ pub struct Disorder {
 #[derive(Debug)]
 pub struct Sequencer<T> {
     lanes: BTreeMap<(u8, String), Lane<T>>,
-    /// The log's numbers of what is held.
-    numbers: BTreeSet<u64>,
+    stock: Stock,
     room: Room,
     disorder: Disorder,
 }
@@ -99,7 +100,23 @@ pub struct Sequencer<T> {
 #[derive(Debug)]
 struct Lane<T> {
     mark: Mark,
-    held: BTreeMap<Place, (u64, T)>,
+    held: BTreeMap<Place, Held<T>>,
+}
+
+/// An item with the number and the size of its record.
+#[derive(Debug)]
+struct Held<T> {
+    number: u64,
+    bytes: usize,
+    item: T,
+}
+
+/// What all lanes hold.
+#[derive(Debug, Default)]
+struct Stock {
+    /// The log's numbers of it.
+    numbers: BTreeSet<u64>,
+    bytes: usize,
 }
 
 /// Up to where a lane is released.
@@ -122,7 +139,7 @@ pub struct Outline {
 impl<T: Timed> Sequencer<T> {
     /// Holds nothing yet.
     pub fn new(room: Room) -> Self {
-        Self { lanes: BTreeMap::new(), numbers: BTreeSet::new(), room, disorder: Disorder::default() }
+        Self { lanes: BTreeMap::new(), stock: Stock::default(), room, disorder: Disorder::default() }
     }
 
     /// A sequencer as it was saved, still without items: [`Sequencer::put_back`] is told them.
@@ -131,9 +148,9 @@ impl<T: Timed> Sequencer<T> {
         Self { lanes: outline.lanes.into_iter().map(lane).collect(), ..Self::new(room) }
     }
 
-    /// Takes an item with its number in the log, which rises from item to item. Adds what must not be held (it came
-    /// after its turn, or there is no room) to `out`.
-    pub fn push(&mut self, level: u8, number: u64, item: T, out: &mut Vec<T>) {
+    /// Takes an item with the number of its record in the log, which rises from item to item, and the record's size.
+    /// Adds what must not be held (it came after its turn, or there is no room) to `out`.
+    pub fn push(&mut self, level: u8, (number, bytes): (u64, usize), item: T, out: &mut Vec<T>) {
         let key = (level, item.scope().to_owned());
         if self.lanes.len() >= self.room.lanes && !self.lanes.contains_key(&key) {
             self.disorder.forced += 1;
@@ -149,13 +166,10 @@ impl<T: Timed> Sequencer<T> {
             self.disorder.late += 1;
             return out.push(item);
         }
-        lane.held.insert(place, (number, item));
-        self.numbers.insert(number);
-        while lane.held.len() > self.room.lane
-            || (self.numbers.len() > self.room.all && !lane.held.is_empty())
-        {
+        lane.hold(place, Held { number, bytes, item }, &mut self.stock);
+        while lane.held.len() > self.room.lane || (self.stock.exceeds(self.room) && !lane.held.is_empty()) {
             self.disorder.forced += 1;
-            out.extend(lane.release_first(&mut self.numbers));
+            out.extend(lane.release_first(&mut self.stock));
         }
     }
 
@@ -163,21 +177,23 @@ impl<T: Timed> Sequencer<T> {
     ///
     /// An agency without a watermark has nobody to wait for: all that it has is released.
     pub fn advance(&mut self, level: u8, watermarks: &Watermarks, out: &mut Vec<T>) {
-        let numbers = &mut self.numbers;
+        let stock = &mut self.stock;
         self.lanes.retain(|(own, scope), lane| {
             if *own != level {
                 return true;
             }
-            let mark = watermarks.of(agency_of(scope));
-            lane.release(mark, numbers, out);
-            mark.is_some()
+            let agency = agency_of(scope);
+            let mark = watermarks.of(agency);
+            lane.release(mark, stock, out);
+            // Agencies are few and stay; sessions of drills come and go.
+            mark.is_some() && (scope == agency || !lane.held.is_empty())
         });
     }
 
     /// The input has ended: adds all that is held.
     pub fn flush(&mut self, out: &mut Vec<T>) {
         for lane in self.lanes.values_mut() {
-            lane.release(None, &mut self.numbers, out);
+            lane.release(None, &mut self.stock, out);
         }
     }
 
@@ -191,25 +207,31 @@ impl<T: Timed> Sequencer<T> {
 
     /// Takes back an item that was once held under `number`; true when it is held still. What has been released
     /// since is dropped.
-    pub fn put_back(&mut self, level: u8, number: u64, item: T) -> bool {
+    pub fn put_back(&mut self, level: u8, (number, bytes): (u64, usize), item: T) -> bool {
         let Some(lane) = self.lanes.get_mut(&(level, item.scope().to_owned())) else { return false };
         let place = item.place();
         if number < lane.mark.since || lane.has_passed(&place) {
             return false;
         }
-        self.numbers.insert(number);
-        lane.held.insert(place, (number, item));
+        lane.hold(place, Held { number, bytes, item }, &mut self.stock);
         true
+    }
+
+    /// Takes back an item of which is not known whether it was released since: it is held.
+    pub fn hold_again(&mut self, level: u8, (number, bytes): (u64, usize), item: T) {
+        let lane = self.lanes.entry((level, item.scope().to_owned())).or_insert_with(|| Lane::new(number));
+        lane.mark.since = lane.mark.since.min(number);
+        lane.hold(item.place(), Held { number, bytes, item }, &mut self.stock);
     }
 
     /// The numbers of what is held, from `first` to `last`.
     pub fn numbers(&self, first: u64, last: u64) -> impl Iterator<Item = u64> {
-        self.numbers.range(first..=last).copied()
+        self.stock.numbers.range(first..=last).copied()
     }
 
     /// How many are held.
     pub fn held(&self) -> usize {
-        self.numbers.len()
+        self.stock.numbers.len()
     }
 
     /// What did not go by the order.
@@ -229,21 +251,44 @@ impl<T> Lane<T> {
     }
 
     /// Releases what `mark` has passed; without a mark, all.
-    fn release(&mut self, mark: Option<Timestamp>, numbers: &mut BTreeSet<u64>, out: &mut Vec<T>) {
+    fn release(&mut self, mark: Option<Timestamp>, stock: &mut Stock, out: &mut Vec<T>) {
         if let Some(mark) = mark {
             self.mark.passed = self.mark.passed.max(mark);
         }
         let passed = if mark.is_some() { self.mark.passed } else { Timestamp::from_nanos(i64::MAX) };
         while self.held.first_key_value().is_some_and(|(place, _)| place.at <= passed) {
-            out.extend(self.release_first(numbers));
+            out.extend(self.release_first(stock));
         }
     }
 
-    fn release_first(&mut self, numbers: &mut BTreeSet<u64>) -> Option<T> {
-        let (place, (number, item)) = self.held.pop_first()?;
-        numbers.remove(&number);
+    fn release_first(&mut self, stock: &mut Stock) -> Option<T> {
+        let (place, held) = self.held.pop_first()?;
+        stock.remove(held.number, held.bytes);
         self.mark.released = Some(place);
-        Some(item)
+        Some(held.item)
+    }
+
+    fn hold(&mut self, place: Place, held: Held<T>, stock: &mut Stock) {
+        stock.add(held.number, held.bytes);
+        if let Some(same) = self.held.insert(place, held) {
+            stock.remove(same.number, same.bytes);
+        }
+    }
+}
+
+impl Stock {
+    fn add(&mut self, number: u64, bytes: usize) {
+        self.numbers.insert(number);
+        self.bytes += bytes;
+    }
+
+    fn remove(&mut self, number: u64, bytes: usize) {
+        self.numbers.remove(&number);
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+
+    fn exceeds(&self, room: Room) -> bool {
+        self.numbers.len() > room.all || self.bytes > room.bytes
     }
 }
 
@@ -273,7 +318,7 @@ mod tests {
     fn filled(room: Room, items: &[Item]) -> (Sequencer<Item>, Vec<Item>) {
         let (mut sequencer, mut out) = (Sequencer::new(room), Vec::new());
         for (number, item) in (1..).zip(items) {
-            sequencer.push(0, number, item.clone(), &mut out);
+            sequencer.push(0, (number, 10), item.clone(), &mut out);
         }
         (sequencer, out)
     }
@@ -289,8 +334,8 @@ mod tests {
         assert_eq!(out, [Item(3, "a", "a"), Item(3, "b", "a")]);
         // After its turn: passed on at once, and counted. The same again is once.
         out.clear();
-        sequencer.push(0, 5, Item(4, "late", "a"), &mut out);
-        sequencer.push(0, 6, Item(5, "e", "a"), &mut out);
+        sequencer.push(0, (5, 10), Item(4, "late", "a"), &mut out);
+        sequencer.push(0, (6, 10), Item(5, "e", "a"), &mut out);
         assert_eq!(out, [Item(4, "late", "a")]);
         assert_eq!(sequencer.disorder(), Disorder { late: 1, forced: 0, repeated: 1 });
         // Nobody speaks any more.
@@ -307,6 +352,8 @@ mod tests {
         assert_eq!((out.as_slice(), sequencer.held()), (&items[..6], 4));
         let (sequencer, out) = filled(Room { all: 3, ..Room::default() }, &items);
         assert_eq!((out.len(), sequencer.held(), sequencer.disorder().forced), (7, 3, 7));
+        let (sequencer, out) = filled(Room { bytes: 35, ..Room::default() }, &items);
+        assert_eq!((out.len(), sequencer.held(), sequencer.disorder().forced), (7, 3, 7));
         let scopes = [Item(1, "e", "a"), Item(1, "e", "b"), Item(1, "e", "c")];
         let (sequencer, out) = filled(Room { lanes: 2, ..Room::default() }, &scopes);
         assert_eq!((out, sequencer.held()), (vec![Item(1, "e", "c")], 2));
@@ -320,13 +367,59 @@ mod tests {
         let text = serde_json::to_string(&sequencer.outline()).unwrap();
         let mut again = Sequencer::restore(Room::default(), serde_json::from_str(&text).unwrap());
         let back: Vec<bool> =
-            (1..).zip(&items).map(|(number, item)| again.put_back(0, number, item.clone())).collect();
+            (1..).zip(&items).map(|(number, item)| again.put_back(0, (number, 10), item.clone())).collect();
         assert_eq!(back, [true, false, true]);
         assert_eq!(again.numbers(0, 9).collect::<Vec<_>>(), [1, 3]);
         // A lane that was closed, and opened again by number 7, takes nothing back from before.
         sequencer.advance(0, &Watermarks::default(), &mut out);
-        sequencer.push(0, 7, Item(20, "d", "a"), &mut out);
+        sequencer.push(0, (7, 10), Item(20, "d", "a"), &mut out);
         let mut again = Sequencer::restore(Room::default(), sequencer.outline());
-        assert!(!again.put_back(0, 3, items[2].clone()) && again.put_back(0, 7, Item(20, "d", "a")));
+        assert!(
+            !again.put_back(0, (3, 10), items[2].clone()) && again.put_back(0, (7, 10), Item(20, "d", "a"))
+        );
+    }
+
+    #[test]
+    fn lanes_of_drills_go_when_nothing_of_them_waits() {
+        let drill = |number| format!("a\u{1f}drill-{number}");
+        let mut sequencer: Sequencer<Drilled> = Sequencer::new(Room { lanes: 3, ..Room::default() });
+        let mut out = Vec::new();
+        for number in 1..100 {
+            for scope in ["a".to_owned(), drill(number)] {
+                let second = i64::try_from(number).unwrap();
+                sequencer.push(0, (number, 10), Drilled(second, scope), &mut out);
+            }
+            sequencer.advance(0, &marks(i64::try_from(number).unwrap() - 1), &mut out);
+        }
+        assert_eq!((sequencer.disorder(), sequencer.outline().lanes.len()), (Disorder::default(), 2));
+    }
+
+    /// An item of a scope of its own.
+    #[derive(Debug, Clone, PartialEq)]
+    struct Drilled(i64, String);
+
+    impl Timed for Drilled {
+        fn scope(&self) -> &str {
+            &self.1
+        }
+
+        fn place(&self) -> Place {
+            Item(self.0, "e", "").place()
+        }
+    }
+
+    #[test]
+    fn what_may_have_been_released_is_held_again() {
+        let mut sequencer = Sequencer::new(Room::default());
+        for number in [7, 3] {
+            sequencer.hold_again(0, (number, 10), Item(5, "e", "a"));
+        }
+        sequencer.hold_again(0, (4, 10), Item(2, "b", "a"));
+        assert_eq!(sequencer.numbers(0, 9).collect::<Vec<_>>(), [3, 4]);
+        let mut again = Sequencer::restore(Room::default(), sequencer.outline());
+        assert!(again.put_back(0, (3, 10), Item(5, "e", "a")));
+        let mut out = Vec::new();
+        sequencer.advance(0, &marks(5), &mut out);
+        assert_eq!(out, [Item(2, "b", "a"), Item(5, "e", "a")]);
     }
 }

@@ -12,6 +12,7 @@ use dongson_event::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::PROVINCE;
+use super::order::NEVER;
 
 /// Most sources of one agency that are waited for: made-up ones beyond it displace none that are known.
 const MAX_SOURCES: usize = 4_096;
@@ -59,6 +60,18 @@ impl Watermarks {
     /// The agency's watermark.
     pub fn of(&self, agency: &str) -> Option<Timestamp> {
         self.0.get(agency).copied()
+    }
+
+    /// The same, and nothing released of the agencies that it does not name although `others` do, which were told later:
+    /// of these, more is to come from who is behind.
+    #[must_use]
+    pub fn held_by<'o>(mut self, others: impl Iterator<Item = &'o Self>) -> Self {
+        for agency in others.flat_map(|other| other.0.keys()) {
+            if !self.0.contains_key(agency) {
+                self.0.insert(agency.clone(), NEVER);
+            }
+        }
+        self
     }
 
     /// Before this nothing of `scope` follows in its order any more: its agency's watermark; without one, what is older
@@ -186,7 +199,7 @@ impl Progress {
             .filter(|(agency, _)| is_wanted(agency) || is_wanted(PROVINCE))
             .filter_map(|(agency, sources)| {
                 let newest = sources.values().filter(is_moving).map(|source| source.newest);
-                Some((agency.as_str(), self.behind(newest)?))
+                Some((agency.as_str(), self.behind(newest, now)?))
             })
             .collect();
         let mut marks: BTreeMap<String, Timestamp> = own
@@ -195,7 +208,7 @@ impl Progress {
             .map(|(id, at)| ((*id).to_owned(), *at))
             .collect();
         if is_wanted(PROVINCE)
-            && let Some(least) = self.least(own.iter().map(|(_, at)| *at))
+            && let Some(least) = self.least(own.iter().map(|(_, at)| *at), now)
         {
             marks.insert(PROVINCE.to_owned(), least);
         }
@@ -203,15 +216,15 @@ impl Progress {
     }
 
     /// What sources that told up to `newest` have told completely.
-    fn behind(&self, newest: impl Iterator<Item = Timestamp> + Clone) -> Option<Timestamp> {
+    fn behind(&self, newest: impl Iterator<Item = Timestamp> + Clone, now: Timestamp) -> Option<Timestamp> {
         // Others of the same moment may follow: only what is older is complete.
-        let least = self.least(newest)?;
+        let least = self.least(newest, now)?;
         Some(least.minus(self.lateness.within_source).minus(Duration::from_nanos(1)))
     }
 
-    /// The earliest of those that are not too far behind the newest.
-    fn least(&self, all: impl Iterator<Item = Timestamp> + Clone) -> Option<Timestamp> {
-        let since = all.clone().max()?.minus(self.lateness.between_sources);
+    /// The earliest of those that are not too far behind the newest; what is later than the clock was read ahead.
+    fn least(&self, all: impl Iterator<Item = Timestamp> + Clone, now: Timestamp) -> Option<Timestamp> {
+        let since = all.clone().max()?.min(now).minus(self.lateness.between_sources);
         all.filter(|at| *at >= since).min()
     }
 }

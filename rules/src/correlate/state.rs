@@ -83,6 +83,9 @@ struct Book {
     shape: u64,
     /// When expired groups were last thrown away.
     swept: i64,
+    /// How often that was done.
+    #[serde(default)]
+    sweeps: u64,
     evicted: u64,
     #[serde(default, skip_serializing_if = "Recall::is_empty")]
     recall: Recall,
@@ -96,6 +99,8 @@ struct Head {
     version: u32,
     shape: u64,
     swept: i64,
+    #[serde(default)]
+    sweeps: u64,
     evicted: u64,
     #[serde(default, skip_serializing_if = "Recall::is_empty")]
     recall: Recall,
@@ -130,6 +135,7 @@ impl Correlator {
         let key = group_key(&seen.group);
         book.saving.touch(&key);
         let group = book.groups.entry(key).or_insert_with(|| Group::new(definition, seen.at));
+        group.touch(book.sweeps);
         let Some(measure) = group.record(definition, seen, place) else { return Vec::new() };
         let last = group.newest();
         let mut found = CorrelationMatch {
@@ -168,7 +174,7 @@ impl Correlator {
         let scopes = self.state.rules.entry(seen.correlation.clone()).or_default();
         if scopes.len() >= MAX_SCOPES && !scopes.contains_key(&seen.scope) {
             for (scope, book) in scopes.extract_if(.., |_, book| {
-                book.sweep(definition, seen.at.nanos());
+                book.drop_idle(definition, seen.at.nanos());
                 book.groups.is_empty()
             }) {
                 book.saving.remove(&seen.correlation, &scope, &mut self.gone);
@@ -337,8 +343,8 @@ impl Correlator {
             if head.shape != shape {
                 return Ok(false);
             }
-            let Head { swept, evicted, recall, .. } = head;
-            let book = Book { shape, swept, evicted, recall, ..Book::default() };
+            let Head { swept, sweeps, evicted, recall, .. } = head;
+            let book = Book { shape, swept, sweeps, evicted, recall, ..Book::default() };
             self.state.rules.entry(id.clone()).or_default().insert(scope.clone(), book);
         }
         let book = self.state.rules.get_mut(&id).and_then(|scopes| scopes.get_mut(&scope));
@@ -376,26 +382,47 @@ impl Book {
 
     fn head(&self) -> Head {
         let recall = self.recall.clone();
-        Head { version: VERSION, shape: self.shape, swept: self.swept, evicted: self.evicted, recall }
+        Head {
+            version: VERSION,
+            shape: self.shape,
+            swept: self.swept,
+            sweeps: self.sweeps,
+            evicted: self.evicted,
+            recall,
+        }
     }
 
+    /// Drops groups that expired, but not those that took something not long ago: a source that was away tells of
+    /// hours that are over for the others of its agency, and its windows count nevertheless.
     fn sweep(&mut self, definition: &Definition, now: i64) {
+        let sweeps = self.sweeps;
+        self.retain(|group| !(group.is_idle(definition.timespan, now) && group.is_left(sweeps)));
+        self.swept = now;
+        self.sweeps += 1;
+        self.saving.touch_head();
+    }
+
+    /// Drops all groups that expired: there is no room for them.
+    fn drop_idle(&mut self, definition: &Definition, now: i64) {
+        self.retain(|group| !group.is_idle(definition.timespan, now));
+    }
+
+    fn retain(&mut self, stays: impl Fn(&Group) -> bool) {
         let saving = &mut self.saving;
         self.groups.retain(|key, group| {
-            let idle = group.is_idle(definition.timespan, now);
-            if idle {
+            let stays = stays(group);
+            if !stays {
                 saving.touch(key);
             }
-            !idle
+            stays
         });
-        self.swept = now;
-        self.saving.touch_head();
     }
 
     /// Makes room for an eighth of `limit`: what counted least goes, of equals the one that began last, so that the
     /// frequent, the old and those that keep coming back survive a flood of made-up groups.
     fn make_room(&mut self, definition: &Definition, now: i64, limit: usize) {
-        self.sweep(definition, now);
+        self.drop_idle(definition, now);
+        self.saving.touch_head();
         self.recall.age(now, nanos(definition.timespan));
         let keep = limit - (limit / 8).max(1);
         let excess = self.groups.len().saturating_sub(keep);
