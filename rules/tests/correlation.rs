@@ -315,7 +315,8 @@ fn a_wrong_clock_makes_nobody_else_late() {
         // collector.
         for (source, at) in [("good", second), ("past", 0), ("behind", second - 3_600), ("ahead", second)] {
             number += 1;
-            sequencer.push(0, (number, 100), match_of(source, at, "a"), &mut out);
+            let seen = RuleMatchKeyed { event: format!("{number}"), ..match_of(source, at, "a") };
+            sequencer.push(0, (number, 100), seen, &mut out);
             progress.tell("xa-a", source, Timestamp::from_seconds(at), now);
             progress.wait("xa-a", now);
         }

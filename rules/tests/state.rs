@@ -16,7 +16,7 @@ detection: {s: {kind: fail}, condition: s}
 ---
 title: Many
 id: many
-correlation: {type: event_count, rules: [fail], group-by: [ip], timespan: 1d, condition: {gte: 1000}}
+correlation: {type: event_count, rules: [fail], group-by: [ip], timespan: 1d, condition: {gte: 20}}
 ";
 const GROUPS: usize = 20_000;
 const STEPS: usize = 20;
@@ -61,7 +61,9 @@ fn a_step_saves_what_it_changed() {
             bytes += parts.values().flatten().map(String::len).sum::<usize>();
         }
         println!("{changed} groups a step: {:?}, {} bytes", spent / 20, bytes / STEPS);
-        assert!(bytes / STEPS <= whole * 11 / 10);
+        // The windows have grown since.
+        let whole = correlator.save().unwrap().len();
+        assert!(bytes / STEPS <= whole * 11 / 10, "{bytes}");
         assert!(changed > 1 || bytes / STEPS < whole / 100, "{bytes}");
     }
 }
