@@ -1,9 +1,9 @@
-//! What goes from the first stage to the second: one match that is an alert's own cause, or one match as a
-//! correlation sees it.
+//! What goes from the first stage to the second: one match that is an alert's own cause, one match as a correlation or
+//! a script sees it, or how far the sources have told.
 
-use dongson_bus::Record;
+use dongson_bus::{Record, partition_of};
 use dongson_event::{Event, Matched, Signal, Timestamp, identity};
-use dongson_rules::correlate::{PROVINCE, RuleMatchKeyed};
+use dongson_rules::correlate::{PROVINCE, Place, RuleMatchKeyed, Timed, Watermarks};
 use dongson_rules::{CorrelationMatch, RuleSet};
 use dongson_script::Seen;
 use serde::{Deserialize, Serialize};
@@ -52,6 +52,17 @@ pub(crate) enum Item {
         observer: String,
         /// Level of the asset that the event names.
         asset_level: u8,
+    },
+    /// Up to when everything was told; stands in every partition.
+    Watermarks {
+        /// 0: what events lead to; above it: what correlations lead to that stand so deep in chains.
+        level: u8,
+        /// The partition that tells it; 0 at level 0, which is told by the first stage.
+        from: u32,
+        /// Rises from record to record of level 0; those that follow from it bear the same.
+        number: u64,
+        /// The moments, by agency.
+        marks: Watermarks,
     },
 }
 
@@ -113,7 +124,18 @@ impl Item {
                 let group: Vec<&str> = seen.group.iter().map(|(_, value)| value.as_str()).collect();
                 (format!("{}\u{1f}{}\u{1f}{}", seen.scope, seen.correlation, group.join("\u{1f}")), seen.at)
             }
+            Self::Watermarks { .. } => (String::new(), Timestamp::default()),
         };
+        self.keyed_record(key, at)
+    }
+
+    /// The same record for each of the topic's partitions.
+    pub(crate) fn to_every_partition(&self, partitions: u32) -> Result<Vec<Record>, AnalyzerError> {
+        let record = |partition| self.keyed_record(key_of(partition, partitions), Timestamp::default());
+        (0..partitions).map(record).collect()
+    }
+
+    fn keyed_record(&self, key: String, at: Timestamp) -> Result<Record, AnalyzerError> {
         let value = serde_json::to_vec(self).map_err(AnalyzerError::Encode)?;
         Ok(Record::new(key.into_bytes(), value, at))
     }
@@ -122,13 +144,51 @@ impl Item {
     pub(crate) fn from_record(record: &Record) -> Result<Self, AnalyzerError> {
         serde_json::from_slice(&record.value).map_err(AnalyzerError::Encode)
     }
+}
 
-    /// The order in which state sees items: event time, then event id.
-    pub(crate) fn order(&self) -> (Timestamp, &str) {
+/// A key that belongs to `partition`.
+fn key_of(partition: u32, partitions: u32) -> String {
+    let keys = (0_u32..=u32::MAX).map(|number| format!("watermarks-{number}"));
+    // Keys spread over all partitions, so that one is found soon.
+    let mut own = keys.filter(|key| partition_of(key.as_bytes(), partitions) == partition);
+    own.next().unwrap_or_default()
+}
+
+/// What waits for its turn does so by the time of its event, or by when that was taken in if the source's clock is ahead.
+impl Timed for Item {
+    fn scope(&self) -> &str {
         match self {
-            Self::Signal(signal) => (signal.timestamp, &signal.event_id),
-            Self::Script { seen, .. } => (seen.at, &seen.event),
-            Self::Counted { seen, .. } => (seen.at, &seen.event),
+            Self::Signal(signal) => &signal.organization,
+            Self::Script { seen, .. } => &seen.scope,
+            Self::Counted { seen, .. } => &seen.scope,
+            Self::Watermarks { .. } => "",
+        }
+    }
+
+    fn place(&self) -> Place {
+        let taken = |at: Timestamp, ingested: Timestamp| {
+            if ingested == Timestamp::default() { at } else { at.min(ingested) }
+        };
+        match self {
+            Self::Signal(signal) => Place {
+                at: taken(signal.timestamp, signal.ingested),
+                event: signal.event_id.clone(),
+                rule: signal.rule_id.clone(),
+                base: String::new(),
+            },
+            Self::Script { seen, about } => Place {
+                at: taken(seen.at, about.ingested),
+                event: seen.event.clone(),
+                rule: seen.script.clone(),
+                base: String::new(),
+            },
+            Self::Counted { seen, ingested, .. } => Place { at: taken(seen.at, *ingested), ..seen.place() },
+            Self::Watermarks { .. } => Place {
+                at: Timestamp::default(),
+                event: String::new(),
+                rule: String::new(),
+                base: String::new(),
+            },
         }
     }
 }
@@ -169,4 +229,21 @@ pub(crate) fn completed(
         drill,
         ..blank(rule, organization)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_watermark_reaches_every_partition() {
+        let marks = [("xa-a", Timestamp::from_seconds(7))].into_iter().collect();
+        let item = Item::Watermarks { level: 0, from: 0, number: 1, marks };
+        for partitions in [1, 3, 8, 256] {
+            let records = item.to_every_partition(partitions).unwrap();
+            let reached: Vec<u32> = records.iter().map(|one| partition_of(&one.key, partitions)).collect();
+            assert_eq!(reached, (0..partitions).collect::<Vec<_>>());
+            assert_eq!(Item::from_record(&records[0]).unwrap(), item);
+        }
+    }
 }

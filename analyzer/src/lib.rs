@@ -3,13 +3,16 @@
 //! [`run`] drives two stages over the bus (see `stage`): events become rows in the store and signals on the bus;
 //! signals become alerts in the registry and the store. What always holds: an event that is on the bus reaches the
 //! store exactly once and counts exactly once, whichever process is killed when; an entity belongs to its agency;
-//! the content alone decides what is found ([`detect`] is pure).
+//! the content alone decides what is found ([`detect`] is pure); correlations and scripts see events in the order of
+//! event time, as far as these come within the stated lateness.
 
 pub mod detect;
 mod indicators;
 pub mod inventory;
 mod item;
 pub mod notify;
+mod order;
+mod partition;
 mod script;
 mod stage;
 
@@ -26,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 pub use detect::{Content, Detector};
+pub use dongson_rules::Lateness;
 pub use inventory::Inventory;
 use stage::events::EventsStage;
 use stage::signals::SignalsStage;
@@ -66,6 +70,8 @@ pub struct Config {
     pub gather_below: usize,
     /// How long it waits: the batches of quiet hours get larger, their alerts that much later.
     pub gather: Duration,
+    /// How long correlations and scripts wait for events that belong before those that came.
+    pub lateness: Lateness,
     /// Files and folders of indicators (CSV, MISP JSON, STIX 2.1); read again when they change.
     pub indicators: Vec<PathBuf>,
     /// Files of what is never an indicator, one value a line.
@@ -80,6 +86,7 @@ impl Default for Config {
             retention: RetentionPolicy::default(),
             gather_below: 20_000,
             gather: Duration::from_millis(400),
+            lateness: Lateness::default(),
             indicators: Vec::new(),
             indicators_allowed: Vec::new(),
             console: "https://localhost:8443".to_owned(),

@@ -1,17 +1,24 @@
-//! What the second stage remembers of a partition: the windows of correlations and the states of scripts, saved as one.
+//! What the second stage remembers of a partition: the windows of correlations and the states of scripts.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dongson_event::{Entity, Level, Matched, Signal, Timestamp, identity};
-use dongson_rules::Correlator;
+use dongson_registry::StateParts;
+use dongson_rules::correlate::{RuleMatchKeyed, Watermarks};
+use dongson_rules::{CorrelationMatch, Correlator};
 use dongson_script::{Alert, Counters, Failures, Outcome, Runner, Seen};
 use tracing::warn;
 
+use crate::AnalyzerError;
 use crate::detect::{Content, blank};
 use crate::item::About;
 
-/// Parts the two states in what is saved; JSON on one line has none.
+/// Parts the two states in what earlier versions saved as one; JSON on one line has none.
 const BETWEEN: char = '\n';
+/// Names of the parts of the saved state begin so.
+const WINDOWS: &str = "windows";
+const SCRIPTS: &str = "scripts";
 /// The rule id of alerts about scripts that fail.
 const FAILING: &str = "dongson-script-failing";
 /// The grouping window of those alerts in seconds.
@@ -19,7 +26,7 @@ const FAILING_WINDOW: u32 = 3_600;
 
 /// Correlations and scripts of one partition.
 pub(crate) struct Counting {
-    pub(crate) correlator: Correlator,
+    correlator: Correlator,
     runner: Runner,
     /// What the metrics were told already.
     told: Counters,
@@ -34,30 +41,56 @@ impl Counting {
         }
     }
 
-    /// True when there is something to save.
-    pub(crate) fn is_holding(&self) -> bool {
-        self.correlator.groups() > 0 || self.runner.keys() > 0
+    /// Adds what changed of both states since it was last saved.
+    pub(crate) fn save(&mut self, parts: &mut StateParts) -> Result<(), AnalyzerError> {
+        let windows = self.correlator.save_changes().map_err(AnalyzerError::Encode)?;
+        let scripts = self.runner.save_changes().map_err(AnalyzerError::Encode)?;
+        for (prefix, changes) in [(WINDOWS, windows), (SCRIPTS, scripts)] {
+            parts.extend(
+                changes
+                    .into_iter()
+                    .map(|(name, text)| (format!("{prefix}{name}"), text.map(String::into_bytes))),
+            );
+        }
+        Ok(())
     }
 
-    /// Both states as one text.
-    pub(crate) fn save(&self) -> Result<String, serde_json::Error> {
-        Ok(format!("{}{BETWEEN}{}", self.correlator.save()?, self.runner.save()?))
-    }
-
-    /// Takes what was saved. A state of another version of the program: counting begins anew, nothing else is lost.
-    pub(crate) fn restore(&mut self, text: &str, partition: u32) {
-        let (windows, states) = text.split_once(BETWEEN).unwrap_or((text, ""));
-        if let Err(error) = self.correlator.restore(windows) {
+    /// Takes the saved parts; `whole` is both states as earlier versions saved them. A part of another version of the
+    /// program: its counting begins anew, nothing else is lost.
+    pub(crate) fn restore(
+        &mut self,
+        parts: &BTreeMap<String, Vec<u8>>,
+        whole: Option<&[u8]>,
+        partition: u32,
+    ) {
+        let of = |prefix: &'static str| {
+            parts.iter().filter_map(move |(name, value)| {
+                Some((name.strip_prefix(prefix)?, std::str::from_utf8(value).ok()?))
+            })
+        };
+        let whole = String::from_utf8_lossy(whole.unwrap_or_default());
+        let (windows, states) = whole.split_once(BETWEEN).unwrap_or((&whole, ""));
+        let windows = match windows {
+            "" => self.correlator.restore_parts(of(WINDOWS)),
+            whole => self.correlator.restore(whole),
+        };
+        let states = match states {
+            "" => self.runner.restore_parts(of(SCRIPTS)),
+            whole => self.runner.restore(whole),
+        };
+        if let Err(error) = windows {
             metrics::counter!("analyzer_correlation_states_refused_total").increment(1);
-            warn!(%error, partition, "the saved windows of correlations cannot be read; counting begins anew");
+            warn!(%error, partition, "saved windows of correlations cannot be read; their counting begins anew");
         }
-        if states.is_empty() {
-            return;
-        }
-        if let Err(error) = self.runner.restore(states) {
+        if let Err(error) = states {
             metrics::counter!("analyzer_script_states_refused_total").increment(1);
-            warn!(%error, partition, "the saved states of scripts cannot be read; they begin anew");
+            warn!(%error, partition, "saved states of scripts cannot be read; they begin anew");
         }
+    }
+
+    /// Counts a match; gives the correlations that it completes.
+    pub(crate) fn correlation(&mut self, seen: &RuleMatchKeyed) -> Vec<CorrelationMatch> {
+        self.correlator.observe(seen)
     }
 
     /// Runs a script; a signal where it raises an alert, or where it fails too often.
@@ -71,9 +104,10 @@ impl Counting {
         }
     }
 
-    pub(crate) fn forget_idle(&mut self, now: Timestamp) {
-        self.correlator.forget_idle(now);
-        self.runner.forget_idle(now);
+    /// Drops what no longer counts for agencies that have told everything up to `marks`.
+    pub(crate) fn forget_idle(&mut self, marks: &Watermarks) {
+        self.correlator.forget_idle(|scope| marks.settled(scope));
+        self.runner.forget_idle(|scope| marks.settled(scope));
     }
 
     /// Tells the metrics.
@@ -215,15 +249,23 @@ mod tests {
         }
         let drill = item(&content, &mut detector, 3, r#","dongson.drill":"d1""#);
         assert_eq!(run(&mut counting, &content, &drill), None);
+        let mut parts = StateParts::new();
+        counting.save(&mut parts).unwrap();
+        let saved: BTreeMap<String, Vec<u8>> =
+            parts.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+        assert!(saved.keys().all(|name| name.starts_with(SCRIPTS)), "only what changed is saved: {saved:?}");
         let mut restarted = Counting::new(&content);
-        restarted.restore(&counting.save().unwrap(), 0);
-        assert!(restarted.is_holding());
+        restarted.restore(&saved, None, 0);
         let signal = run(&mut restarted, &content, &item(&content, &mut detector, 4, "")).unwrap();
         assert_eq!((signal.rule_id.as_str(), signal.organization.as_str()), ("three", "so-yte"));
         assert_eq!((signal.entity.kind.as_str(), signal.entity.value.as_str()), ("source.ip", "10.0.0.7"));
         assert_eq!((signal.observer.as_str(), signal.event_id.as_str()), ("gw", "e4"));
-        // What was saved before there were scripts is read, too.
-        restarted.restore(&Counting::new(&content).correlator.save().unwrap(), 0);
+        // What earlier versions saved as one is read, too.
+        let whole =
+            format!("{}{BETWEEN}{}", restarted.correlator.save().unwrap(), restarted.runner.save().unwrap());
+        let mut restarted = Counting::new(&content);
+        restarted.restore(&BTreeMap::new(), Some(whole.as_bytes()), 0);
+        assert_eq!(restarted.runner.keys(), 2);
     }
 
     #[test]

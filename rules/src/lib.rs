@@ -15,6 +15,7 @@ pub mod engine;
 mod error;
 mod explain;
 mod matcher;
+pub mod parts;
 pub mod plain;
 mod predicate;
 mod rule;
@@ -26,7 +27,7 @@ pub mod taxonomy;
 pub mod text;
 pub mod trace;
 
-pub use correlate::{CorrelationMatch, Correlator, Lateness, Sequencer, Watermark};
+pub use correlate::{CorrelationMatch, Correlator, Lateness, Sequencer, Watermarks};
 pub use engine::{Calibration, Engine, Session, Tuner};
 pub use error::{Refusal, RuleError};
 pub use matcher::{Match, Matcher};

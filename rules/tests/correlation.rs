@@ -6,7 +6,9 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use dongson_event::{Event, Timestamp};
-use dongson_rules::correlate::{Lateness, RuleMatchKeyed, Sequencer, Watermark, keyed};
+use dongson_rules::correlate::{
+    Disorder, Lateness, Progress, Room, RuleMatchKeyed, Sequencer, Watermarks, depths, keyed,
+};
 use dongson_rules::{CorrelationMatch, Correlator, LoadOptions, Matcher, Mode, RuleSet, Taxonomies};
 use proptest::prelude::*;
 
@@ -131,8 +133,10 @@ fn told(rules: &RuleSet, found: Vec<CorrelationMatch>) -> Vec<String> {
     found.into_iter().map(line).collect()
 }
 
+/// Sources are in order, and so slow that nobody is passed by.
 fn lateness() -> Lateness {
-    Lateness { within_source: Duration::ZERO, between_sources: Duration::from_hours(10) }
+    let long = Duration::from_hours(10);
+    Lateness { within_source: Duration::ZERO, between_sources: long, idle: long }
 }
 
 /// Everything in the right order at once.
@@ -145,42 +149,59 @@ fn in_order(rules: &Arc<RuleSet>, streams: &[Vec<RuleMatchKeyed>]) -> Vec<String
     out
 }
 
-/// The streams mixed as `choices` say: which source is next.
+/// The streams mixed as `choices` say (which source is next, and whether a watermark follows), as they would come out of
+/// the log: all correlations of a chain are counted where their matches are.
 fn mixed(
     rules: &Arc<RuleSet>,
     streams: &[Vec<RuleMatchKeyed>],
     choices: &[usize],
     cut: usize,
 ) -> Vec<String> {
-    let mut sequencer = Sequencer::new(lateness());
+    let mut progress = Progress::new(lateness());
+    let mut sequencer = Sequencer::new(Room::default());
     let mut correlator = Correlator::new(Arc::clone(rules));
     let (mut out, mut ready) = (Vec::new(), Vec::new());
-    let mark = |stream: &[RuleMatchKeyed], at: Timestamp| {
-        let first = stream.first();
-        first.map(|seen| Watermark { scope: seen.scope.clone(), source: seen.source.clone(), at })
-    };
-    for stream in streams {
-        mark(stream, Timestamp::from_seconds(0)).inspect(|mark| sequencer.advance(mark, &mut ready));
+    let mut log: Vec<RuleMatchKeyed> = Vec::new();
+    let clock = |step: usize| Timestamp::from_seconds(1_000_000 + i64::try_from(step).unwrap());
+    assert_eq!(progress.watermarks(clock(0).minus(lateness().idle)), None);
+    for first in streams.iter().filter_map(|stream| stream.first()) {
+        // Each source was heard before, so that it is waited for.
+        progress.tell(&first.scope, &first.source, Timestamp::from_seconds(0), clock(0));
     }
     let mut next = vec![0; streams.len()];
     for (step, choice) in choices.iter().chain(std::iter::repeat_n(&0, usize::MAX)).enumerate() {
         let open: Vec<usize> = (0..streams.len()).filter(|&one| next[one] < streams[one].len()).collect();
         let Some(&source) = open.get(choice % open.len().max(1)) else { break };
-        sequencer.push(streams[source][next[source]].clone(), &mut ready);
+        let seen = streams[source][next[source]].clone();
         next[source] += 1;
-        if next[source] == streams[source].len() {
-            mark(&streams[source], Watermark::END).inspect(|mark| sequencer.advance(mark, &mut ready));
+        sequencer.push(0, (log.len() as u64, 100), seen.clone(), &mut ready);
+        log.push(seen.clone());
+        progress.wait(&seen.scope, clock(step));
+        progress.tell(&seen.scope, &seen.source, seen.at, clock(step));
+        if choice % 3 == 0
+            && let Some(marks) = progress.watermarks(clock(step))
+        {
+            sequencer.advance(0, &marks, &mut ready);
         }
         out.extend(ready.drain(..).flat_map(|seen| correlator.observe_all(&seen)));
         if step == cut {
             // A restart at this position of the log.
-            let (held, counted) = (sequencer.save().unwrap(), correlator.save().unwrap());
-            sequencer = Sequencer::restore(&held).unwrap();
+            let held: Vec<u64> = sequencer.numbers(0, u64::MAX).collect();
+            sequencer = Sequencer::restore(Room::default(), sequencer.outline());
+            for (number, seen) in (0..).zip(&log) {
+                assert_eq!(sequencer.put_back(0, (number, 100), seen.clone()), held.contains(&number));
+            }
+            let counted = correlator.save().unwrap();
             correlator = Correlator::new(Arc::clone(rules));
             correlator.restore(&counted).unwrap();
         }
     }
-    assert_eq!((sequencer.held(), sequencer.late(), sequencer.forced()), (0, 0, 0));
+    // All fall silent, and are passed by.
+    let marks = progress.watermarks(clock(0).plus(lateness().idle * 3)).unwrap();
+    assert_eq!(marks, Watermarks::default());
+    sequencer.advance(0, &marks, &mut ready);
+    out.extend(ready.drain(..).flat_map(|seen| correlator.observe_all(&seen)));
+    assert_eq!((sequencer.held(), sequencer.disorder()), (0, Disorder::default()));
     let mut out = told(rules, out);
     out.sort();
     out
@@ -211,15 +232,31 @@ proptest! {
         let rules = rules();
         let streams = streams(&rules, &sources);
         let limited = || Correlator::new(Arc::clone(&rules)).with_limit(2);
-        let (mut straight, mut restored) = (limited(), limited());
+        let (mut straight, mut restored, mut pieced) = (limited(), limited(), limited());
+        let mut kept = std::collections::BTreeMap::new();
         for (step, seen) in streams.iter().flatten().enumerate() {
+            for (name, part) in pieced.save_changes().unwrap() {
+                match part {
+                    Some(part) => drop(kept.insert(name, part)),
+                    None => prop_assert!(kept.remove(&name).is_some()),
+                }
+            }
+            if step == cut || step == cut / 2 {
+                // The same from parts, of which each step wrote those that it changed.
+                pieced = limited();
+                pieced.restore_parts(kept.iter().map(|(name, part)| (name.as_str(), part.as_str()))).unwrap();
+            }
             if step == cut {
                 let text = restored.save().unwrap();
                 restored = limited();
                 restored.restore(&text).unwrap();
             }
-            prop_assert_eq!(straight.observe_all(seen), restored.observe_all(seen));
+            let found = straight.observe_all(seen);
+            prop_assert_eq!(&found, &restored.observe_all(seen));
+            prop_assert_eq!(found, pieced.observe_all(seen));
         }
+        prop_assert_eq!(straight.save().unwrap(), pieced.save().unwrap());
+        prop_assert_eq!(straight.evictions(), pieced.evictions());
         prop_assert_eq!(straight.save().unwrap(), restored.save().unwrap());
         prop_assert_eq!(straight.evictions(), restored.evictions());
     }
@@ -244,6 +281,9 @@ proptest! {
     fn any_state_is_taken_or_refused(text in "\\PC{0,60}|\\{\"version\":2,\"rules\":\\{\"many\":\\{\"o\":\\{\"groups\":\\{[a-z0-9:,\"\\[\\]{}]{0,40}") {
         let mut correlator = Correlator::new(rules());
         drop(correlator.restore(&text));
+        let head = ("[\"many\",\"o\",null]", "{\"version\":2,\"shape\":0,\"swept\":0,\"evicted\":0}");
+        let parts = [head, ("[\"many\",\"o\",7]", text.as_str()), (text.as_str(), "{}")];
+        drop(correlator.restore_parts(parts.into_iter()));
     }
 }
 
@@ -264,49 +304,34 @@ fn match_of(source: &str, second: i64, ip: &str) -> RuleMatchKeyed {
 
 #[test]
 fn a_wrong_clock_makes_nobody_else_late() {
-    let lateness =
-        Lateness { within_source: Duration::from_secs(5), between_sources: Duration::from_mins(2) };
-    let mut sequencer = Sequencer::new(lateness);
+    let lateness = Lateness { within_source: Duration::from_secs(5), ..Lateness::default() };
+    let mut progress = Progress::new(lateness);
+    let mut sequencer = Sequencer::new(Room::default());
     let mut out = Vec::new();
-    // One clock stands still in 1970, one is a year ahead.
-    for source in ["good-1", "good-2", "good-3"] {
-        sequencer.push(match_of(source, 1_000_000, "a"), &mut out);
-    }
-    sequencer.push(match_of("past", 0, "a"), &mut out);
-    sequencer.push(match_of("future", 40_000_000, "a"), &mut out);
-    for second in 1_000_001..1_000_600 {
-        for source in ["good-1", "good-2", "good-3"] {
-            sequencer.push(match_of(source, second, "a"), &mut out);
+    let mut number = 0;
+    for second in 1_000_000..1_000_600 {
+        let now = Timestamp::from_seconds(second);
+        // One clock stands still in 1970, one is an hour behind; one that is ahead is held at the clock of the
+        // collector.
+        for (source, at) in [("good", second), ("past", 0), ("behind", second - 3_600), ("ahead", second)] {
+            number += 1;
+            let seen = RuleMatchKeyed { event: format!("{number}"), ..match_of(source, at, "a") };
+            sequencer.push(0, (number, 100), seen, &mut out);
+            progress.tell("xa-a", source, Timestamp::from_seconds(at), now);
+            progress.wait("xa-a", now);
+        }
+        if let Some(marks) = progress.watermarks(now) {
+            sequencer.advance(0, &marks, &mut out);
         }
     }
-    // The clock of the past is waited for two minutes and no longer; its own match came first.
-    let newest = out.iter().map(|seen| seen.at).max().unwrap();
-    assert_eq!(newest, Timestamp::from_seconds(1_000_599 - 5 - 120 - 1));
-    assert!(out.windows(2).all(|pair| pair[0].at <= pair[1].at));
-    assert_eq!(sequencer.late(), 0);
-    // What comes after its turn is passed on, and counted.
-    out.clear();
-    sequencer.push(match_of("past", 60, "a"), &mut out);
-    assert_eq!((out.len(), sequencer.late()), (1, 1));
-    let mut rest = Vec::new();
-    sequencer.flush(&mut rest);
-    assert_eq!(rest.last().unwrap().source, "future");
-}
-
-#[test]
-fn what_is_held_is_bounded_and_a_match_sent_again_is_one() {
-    let mut sequencer = Sequencer::new(lateness());
-    let mut out = Vec::new();
-    sequencer.advance(
-        &Watermark { scope: "xa-a".into(), source: "silent".into(), at: Timestamp::from_seconds(0) },
-        &mut out,
-    );
-    for second in 1..60_000 {
-        sequencer.push(match_of("one", second, "a"), &mut out);
-        sequencer.push(match_of("one", second, "a"), &mut out);
-    }
-    assert!(sequencer.held() <= 50_000 && sequencer.forced() > 0);
-    assert!(out.windows(2).all(|pair| pair[0].at < pair[1].at));
+    let good: Vec<&RuleMatchKeyed> = out.iter().filter(|seen| seen.source == "good").collect();
+    assert!(good.windows(2).all(|pair| pair[0].at < pair[1].at));
+    assert_eq!(good.last().unwrap().at, Timestamp::from_seconds(1_000_599 - 6));
+    // Those two are not held and not lost: they come after their turn, and are counted.
+    let wrong = out.iter().filter(|seen| ["past", "behind"].contains(&seen.source.as_str())).count();
+    assert_eq!(wrong, 1_200);
+    assert!(sequencer.disorder().late > 500);
+    assert!(sequencer.held() < 20);
 }
 
 #[test]
@@ -337,14 +362,17 @@ fn real_windows_survive_a_flood_of_made_up_sources() {
 }
 
 #[test]
+fn chains_have_depths() {
+    let depths = depths(&rules());
+    assert_eq!((depths["many"], depths["chain"], depths["deep"]), (0, 1, 2));
+}
+
+#[test]
 fn the_state_has_a_version() {
     let mut correlator = Correlator::new(rules());
     let reason = correlator.restore("{\"rules\":{}}").unwrap_err().to_string();
     assert!(reason.contains("version 0"), "{reason}");
     assert!(correlator.restore("[]").is_err());
-    let reason =
-        Sequencer::<RuleMatchKeyed>::restore("{\"version\":7,\"sequencer\":0}").unwrap_err().to_string();
-    assert!(reason.contains("version 7"), "{reason}");
 }
 
 #[test]

@@ -1,17 +1,26 @@
 //! The first stage: events are enriched and matched, written to the store, and their signals put on the bus.
+//!
+//! Once a second it also says there how far each agency's sources have told, so that the second stage knows what is
+//! complete. That is said after the batches' signals are on the bus, so a record that was lost in a crash is made up for
+//! by a later one, and one that is repeated says nothing new.
 
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use dongson_bus::{Batch, Bus, Consumer, Record};
-use dongson_event::{Event, TOPIC_EVENTS, TOPIC_SIGNALS, TOPIC_UNPARSED, UNPARSED, Value, identity};
+use dongson_bus::{Batch, Bus, Consumer, MAX_RECORD_BYTES, Record};
+use dongson_event::{
+    Event, TOPIC_EVENTS, TOPIC_SIGNALS, TOPIC_UNPARSED, Timestamp, UNPARSED, Value, identity,
+};
+use dongson_registry::now;
 use dongson_store::{EventRow, REQUIRED, StoreClient};
 use futures::future::try_join_all;
 use futures::stream::{StreamExt as _, TryStreamExt as _};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::{BATCH_BYTES, BATCH_RECORDS, POLL, begin, end, in_flight, token};
+use super::marks::{Heard, Marks};
+use super::{BATCH_BYTES, BATCH_RECORDS, POLL, begin, end, in_flight, partitions_of, token};
 use crate::detect::{Content, Detector};
 use crate::indicators::Intel;
 use crate::inventory::Inventory;
@@ -23,6 +32,9 @@ pub(crate) const GROUP: &str = "analyzer-events";
 
 /// Records that one thread works on at a time.
 const WORK_RECORDS: usize = 2_500;
+
+/// How often watermarks are told at most.
+const MARKS_EVERY: Duration = Duration::from_secs(1);
 
 /// The agency of records that name none.
 const UNASSIGNED: &str = "unassigned";
@@ -43,10 +55,18 @@ pub(crate) struct EventsStage {
 struct Worked {
     rows: Vec<EventRow>,
     items: Vec<Item>,
+    heard: Heard,
 }
 
 /// A batch and what it became; its effects are still to come.
 type Ready = (Arc<Batch>, Worked);
+
+/// What was read together.
+struct Round {
+    ready: Vec<Ready>,
+    /// When everything was read that there was; `None` where more waited than is read at once.
+    read: Option<Timestamp>,
+}
 
 impl EventsStage {
     /// Runs until `stop`; the batches in hand are finished first.
@@ -55,8 +75,12 @@ impl EventsStage {
     pub(crate) async fn run(self, stop: CancellationToken) -> Result<(), AnalyzerError> {
         let mut consumer = self.bus.consumer(GROUP, &[TOPIC_EVENTS, TOPIC_UNPARSED]).await?;
         let again = in_flight(consumer.as_mut()).await?;
-        let mut ready = self.work_all(again).await?;
-        while !(stop.is_cancelled() && ready.is_empty()) {
+        let partitions = partitions_of(self.bus.as_ref(), TOPIC_SIGNALS).await?;
+        let mut marks = Marks::new(self.config.lateness, partitions);
+        let mut told = Instant::now();
+        let mut round = Round { ready: self.work_all(again).await?, read: None };
+        while !(stop.is_cancelled() && round.ready.is_empty()) {
+            let Round { ready, read } = round;
             for (batch, _) in &ready {
                 begin(consumer.as_mut(), batch).await?;
             }
@@ -68,7 +92,25 @@ impl EventsStage {
                 end(consumer.as_mut(), batch).await?;
                 metrics::counter!("analyzer_events_total").increment(batch.records.len() as u64);
             }
-            ready = next?;
+            marks.hear(
+                ready.iter().map(|(batch, worked)| ((batch.topic.as_str(), batch.partition), &worked.heard)),
+                read,
+            );
+            if told.elapsed() >= MARKS_EVERY {
+                told = Instant::now();
+                self.tell(&mut marks).await?;
+            }
+            round = next?;
+        }
+        Ok(())
+    }
+
+    /// Puts watermarks on the bus, if there is something new to say.
+    async fn tell(&self, marks: &mut Marks) -> Result<(), AnalyzerError> {
+        let records = marks.records()?;
+        if !records.is_empty() {
+            metrics::counter!("analyzer_order_watermarks_total").increment(records.len() as u64);
+            self.bus.produce(TOPIC_SIGNALS, records).await?;
         }
         Ok(())
     }
@@ -80,18 +122,22 @@ impl EventsStage {
         consumer: &mut dyn Consumer,
         last: usize,
         stop: &CancellationToken,
-    ) -> Result<Vec<Ready>, AnalyzerError> {
+    ) -> Result<Round, AnalyzerError> {
         let polled = async {
             if last > 0 && last < self.config.gather_below {
                 tokio::time::sleep(self.config.gather).await;
             }
-            consumer.poll(BATCH_RECORDS, BATCH_BYTES, POLL).await
+            // Before the poll: what comes during it may be left out.
+            let began = Timestamp::from_millis(now());
+            let batches = consumer.poll(BATCH_RECORDS, BATCH_BYTES, POLL).await?;
+            Ok::<_, AnalyzerError>((batches, began))
         };
-        let batches = tokio::select! {
-            () = stop.cancelled() => return Ok(Vec::new()),
-            batches = polled => batches?,
+        let (batches, began) = tokio::select! {
+            () = stop.cancelled() => return Ok(Round { ready: Vec::new(), read: None }),
+            polled = polled => polled?,
         };
-        self.work_all(batches).await
+        let read = (!is_full(&batches)).then_some(began);
+        Ok(Round { ready: self.work_all(batches).await?, read })
     }
 
     async fn work_all(&self, batches: Vec<Batch>) -> Result<Vec<Ready>, AnalyzerError> {
@@ -126,10 +172,11 @@ impl EventsStage {
         });
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let mut parts = futures::stream::iter(parts).buffered(cores);
-        let mut worked = Worked { rows: Vec::with_capacity(batch.records.len()), items: Vec::new() };
+        let mut worked = Worked::with_room(batch.records.len());
         while let Some(part) = parts.try_next().await? {
             worked.rows.extend(part.rows);
             worked.items.extend(part.items);
+            worked.heard.add(part.heard);
         }
         drop(parts);
         Ok((batch, worked))
@@ -140,20 +187,37 @@ impl EventsStage {
         let inventory = Arc::clone(&self.inventory.borrow());
         let intel = Arc::clone(&self.intel.borrow());
         let mut detector = lock(&self.detectors).pop().unwrap_or_else(|| Detector::new(&self.content));
-        let mut worked = Worked { rows: Vec::with_capacity(WORK_RECORDS), items: Vec::new() };
+        let mut worked = Worked::with_room(WORK_RECORDS);
         for (offset, record) in (batch.first..).zip(&batch.records).skip(from).take(WORK_RECORDS) {
             let mut event = decode(record);
             complete(&mut event, record, || format!("{}/{}/{offset}", batch.topic, batch.partition));
             inventory.enrich(&mut event);
             worked.items.extend(intel.signals(&mut event).into_iter().map(|one| Item::Signal(Box::new(one))));
+            worked.heard.event(&event);
             for (rule, signal) in detector.signals(&event) {
-                worked.items.extend(items(&self.content.rules, rule, signal, &mut detector, &event));
+                let items = items(&self.content.rules, rule, signal, &mut detector, &event);
+                worked.heard.items(&items);
+                worked.items.extend(items);
             }
             worked.rows.push(EventRow::from_event(&event, &self.config.retention)?);
         }
         lock(&self.detectors).push(detector);
         Ok(worked)
     }
+}
+
+impl Worked {
+    fn with_room(records: usize) -> Self {
+        Self { rows: Vec::with_capacity(records), items: Vec::new(), heard: Heard::default() }
+    }
+}
+
+/// True when a poll gave as much as was asked for: there may be more.
+fn is_full(batches: &[Batch]) -> bool {
+    let records = || batches.iter().flat_map(|batch| &batch.records);
+    // The last record of a poll may be too large for what was left.
+    let room = BATCH_BYTES.saturating_sub(MAX_RECORD_BYTES);
+    records().count() >= BATCH_RECORDS || records().map(Record::size).sum::<usize>() >= room
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

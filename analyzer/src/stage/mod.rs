@@ -5,11 +5,12 @@
 //! which carries the run as its token, happens once.
 
 pub(crate) mod events;
+pub(crate) mod marks;
 pub(crate) mod signals;
 
 use std::time::Duration;
 
-use dongson_bus::{Batch, Consumer};
+use dongson_bus::{Batch, Bus, Consumer};
 
 use crate::AnalyzerError;
 
@@ -48,4 +49,10 @@ pub(crate) async fn in_flight(consumer: &mut dyn Consumer) -> Result<Vec<Batch>,
         consumer.seek(&topic, partition, last + 1).await?;
     }
     Ok(found)
+}
+
+/// How many partitions `topic` has.
+pub(crate) async fn partitions_of(bus: &dyn Bus, topic: &str) -> Result<u32, AnalyzerError> {
+    let topics = bus.topics().await?;
+    Ok(topics.into_iter().find(|(name, _)| name == topic).map_or(1, |(_, partitions)| partitions))
 }

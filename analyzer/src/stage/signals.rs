@@ -1,7 +1,8 @@
-//! The second stage: signals are counted by correlations, weighed against exceptions, and grouped into alerts.
+//! The second stage: signals are put into order, counted by correlations and scripts, weighed against exceptions, and
+//! grouped into alerts.
 //!
-//! The state of the correlations, the counts of the alerts and the consumed offset are one transaction of the
-//! registry, so each signal counts once.
+//! What waits for its turn, the state of correlations and scripts, the counts of the alerts and the consumed offset
+//! are one transaction of the registry, so each signal counts once.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -11,13 +12,11 @@ use dongson_event::{Alert, Signal, TOPIC_ALERTS, TOPIC_SIGNALS};
 use dongson_registry::{AlertUpsert, Consumed, Exception, ExceptionHit, Registry, Scope, Step, now};
 use dongson_store::StoreClient;
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
 
-use super::{BATCH_BYTES, POLL, begin, end, in_flight, token};
+use super::{BATCH_BYTES, POLL, begin, end, in_flight, partitions_of, token};
 use crate::AnalyzerError;
 use crate::detect::{Content, registry_level};
-use crate::item::{Item, completed};
-use crate::script::Counting;
+use crate::partition::{Partition, Taken};
 
 /// The consumer group of this stage.
 pub(crate) const GROUP: &str = "analyzer-signals";
@@ -34,9 +33,11 @@ pub(crate) struct SignalsStage {
     pub(crate) content: Content,
 }
 
-/// The state of one partition, and the alerts that are known to exist.
+/// The state of each partition, and the alerts that are known to exist.
 struct Memory {
-    counting: BTreeMap<u32, Counting>,
+    partitions: BTreeMap<u32, Partition>,
+    /// How many the topic has.
+    all: u32,
     known: HashSet<String>,
 }
 
@@ -69,16 +70,16 @@ impl SignalsStage {
 
     /// The state that was saved with the offsets.
     async fn remember(&self, assigned: Vec<(String, u32)>) -> Result<Memory, AnalyzerError> {
-        let mut counting = BTreeMap::new();
-        for (topic, partition) in assigned {
-            let mut state = Counting::new(&self.content);
-            let saved = self.registry.offset(GROUP, &topic, partition).await?;
-            if let Some(text) = saved.and_then(|saved| saved.state) {
-                state.restore(&String::from_utf8_lossy(&text), partition);
-            }
-            counting.insert(partition, state);
+        let all = partitions_of(self.bus.as_ref(), TOPIC_SIGNALS).await?;
+        let mut partitions = BTreeMap::new();
+        for (topic, number) in assigned {
+            let mut partition = Partition::new(&self.content, number, all);
+            let whole = self.registry.offset(GROUP, &topic, number).await?.and_then(|saved| saved.state);
+            let parts = self.registry.state_parts(GROUP, &topic, number).await?;
+            partition.restore(&parts, whole.as_deref());
+            partitions.insert(number, partition);
         }
-        Ok(Memory { counting, known: HashSet::new() })
+        Ok(Memory { partitions, all, known: HashSet::new() })
     }
 
     async fn take(
@@ -104,85 +105,31 @@ impl SignalsStage {
 
     /// Every effect of a batch that was not applied before.
     async fn apply(&self, batch: &Batch, run: &Consumed, memory: &mut Memory) -> Result<(), AnalyzerError> {
-        let counting = memory.counting.entry(batch.partition).or_insert_with(|| Counting::new(&self.content));
-        let remembered = counting.is_holding();
-        let (signals, onward, counted) = self.signals(batch, counting);
+        let new = || Partition::new(&self.content, batch.partition, memory.all);
+        let partition = memory.partitions.entry(batch.partition).or_insert_with(new);
+        let Taken { signals, onward, parts } = partition.take(&self.content, batch)?;
         let exceptions = self.registry.active_exceptions(now()).await?;
         let found = sort_out(&signals, &exceptions);
         let token = token(batch);
         if !onward.is_empty() {
             // What completed correlations are to others around them goes to where those are counted.
-            let records = onward.iter().map(Item::to_record).collect::<Result<Vec<Record>, _>>()?;
-            self.bus.produce_once(TOPIC_SIGNALS, &format!("{token}#onward"), records).await?;
+            self.bus.produce_once(TOPIC_SIGNALS, &format!("{token}#onward"), onward).await?;
         }
         self.store.insert_signals(&signals, &token).await?;
         let fresh = self.fresh(&found, &mut memory.known).await?;
         self.store.insert_alerts(&fresh, &token).await?;
-        let state =
-            (remembered || counted).then(|| counting.save()).transpose().map_err(AnalyzerError::Encode)?;
+        // Before the registry has them: afterwards a run that is repeated would find none of them new.
+        self.publish(&fresh, &token).await?;
         let step = Step {
             alerts: found.alerts.values().map(|(alert, signals)| upsert(alert, signals)).collect(),
             hits: found.hits.into_values().collect(),
-            state: state.map(String::into_bytes),
+            // What earlier versions saved as one was read at the start; now it is in the parts.
+            state: Some(Vec::new()),
+            parts,
         };
         self.registry.apply_alerts(run, &step, now()).await?;
         metrics::counter!("analyzer_alerts_total").increment(fresh.len() as u64);
-        self.publish(&fresh, &token).await
-    }
-
-    /// The signals of a batch, in the order of event time; what is to be counted by correlations around those that
-    /// were completed; true when a correlation or a script counted something.
-    fn signals(&self, batch: &Batch, counting: &mut Counting) -> (Vec<Signal>, Vec<Item>, bool) {
-        let mut items = Vec::with_capacity(batch.records.len());
-        for record in &batch.records {
-            match Item::from_record(record) {
-                Ok(item) => items.push(item),
-                Err(error) => {
-                    metrics::counter!("analyzer_undecodable_records_total").increment(1);
-                    warn!(%error, "a record of the signals topic is not understood; it was left out");
-                }
-            }
-        }
-        items.sort_by(|one, other| one.order().cmp(&other.order()));
-        let mut signals = Vec::with_capacity(items.len());
-        let mut onward = Vec::new();
-        let mut newest = None;
-        for item in items {
-            match item {
-                Item::Signal(signal) => signals.push(*signal),
-                Item::Script { seen, about } => {
-                    newest = newest.max(Some(seen.at));
-                    signals.extend(counting.script(&self.content, &seen, &about));
-                }
-                Item::Counted { seen, ingested, observer, asset_level } => {
-                    newest = newest.max(Some(seen.at));
-                    for mut found in counting.correlator.observe(&seen) {
-                        onward.extend(std::mem::take(&mut found.onward).into_iter().map(|seen| {
-                            Item::Counted {
-                                seen: Box::new(seen),
-                                ingested,
-                                observer: observer.clone(),
-                                asset_level,
-                            }
-                        }));
-                        signals.extend(completed(
-                            &self.content.rules,
-                            &found,
-                            &seen,
-                            ingested,
-                            &observer,
-                            asset_level,
-                        ));
-                    }
-                }
-            }
-        }
-        // Once a batch: it walks over every group.
-        if let Some(now) = newest {
-            counting.forget_idle(now);
-        }
-        counting.measure();
-        (signals, onward, newest.is_some())
+        Ok(())
     }
 
     /// The alerts of the batch that did not exist before.

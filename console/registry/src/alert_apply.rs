@@ -3,7 +3,7 @@
 use sqlx::SqliteConnection;
 
 use crate::{
-    Consumed, Error, Level, Millis, Registry, Result,
+    Consumed, Error, Level, Millis, Registry, Result, StateParts,
     alert::{CHANGES, next_number},
     consumed,
     fold::fold,
@@ -69,6 +69,8 @@ pub struct Step {
     pub hits: Vec<ExceptionHit>,
     /// The consumer's state after the run, to be found again with its offset; none = leave the stored one.
     pub state: Option<Vec<u8>>,
+    /// The parts of the state that the run changed.
+    pub parts: StateParts,
 }
 
 /// What came of a step.
@@ -91,6 +93,7 @@ impl Registry {
         if !consumed::advance(&mut tx, run, step.state.as_deref()).await? {
             return Ok(Applied { fresh: false, created: Vec::new() });
         }
+        consumed::keep(&mut tx, run, &step.parts).await?;
         let mut created = Vec::new();
         for alert in &step.alerts {
             if upsert(&mut tx, alert, now).await? {

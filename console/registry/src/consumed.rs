@@ -1,5 +1,7 @@
 //! Where each consumer of a topic stands, stored with what its records did, so that each record acts exactly once.
 
+use std::collections::BTreeMap;
+
 use sqlx::{Row as _, SqliteConnection};
 
 use crate::{Error, Registry, Result};
@@ -28,6 +30,9 @@ pub struct Saved {
     pub state: Option<Vec<u8>>,
 }
 
+/// Parts of a consumer's state by name: the new value, or `None` for a part that is to go.
+pub type StateParts = BTreeMap<String, Option<Vec<u8>>>;
+
 impl Registry {
     /// Where `group` stands in a partition; `None` if it never finished a run there.
     pub async fn offset(&self, group: &str, topic: &str, partition: u32) -> Result<Option<Saved>> {
@@ -42,6 +47,24 @@ impl Registry {
         let Some(row) = row else { return Ok(None) };
         let next = u64::try_from(row.try_get::<i64, _>(0)?).map_err(|_| Error::Range("offset"))?;
         Ok(Some(Saved { next, state: row.try_get(1)? }))
+    }
+
+    /// The parts of the state that `group` had where it stands in a partition, by name.
+    pub async fn state_parts(
+        &self,
+        group: &str,
+        topic: &str,
+        partition: u32,
+    ) -> Result<BTreeMap<String, Vec<u8>>> {
+        let rows = sqlx::query_as::<_, (String, Vec<u8>)>(
+            "SELECT name, value FROM consumer_state WHERE consumer = $1 AND topic = $2 AND part = $3",
+        )
+        .bind(group)
+        .bind(topic)
+        .bind(i64::from(partition))
+        .fetch_all(&self.readers)
+        .await?;
+        Ok(rows.into_iter().collect())
     }
 }
 
@@ -76,4 +99,23 @@ pub(crate) async fn advance(tx: &mut SqliteConnection, run: &Consumed, state: Op
     .execute(tx)
     .await?;
     Ok(true)
+}
+
+/// Writes and removes parts of the consumer's state.
+pub(crate) async fn keep(tx: &mut SqliteConnection, run: &Consumed, parts: &StateParts) -> Result<()> {
+    for (name, value) in parts {
+        let query = if value.is_some() {
+            "INSERT INTO consumer_state (consumer, topic, part, name, value) VALUES ($1, $2, $3, $4, $5)
+             ON CONFLICT (consumer, topic, part, name) DO UPDATE SET value = excluded.value"
+        } else {
+            "DELETE FROM consumer_state WHERE consumer = $1 AND topic = $2 AND part = $3 AND name = $4"
+        };
+        let mut query =
+            sqlx::query(query).bind(&run.group).bind(&run.topic).bind(i64::from(run.partition)).bind(name);
+        if let Some(value) = value {
+            query = query.bind(value);
+        }
+        query.execute(&mut *tx).await?;
+    }
+    Ok(())
 }

@@ -67,7 +67,7 @@ pub use api_key::{ApiKey, NewApiKey};
 pub use audit::{AuditEntry, AuditProof};
 pub use audit_names::NamedEntry;
 pub use change::{Change, Millis, new_id, now};
-pub use consumed::{Consumed, Saved};
+pub use consumed::{Consumed, Saved, StateParts};
 pub use deadline::Deadline;
 pub use drill::{DrillSession, NewDrill};
 pub use enrolment::{EnrolmentToken, NewToken, Redeemed, SensorCertificate};

@@ -33,6 +33,7 @@ async fn the_same_run_again_changes_nothing() {
         alerts: vec![AlertUpsert { added: 5, ..alert("x", "a", Level::High) }],
         hits: vec![ExceptionHit { exception: exception.id, added: 2, last: START }],
         state: Some(b"state-1".to_vec()),
+        ..Step::default()
     };
     assert!(registry.apply_alerts(&run(0, 10), &step, START).await.unwrap().fresh);
     assert!(!registry.apply_alerts(&run(0, 10), &step, START).await.unwrap().fresh);
@@ -48,6 +49,26 @@ async fn the_same_run_again_changes_nothing() {
     assert_eq!((saved.next, saved.state.as_deref()), (10, Some(b"state-1".as_slice())));
     assert_eq!(registry.alert(&Scope::All, "x").await.unwrap().count, 5);
     assert_eq!(registry.exceptions(&Scope::All).await.unwrap()[0].hits, 2);
+}
+
+#[tokio::test]
+async fn parts_of_a_state_are_written_and_removed_with_the_offset() {
+    let (_folder, registry) = registry().await;
+    let step = |parts: &[(&str, Option<&str>)]| {
+        let parts = parts.iter().map(|(name, value)| ((*name).into(), value.map(Into::into))).collect();
+        Step { parts, ..Step::default() }
+    };
+    let first = step(&[("a", Some("1")), ("b", Some("2"))]);
+    assert!(registry.apply_alerts(&run(0, 10), &first, START).await.unwrap().fresh);
+    let second = step(&[("a", None), ("b", Some("3")), ("c", Some(""))]);
+    assert!(registry.apply_alerts(&run(10, 11), &second, START).await.unwrap().fresh);
+    assert!(!registry.apply_alerts(&run(0, 10), &first, START).await.unwrap().fresh);
+    let other = Consumed { partition: 4, ..run(0, 1) };
+    assert!(registry.apply_alerts(&other, &step(&[("b", Some("4"))]), START).await.unwrap().fresh);
+    let kept = registry.state_parts("analyzer", "dongson.signals", 3).await.unwrap();
+    let kept: Vec<(&str, &[u8])> =
+        kept.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
+    assert_eq!(kept, [("b", b"3".as_slice()), ("c", b"".as_slice())]);
 }
 
 #[tokio::test]

@@ -2,8 +2,10 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use dongson_analyzer::Lateness;
 use serde::Deserialize;
 
 /// The configuration file. Every key may be left out; a misspelt one stops the start.
@@ -121,7 +123,7 @@ impl TryFrom<String> for Listen {
     }
 }
 /// Detection.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct AnalyzerConfig {
     /// Folders of Sigma rules and scripts besides those that are shipped.
@@ -132,8 +134,42 @@ pub(crate) struct AnalyzerConfig {
     pub(crate) indicators: Vec<PathBuf>,
     /// Files of what is never an indicator, one value a line: own networks, domains that everybody uses.
     pub(crate) indicators_allowed: Vec<PathBuf>,
+    /// How much older than the newest event of its source an event may come, in seconds, to be counted in its place by
+    /// correlations and scripts. Their alerts come that much later; alerts about single events do not wait.
+    pub(crate) lateness_seconds: u64,
+    /// How far a source may be behind the newest of its agency, in seconds, before the others do not wait for it.
+    pub(crate) behind_seconds: u64,
+    /// How long the others wait for a source that falls silent, in seconds.
+    pub(crate) idle_seconds: u64,
     /// PEM files of authorities that notifications trust besides those of this machine: of an own mail server or webhook.
     pub(crate) notify_ca_files: Vec<PathBuf>,
+}
+
+impl Default for AnalyzerConfig {
+    fn default() -> Self {
+        let Lateness { within_source, between_sources, idle } = Lateness::default();
+        Self {
+            rules: Vec::new(),
+            without_shipped_rules: false,
+            indicators: Vec::new(),
+            indicators_allowed: Vec::new(),
+            notify_ca_files: Vec::new(),
+            lateness_seconds: within_source.as_secs(),
+            behind_seconds: between_sources.as_secs(),
+            idle_seconds: idle.as_secs(),
+        }
+    }
+}
+
+impl AnalyzerConfig {
+    /// How long correlations and scripts wait.
+    pub(crate) fn lateness(&self) -> Lateness {
+        Lateness {
+            within_source: Duration::from_secs(self.lateness_seconds),
+            between_sources: Duration::from_secs(self.behind_seconds),
+            idle: Duration::from_secs(self.idle_seconds),
+        }
+    }
 }
 
 /// The log between the services.
@@ -212,6 +248,9 @@ impl Config {
             let reason = "leaves no rule: name a folder in analyzer.rules, or leave the key out";
             return Err(format!("analyzer.without_shipped_rules: {reason}"));
         }
+        within("analyzer.lateness_seconds", self.analyzer.lateness_seconds, 0, 3_600)?;
+        within("analyzer.behind_seconds", self.analyzer.behind_seconds, 1, 3_600)?;
+        within("analyzer.idle_seconds", self.analyzer.idle_seconds, 1, 3_600)?;
         within("bus.retention_hours", self.bus.retention_hours, 1, 24 * 366)?;
         within("bus.max_bytes", self.bus.max_bytes, LEAST_LOG_BYTES, 1 << 50)?;
         within("store.memory_mib", self.store.memory_mib, 512, 1 << 20)
@@ -300,6 +339,8 @@ mod tests {
             ("[collector]\ntime_zone = \"Mars/Base\"", "collector.time_zone"),
             ("[console]\nnames = []", "console.names"),
             ("[analyzer]\nwithout_shipped_rules = true", "analyzer.without_shipped_rules"),
+            ("[analyzer]\nlateness_seconds = 86400", "analyzer.lateness_seconds"),
+            ("[analyzer]\nidle_seconds = 0", "analyzer.idle_seconds"),
             ("console_url = \"soc.example\"", "console_url"),
             ("metrics = \"9464\"", "ADDRESS:PORT"),
         ] {

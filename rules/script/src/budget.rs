@@ -1,8 +1,9 @@
 //! What each agency may use in a minute of event time, and how often its scripts fail in one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dongson_event::Timestamp;
+use dongson_rules::parts::{Parts, name};
 use serde::{Deserialize, Serialize};
 
 /// One minute in nanoseconds.
@@ -108,6 +109,9 @@ struct Share {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(crate) struct Ledger {
     agencies: BTreeMap<String, Minute>,
+    /// Agencies whose minute changed since it was saved.
+    #[serde(skip)]
+    changed: BTreeSet<String>,
 }
 
 impl Ledger {
@@ -133,14 +137,39 @@ impl Ledger {
         (share.failures == FAILURES + 1).then_some(share.failures)
     }
 
+    /// Adds the minutes that changed; no script has the empty name that stands in theirs.
+    pub(crate) fn save_changes(&mut self, parts: &mut Parts) -> Result<(), serde_json::Error> {
+        for agency in std::mem::take(&mut self.changed) {
+            let minute = self.agencies.get(&agency).map(serde_json::to_string).transpose()?;
+            parts.insert(name("", &agency, None), minute);
+        }
+        Ok(())
+    }
+
+    /// Takes an agency's minute.
+    pub(crate) fn put_back(&mut self, agency: String, text: &str) -> Result<(), serde_json::Error> {
+        self.agencies.insert(agency, serde_json::from_str(text)?);
+        Ok(())
+    }
+
+    /// Everything is to be saved.
+    pub(crate) fn touch_all(&mut self) {
+        self.changed.extend(self.agencies.keys().cloned());
+    }
+
     /// The agency's minute; one that is older than the newest counts there.
     fn minute(&mut self, agency: &str, at: Timestamp) -> &mut Minute {
         let number = at.nanos().div_euclid(MINUTE);
         if self.agencies.len() >= MAX_AGENCIES && !self.agencies.contains_key(agency) {
-            self.agencies.retain(|_, minute| minute.number >= number);
+            let old: Vec<String> =
+                self.agencies.extract_if(.., |_, minute| minute.number < number).map(|(id, _)| id).collect();
+            self.changed.extend(old);
             if self.agencies.len() >= MAX_AGENCIES {
-                self.agencies.pop_first();
+                self.changed.extend(self.agencies.pop_first().map(|(id, _)| id));
             }
+        }
+        if !self.changed.contains(agency) {
+            self.changed.insert(agency.to_owned());
         }
         let minute = self.agencies.entry(agency.to_owned()).or_default();
         if number > minute.number {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dongson_event::{Matched, Timestamp, Value};
+use dongson_rules::parts::{Parts, read_name};
 use rhai::{Dynamic, Map};
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +12,7 @@ use crate::budget::{Budget, FailureCause, Failures, Ledger};
 use crate::compile::{Script, Scripts};
 use crate::engine;
 use crate::seen::Seen;
-use crate::state::{Book, Bounds, SavedBook};
+use crate::state::{Book, Bounds, SavedBook, SavedEntry};
 use crate::value::{from_script, to_script, weigh};
 
 /// Form of the saved state; one of another form is refused.
@@ -100,6 +101,19 @@ pub struct Runner {
     refused: u64,
     counters: Counters,
     failure: Option<(String, usize)>,
+    /// Saved parts of what is no longer there.
+    gone: Parts,
+}
+
+/// Everything of a [`Book`] but its keys.
+#[derive(Serialize, Deserialize)]
+struct Head {
+    version: u32,
+    shape: String,
+    swept: i64,
+    #[serde(default)]
+    sweeps: u64,
+    evicted: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -133,6 +147,7 @@ impl Runner {
             refused: 0,
             counters: Counters::default(),
             failure: None,
+            gone: Parts::new(),
         }
     }
 
@@ -195,7 +210,12 @@ impl Runner {
         if own.scopes.len() >= MAX_SCOPES && !own.scopes.contains_key(scope) {
             return None;
         }
-        Some(own.scopes.entry(scope.to_owned()).or_default())
+        let new = || {
+            let mut book = Book::default();
+            book.saving.touch_head();
+            book
+        };
+        Some(own.scopes.entry(scope.to_owned()).or_insert_with(new))
     }
 
     /// What the newest failure was, and its line (0 where none is known).
@@ -219,13 +239,18 @@ impl Runner {
         self.shelves.values().flat_map(|shelf| shelf.scopes.values()).map(Book::len).sum()
     }
 
-    /// Drops states that lay idle too long at `now`, the watermark of event time. It changes no result.
-    pub fn forget_idle(&mut self, now: Timestamp) {
+    /// Drops states that lay idle too long at `now`, the watermark of event time of their scope. It changes no result.
+    pub fn forget_idle(&mut self, now: impl Fn(&str) -> Option<Timestamp>) {
         let scripts = Arc::clone(&self.scripts);
         for (id, shelf) in &mut self.shelves {
             let Some(script) = scripts.find(id) else { continue };
-            for book in shelf.scopes.values_mut() {
-                book.sweep(now.nanos(), script.idle);
+            for (scope, book) in &mut shelf.scopes {
+                if let Some(now) = now(scope) {
+                    book.forget_idle(now.nanos(), script.idle);
+                }
+            }
+            for (scope, book) in shelf.scopes.extract_if(.., |_, book| book.is_spare()) {
+                book.saving.remove(id, &scope, &mut self.gone);
             }
         }
     }
@@ -272,8 +297,91 @@ impl Runner {
             })
             .collect();
         self.ledger = saved.ledger;
+        self.ledger.touch_all();
         self.refused = saved.refused;
         Ok(())
+    }
+
+    /// The parts of the state that changed since this was last asked, or since it was restored, by name.
+    ///
+    /// # Errors
+    /// Never in practice: the state holds texts and finite numbers only.
+    pub fn save_changes(&mut self) -> Result<Parts, serde_json::Error> {
+        let mut parts = std::mem::take(&mut self.gone);
+        for (id, shelf) in &mut self.shelves {
+            for (scope, book) in &mut shelf.scopes {
+                let shape = &shelf.shape;
+                let head = |swept, sweeps, evicted| Head {
+                    version: VERSION,
+                    shape: shape.clone(),
+                    swept,
+                    sweeps,
+                    evicted,
+                };
+                book.save_changes((id, scope), head, &mut parts)?;
+            }
+        }
+        self.ledger.save_changes(&mut parts)?;
+        Ok(parts)
+    }
+
+    /// Takes the parts that were saved instead of the present state. Left out, and removed with the next changes, is
+    /// what cannot be read, has another version, or belongs to a script that is no longer there or is another one now.
+    ///
+    /// # Errors
+    /// The first part that cannot be read or has another version; all others are taken nevertheless.
+    pub fn restore_parts<'p>(
+        &mut self,
+        parts: impl Iterator<Item = (&'p str, &'p str)> + Clone,
+    ) -> Result<(), StateError> {
+        self.shelves.clear();
+        self.ledger = Ledger::default();
+        self.gone = Parts::new();
+        let mut failed = Ok(());
+        let is_head = |name: &str| matches!(read_name(name), Some((.., None)));
+        // Keys belong to a book, so that heads come first.
+        let heads = parts.clone().filter(|(name, _)| is_head(name));
+        for (name, text) in heads.chain(parts.filter(|(name, _)| !is_head(name))) {
+            match self.restore_part(name, text) {
+                Ok(true) => {}
+                Ok(false) => drop(self.gone.insert(name.to_owned(), None)),
+                Err(error) => {
+                    self.gone.insert(name.to_owned(), None);
+                    failed = failed.and(Err(error));
+                }
+            }
+        }
+        failed
+    }
+
+    /// False when the part belongs to nothing that is there.
+    fn restore_part(&mut self, name: &str, text: &str) -> Result<bool, StateError> {
+        let Some((id, scope, part)) = read_name(name) else { return Ok(false) };
+        if id.is_empty() {
+            self.ledger.put_back(scope, text)?;
+            return Ok(true);
+        }
+        let Some(script) = self.scripts.find(&id) else { return Ok(false) };
+        if part.is_none() {
+            let head: Head = serde_json::from_str(text)?;
+            if head.version != VERSION {
+                return Err(StateError::Version { found: head.version });
+            }
+            if head.shape != script.shape {
+                return Ok(false);
+            }
+            let empty = Shelf { shape: head.shape, scopes: BTreeMap::new() };
+            let book = Book::bare(head.swept, head.sweeps, head.evicted);
+            self.shelves.entry(id.clone()).or_insert(empty).scopes.insert(scope.clone(), book);
+        }
+        let book = self.shelves.get_mut(&id).and_then(|shelf| shelf.scopes.get_mut(&scope));
+        let Some(book) = book else { return Ok(false) };
+        if part.is_some() {
+            let keys: BTreeMap<String, SavedEntry> = serde_json::from_str(text)?;
+            book.put_back(keys);
+        }
+        book.saving.is_stored(part);
+        Ok(true)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Scripts through the public interface: what they may do, what they may not, and what always holds.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -278,8 +279,25 @@ proptest! {
         second.restore(&saved).unwrap();
         prop_assert_eq!(&second.save().unwrap(), &saved);
         found.extend(seen[cut..].iter().map(|one| second.observe(one)));
-        prop_assert_eq!(found, expected);
+        prop_assert_eq!(&found, &expected);
         prop_assert_eq!(second.save().unwrap(), whole.save().unwrap());
+        // The same from parts, of which each step wrote those that it changed.
+        let (mut pieced, mut kept) = (new(), BTreeMap::new());
+        for (step, one) in seen.iter().enumerate() {
+            if step == cut {
+                let parts = kept.iter().map(|(name, part): (&String, &String)| (name.as_str(), part.as_str()));
+                pieced = new();
+                pieced.restore_parts(parts).unwrap();
+            }
+            prop_assert_eq!(&pieced.observe(one), &expected[step]);
+            for (name, part) in pieced.save_changes().unwrap() {
+                match part {
+                    Some(part) => drop(kept.insert(name, part)),
+                    None => prop_assert!(kept.remove(&name).is_some()),
+                }
+            }
+        }
+        prop_assert_eq!(pieced.save().unwrap(), whole.save().unwrap());
     }
 
     #[test]

@@ -8,6 +8,7 @@ use serde_yaml_ng::{Mapping, Value as Yaml};
 use super::condition::{self, Wanted};
 use crate::RuleError;
 use crate::rule::Rule;
+use crate::ruleset::RuleSet;
 use crate::sigma::meta::{text, texts, timespan};
 
 /// Keys that `correlation:` may have.
@@ -88,6 +89,19 @@ pub struct Definition {
 pub(crate) fn rule_names(map: &Mapping) -> Vec<String> {
     let own = map.get("correlation").and_then(Yaml::as_mapping);
     own.and_then(|own| texts(own, "rules").ok()).unwrap_or_default()
+}
+
+/// How deep in chains each correlation stands, by its rule's id: 0 for those that count matches of rules alone, one
+/// more than its innermost correlations' for the others.
+pub fn depths(rules: &RuleSet) -> BTreeMap<String, u8> {
+    let mut by_number: BTreeMap<usize, u8> = BTreeMap::new();
+    // Inner ones stand before those around them.
+    for one in rules.correlations() {
+        let inner = one.rules.iter().filter_map(|base| by_number.get(base)).max();
+        by_number.insert(one.number, inner.map_or(0, |depth| depth.saturating_add(1)));
+    }
+    let named = by_number.into_iter();
+    named.filter_map(|(number, depth)| Some((rules.rule(number)?.id.clone(), depth))).collect()
 }
 
 impl Definition {

@@ -2,14 +2,15 @@
 //!
 //! [`Definition`] is what a correlation rule says (Sigma correlation rules specification 2.1.0, with one marked
 //! extension: boolean conditions over the rules of a `temporal` correlation); [`keyed`] turns a match into what
-//! correlations need to know of it; [`Sequencer`] puts matches into the order of event time; [`Correlator`] is the
-//! state machine. Both are told the time by their input, so that live traffic, replays and tests run the same code,
-//! and both can be saved and restored at any position.
+//! correlations need to know of it; [`Progress`] knows up to when the sources have told everything, [`Sequencer`] puts
+//! matches into the order of event time by it; [`Correlator`] is the state machine. All are told the time by their input, so that live traffic, replays and tests run the same code,
+//! and the last two can be saved and restored at any position.
 
 mod condition;
 mod definition;
 mod keyed;
 mod order;
+mod progress;
 mod recall;
 mod sample;
 mod sequence;
@@ -19,10 +20,11 @@ mod window;
 use dongson_event::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use definition::Definition;
 pub(crate) use definition::rule_names;
+pub use definition::{Definition, depths};
 pub use keyed::{RuleMatchKeyed, is_shareable, keyed};
-pub use order::{Lateness, Sequencer, Timed, Watermark};
+pub use order::{Disorder, Outline, Place, Room, Sequencer, Timed};
+pub use progress::{Lateness, Progress, Watermarks};
 pub use state::{Correlator, Eviction, StateError};
 
 /// The scope of correlations that count all agencies together; no agency has this id.

@@ -11,6 +11,7 @@ use super::definition::Definition;
 use super::recall::Recall;
 use super::window::{Group, hash_of, nanos};
 use super::{CorrelationMatch, RuleMatchKeyed, keyed};
+use crate::parts::{Parts, Saving, read_name};
 use crate::ruleset::RuleSet;
 
 /// Form of the saved state; one of another form is refused.
@@ -33,6 +34,8 @@ pub struct Correlator {
     shapes: Vec<u64>,
     state: State,
     limit: usize,
+    /// Parts of books that are no longer there.
+    gone: Parts,
 }
 
 /// Why a saved state cannot be taken.
@@ -80,6 +83,24 @@ struct Book {
     shape: u64,
     /// When expired groups were last thrown away.
     swept: i64,
+    /// How often that was done.
+    #[serde(default)]
+    sweeps: u64,
+    evicted: u64,
+    #[serde(default, skip_serializing_if = "Recall::is_empty")]
+    recall: Recall,
+    #[serde(skip)]
+    saving: Saving,
+}
+
+/// Everything of a [`Book`] but its groups.
+#[derive(Serialize, Deserialize)]
+struct Head {
+    version: u32,
+    shape: u64,
+    swept: i64,
+    #[serde(default)]
+    sweeps: u64,
     evicted: u64,
     #[serde(default, skip_serializing_if = "Recall::is_empty")]
     recall: Recall,
@@ -92,7 +113,7 @@ impl Correlator {
         let by_id = ids.filter_map(|(at, one)| Some((rules.rule(one.number)?.id.clone(), at))).collect();
         let shapes = rules.correlations().iter().map(|one| hash_of(&shape(&rules, one))).collect();
         let state = State { version: VERSION, ..State::default() };
-        Self { rules, by_id, shapes, state, limit: usize::MAX }
+        Self { rules, by_id, shapes, state, limit: usize::MAX, gone: Parts::new() }
     }
 
     /// With at most `groups` groups for each rule and agency, where the usual bound would allow more.
@@ -112,7 +133,9 @@ impl Correlator {
         let Some(place) = definition.rules.iter().position(base) else { return Vec::new() };
         let Some(book) = self.book(definition, seen) else { return Vec::new() };
         let key = group_key(&seen.group);
+        book.saving.touch(&key);
         let group = book.groups.entry(key).or_insert_with(|| Group::new(definition, seen.at));
+        group.touch(book.sweeps);
         let Some(measure) = group.record(definition, seen, place) else { return Vec::new() };
         let last = group.newest();
         let mut found = CorrelationMatch {
@@ -150,16 +173,18 @@ impl Correlator {
         let shape = self.shapes.get(at).copied().unwrap_or_default();
         let scopes = self.state.rules.entry(seen.correlation.clone()).or_default();
         if scopes.len() >= MAX_SCOPES && !scopes.contains_key(&seen.scope) {
-            scopes.retain(|_, book| {
-                book.sweep(definition, seen.at.nanos());
-                !book.groups.is_empty()
-            });
+            for (scope, book) in scopes.extract_if(.., |_, book| {
+                book.drop_idle(definition, seen.at.nanos());
+                book.groups.is_empty()
+            }) {
+                book.saving.remove(&seen.correlation, &scope, &mut self.gone);
+            }
             if scopes.len() >= MAX_SCOPES {
                 self.state.refused += 1;
                 return None;
             }
         }
-        let book = scopes.entry(seen.scope.clone()).or_insert_with(|| Book { shape, ..Book::default() });
+        let book = scopes.entry(seen.scope.clone()).or_insert_with(|| Book::new(shape));
         let now = seen.at.nanos();
         if now.saturating_sub(book.swept) > nanos(definition.timespan) {
             book.sweep(definition, now);
@@ -170,17 +195,23 @@ impl Correlator {
         Some(book)
     }
 
-    /// Drops groups of which nothing counts any more at `now`, the watermark of event time. It changes no result.
-    pub fn forget_idle(&mut self, now: Timestamp) {
+    /// Drops groups of which nothing counts any more at `now`, the watermark of event time of their scope. It changes no
+    /// result.
+    pub fn forget_idle(&mut self, now: impl Fn(&str) -> Option<Timestamp>) {
         for (id, scopes) in &mut self.state.rules {
             let definition = self.by_id.get(id).and_then(|&at| self.rules.correlations().get(at));
             let Some(definition) = definition else { continue };
-            for book in scopes.values_mut() {
-                if now.nanos().saturating_sub(book.swept) > nanos(definition.timespan) / 2 {
-                    book.sweep(definition, now.nanos());
+            for (scope, book) in &mut *scopes {
+                if let Some(now) = now(scope).map(Timestamp::nanos)
+                    && now.saturating_sub(book.swept) > nanos(definition.timespan) / 2
+                {
+                    book.sweep(definition, now);
                 }
             }
-            scopes.retain(|_, book| !book.groups.is_empty() || book.evicted > 0);
+            for (scope, book) in scopes.extract_if(.., |_, book| book.groups.is_empty() && book.evicted == 0)
+            {
+                book.saving.remove(id, &scope, &mut self.gone);
+            }
         }
     }
 
@@ -245,8 +276,88 @@ impl Correlator {
             });
             true
         });
+        for book in state.rules.values_mut().flat_map(BTreeMap::values_mut) {
+            book.saving.touch_head();
+            book.groups.keys().for_each(|key| book.saving.touch(key));
+        }
         self.state = state;
         Ok(())
+    }
+
+    /// The parts of the state that changed since this was last asked, or since it was restored, by name.
+    ///
+    /// # Errors
+    /// Never in practice: the state holds texts and numbers only.
+    pub fn save_changes(&mut self) -> Result<Parts, serde_json::Error> {
+        let mut parts = std::mem::take(&mut self.gone);
+        for (id, scopes) in &mut self.state.rules {
+            for (scope, book) in scopes {
+                let mut saving = std::mem::take(&mut book.saving);
+                saving.save((id, scope), || book.head(), &book.groups, |group| group, &mut parts)?;
+                book.saving = saving;
+            }
+        }
+        Ok(parts)
+    }
+
+    /// Takes the parts that were saved instead of the present state. Left out, and removed with the next changes, is
+    /// what cannot be read, has another version, or belongs to a rule that is no longer there or now counts something
+    /// else.
+    ///
+    /// # Errors
+    /// The first part that cannot be read or has another version; all others are taken nevertheless.
+    pub fn restore_parts<'p>(
+        &mut self,
+        parts: impl Iterator<Item = (&'p str, &'p str)> + Clone,
+    ) -> Result<(), StateError> {
+        self.state = State { version: VERSION, ..State::default() };
+        self.gone = Parts::new();
+        let mut failed = Ok(());
+        let is_head = |name: &str| matches!(read_name(name), Some((.., None)));
+        // Groups belong to a book, so that heads come first.
+        let heads = parts.clone().filter(|(name, _)| is_head(name));
+        for (name, text) in heads.chain(parts.filter(|(name, _)| !is_head(name))) {
+            match self.restore_part(name, text) {
+                Ok(true) => {}
+                Ok(false) => drop(self.gone.insert(name.to_owned(), None)),
+                Err(error) => {
+                    self.gone.insert(name.to_owned(), None);
+                    failed = failed.and(Err(error));
+                }
+            }
+        }
+        failed
+    }
+
+    /// False when the part belongs to nothing that is there.
+    fn restore_part(&mut self, name: &str, text: &str) -> Result<bool, StateError> {
+        let Some((id, scope, part)) = read_name(name) else { return Ok(false) };
+        let Some(&at) = self.by_id.get(&id) else { return Ok(false) };
+        let known = self.rules.correlations().get(at).zip(self.shapes.get(at));
+        let Some((definition, &shape)) = known else { return Ok(false) };
+        if part.is_none() {
+            let head: Head = serde_json::from_str(text)?;
+            if head.version != VERSION {
+                return Err(StateError::Version { found: head.version });
+            }
+            if head.shape != shape {
+                return Ok(false);
+            }
+            let Head { swept, sweeps, evicted, recall, .. } = head;
+            let book = Book { shape, swept, sweeps, evicted, recall, ..Book::default() };
+            self.state.rules.entry(id.clone()).or_default().insert(scope.clone(), book);
+        }
+        let book = self.state.rules.get_mut(&id).and_then(|scopes| scopes.get_mut(&scope));
+        let Some(book) = book else { return Ok(false) };
+        if part.is_some() {
+            let groups: BTreeMap<String, Group> = serde_json::from_str(text)?;
+            if !groups.values().all(|group| group.is_of(definition)) {
+                return Ok(false);
+            }
+            book.groups.extend(groups);
+        }
+        book.saving.is_stored(part);
+        Ok(true)
     }
 }
 
@@ -263,15 +374,55 @@ fn group_key(group: &[(String, String)]) -> String {
 }
 
 impl Book {
+    fn new(shape: u64) -> Self {
+        let mut book = Self { shape, ..Self::default() };
+        book.saving.touch_head();
+        book
+    }
+
+    fn head(&self) -> Head {
+        let recall = self.recall.clone();
+        Head {
+            version: VERSION,
+            shape: self.shape,
+            swept: self.swept,
+            sweeps: self.sweeps,
+            evicted: self.evicted,
+            recall,
+        }
+    }
+
+    /// Drops groups that expired, but not those that took something not long ago: a source that was away tells of
+    /// hours that are over for the others of its agency, and its windows count nevertheless.
     fn sweep(&mut self, definition: &Definition, now: i64) {
-        self.groups.retain(|_, group| !group.is_idle(definition.timespan, now));
+        let sweeps = self.sweeps;
+        self.retain(|group| !(group.is_idle(definition.timespan, now) && group.is_left(sweeps)));
         self.swept = now;
+        self.sweeps += 1;
+        self.saving.touch_head();
+    }
+
+    /// Drops all groups that expired: there is no room for them.
+    fn drop_idle(&mut self, definition: &Definition, now: i64) {
+        self.retain(|group| !group.is_idle(definition.timespan, now));
+    }
+
+    fn retain(&mut self, stays: impl Fn(&Group) -> bool) {
+        let saving = &mut self.saving;
+        self.groups.retain(|key, group| {
+            let stays = stays(group);
+            if !stays {
+                saving.touch(key);
+            }
+            stays
+        });
     }
 
     /// Makes room for an eighth of `limit`: what counted least goes, of equals the one that began last, so that the
     /// frequent, the old and those that keep coming back survive a flood of made-up groups.
     fn make_room(&mut self, definition: &Definition, now: i64, limit: usize) {
-        self.sweep(definition, now);
+        self.drop_idle(definition, now);
+        self.saving.touch_head();
         self.recall.age(now, nanos(definition.timespan));
         let keep = limit - (limit / 8).max(1);
         let excess = self.groups.len().saturating_sub(keep);
@@ -286,6 +437,7 @@ impl Book {
         order.sort_unstable();
         for (.., key) in order.into_iter().take(excess) {
             self.groups.remove(&key);
+            self.saving.touch(&key);
             self.recall.note(&key);
             self.evicted += 1;
         }

@@ -160,8 +160,53 @@ fn a_flood_of_groups_is_bounded_and_keeps_the_frequent() {
     assert!(evicted > 0);
     seen("quiet", "one".into(), 4);
     assert_eq!(seen("quiet", "one".into(), 5).0, 1);
-    correlator.forget_idle(Timestamp::from_seconds(10_000));
-    assert_eq!(correlator.groups(), 0);
+    let mut left = |time: &dyn Fn(&str) -> Option<Timestamp>| {
+        correlator.forget_idle(time);
+        correlator.groups()
+    };
+    for hours in 3..9 {
+        let now = Timestamp::from_seconds(hours * 3_600);
+        assert!(
+            left(&|scope| (scope == "quiet").then_some(now)) > 1_000,
+            "another agency's time is not its own"
+        );
+    }
+    let groups: Vec<usize> =
+        (3..6).map(|hours| left(&|_| Some(Timestamp::from_seconds(hours * 3_600)))).collect();
+    assert!(groups[0] > 1_000 && groups[0] == groups[1] && groups[2] == 0, "{groups:?}");
+}
+
+#[test]
+fn a_backlog_is_counted_beside_what_is_fresh() {
+    let report = load(
+        "  type: event_count\n  rules: [fail]\n  group-by: [ip]\n  timespan: 60s\n  condition: {gte: 3}\n",
+    );
+    let mut correlator = Correlator::new(Arc::new(report.rules));
+    let seen = |ip: &str, second: i64| RuleMatchKeyed {
+        correlation: "c".into(),
+        scope: "o".into(),
+        group: vec![("ip".into(), ip.into())],
+        base: "fail".into(),
+        value: None,
+        at: Timestamp::from_seconds(second),
+        event: String::new(),
+        source: String::new(),
+        organization: String::new(),
+        carried: std::collections::BTreeMap::new(),
+    };
+    let mut reached = Vec::new();
+    let mut most = 0;
+    for second in 100_000..103_600 {
+        correlator.observe(&seen(&format!("fresh {second}"), second));
+        // The clock of one source is an hour behind; each half a minute it tells something of the same address.
+        if second % 29 == 0 {
+            reached.extend(correlator.observe(&seen("behind", second - 3_600)));
+        }
+        correlator.forget_idle(|_| Some(Timestamp::from_seconds(second - 10)));
+        most = most.max(correlator.groups());
+    }
+    assert!(reached.len() > 50, "{}", reached.len());
+    assert!(most < 5 * 60, "what expired goes all the same: {most}");
 }
 
 proptest! {

@@ -45,6 +45,9 @@ pub(super) struct Group {
     reported: Option<i64>,
     /// The newest events that count, oldest first.
     evidence: VecDeque<(i64, String)>,
+    /// How often its book had been swept when it last took something.
+    #[serde(default)]
+    touched: u64,
 }
 
 /// The window of one kind.
@@ -117,7 +120,14 @@ impl Group {
             Kind::Sum | Kind::Average | Kind::Percentile(_) => Window::Numbers(VecDeque::new()),
             Kind::Share => Window::Shares(VecDeque::new()),
         };
-        Self { window, newest: at.nanos(), holding: false, reported: None, evidence: VecDeque::new() }
+        Self {
+            window,
+            newest: at.nanos(),
+            holding: false,
+            reported: None,
+            evidence: VecDeque::new(),
+            touched: 0,
+        }
     }
 
     /// Takes one match of the rule at `place` of the list. Gives what the window comes to when the correlation is to
@@ -153,6 +163,16 @@ impl Group {
             self.reported = Some(at);
         }
         report.then_some(measure)
+    }
+
+    /// It takes something after so many sweeps.
+    pub(super) fn touch(&mut self, sweeps: u64) {
+        self.touched = sweeps;
+    }
+
+    /// True when two sweeps found it as it is.
+    pub(super) fn is_left(&self, sweeps: u64) -> bool {
+        self.touched.saturating_add(2) <= sweeps
     }
 
     /// True when nothing of it counts any more at `now`.

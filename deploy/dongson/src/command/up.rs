@@ -31,7 +31,7 @@ const PARTITIONS: u32 = 1;
 /// Everything on this machine.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "example: dongson up --data /var/lib/dongson --config /etc/dongson.toml\nCtrl-C and SIGTERM stop it; a kill loses nothing that was acknowledged."
+    after_help = "example: dongson up --data /var/lib/dongson --config /etc/dongson.toml\nCtrl-C and SIGTERM stop it; a kill loses nothing that was acknowledged.\nAlerts of correlations and scripts come some 12 seconds after the event: they wait for late ones ([analyzer] lateness_seconds, behind_seconds, idle_seconds in the file)."
 )]
 pub(crate) struct Up {
     /// Everything that is kept stands in this folder; made when missing.
@@ -154,6 +154,7 @@ async fn serve(config: Config, paths: Paths, metrics: PrometheusHandle) -> Resul
             console: url,
             indicators: config.analyzer.indicators.clone(),
             indicators_allowed: config.analyzer.indicators_allowed.clone(),
+            lateness: config.analyzer.lateness(),
             ..dongson_analyzer::Config::default()
         },
         dongson_analyzer::Parts {

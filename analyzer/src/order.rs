@@ -1,0 +1,385 @@
+//! What waits in one partition of the signals topic until it is its turn by event time.
+//!
+//! The watermarks are records of the topic. Those of level 0 come from the first stage. When a partition has released
+//! what they passed, and what this completed is on its way, it says so to all partitions at level 1, and so on for as
+//! deep as chains of correlations go; what waits at such a level is released when all partitions have said so.
+//!
+//! Saved are the marks, and the records of what waits, as they stood in the log: in pieces, one for each batch, each
+//! written once and removed when nothing of it waits any more.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use dongson_bus::{Batch, Record};
+use dongson_registry::StateParts;
+use dongson_rules::RuleSet;
+use dongson_rules::correlate::{Disorder, Outline, Room, Sequencer, Watermarks, depths};
+use serde::{Deserialize, Serialize};
+
+use crate::AnalyzerError;
+use crate::item::Item;
+
+/// Name of the part of the saved state that holds the marks.
+const MARKS: &str = "order";
+/// Names of the pieces begin so; the first and the last offset follow.
+const HELD: &str = "held/";
+/// Form of the marks; those of another form are refused.
+const VERSION: u32 = 1;
+
+/// Why what was saved cannot be taken as it is.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OrderError {
+    /// The marks are none, or are not there.
+    #[error(
+        "the marks of the order cannot be read: {0}; what waited is counted anew, some of it perhaps twice"
+    )]
+    Marks(String),
+    /// A record that waited.
+    #[error(
+        "the record at offset {offset}, which waited for its turn, is not understood: {reason}; it is left out"
+    )]
+    Record {
+        /// Where it stood in the log.
+        offset: u64,
+        /// What is wrong with it.
+        reason: serde_json::Error,
+    },
+}
+
+/// The waiting items of one partition.
+#[derive(Debug)]
+pub(crate) struct Order {
+    sequencer: Sequencer<Item>,
+    depths: Arc<BTreeMap<String, u8>>,
+    partitions: u32,
+    told: Told,
+    /// What is to be told to all partitions after this batch, by level.
+    onward: BTreeMap<u8, Round>,
+    /// What all levels have passed now.
+    settled: Option<Watermarks>,
+    /// The saved pieces: first and last offset.
+    pieces: BTreeMap<u64, u64>,
+    /// The marks as they were last saved.
+    saved: Vec<u8>,
+}
+
+/// What each partition told last, by level.
+type Told = BTreeMap<u8, BTreeMap<u32, Round>>;
+
+/// Watermarks with the number of their record.
+type Round = (u64, Watermarks);
+
+#[derive(Serialize, Deserialize)]
+struct Marks<O, T> {
+    version: u32,
+    outline: O,
+    told: T,
+}
+
+impl Order {
+    /// Nothing waits yet; the topic has `partitions`.
+    pub(crate) fn new(rules: &RuleSet, partitions: u32) -> Self {
+        Self {
+            sequencer: Sequencer::new(Room::default()),
+            depths: Arc::new(depths(rules)),
+            partitions,
+            told: Told::new(),
+            onward: BTreeMap::new(),
+            settled: None,
+            pieces: BTreeMap::new(),
+            saved: Vec::new(),
+        }
+    }
+
+    /// Takes the item at `offset`, whose record has `bytes`; adds everything whose turn it is to `out`, in order.
+    pub(crate) fn take(&mut self, (offset, bytes): (u64, usize), item: Item, out: &mut Vec<Item>) {
+        match item {
+            Item::Watermarks { level, from, number, marks } => {
+                self.advance(level, from, (number, marks), out);
+            }
+            item => self.sequencer.push(self.level(&item), (offset, bytes), item, out),
+        }
+    }
+
+    fn level(&self, item: &Item) -> u8 {
+        match item {
+            Item::Counted { seen, .. } => self.depths.get(&seen.correlation).copied().unwrap_or(0),
+            _ => 0,
+        }
+    }
+
+    fn advance(&mut self, level: u8, from: u32, round: Round, out: &mut Vec<Item>) {
+        let deepest = self.depths.values().copied().max().unwrap_or(0);
+        if level > deepest {
+            return;
+        }
+        let round = if level == 0 {
+            round
+        } else {
+            let told = self.told.entry(level).or_default();
+            told.insert(from, round);
+            if u32::try_from(told.len()).is_ok_and(|several| several < self.partitions) {
+                return;
+            }
+            // What all have told: who is behind tells how far.
+            let Some((number, least)) = told.values().min_by_key(|(number, _)| *number) else { return };
+            (*number, least.clone().held_by(told.values().map(|(_, marks)| marks)))
+        };
+        self.sequencer.advance(level, &round.1, out);
+        if level < deepest {
+            self.onward.insert(level + 1, round);
+        } else {
+            self.settled = Some(round.1);
+        }
+    }
+
+    /// What the last record that was taken let all levels pass, if it did.
+    pub(crate) fn settled(&mut self) -> Option<Watermarks> {
+        self.settled.take()
+    }
+
+    /// What all partitions are to be told once what was released is counted, and what it completed is on its way.
+    pub(crate) fn onward(&mut self, from: u32) -> Result<Vec<Record>, AnalyzerError> {
+        let mut records = Vec::new();
+        for (level, (number, marks)) in std::mem::take(&mut self.onward) {
+            records
+                .extend(Item::Watermarks { level, from, number, marks }.to_every_partition(self.partitions)?);
+        }
+        Ok(records)
+    }
+
+    /// What of the saved state `batch` changed.
+    pub(crate) fn save(&mut self, batch: &Batch, parts: &mut StateParts) -> Result<(), AnalyzerError> {
+        let marks = Marks { version: VERSION, outline: self.sequencer.outline(), told: &self.told };
+        let marks = serde_json::to_vec(&marks).map_err(AnalyzerError::Encode)?;
+        if marks != self.saved {
+            parts.insert(MARKS.to_owned(), Some(marks.clone()));
+            self.saved = marks;
+        }
+        self.pieces.retain(|&first, &mut last| {
+            let waits = self.sequencer.numbers(first, last).next().is_some();
+            if !waits {
+                parts.insert(piece_name(first, last), None);
+            }
+            waits
+        });
+        let piece = self.piece(batch);
+        if !piece.is_empty() {
+            self.pieces.insert(batch.first, batch.last);
+            parts.insert(piece_name(batch.first, batch.last), Some(piece));
+        }
+        Ok(())
+    }
+
+    /// The records of `batch` that wait: offset, length and value of each, numbers with their low byte first.
+    fn piece(&self, batch: &Batch) -> Vec<u8> {
+        let mut piece = Vec::new();
+        for offset in self.sequencer.numbers(batch.first, batch.last) {
+            let at = usize::try_from(offset - batch.first).unwrap_or(usize::MAX);
+            let Some(record) = batch.records.get(at) else { continue };
+            let length = u32::try_from(record.value.len()).unwrap_or(u32::MAX);
+            piece.extend(offset.to_le_bytes());
+            piece.extend(length.to_le_bytes());
+            piece.extend_from_slice(&record.value);
+        }
+        piece
+    }
+
+    /// Takes what was saved, as far as it can be read.
+    ///
+    /// # Errors
+    /// The first thing that cannot be read.
+    pub(crate) fn restore(&mut self, parts: &BTreeMap<String, Vec<u8>>) -> Result<(), OrderError> {
+        let pieces: BTreeMap<(u64, u64), &[u8]> =
+            parts.iter().filter_map(|(name, piece)| Some((piece_offsets(name)?, piece.as_slice()))).collect();
+        let mut failed = match parts.get(MARKS) {
+            Some(text) => self.restore_marks(text),
+            None if pieces.is_empty() => Ok(()),
+            None => Err(OrderError::Marks("there are none".to_owned())),
+        };
+        let is_known = failed.is_ok();
+        for ((first, last), piece) in pieces {
+            // Also one of which nothing waits any more is known, so that it is removed.
+            self.pieces.insert(first, last);
+            for (offset, value) in records_of(piece) {
+                let numbered = (offset, value.len());
+                match serde_json::from_slice::<Item>(value) {
+                    Ok(item) if is_known => drop(self.sequencer.put_back(self.level(&item), numbered, item)),
+                    Ok(item) => self.sequencer.hold_again(self.level(&item), numbered, item),
+                    Err(reason) => failed = failed.and(Err(OrderError::Record { offset, reason })),
+                }
+            }
+        }
+        failed
+    }
+
+    fn restore_marks(&mut self, text: &[u8]) -> Result<(), OrderError> {
+        #[derive(Deserialize)]
+        struct Head {
+            #[serde(default)]
+            version: u32,
+        }
+        let unreadable = |error: serde_json::Error| OrderError::Marks(error.to_string());
+        let Head { version } = serde_json::from_slice(text).map_err(unreadable)?;
+        if version != VERSION {
+            let reason = format!("they have version {version}; this program reads version {VERSION}");
+            return Err(OrderError::Marks(reason));
+        }
+        let marks: Marks<Outline, Told> = serde_json::from_slice(text).map_err(unreadable)?;
+        self.sequencer = Sequencer::restore(Room::default(), marks.outline);
+        self.told = marks.told;
+        self.saved = text.to_vec();
+        Ok(())
+    }
+
+    /// How many wait.
+    pub(crate) fn held(&self) -> usize {
+        self.sequencer.held()
+    }
+
+    /// What did not go by the order, since the start.
+    pub(crate) fn disorder(&self) -> Disorder {
+        self.sequencer.disorder()
+    }
+}
+
+fn piece_name(first: u64, last: u64) -> String {
+    format!("{HELD}{first}-{last}")
+}
+
+fn piece_offsets(name: &str) -> Option<(u64, u64)> {
+    let (first, last) = name.strip_prefix(HELD)?.split_once('-')?;
+    Some((first.parse().ok()?, last.parse().ok()?))
+}
+
+/// The records of a piece; a torn end is left out.
+fn records_of(mut piece: &[u8]) -> Vec<(u64, &[u8])> {
+    let mut records = Vec::new();
+    while let Some((offset, rest)) = piece.split_first_chunk()
+        && let Some((length, rest)) = rest.split_first_chunk()
+        && let Ok(length) = usize::try_from(u32::from_le_bytes(*length))
+        && let Some((value, rest)) = rest.split_at_checked(length)
+    {
+        records.push((u64::from_le_bytes(*offset), value));
+        piece = rest;
+    }
+    records
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dongson_event::Timestamp;
+    use dongson_rules::{LoadOptions, correlate::RuleMatchKeyed};
+
+    /// A correlation, and one of its matches.
+    fn rules() -> RuleSet {
+        let text = "
+title: Fail
+id: fail
+logsource: {product: dongson, service: conn}
+detection: {s: {event.action: fail}, condition: s}
+---
+title: Many
+id: many
+correlation: {type: event_count, rules: [fail], group-by: [user.name], timespan: 8s, condition: {gte: 3}}
+---
+title: More
+id: more
+correlation: {type: event_count, rules: [many], group-by: [user.name], timespan: 8s, condition: {gte: 3}}
+";
+        let report = RuleSet::from_documents([("r.yml", text)], &LoadOptions::default());
+        assert_eq!(report.refused, []);
+        report.rules
+    }
+
+    fn counted(correlation: &str, second: i64) -> Item {
+        let seen = RuleMatchKeyed {
+            correlation: correlation.to_owned(),
+            scope: "xa-a".to_owned(),
+            group: vec![("user.name".to_owned(), "u".to_owned())],
+            base: "fail".to_owned(),
+            value: None,
+            at: Timestamp::from_seconds(second),
+            event: format!("e{second}"),
+            source: "node".to_owned(),
+            organization: "xa-a".to_owned(),
+            carried: BTreeMap::new(),
+        };
+        let ingested = Timestamp::from_seconds(second);
+        Item::Counted { seen: Box::new(seen), ingested, observer: String::new(), asset_level: 0 }
+    }
+
+    fn marks(level: u8, from: u32, number: u64, second: Option<i64>) -> Item {
+        let marks = second.map(|second| ("xa-a", Timestamp::from_seconds(second))).into_iter().collect();
+        Item::Watermarks { level, from, number, marks }
+    }
+
+    #[test]
+    fn nobody_is_passed_by_who_is_a_record_behind() {
+        let mut order = Order::new(&rules(), 2);
+        let mut out = Vec::new();
+        let mut take = |offset, item, out: &mut Vec<Item>| order.take((offset, 100), item, out);
+        // Partition 1 is ahead: the agency speaks again there, and what it completed waits at level 1.
+        take(0, marks(1, 0, 10, None), &mut out);
+        take(1, marks(1, 1, 11, Some(20)), &mut out);
+        take(2, counted("more", 19), &mut out);
+        take(3, marks(1, 1, 12, Some(21)), &mut out);
+        assert_eq!(out, [], "partition 0 may still complete something older");
+        take(4, counted("more", 18), &mut out);
+        take(5, marks(1, 0, 12, Some(21)), &mut out);
+        assert_eq!(out, [counted("more", 18), counted("more", 19)]);
+    }
+
+    /// What is saved of two records that wait.
+    fn saved() -> BTreeMap<String, Vec<u8>> {
+        let items = [counted("many", 5), counted("many", 3)];
+        let records: Vec<Record> = items.iter().map(|item| item.to_record().unwrap()).collect();
+        let batch = Batch { topic: "t".to_owned(), partition: 0, first: 7, last: 8, records };
+        let mut order = Order::new(&rules(), 1);
+        for (offset, item) in (7..).zip(items) {
+            order.take((offset, 100), item, &mut Vec::new());
+        }
+        let mut parts = StateParts::new();
+        order.save(&batch, &mut parts).unwrap();
+        parts.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+    }
+
+    #[test]
+    fn what_waits_outlives_marks_and_neighbours_that_cannot_be_read() {
+        let whole = saved();
+        assert_eq!(whole.keys().collect::<Vec<_>>(), ["held/7-8", MARKS]);
+        let with = |name: &str, value: &str| {
+            let mut parts = whole.clone();
+            parts.insert(name.to_owned(), value.into());
+            parts
+        };
+        let mut without = whole.clone();
+        without.remove(MARKS);
+        let mut damaged = whole.clone();
+        let piece = damaged.get_mut("held/7-8").unwrap();
+        piece[12] = b'x';
+        for (parts, reason, held) in [
+            (whole.clone(), "", 2),
+            (with(MARKS, "{\"version\":9}"), "version 9", 2),
+            (with(MARKS, "{"), "cannot be read", 2),
+            (without, "there are none", 2),
+            (damaged, "offset 7", 1),
+        ] {
+            let mut order = Order::new(&rules(), 1);
+            let told = order.restore(&parts).map_or_else(|error| error.to_string(), |()| String::new());
+            assert!(told.contains(reason) && told.is_empty() == reason.is_empty(), "{told}");
+            assert_eq!(order.held(), held, "{told}");
+            let mut out = Vec::new();
+            order.take((9, 100), marks(0, 0, 1, None), &mut out);
+            assert_eq!(
+                out.last(),
+                Some(&counted("many", 5)).filter(|_| held == 2).or(Some(&counted("many", 3)))
+            );
+            let mut parts = StateParts::new();
+            let last = Batch { topic: "t".to_owned(), partition: 0, first: 9, last: 9, records: Vec::new() };
+            order.save(&last, &mut parts).unwrap();
+            assert_eq!(parts.get("held/7-8"), Some(&None), "nothing of it waits any more");
+        }
+    }
+}
