@@ -8,7 +8,7 @@ use std::time::Duration;
 use dongson_bus::{Batch, Record, partition_of};
 use dongson_event::{Event, Signal, TOPIC_SIGNALS, Timestamp};
 use dongson_rules::correlate::{Lateness, Timed as _};
-use dongson_rules::{LoadOptions, RuleSet, Taxonomies};
+use dongson_rules::{LoadOptions, RuleSet};
 use dongson_script::{Limits, Scripts};
 use proptest::prelude::*;
 
@@ -75,11 +75,7 @@ static CONTENT: LazyLock<Content> = LazyLock::new(|| {
     assert_eq!(report.refused, []);
     let (scripts, refused) = Scripts::compile(&report.rules, &Limits::default());
     assert!(refused.is_empty());
-    Content {
-        rules: Arc::new(report.rules),
-        scripts: Arc::new(scripts),
-        taxonomies: Arc::new(Taxonomies::embedded()),
-    }
+    Content::new(report.rules, scripts)
 });
 
 const LATENESS: Lateness = Lateness {
