@@ -2,7 +2,7 @@
 //! events give the same signals.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use dongson_bus::{Batch, Record, partition_of};
