@@ -1,5 +1,6 @@
 //! From events to signals: asks the rules, and says what each match is about. Pure.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ pub struct Content {
     pub scripts: Arc<Scripts>,
     /// The compiled engine, which all threads share and which learns from the events.
     pub tuner: Arc<Tuner>,
+    /// By the id of a rule, which text of it works: the beginning of the SHA-256 of its file in hexadecimal digits.
+    pub versions: Arc<HashMap<String, String>>,
 }
 
 impl Content {
@@ -32,7 +35,8 @@ impl Content {
     pub fn new(rules: RuleSet, scripts: Scripts) -> Self {
         let rules = Arc::new(rules);
         let engine = Engine::new(Arc::clone(&rules), Arc::new(Taxonomies::embedded()), Mode::Auto, None);
-        Self { rules, scripts: Arc::new(scripts), tuner: Arc::new(Tuner::new(Arc::new(engine))) }
+        let tuner = Arc::new(Tuner::new(Arc::new(engine)));
+        Self { rules, scripts: Arc::new(scripts), tuner, versions: Arc::default() }
     }
 }
 

@@ -100,6 +100,7 @@ const CODES: &[(&str, &str, &str)] = &[
 /// English reason, Vietnamese.
 const REASONS: &[(&str, &str)] = &[
     ("must not be empty", "không được để trống"),
+    ("must not be empty when there is a password", "không được để trống khi đã có mật khẩu"),
     ("is too long", "quá dài"),
     ("must not hold control characters", "không được chứa ký tự điều khiển"),
     ("must be 1 to 64 of a-z, 0-9, -, _ and .", "phải gồm 1 đến 64 ký tự a-z, 0-9, -, _ và ."),

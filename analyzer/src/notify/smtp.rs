@@ -1,6 +1,8 @@
 //! Mail by SMTP. The setting `tls` decides how: `tls` from the first byte (RFC 8314), `starttls` required (RFC 3207),
 //! `none` in the clear, which must be said. Where it is not given, port 465 means `tls` and every other `starttls`.
 
+use std::time::Duration;
+
 use lettre::address::Envelope;
 use lettre::message::{Mailbox, SinglePart};
 use lettre::transport::smtp::authentication::Credentials;
@@ -23,25 +25,47 @@ enum Protection {
     Plain,
 }
 
-/// Sends a message to every address of the channel; answers which of them were refused, where others were not.
-pub(super) async fn send(settings: &Value, roots: &Roots, subject: String, body: String) -> Sent {
+/// Sends a message to every address of the channel, each within `limit`; answers which of them were refused, where
+/// others were not.
+pub(super) async fn send(
+    settings: &Value,
+    roots: &Roots,
+    (subject, body): (String, String),
+    limit: Duration,
+) -> Sent {
     let message = message(settings, subject, body)?;
     let transport = transport(settings, roots)?;
     let envelope = message.envelope();
     let raw = message.formatted();
-    let (mut refused, mut sent) = (Vec::new(), false);
+    let (mut refused, mut sent, mut silent) = (Vec::new(), false, false);
     // One after the other: an address that the server refuses does not keep the message from the others.
     for to in envelope.to() {
+        if silent {
+            refused.push(format!("{to}: not tried"));
+            continue;
+        }
         let one = Envelope::new(envelope.from().cloned(), vec![to.clone()])
             .map_err(|error| NotifyError::Refused(error.to_string()))?;
-        match transport.send_raw(&one, &raw).await {
-            Ok(_) => sent = true,
-            // Without an answer from the server the others would not fare better.
-            Err(error) if error.status().is_none() && !sent => {
-                return Err(NotifyError::Refused(error.to_string()));
+        // The transport's own limit does not hold while a server that accepted says nothing.
+        let words = match tokio::time::timeout(limit, transport.send_raw(&one, &raw)).await {
+            Ok(Ok(_)) => {
+                sent = true;
+                continue;
             }
-            Err(error) => refused.push(format!("{to}: {error}")),
+            Ok(Err(error)) => {
+                silent = error.status().is_none();
+                error.to_string()
+            }
+            Err(_) => {
+                silent = true;
+                format!("no answer within {} seconds", limit.as_secs())
+            }
+        };
+        // Without an answer from the server the others would not fare better.
+        if silent && !sent {
+            return Err(NotifyError::Refused(words));
         }
+        refused.push(format!("{to}: {words}"));
     }
     let refused = (!refused.is_empty()).then(|| refused.join("; "));
     match refused {
@@ -188,13 +212,29 @@ mod tests {
         })
     }
 
+    fn words() -> (String, String) {
+        ("s".to_owned(), "b\n".to_owned())
+    }
+
+    #[tokio::test]
+    async fn a_server_that_says_nothing_is_given_up() {
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let (port, _silent) = listen();
+        for tls in ["none", "starttls", "tls"] {
+            let mut settings = settings(port, &["an@example.vn", "binh@example.vn"]);
+            settings["tls"] = tls.into();
+            let told = send(&settings, &Roots::default(), words(), Duration::from_millis(100)).await;
+            assert!(matches!(&told, Err(NotifyError::Refused(why)) if why.contains("no answer")), "{told:?}");
+        }
+    }
+
     #[tokio::test]
     async fn a_message_is_whole_on_the_wire() {
         let (port, taken) = server(1);
         let (subject, body) =
             ("[Cao] Dò mật khẩu SSH (so-yte)".to_owned(), "Cảnh báo: dò mật khẩu\n".to_owned());
         let settings = settings(port, &["truc@máy.vn"]);
-        assert_eq!(send(&settings, &Roots::default(), subject, body).await.unwrap(), None);
+        assert_eq!(send(&settings, &Roots::default(), (subject, body), TIMEOUT).await.unwrap(), None);
         let (commands, data) = taken.join().unwrap().remove(0);
         assert!(commands.contains(&"RCPT TO:<truc@xn--my-mia.vn>".to_owned()), "{commands:?}");
         let header = |name: &str| {
@@ -213,8 +253,7 @@ mod tests {
     async fn one_refused_address_keeps_nothing_from_the_others() {
         let (port, taken) = server(3);
         let settings = settings(port, &["an@example.vn", "refused@example.vn", "binh@example.vn"]);
-        let told =
-            send(&settings, &Roots::default(), "s".to_owned(), "b\n".to_owned()).await.unwrap().unwrap();
+        let told = send(&settings, &Roots::default(), words(), TIMEOUT).await.unwrap().unwrap();
         assert!(told.contains("refused@example.vn") && told.contains("no such user"), "{told}");
         assert!(!told.contains("an@example.vn:") && !told.contains("binh"), "{told}");
         let got = taken.join().unwrap();
@@ -222,7 +261,7 @@ mod tests {
         assert_eq!(bodies, [true, false, true], "{got:?}");
         let (port, _taken) = server(1);
         let nobody = self::settings(port, &["refused@example.vn"]);
-        assert!(send(&nobody, &Roots::default(), "s".to_owned(), "b\n".to_owned()).await.is_err());
+        assert!(send(&nobody, &Roots::default(), words(), TIMEOUT).await.is_err());
     }
 
     #[tokio::test]
@@ -236,12 +275,12 @@ mod tests {
         });
         let mut settings = settings(port, &["an@example.vn"]);
         settings["tls"] = "tls".into();
-        assert!(send(&settings, &Roots::default(), String::new(), String::new()).await.is_err());
+        assert!(send(&settings, &Roots::default(), words(), TIMEOUT).await.is_err());
         assert_eq!(first.join().unwrap(), 22, "a TLS record of a handshake comes before the server speaks");
         let (port, taken) = server(1);
         settings["port"] = port.into();
         settings["tls"] = "starttls".into();
-        assert!(send(&settings, &Roots::default(), String::new(), String::new()).await.is_err());
+        assert!(send(&settings, &Roots::default(), words(), TIMEOUT).await.is_err());
         let (commands, data) = taken.join().unwrap().remove(0);
         assert!(data.is_empty() && !commands.iter().any(|one| one.starts_with("MAIL")), "{commands:?}");
     }

@@ -32,9 +32,9 @@ pub(super) const fn level_vi(level: Level) -> &'static str {
 }
 
 /// The subject: level, what, where; a drill says so first.
-pub(super) fn subject(alert: &Alert) -> String {
+pub(super) fn subject(alert: &Alert, agency: &str) -> String {
     let drill = if alert.drill { "[DIỄN TẬP] " } else { "" };
-    format!("{drill}[{}] {} ({})", level_vi(alert.level), line(&alert.title_vi), line(&alert.organization))
+    format!("{drill}[{}] {} ({})", level_vi(alert.level), line(&alert.title_vi), line(agency))
 }
 
 /// The subject of a test.
@@ -51,12 +51,12 @@ pub(super) fn test_body(channel: &str, page: Option<&str>) -> String {
 }
 
 /// The body, in Vietnamese with the English title beside.
-pub(super) fn body(alert: &Alert, console: &str) -> String {
+pub(super) fn body(alert: &Alert, agency: &str, console: &str) -> String {
     format!(
         "Cảnh báo: {}\nMức độ: {}\nĐơn vị: {}\nĐối tượng: {} = {}\nSố lần: {}\nLuật: {}\n(English: {})\n\nXem và xử lý: {console}/alerts/{}\n",
         line(&alert.title_vi),
         level_vi(alert.level),
-        line(&alert.organization),
+        line(agency),
         line(&alert.entity_type),
         line(&alert.entity_value),
         alert.count,

@@ -23,19 +23,20 @@ pub(super) async fn send(settings: &Value, roots: &Roots, body: String) -> Resul
         .map_err(|error| NotifyError::Refused(error.to_string()))?
 }
 
-/// What is said of an alert.
-pub(super) fn body(alert: &Alert, console: &str) -> String {
+/// What is said of an alert. Values are as they are: JSON carries every sign, and a program compares them.
+pub(super) fn body(alert: &Alert, agency: &str, console: &str) -> String {
     json!({
         "kind": "dongson.alert",
         "id": alert.id,
         "organization": alert.organization,
+        "organization_name": agency,
         "rule_id": alert.rule_id,
-        "title_vi": text::line(&alert.title_vi),
-        "title_en": text::line(&alert.title_en),
+        "title_vi": alert.title_vi,
+        "title_en": alert.title_en,
         "level": alert.level,
         "level_vi": text::level_vi(alert.level),
         "entity_type": alert.entity_type,
-        "entity_value": text::line(&alert.entity_value),
+        "entity_value": alert.entity_value,
         "count": alert.count,
         "risk": alert.risk,
         "first_seen": alert.first_seen,

@@ -121,7 +121,11 @@ impl SignalsStage {
         // Before the registry has them: afterwards a run that is repeated would find none of them new.
         self.publish(&fresh, &token).await?;
         let step = Step {
-            alerts: found.alerts.values().map(|(alert, signals)| upsert(alert, signals)).collect(),
+            alerts: found
+                .alerts
+                .values()
+                .map(|(alert, signals)| upsert(alert, signals, &self.content))
+                .collect(),
             hits: found.hits.into_values().collect(),
             // What earlier versions saved as one was read at the start; now it is in the parts.
             state: Some(Vec::new()),
@@ -198,7 +202,7 @@ fn sort_out(signals: &[Signal], exceptions: &[Exception]) -> Found {
     found
 }
 
-fn upsert(alert: &Alert, signals: &[Signal]) -> AlertUpsert {
+fn upsert(alert: &Alert, signals: &[Signal], content: &Content) -> AlertUpsert {
     let first = &alert.signal;
     let times = || signals.iter().map(|signal| signal.timestamp.millis());
     AlertUpsert {
@@ -206,7 +210,8 @@ fn upsert(alert: &Alert, signals: &[Signal]) -> AlertUpsert {
         organization: first.organization.clone(),
         node: Some(first.observer.clone()).filter(|node| !node.is_empty()),
         rule_id: first.rule_id.clone(),
-        rule_version: String::new(),
+        // Empty for what no rule decides: indicators.
+        rule_version: content.versions.get(&first.rule_id).cloned().unwrap_or_default(),
         title_vi: first.title_vi.clone(),
         title_en: first.title.clone(),
         level: registry_level(first.level),

@@ -145,6 +145,9 @@ fn smtp(settings: &Settings) -> Result<()> {
     if !text(settings, "username").is_empty() && text(settings, "password").is_empty() {
         return wrong("password", "must not be empty");
     }
+    if text(settings, "username").is_empty() && !text(settings, "password").is_empty() {
+        return wrong("username", "must not be empty when there is a password");
+    }
     Ok(())
 }
 

@@ -108,6 +108,8 @@ pub struct DueDelivery {
     pub channel: Channel,
     /// The alert.
     pub alert: crate::Alert,
+    /// Name of the alert's agency.
+    pub organization: String,
 }
 
 /// How a try ended.
@@ -297,14 +299,17 @@ impl Registry {
         Ok(found)
     }
 
-    /// Deliveries that are due at `now`, oldest first, at most `limit`: for the one sender.
+    /// Deliveries that are due at `now`, oldest first, at most `limit` of each channel: for the one sender.
     pub async fn due_deliveries(&self, now: Millis, limit: u32) -> Result<Vec<DueDelivery>> {
         let mut tx = self.readers.begin().await?;
         let due: Vec<Delivery> = sqlx::query_as(
-            "SELECT notification_delivery.* FROM notification_delivery
-             JOIN notification_channel ON notification_channel.id = notification_delivery.channel
-             WHERE delivered_at IS NULL AND failed_at IS NULL AND due_at <= $1 AND enabled = 1
-             ORDER BY due_at, notification_delivery.id LIMIT $2",
+            "SELECT * FROM (
+               SELECT notification_delivery.*, ROW_NUMBER() OVER
+                 (PARTITION BY channel ORDER BY due_at, notification_delivery.id) AS turn
+               FROM notification_delivery
+               JOIN notification_channel ON notification_channel.id = notification_delivery.channel
+               WHERE delivered_at IS NULL AND failed_at IS NULL AND due_at <= $1 AND enabled = 1)
+             WHERE turn <= $2 ORDER BY due_at, id",
         )
         .bind(now)
         .bind(i64::from(limit.clamp(1, 1000)))
@@ -313,11 +318,16 @@ impl Registry {
         let mut found = Vec::with_capacity(due.len());
         for one in due {
             let channel = fetch(&mut tx, &Scope::All, &one.channel).await?;
-            let alert = sqlx::query_as("SELECT * FROM alert WHERE id = $1")
+            let alert: crate::Alert = sqlx::query_as("SELECT * FROM alert WHERE id = $1")
                 .bind(&one.alert)
                 .fetch_one(&mut *tx)
                 .await?;
-            found.push(DueDelivery { id: one.id, channel, alert });
+            let organization = sqlx::query_scalar("SELECT name FROM organization WHERE id = $1")
+                .bind(&alert.organization)
+                .fetch_optional(&mut *tx)
+                .await?;
+            let organization = organization.unwrap_or_else(|| alert.organization.clone());
+            found.push(DueDelivery { id: one.id, channel, alert, organization });
         }
         Ok(found)
     }

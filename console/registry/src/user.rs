@@ -349,6 +349,8 @@ impl Registry {
     }
 
     async fn sign_in_noted(&self, login: &str, password: &str, now: Millis) -> Result<SignIn> {
+        // Committed by itself: a statement that gives rows back says nothing of a commit that fails.
+        let mut tx = self.write().await?;
         let tried: Option<Account> = sqlx::query_as(
             "UPDATE account SET
                failed_attempts = CASE WHEN locked_until IS NULL THEN failed_attempts + 1 ELSE 1 END,
@@ -360,18 +362,21 @@ impl Registry {
         .bind(now)
         .bind(MAX_FAILURES)
         .bind(now.saturating_add(LOCK_MS))
-        .fetch_optional(&self.writer)
+        .fetch_optional(&mut *tx)
         .await?;
+        tx.commit().await?;
         let hash = tried.as_ref().map(|account| account.password_hash.clone());
         let right = password::verify(password, hash).await?;
         let Some(account) = tried.filter(|_| right) else { return Ok(SignIn::Refused) };
+        let mut tx = self.write().await?;
         let welcome = sqlx::query_as(
             "UPDATE account SET failed_attempts = 0, locked_until = NULL, last_sign_in_at = $2 WHERE id = $1 RETURNING *",
         )
         .bind(&account.id)
         .bind(now)
-        .fetch_one(&self.writer)
+        .fetch_one(&mut *tx)
         .await?;
+        tx.commit().await?;
         Ok(SignIn::Welcome(Box::new(welcome)))
     }
 }

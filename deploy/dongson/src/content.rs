@@ -1,6 +1,7 @@
 //! The rules that a running system asks: those that are shipped (they are in the binary) and those of the
 //! administrator's folders.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use dongson_console::RuleInfo;
 use dongson_rules::{LoadOptions, LoadReport, Rule, RuleSet};
 use dongson_script::{Limits, Scripts};
 use rust_embed::RustEmbed;
+use sha2::{Digest as _, Sha256};
 use tracing::warn;
 
 mod learnt;
@@ -96,8 +98,18 @@ pub(crate) fn load(folders: &[PathBuf], without_shipped: bool, kept: &Path) -> R
     counts.scripts = scripts.all().len();
     let rules = Arc::new(rules);
     let tuner = Arc::new(learnt::tuner(&rules, &documents, kept));
-    let content = Content { rules, scripts: Arc::new(scripts), tuner };
+    let versions = Arc::new(versions(&rules, &documents));
+    let content = Content { rules, scripts: Arc::new(scripts), tuner, versions };
     Ok(Loaded { content, infos, counts })
+}
+
+/// Of each rule the first twelve digits of the SHA-256 of its file.
+fn versions(rules: &RuleSet, documents: &[(String, String)]) -> HashMap<String, String> {
+    let sum = |text: &str| hex::encode(Sha256::digest(text)).chars().take(12).collect::<String>();
+    let files: HashMap<&str, String> =
+        documents.iter().map(|(name, text)| (name.as_str(), sum(text))).collect();
+    let version = |rule: &Rule| Some((rule.id.clone(), files.get(rule.file.as_str())?.clone()));
+    rules.rules().iter().filter_map(version).collect()
 }
 
 fn read_folder(
@@ -151,6 +163,9 @@ mod tests {
         assert!(loaded.content.rules.rules().len() >= 60, "{}", loaded.content.rules.rules().len());
         assert!(loaded.content.scripts.all().len() >= 7);
         assert!(loaded.infos.iter().all(|info| !info.source.is_empty()));
+        let versions = &loaded.content.versions;
+        let versioned = |rule: &Rule| versions.get(&rule.id).is_some_and(|version| version.len() == 12);
+        assert!(loaded.content.rules.rules().iter().all(versioned));
     }
 
     #[test]

@@ -178,11 +178,24 @@ fn authority_of(url: &str, fingerprint: &[u8]) -> Result<CertificateDer<'static>
     };
     let name = ServerName::try_from(host.to_owned()).map_err(|_| bad())?;
     let chain = chain_of(&address, name)
-        .map_err(|error| EnrolError::Unreachable { url: url.to_owned(), reason: error.to_string() })?;
+        .map_err(|error| EnrolError::Unreachable { url: url.to_owned(), reason: reason_of(&error) })?;
     chain
         .into_iter()
         .find(|certificate| Sha256::digest(certificate).as_slice() == fingerprint)
         .ok_or_else(|| EnrolError::WrongAuthority(url.to_owned()))
+}
+
+/// In words what a person can act on.
+fn reason_of(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut => {
+            format!(
+                "no answer within {} seconds: is this the collector's port for sensors?",
+                TIMEOUT.as_secs()
+            )
+        }
+        _ => error.to_string(),
+    }
 }
 
 /// The certificates that the server shows.
@@ -279,6 +292,15 @@ mod tests {
     fn addresses_are_checked_before_anything_is_sent() {
         assert!(matches!(authority_of("http://x", &[0; 32]), Err(EnrolError::BadUrl(_))));
         assert!(matches!(authority_of("https://127.0.0.1:1", &[0; 32]), Err(EnrolError::Unreachable { .. })));
+    }
+
+    #[test]
+    fn a_server_that_says_nothing_is_told_in_words() {
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut stream = TcpStream::connect(silent.local_addr().unwrap()).unwrap();
+        stream.set_read_timeout(Some(std::time::Duration::from_millis(10))).unwrap();
+        let error = std::io::Read::read(&mut stream, &mut [0]).unwrap_err();
+        assert!(reason_of(&error).contains("no answer within"), "{error}");
     }
 
     #[test]

@@ -13,6 +13,8 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use dongson_event::Event;
 use serde::{Deserialize, Serialize};
@@ -273,15 +275,22 @@ impl Spool {
     }
 }
 
-/// Takes the spool for this process; the lock ends with the process, however it ends.
+/// How long a process that was told to end may take to do so.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Takes the spool for this process; the lock ends with the process, however it ends. One that is ending is waited for.
 fn lock(folder: &Path) -> Result<File, SpoolError> {
     let path = folder.join("lock");
     let file = File::options().create(true).truncate(false).write(true).open(&path);
     let file = file.map_err(|error| disk(&path, error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(SpoolError::Busy(folder.to_owned())),
-        Err(TryLockError::Error(error)) => Err(disk(&path, error)),
+    let begun = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if begun.elapsed() < PATIENCE => thread::sleep(PATIENCE / 50),
+            Err(TryLockError::WouldBlock) => return Err(SpoolError::Busy(folder.to_owned())),
+            Err(TryLockError::Error(error)) => return Err(disk(&path, error)),
+        }
     }
 }
 
