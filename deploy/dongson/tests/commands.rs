@@ -56,7 +56,8 @@ fn rules_sql_prints_a_question_to_the_store() {
     assert!(sql.contains("e\\xe2\\x80\\xaevil") && !sql.contains('\u{202e}'), "{sql}");
     let flat = text(&dongson(&["rules", "sql", "--taxonomy", "sigma", &good]).stdout);
     assert!(flat.contains("rest['product']") && !flat.contains("winlog"), "{flat}");
-    let bad = write(folder.path(), "bad.yml", &RULE.replace("Image|endswith: '\\evil.exe'", "UtcTime|hour: 3"));
+    let bad =
+        write(folder.path(), "bad.yml", &RULE.replace("Image|endswith: '\\evil.exe'", "UtcTime|hour: 3"));
     let refused = dongson(&["rules", "sql", &bad]);
     assert_eq!(refused.status.code(), Some(1));
     assert!(text(&refused.stdout).contains("not said in SQL: parts of moments"), "{}", text(&refused.stdout));

@@ -188,11 +188,8 @@ impl Levels {
         for column in self.columns.iter().filter(|column| !told.contains(&column.as_str())) {
             let _infallible = write!(columns, ", {column}");
         }
-        let mut sql = format!(
-            "SELECT {TOLD}{columns}{}\nFROM dongson.events{}",
-            self.rests.print(),
-            within.print()
-        );
+        let mut sql =
+            format!("SELECT {TOLD}{columns}{}\nFROM dongson.events{}", self.rests.print(), within.print());
         for names in [&self.decisive, &self.conditions] {
             sql = around(names, sql);
         }

@@ -231,9 +231,11 @@ mod tests {
 
     #[test]
     fn a_hostile_rule_makes_no_endless_statement() {
-        let names: Vec<String> = (0..200).map(|at| format!("f{at}|contains: '{}'", "x".repeat(200))).collect();
+        let names: Vec<String> =
+            (0..200).map(|at| format!("f{at}|contains: '{}'", "x".repeat(200))).collect();
         let again = vec!["s"; 5_000].join(" or ");
-        let hostile = rule(&format!("{{{}}}", names.join(", "))).replace("condition: s", &format!("condition: {again}"));
+        let hostile = rule(&format!("{{{}}}", names.join(", ")))
+            .replace("condition: s", &format!("condition: {again}"));
         assert_eq!(sql(&hostile), Err(SqlError::TooLong));
     }
 

@@ -66,6 +66,11 @@ impl Column {
         Some(Self { name: field.column_name(), kind: field.kind })
     }
 
+    /// True where a conversion to text prints it as events do.
+    const fn is_plain(&self) -> bool {
+        matches!(self.kind, Kind::Keyword | Kind::LowKeyword | Kind::Text | Kind::Long | Kind::Bool)
+    }
+
     /// Whether something stands in it.
     pub(super) fn filled(&self) -> String {
         let Self { name, kind } = self;
@@ -147,8 +152,7 @@ fn hidden_names(mode: Mode) -> String {
         .collect();
     let prefixes: Vec<String> =
         INNER.iter().map(|prefix| format!("startsWith(n, {})", literal(prefix))).collect();
-    let but =
-        if open.is_empty() { String::new() } else { format!(" AND n NOT IN ({})", literals(open)) };
+    let but = if open.is_empty() { String::new() } else { format!(" AND n NOT IN ({})", literals(open)) };
     format!("n IN ({}) OR (({}){but})", literals(closed), prefixes.join(" OR "))
 }
 
@@ -162,15 +166,24 @@ pub(super) fn anywhere(mode: Mode) -> (String, Vec<String>) {
     let named = fields::FIELDS.iter().map(|field| field.name).filter(|name| !hidden(name, mode));
     let columns: Vec<(&str, Column)> =
         named.filter_map(|name| Column::of(name).map(|column| (name, column))).collect();
-    let parts: Vec<String> = columns
-        .iter()
-        .map(|(name, column)| {
-            let absent = format!("mapContains(rest, {}) OR NOT {}", literal(name), column.filled());
-            format!("if({absent}, emptyArrayString(), {})", column.texts())
-        })
-        .collect();
+    // What prints as it stands is asked together.
+    let (plain, other): (Vec<_>, Vec<_>) = columns.iter().partition(|(_, column)| column.is_plain());
+    let cells: Vec<String> =
+        plain.iter().map(|(_, column)| format!("CAST({}, 'Nullable(String)')", column.name)).collect();
+    let mut parts = vec![
+        rest,
+        format!(
+            "arrayMap(v -> assumeNotNull(v), arrayFilter((v, n) -> isNotNull(v) AND NOT mapContains(rest, n), [{}], [{}]))",
+            cells.join(", "),
+            literals(plain.iter().map(|(name, _)| *name))
+        ),
+    ];
+    parts.extend(other.iter().map(|(name, column)| {
+        let absent = format!("mapContains(rest, {}) OR NOT {}", literal(name), column.filled());
+        format!("if({absent}, emptyArrayString(), {})", column.texts())
+    }));
     let names = columns.into_iter().map(|(_, column)| column.name).chain(["rest".to_owned()]).collect();
-    (format!("arrayConcat({rest}, {})", parts.join(", ")), names)
+    (format!("arrayConcat({})", parts.join(", ")), names)
 }
 
 #[cfg(test)]

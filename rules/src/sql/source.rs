@@ -68,10 +68,8 @@ impl Way<'_> {
             .filter(|(_, given)| given.iter().any(|given| wanted.accepts(given)))
             .map(|(source, _)| source)
             .collect();
-        let gates = chosen
-            .into_iter()
-            .map(|source| self.gate(source, levels))
-            .collect::<Result<Vec<_>, _>>()?;
+        let gates =
+            chosen.into_iter().map(|source| self.gate(source, levels)).collect::<Result<Vec<_>, _>>()?;
         Ok((!gates.is_empty()).then(|| any(gates)))
     }
 
@@ -96,8 +94,7 @@ impl Way<'_> {
 
 /// The log source as the events say it.
 fn said(wanted: &LogSource, levels: &mut Levels) -> Result<String, SqlError> {
-    let words =
-        [("product", &wanted.product), ("category", &wanted.category), ("service", &wanted.service)];
+    let words = [("product", &wanted.product), ("category", &wanted.category), ("service", &wanted.service)];
     let mut parts = Vec::new();
     for (name, word) in words {
         if let Some(word) = word {
@@ -113,8 +110,7 @@ fn any(parts: Vec<String>) -> String {
 }
 
 fn every(conditions: &[Condition], levels: &mut Levels) -> Result<String, SqlError> {
-    let parts =
-        conditions.iter().map(|one| condition(one, levels)).collect::<Result<Vec<_>, _>>()?;
+    let parts = conditions.iter().map(|one| condition(one, levels)).collect::<Result<Vec<_>, _>>()?;
     Ok(if parts.is_empty() { "true".to_owned() } else { format!("({})", parts.join(" AND ")) })
 }
 

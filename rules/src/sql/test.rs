@@ -42,7 +42,7 @@ pub(super) fn folded(texts: &str) -> String {
 }
 
 /// Texts without the white space around them.
-fn trimmed(texts: &str) -> String {
+pub(super) fn trimmed(texts: &str) -> String {
     format!("arrayMap(x -> replaceRegexpAll(x, '^{SPACE}+|{SPACE}+$', ''), {texts})")
 }
 
@@ -65,9 +65,14 @@ pub(super) fn is_fraction(text: &str) -> bool {
     text.contains(['.', 'e', 'E'])
 }
 
+/// True when no other number is so near that it would be taken for this one.
+pub(super) fn is_sparse(number: f64) -> bool {
+    number.is_finite() && number.abs() >= SPARSE
+}
+
 /// True when any of the numbers is this one.
 pub(super) fn equals(numbers: &str, number: f64) -> String {
-    if number.is_finite() && number.abs() >= SPARSE {
+    if is_sparse(number) {
         return format!("has({numbers}, toFloat64({number:?}))");
     }
     format!("arrayExists(x -> abs(x - toFloat64({number:?})) < {:?}, {numbers})", f64::EPSILON)
@@ -84,17 +89,27 @@ pub(super) fn compares(numbers: &str, order: Order, number: f64) -> String {
     format!("arrayExists(x -> x {sign} toFloat64({number:?}), {numbers})")
 }
 
-/// True when any of the texts is an address inside.
-pub(super) fn inside(texts: &str, net: &IpNet) -> String {
-    let range = literal(&net.to_string());
-    let (is, other) = match net {
-        IpNet::V4(_) => (format!("^{IPV4}$"), "::"),
-        IpNet::V6(_) => (format!("^({})$", ipv6()), "0.0.0.0"),
-    };
-    format!(
-        "arrayExists(x -> match(x, '{is}') AND isIPAddressInRange(if(match(x, '{is}'), x, '{other}'), {range}), {})",
-        trimmed(texts)
-    )
+/// True when any of the texts, which were trimmed, is an address inside one of the networks.
+pub(super) fn inside(texts: &str, nets: &[&IpNet]) -> String {
+    let (four, six): (Vec<&IpNet>, Vec<&IpNet>) = nets.iter().partition(|net| matches!(net, IpNet::V4(_)));
+    let (is_four, is_six) = (format!("^{IPV4}$"), format!("^({})$", ipv6()));
+    let all = [(four, is_four, "::"), (six, is_six, "0.0.0.0")];
+    let parts: Vec<String> = all
+        .into_iter()
+        .filter(|(nets, ..)| !nets.is_empty())
+        .map(|(nets, is, other)| {
+            let within = |net: &&IpNet| {
+                // What is no address of the kind is replaced by one that is in none of the networks.
+                format!(
+                    "isIPAddressInRange(if(match(x, '{is}'), x, '{other}'), {})",
+                    literal(&net.to_string())
+                )
+            };
+            let within: Vec<String> = nets.iter().map(within).collect();
+            format!("arrayExists(x -> match(x, '{is}') AND ({}), {texts})", within.join(" OR "))
+        })
+        .collect();
+    if parts.len() == 1 { parts.concat() } else { format!("({})", parts.join(" OR ")) }
 }
 
 /// An IPv6 address (RFC 3986, appendix A).
@@ -270,10 +285,31 @@ mod tests {
         let four = regex::Regex::new(&format!("^{IPV4}$")).unwrap();
         let six = regex::Regex::new(&format!("^({})$", ipv6())).unwrap();
         for text in [
-            "1.2.3.4", "01.2.3.4", "256.1.1.1", "1.2.3", "::", "::1", "1::", "1:2:3:4:5:6:7:8", "1:2:3:4:5:6:7::",
-            "::2:3:4:5:6:7:8", "1::3:4:5:6:7:8", "1:2:3:4:5:6:7:8::", "1::2:3:4:5:6:7:8", "::ffff:1.2.3.4",
-            "1:2:3:4:5:6:1.2.3.4", "1:2:3:4:5:6:7:1.2.3.4", "12345::", "fe80::1%eth0", "::1.2.3.04", "1:::2", ":1", "",
-            "1::2::3", "1:2:3:4:5::1.2.3.4", "1:2:3:4:5:6::1.2.3.4",
+            "1.2.3.4",
+            "01.2.3.4",
+            "256.1.1.1",
+            "1.2.3",
+            "::",
+            "::1",
+            "1::",
+            "1:2:3:4:5:6:7:8",
+            "1:2:3:4:5:6:7::",
+            "::2:3:4:5:6:7:8",
+            "1::3:4:5:6:7:8",
+            "1:2:3:4:5:6:7:8::",
+            "1::2:3:4:5:6:7:8",
+            "::ffff:1.2.3.4",
+            "1:2:3:4:5:6:1.2.3.4",
+            "1:2:3:4:5:6:7:1.2.3.4",
+            "12345::",
+            "fe80::1%eth0",
+            "::1.2.3.04",
+            "1:::2",
+            ":1",
+            "",
+            "1::2::3",
+            "1:2:3:4:5::1.2.3.4",
+            "1:2:3:4:5:6::1.2.3.4",
         ] {
             assert_eq!(four.is_match(text), text.parse::<std::net::Ipv4Addr>().is_ok(), "{text}");
             assert_eq!(six.is_match(text), text.parse::<std::net::Ipv6Addr>().is_ok(), "{text}");

@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
+use ipnet::IpNet;
+
 use super::level::Levels;
+use super::place::{literal, literals};
 use super::source::Way;
 use super::test::{self, Values};
 use super::{MAX_SQL_BYTES, SqlError, TOLD, Within, re2};
@@ -60,7 +63,11 @@ impl<'w> Writer<'w> {
     }
 
     /// The statement; `None` when no rule was added. With `rules` it tells for each of these whether it holds.
-    pub(super) fn print(mut self, within: &Within, rules: Option<&[usize]>) -> Result<Option<String>, SqlError> {
+    pub(super) fn print(
+        mut self,
+        within: &Within,
+        rules: Option<&[usize]>,
+    ) -> Result<Option<String>, SqlError> {
         if self.said.is_empty() {
             return Ok(None);
         }
@@ -89,7 +96,9 @@ impl<'w> Writer<'w> {
         let asked = |rule: &usize| conditions.iter().find(|(said, _)| *said == rule);
         let truths: Vec<String> = rules
             .iter()
-            .map(|rule| asked(rule).map_or_else(|| "0".to_owned(), |(_, condition)| format!("if({condition}, 1, 0)")))
+            .map(|rule| {
+                asked(rule).map_or_else(|| "0".to_owned(), |(_, condition)| format!("if({condition}, 1, 0)"))
+            })
             .collect();
         Ok(Some(format!("SELECT event_id, [{}] AS found\nFROM (\n{from})", truths.join(",\n    "))))
     }
@@ -105,7 +114,8 @@ impl<'w> Writer<'w> {
     fn node(&mut self, detection: &Detection, node: &Node) -> Result<String, SqlError> {
         let text = match node {
             Node::All(nodes) => {
-                let parts = nodes.iter().map(|node| self.node(detection, node)).collect::<Result<Vec<_>, _>>()?;
+                let parts =
+                    nodes.iter().map(|node| self.node(detection, node)).collect::<Result<Vec<_>, _>>()?;
                 joined(parts, " AND ", "true")
             }
             Node::Any(nodes) => self.any(detection, nodes)?,
@@ -128,15 +138,36 @@ impl<'w> Writer<'w> {
         let rules = self.rules;
         let mut parts = Vec::new();
         let mut values: Vec<(String, Values<'w>)> = Vec::new();
+        let (mut nets, mut numbers): (Vec<(String, Vec<&IpNet>)>, Vec<(String, Vec<&str>)>) =
+            Default::default();
         for node in nodes {
             let Node::Test(number) = node else {
                 parts.push(self.node(detection, node)?);
                 continue;
             };
             let Some(predicate) = rules.tables().predicates.get(*number) else { continue };
-            let Test::Text(pattern) = &predicate.test else {
-                parts.push(self.node(detection, node)?);
-                continue;
+            let pattern = match &predicate.test {
+                Test::Text(pattern) => pattern,
+                Test::Cidr(net) => {
+                    let texts = self.texts(predicate.target)?;
+                    match nets.iter_mut().find(|(held, _)| *held == texts) {
+                        Some((_, nets)) => nets.push(net),
+                        None => nets.push((texts, vec![net])),
+                    }
+                    continue;
+                }
+                Test::Number { text, number } if !test::is_fraction(text) && test::is_sparse(*number) => {
+                    let texts = self.texts(predicate.target)?;
+                    match numbers.iter_mut().find(|(held, _)| *held == texts) {
+                        Some((_, numbers)) => numbers.push(text),
+                        None => numbers.push((texts, vec![text])),
+                    }
+                    continue;
+                }
+                _ => {
+                    parts.push(self.node(detection, node)?);
+                    continue;
+                }
             };
             self.count(pattern.key().len())?;
             let texts = self.texts(predicate.target)?;
@@ -155,6 +186,15 @@ impl<'w> Writer<'w> {
             }
         }
         parts.extend(values.iter().map(|(texts, values)| values.hold(texts)));
+        for (texts, nets) in nets {
+            parts.push(test::inside(&self.levels.made(test::trimmed(&texts)), &nets));
+        }
+        for (texts, numbers) in numbers {
+            let fractions = self.levels.made(test::fractions(&texts));
+            parts.push(format!("hasAny({texts}, [{}])", literals(numbers.iter().copied())));
+            // A decimal point makes a whole number one of the type of fractions.
+            parts.push(format!("hasAny({fractions}, [{}.])", numbers.join("., ")));
+        }
         Ok(joined(parts, " OR ", "false"))
     }
 
@@ -205,13 +245,13 @@ impl<'w> Writer<'w> {
                 let numbers =
                     if test::is_fraction(text) { test::numbers(&texts) } else { test::fractions(&texts) };
                 let same = test::equals(&self.levels.made(numbers), *number);
-                format!("(has({texts}, {}) OR {same})", super::place::literal(text))
+                format!("(has({texts}, {}) OR {same})", literal(text))
             }
             Test::Compare { order, number } => {
                 test::compares(&self.levels.made(test::numbers(&texts)), *order, *number)
             }
             Test::Regex(regex) => test::found(&texts, &re2::re2(regex.as_str())?),
-            Test::Cidr(net) => test::inside(&texts, net),
+            Test::Cidr(net) => test::inside(&self.levels.made(test::trimmed(&texts)), &[net]),
             Test::Part { .. } => return Err(SqlError::Moment),
             Test::Null | Test::Exists | Test::FieldRef { .. } => "false".to_owned(),
         })

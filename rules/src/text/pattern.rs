@@ -132,7 +132,9 @@ impl Pattern {
                 signs.iter().all(|sign| if let Sign::Char(sign) = sign { sign.is_ascii() } else { true })
             }
             _ => match self.shape() {
-                Shape::Exact(text) | Shape::Start(text) | Shape::End(text) | Shape::Inside(text) => text.is_ascii(),
+                Shape::Exact(text) | Shape::Start(text) | Shape::End(text) | Shape::Inside(text) => {
+                    text.is_ascii()
+                }
                 Shape::Anything | Shape::Glob => true,
             },
         }

@@ -51,19 +51,21 @@ const DATASETS: [(&str, &str); 16] = [
     ("syslog", "syslog"),
 ];
 
-/// Events for each rule of the text: with the selections that the condition does not exclude, with all, and alone.
-pub(super) fn events(text: &str) -> Vec<dongson_event::Event> {
+/// Events for each rule of the text, with the selections that the condition does not seem to exclude, and with all. With
+/// `said` they name fields as the rule does and say their log source themselves.
+pub(super) fn events(text: &str, said: bool) -> Vec<dongson_event::Event> {
     let mut found = Vec::new();
     for document in serde_yaml_ng::Deserializer::from_str(text) {
         let Ok(rule) = <Json as serde::Deserialize>::deserialize(document) else { continue };
-        let (Some(detection), Some(source)) = (rule["detection"].as_object(), rule["logsource"].as_object()) else {
+        let (Some(detection), Some(source)) = (rule["detection"].as_object(), rule["logsource"].as_object())
+        else {
             continue;
         };
         let selections: Vec<(&String, &Json)> =
             detection.iter().filter(|(name, _)| *name != "condition").collect();
         let fits = |name: &str| !name.starts_with("filter");
         for pick in 0..2 {
-            let mut chosen = place(source);
+            let mut chosen = if said { source.clone() } else { place(source) };
             for (_, selection) in selections.iter().filter(|(name, _)| fits(name)) {
                 fill(&mut chosen, selection, pick);
             }
@@ -152,7 +154,10 @@ fn fill(event: &mut Map<String, Json>, selection: &Json, pick: usize) {
 
 /// A value that fits.
 fn wanted(modifiers: &[&str], value: &Json, pick: usize) -> Option<Json> {
-    if ["exists", "fieldref", "gt", "lt", "gte", "lte", "base64", "base64offset"].iter().any(|one| modifiers.contains(one)) {
+    if ["exists", "fieldref", "gt", "lt", "gte", "lte", "base64", "base64offset"]
+        .iter()
+        .any(|one| modifiers.contains(one))
+    {
         return match (modifiers.first(), value) {
             (Some(&"gt" | &"gte"), Json::Number(number)) => Some(json!(number.as_f64()? + 1.0)),
             (Some(&"lt" | &"lte"), Json::Number(number)) => Some(json!(number.as_f64()? - 1.0)),
@@ -197,5 +202,11 @@ fn plain(text: &str) -> String {
 
 /// An expression without its signs, as a guess.
 fn unescaped(text: &str) -> String {
-    text.replace("\\s+", " ").replace("\\s*", "").replace(".*", "q").replace("\\\\", "\u{1}").replace('\\', "").replace('\u{1}', "\\").replace(['^', '$', '(', ')'], "")
+    text.replace("\\s+", " ")
+        .replace("\\s*", "")
+        .replace(".*", "q")
+        .replace("\\\\", "\u{1}")
+        .replace('\\', "")
+        .replace('\u{1}', "\\")
+        .replace(['^', '$', '(', ')'], "")
 }

@@ -21,13 +21,12 @@ pub(super) fn run() -> bool {
 /// The shipped rules over their samples and over events made from them.
 fn content(folder: &Path) -> bool {
     let files = files(folder);
-    let texts = |wanted: bool| {
-        files.iter().filter(move |(name, _)| name.ends_with(".test.yml") == wanted).cloned()
-    };
+    let texts =
+        |wanted: bool| files.iter().filter(move |(name, _)| name.ends_with(".test.yml") == wanted).cloned();
     let rules = RuleSet::from_documents(texts(false), &LoadOptions::default()).rules;
     let mut events: Vec<Event> = texts(true).flat_map(|(_, text)| samples(&text)).collect();
     let whole = events.len();
-    events.extend(texts(false).flat_map(|(_, text)| invented::events(&text)));
+    events.extend(texts(false).flat_map(|(_, text)| invented::events(&text, false)));
     println!("{whole} samples, {} events made from rules", events.len() - whole);
     stored(&mut events, "so-yte");
     compare(&Case {
@@ -36,7 +35,7 @@ fn content(folder: &Path) -> bool {
         events,
         organization: "so-yte",
         mode: Mode::Auto,
-        alone: 1,
+        alone: 6,
     })
 }
 
@@ -63,8 +62,14 @@ fn vectors(folder: &Path) -> bool {
         events.iter().filter_map(|event| Some(Event::parse(event.to_string().as_bytes()).ok()?.0)).collect();
     stored(&mut events, "so-yte");
     let rules = Arc::new(loaded.rules);
-    let case =
-        |name, mode, events| Case { name, rules: Arc::clone(&rules), events, organization: "so-yte", mode, alone: 40 };
+    let case = |name, mode, events| Case {
+        name,
+        rules: Arc::clone(&rules),
+        events,
+        organization: "so-yte",
+        mode,
+        alone: 40,
+    };
     let said: Vec<Event> = events
         .iter()
         .cloned()
