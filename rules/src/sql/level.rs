@@ -122,9 +122,12 @@ impl Levels {
     /// What stands under the first of the names that is there.
     fn held(&mut self, names: &Candidates) -> Held {
         let (mut jsons, mut texts, mut present) = (Vec::new(), Vec::new(), Vec::new());
-        for (gate, name) in names {
+        for same in names.chunk_by(|one, next| one.1 == next.1) {
+            let Some((_, name)) = same.first() else { continue };
             let there = self.carries(name);
-            let there = gate.as_ref().map_or_else(|| there.clone(), |gate| format!("({gate} AND {there})"));
+            let gates: Option<Vec<&str>> = same.iter().map(|(gate, _)| gate.as_deref()).collect();
+            let there = gates
+                .map_or_else(|| there.clone(), |gates| format!("(({}) AND {there})", gates.join(" OR ")));
             jsons.extend([there.clone(), self.rest(name)]);
             // A name without a column has its text in `rest`, which is asked first.
             if let Some(column) = Column::of(name) {

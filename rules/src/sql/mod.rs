@@ -212,7 +212,7 @@ mod tests {
         assert!(text.contains("empty("), "{text}");
         let several = sql(&rule("{CommandLine|contains: [' a ', 'b', 'ư']}")).unwrap();
         assert!(several.contains("multiSearchAny(x, [' a ', 'b'])"), "{several}");
-        assert!(several.contains("match(x, '(?is)ư')"), "{several}");
+        assert!(several.contains("match(x, '(?s)[\\\\x{1b0}\\\\x{1af}]')"), "{several}");
     }
 
     #[test]
@@ -233,7 +233,7 @@ mod tests {
     fn a_hostile_rule_makes_no_endless_statement() {
         let names: Vec<String> =
             (0..200).map(|at| format!("f{at}|contains: '{}'", "x".repeat(200))).collect();
-        let again = vec!["s"; 5_000].join(" or ");
+        let again = vec!["s"; 1_000].join(" or ");
         let hostile = rule(&format!("{{{}}}", names.join(", ")))
             .replace("condition: s", &format!("condition: {again}"));
         assert_eq!(sql(&hostile), Err(SqlError::TooLong));

@@ -182,8 +182,8 @@ pub(super) fn anywhere(mode: Mode) -> (String, Vec<String>) {
         let absent = format!("mapContains(rest, {}) OR NOT {}", literal(name), column.filled());
         format!("if({absent}, emptyArrayString(), {})", column.texts())
     }));
-    let names = columns.into_iter().map(|(_, column)| column.name).chain(["rest".to_owned()]).collect();
-    (format!("arrayConcat({})", parts.join(", ")), names)
+    let asked = columns.into_iter().map(|(_, column)| column.name).chain(["rest".to_owned()]).collect();
+    (format!("arrayConcat({})", parts.join(", ")), asked)
 }
 
 #[cfg(test)]

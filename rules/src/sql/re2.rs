@@ -27,9 +27,10 @@ fn check(hir: &Hir) -> Result<(), &'static str> {
         HirKind::Literal(literal) => {
             std::str::from_utf8(&literal.0).map(|_| ()).map_err(|_| "it asks for bytes that are no text")
         }
-        HirKind::Empty | HirKind::Class(Class::Unicode(_)) => Ok(()),
         HirKind::Class(Class::Bytes(_)) => Err("it asks for bytes, not for text"),
-        HirKind::Look(Look::Start | Look::End | Look::StartLF | Look::EndLF) => Ok(()),
+        HirKind::Empty
+        | HirKind::Class(Class::Unicode(_))
+        | HirKind::Look(Look::Start | Look::End | Look::StartLF | Look::EndLF) => Ok(()),
         HirKind::Look(_) => Err("RE2 knows the edges of ASCII words alone, and no carriage returns"),
         HirKind::Repetition(repetition) => {
             if repetition.min > MAX_REPEAT || repetition.max.is_some_and(|max| max > MAX_REPEAT) {

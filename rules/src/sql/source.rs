@@ -49,7 +49,7 @@ impl Way<'_> {
         for (at, (recognise, _)) in self.taxonomies.conditions().enumerate().take(number + 1) {
             let all = recognise.iter().map(|all| every(all, levels)).collect::<Result<Vec<_>, _>>()?;
             let not = if at == number { "" } else { "NOT " };
-            parts.push(format!("{not}{}", any(all)));
+            parts.push(format!("{not}{}", any(&all)));
         }
         Ok(parts.join("\n    AND "))
     }
@@ -70,7 +70,7 @@ impl Way<'_> {
             .collect();
         let gates =
             chosen.into_iter().map(|source| self.gate(source, levels)).collect::<Result<Vec<_>, _>>()?;
-        Ok((!gates.is_empty()).then(|| any(gates)))
+        Ok((!gates.is_empty()).then(|| any(&gates)))
     }
 
     /// True for the events of a source.
@@ -105,7 +105,7 @@ fn said(wanted: &LogSource, levels: &mut Levels) -> Result<String, SqlError> {
     Ok(if parts.is_empty() { "true".to_owned() } else { parts.join(" AND ") })
 }
 
-fn any(parts: Vec<String>) -> String {
+fn any(parts: &[String]) -> String {
     if parts.is_empty() { "false".to_owned() } else { format!("({})", parts.join(" OR ")) }
 }
 
@@ -117,7 +117,8 @@ fn every(conditions: &[Condition], levels: &mut Levels) -> Result<String, SqlErr
 /// A field of the event has one of some values, or is there.
 fn condition(condition: &Condition, levels: &mut Levels) -> Result<String, SqlError> {
     let Some(values) = &condition.values else {
-        return Ok(any(condition.names.iter().map(|name| levels.carries(name)).collect()));
+        let parts: Vec<String> = condition.names.iter().map(|name| levels.carries(name)).collect();
+        return Ok(any(&parts));
     };
     let mut values: Vec<&str> = values.iter().map(String::as_str).collect();
     values.sort_unstable();

@@ -1,8 +1,8 @@
 //! What a test asks of an array of texts, in SQL.
 //!
 //! Case: where a value is ASCII alone, the texts are folded once ([`folded`]) and compared as they are. Other values are
-//! asked by RE2's simple folding, which is the folding of [`crate::text::fold`] (a unit test compares them sign by sign).
-//! Where two fields are compared both are folded, sign by sign.
+//! asked by an expression in which every case of every sign is written out. Where two fields are compared both are
+//! folded, sign by sign.
 
 use std::sync::LazyLock;
 
@@ -12,7 +12,7 @@ use super::SqlError;
 use super::place::{literal, literals};
 use crate::predicate::Affix;
 use crate::sigma::modifier::Order;
-use crate::text::{Pattern, Shape, fold_char};
+use crate::text::{Pattern, Shape, any_case, fold_char};
 
 /// Most texts of one field that are compared with those of another, as in the engine.
 const MAX_REFERRED: usize = 256;
@@ -42,7 +42,7 @@ pub(super) fn folded(texts: &str) -> String {
 }
 
 /// Texts without the white space around them.
-pub(super) fn trimmed(texts: &str) -> String {
+fn trimmed(texts: &str) -> String {
     format!("arrayMap(x -> replaceRegexpAll(x, '^{SPACE}+|{SPACE}+$', ''), {texts})")
 }
 
@@ -89,27 +89,20 @@ pub(super) fn compares(numbers: &str, order: Order, number: f64) -> String {
     format!("arrayExists(x -> x {sign} toFloat64({number:?}), {numbers})")
 }
 
-/// True when any of the texts, which were trimmed, is an address inside one of the networks.
-pub(super) fn inside(texts: &str, nets: &[&IpNet]) -> String {
-    let (four, six): (Vec<&IpNet>, Vec<&IpNet>) = nets.iter().partition(|net| matches!(net, IpNet::V4(_)));
-    let (is_four, is_six) = (format!("^{IPV4}$"), format!("^({})$", ipv6()));
-    let all = [(four, is_four, "::"), (six, is_six, "0.0.0.0")];
-    let parts: Vec<String> = all
-        .into_iter()
-        .filter(|(nets, ..)| !nets.is_empty())
-        .map(|(nets, is, other)| {
-            let within = |net: &&IpNet| {
-                // What is no address of the kind is replaced by one that is in none of the networks.
-                format!(
-                    "isIPAddressInRange(if(match(x, '{is}'), x, '{other}'), {})",
-                    literal(&net.to_string())
-                )
-            };
-            let within: Vec<String> = nets.iter().map(within).collect();
-            format!("arrayExists(x -> match(x, '{is}') AND ({}), {texts})", within.join(" OR "))
-        })
-        .collect();
-    if parts.len() == 1 { parts.concat() } else { format!("({})", parts.join(" OR ")) }
+/// Those of the texts, which were trimmed, that are addresses of the network's kind.
+pub(super) fn addresses(texts: &str, net: &IpNet) -> String {
+    let is = match net {
+        IpNet::V4(_) => format!("^{IPV4}$"),
+        IpNet::V6(_) => format!("^({})$", ipv6()),
+    };
+    format!("arrayFilter(x -> match(x, '{is}'), {})", trimmed(texts))
+}
+
+/// True when any of the addresses is inside one of the networks of their kind.
+pub(super) fn inside(addresses: &str, nets: &[&IpNet]) -> String {
+    let within: Vec<String> =
+        nets.iter().map(|net| format!("isIPAddressInRange(x, {})", literal(&net.to_string()))).collect();
+    format!("arrayExists(x -> {}, {addresses})", within.join(" OR "))
 }
 
 /// An IPv6 address (RFC 3986, appendix A).
@@ -136,6 +129,13 @@ pub(super) struct Values<'v> {
 }
 
 impl<'v> Values<'v> {
+    /// One value.
+    pub(super) fn of(pattern: &'v Pattern) -> Self {
+        let mut one = Self::default();
+        one.add(pattern);
+        one
+    }
+
     pub(super) fn add(&mut self, pattern: &'v Pattern) {
         match pattern.shape() {
             Shape::Anything => self.anything = true,
@@ -216,8 +216,8 @@ pub(super) fn is_one_of(texts: &str, values: &[impl AsRef<str>]) -> Result<Strin
     if values().all(str::is_ascii) {
         return Ok(format!("hasAny({}, [{}])", folded(texts), literals(values())));
     }
-    let values: Vec<String> = values().map(regex::escape).collect();
-    Ok(found(texts, &format!("(?is)\\A(?:{})\\z", values.join("|"))))
+    let values: Vec<String> = values().map(any_case).collect();
+    Ok(found(texts, &format!("(?s)\\A(?:{})\\z", values.join("|"))))
 }
 
 /// Signs that fold to another, and what they fold to.
@@ -250,24 +250,6 @@ pub(super) fn refers(one: &str, other: &str, affix: Affix) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use regex_syntax::hir::{ClassUnicode, ClassUnicodeRange};
-
-    #[test]
-    fn simple_folding_is_our_folding() {
-        for sign in ('\0'..=char::MAX).filter(|sign| fold_char(*sign) != *sign) {
-            let folded = fold_char(sign);
-            let mut class = ClassUnicode::new([ClassUnicodeRange::new(folded, folded)]);
-            class.case_fold_simple();
-            let variants: Vec<char> = class.iter().flat_map(|range| range.start()..=range.end()).collect();
-            assert!(
-                variants.contains(&sign),
-                "{sign:?} folds to {folded:?}, whose variants are {variants:?}"
-            );
-            for variant in variants {
-                assert_eq!(fold_char(variant), folded, "{variant:?} is a variant of {folded:?}");
-            }
-        }
-    }
 
     #[test]
     fn no_other_sign_folds_to_ascii() {

@@ -15,6 +15,9 @@ use crate::ruleset::RuleSet;
 use crate::sigma::detection::{Detection, Node};
 use crate::taxonomy::Mode;
 
+/// What a group or a value adds to what it holds, in bytes, at most.
+const GROUP_BYTES: usize = 32;
+
 /// Some rules, said for the events that are read in one way.
 #[derive(Debug)]
 pub(super) struct Writer<'w> {
@@ -116,7 +119,7 @@ impl<'w> Writer<'w> {
             Node::All(nodes) => {
                 let parts =
                     nodes.iter().map(|node| self.node(detection, node)).collect::<Result<Vec<_>, _>>()?;
-                joined(parts, " AND ", "true")
+                joined(&parts, " AND ", "true")
             }
             Node::Any(nodes) => self.any(detection, nodes)?,
             Node::Not(inner) => format!("not({})", self.node(detection, inner)?),
@@ -129,7 +132,8 @@ impl<'w> Writer<'w> {
                 None => "false".to_owned(),
             },
         };
-        self.count(text.len())?;
+        // What groups hold was counted when it was written.
+        self.count(if matches!(node, Node::Test(_)) { text.len() } else { GROUP_BYTES })?;
         Ok(text)
     }
 
@@ -138,8 +142,8 @@ impl<'w> Writer<'w> {
         let rules = self.rules;
         let mut parts = Vec::new();
         let mut values: Vec<(String, Values<'w>)> = Vec::new();
-        let (mut nets, mut numbers): (Vec<(String, Vec<&IpNet>)>, Vec<(String, Vec<&str>)>) =
-            Default::default();
+        let mut nets: Vec<(String, Vec<&IpNet>)> = Vec::new();
+        let mut numbers: Vec<(String, Vec<&str>)> = Vec::new();
         for node in nodes {
             let Node::Test(number) = node else {
                 parts.push(self.node(detection, node)?);
@@ -150,6 +154,8 @@ impl<'w> Writer<'w> {
                 Test::Text(pattern) => pattern,
                 Test::Cidr(net) => {
                     let texts = self.texts(predicate.target)?;
+                    self.count(2 * GROUP_BYTES)?;
+                    let texts = self.levels.made(test::addresses(&texts, net));
                     match nets.iter_mut().find(|(held, _)| *held == texts) {
                         Some((_, nets)) => nets.push(net),
                         None => nets.push((texts, vec![net])),
@@ -157,6 +163,7 @@ impl<'w> Writer<'w> {
                     continue;
                 }
                 Test::Number { text, number } if !test::is_fraction(text) && test::is_sparse(*number) => {
+                    self.count(2 * text.len() + GROUP_BYTES)?;
                     let texts = self.texts(predicate.target)?;
                     match numbers.iter_mut().find(|(held, _)| *held == texts) {
                         Some((_, numbers)) => numbers.push(text),
@@ -169,7 +176,7 @@ impl<'w> Writer<'w> {
                     continue;
                 }
             };
-            self.count(pattern.key().len())?;
+            self.count(pattern.key().len() + GROUP_BYTES)?;
             let texts = self.texts(predicate.target)?;
             if !pattern.cased() && !pattern.is_ascii() {
                 parts.push(test::found(&texts, &pattern.regex()));
@@ -178,16 +185,12 @@ impl<'w> Writer<'w> {
             let texts = if pattern.cased() { texts } else { self.levels.made(test::folded(&texts)) };
             match values.iter_mut().find(|(held, _)| *held == texts) {
                 Some((_, values)) => values.add(pattern),
-                None => {
-                    let mut one = Values::default();
-                    one.add(pattern);
-                    values.push((texts, one));
-                }
+                None => values.push((texts, Values::of(pattern))),
             }
         }
         parts.extend(values.iter().map(|(texts, values)| values.hold(texts)));
         for (texts, nets) in nets {
-            parts.push(test::inside(&self.levels.made(test::trimmed(&texts)), &nets));
+            parts.push(test::inside(&texts, &nets));
         }
         for (texts, numbers) in numbers {
             let fractions = self.levels.made(test::fractions(&texts));
@@ -195,7 +198,7 @@ impl<'w> Writer<'w> {
             // A decimal point makes a whole number one of the type of fractions.
             parts.push(format!("hasAny({fractions}, [{}.])", numbers.join("., ")));
         }
-        Ok(joined(parts, " OR ", "false"))
+        Ok(joined(&parts, " OR ", "false"))
     }
 
     fn test(&mut self, target: Target, test: &'w Test) -> Result<String, SqlError> {
@@ -237,9 +240,7 @@ impl<'w> Writer<'w> {
             }
             Test::Text(pattern) => {
                 let texts = if pattern.cased() { texts } else { self.levels.made(test::folded(&texts)) };
-                let mut values = Values::default();
-                values.add(pattern);
-                values.hold(&texts)
+                Values::of(pattern).hold(&texts)
             }
             Test::Number { text, number } => {
                 let numbers =
@@ -251,7 +252,7 @@ impl<'w> Writer<'w> {
                 test::compares(&self.levels.made(test::numbers(&texts)), *order, *number)
             }
             Test::Regex(regex) => test::found(&texts, &re2::re2(regex.as_str())?),
-            Test::Cidr(net) => test::inside(&self.levels.made(test::trimmed(&texts)), &[net]),
+            Test::Cidr(net) => test::inside(&self.levels.made(test::addresses(&texts, net)), &[net]),
             Test::Part { .. } => return Err(SqlError::Moment),
             Test::Null | Test::Exists | Test::FieldRef { .. } => "false".to_owned(),
         })
@@ -283,7 +284,7 @@ impl<'w> Writer<'w> {
     }
 }
 
-fn joined(parts: Vec<String>, word: &str, none: &str) -> String {
+fn joined(parts: &[String], word: &str, none: &str) -> String {
     match parts.len() {
         0 => none.to_owned(),
         1 => parts.concat(),

@@ -3,7 +3,7 @@
 use memchr::memmem::Finder;
 
 use super::glyph::{DASHES, Glyph, print};
-use super::{fold, fold_char};
+use super::{any_case, fold, fold_char};
 
 /// A value with wildcards, ready to match. Without `cased`, the text must be given folded ([`fold`]).
 #[derive(Debug, Clone)]
@@ -105,10 +105,9 @@ impl Pattern {
 
     /// The same as a regular expression that RE2 reads, for text that is not folded.
     pub(crate) fn regex(&self) -> String {
-        let flags = if self.cased { "(?s)" } else { "(?is)" };
-        let own = regex::escape;
+        let own = |text: &str| if self.cased { regex::escape(text) } else { any_case(text) };
         let body = match &self.plan {
-            Plan::Glob(signs) => expression(signs),
+            Plan::Glob(signs) => expression(signs, own),
             _ => match self.shape() {
                 Shape::Exact(whole) => format!("\\A{}\\z", own(whole)),
                 Shape::Start(start) => format!("\\A{}", own(start)),
@@ -117,12 +116,12 @@ impl Pattern {
                 Shape::Anything | Shape::Glob => String::new(),
             },
         };
-        format!("{flags}{body}")
+        format!("(?s){body}")
     }
 
     /// Wildcards as a regular expression for text in the form in which the pattern compares; a dot stands for any sign.
     pub(crate) fn glob(&self) -> String {
-        if let Plan::Glob(signs) = &self.plan { expression(signs) } else { String::new() }
+        if let Plan::Glob(signs) = &self.plan { expression(signs, regex::escape) } else { String::new() }
     }
 
     /// True when all that it asks for is ASCII or a wildcard, dashes apart.
@@ -169,9 +168,9 @@ fn signs(glyphs: &[Glyph], cased: bool) -> Vec<Sign> {
 }
 
 /// Wildcards as an expression that is found where the whole text fits.
-fn expression(signs: &[Sign]) -> String {
+fn expression(signs: &[Sign], own: impl Fn(&str) -> String) -> String {
     let part = |sign: &Sign| match sign {
-        Sign::Char(sign) => regex::escape(sign.encode_utf8(&mut [0; 4])),
+        Sign::Char(sign) => own(sign.encode_utf8(&mut [0; 4])),
         Sign::One => ".".to_owned(),
         Sign::Many => ".*".to_owned(),
         Sign::Dash => format!("[{}]", DASHES.map(|dash| format!("\\x{{{:x}}}", u32::from(dash))).concat()),

@@ -47,6 +47,7 @@ pub(super) fn all() -> (Vec<(String, String)>, Vec<Json>) {
     (rules, events)
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn values() -> Vec<Json> {
     let texts = [
         "",
@@ -199,6 +200,7 @@ fn values() -> Vec<Json> {
     all
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn tests() -> Vec<(&'static str, Json)> {
     let mut all = vec![
         ("", json!("")),

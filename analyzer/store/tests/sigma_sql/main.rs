@@ -2,7 +2,8 @@
 //!
 //! Two parts. `shipped` always runs: the shipped rules over their samples, the vector suite, and awkward values of every
 //! type of column. `published` runs all published rules over real Windows events and over events made from the rules;
-//! the data's folder is `DONGSON_SHARED`, else `../shared` beside the workspace. A part is chosen by its name.
+//! the data's folder is `DONGSON_SHARED`, else `../shared` beside the workspace. A part is chosen by its name. With
+//! `SIGMA_SQL_FOLDER` each statement is written there and its time is told.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops at the first surprise")]
 #![expect(clippy::print_stdout, reason = "a test runner reports")]
 
@@ -200,7 +201,8 @@ async fn ask(client: &StoreClient, case: &Case, taxonomies: &Taxonomies, expecte
     let mut answers = futures::stream::iter(answers).buffer_unordered(2);
     while let Some((batch, answer, took)) = answers.next().await {
         slowest = slowest.max(took);
-        if std::env::var_os("SIGMA_SQL_TIMES").is_some() {
+        if let Some(folder) = std::env::var_os("SIGMA_SQL_FOLDER") {
+            std::fs::write(Path::new(&folder).join(format!("{}.sql", batch.rules[0])), &batch.sql).unwrap();
             println!("{} rules, {} bytes: {took:.2?}", batch.rules.len(), batch.sql.len());
         }
         let rows = match answer {

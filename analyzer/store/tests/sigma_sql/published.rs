@@ -111,7 +111,7 @@ fn winlogbeat(record: &Json, number: usize) -> Option<Event> {
     for (name, value) in record.as_object()? {
         let place = match name.as_str() {
             // What the data set added.
-            "product" | "service" | "category" | "event.dataset" => continue,
+            "product" | "service" | "category" | "event.dataset" | "@timestamp" => continue,
             "Image" | "ParentImage" if own_image => continue,
             "Channel" => "winlog.channel".to_owned(),
             "EventID" => "winlog.event_id".to_owned(),
@@ -119,7 +119,6 @@ fn winlogbeat(record: &Json, number: usize) -> Option<Event> {
             "EventRecordID" | "RecordNumber" => "winlog.record_id".to_owned(),
             "Keywords" => "winlog.keywords".to_owned(),
             "Message" => "message".to_owned(),
-            "@timestamp" => continue,
             "Computer" | "Hostname" => "host.name".to_owned(),
             name => {
                 let column = COLUMNS.iter().find(|(held, _)| *held == name).map(|(_, column)| *column);

@@ -35,7 +35,7 @@ fn content(folder: &Path) -> bool {
         events,
         organization: "so-yte",
         mode: Mode::Auto,
-        alone: 6,
+        alone: 12,
     })
 }
 
@@ -68,7 +68,7 @@ fn vectors(folder: &Path) -> bool {
         events,
         organization: "so-yte",
         mode,
-        alone: 40,
+        alone: 100,
     };
     let said: Vec<Event> = events
         .iter()
