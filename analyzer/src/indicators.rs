@@ -88,18 +88,22 @@ fn look(path: &Path, seen: &mut Vec<Seen>, depth: usize) {
 }
 
 fn allowed(paths: &[PathBuf]) -> AllowList {
-    let mut all = AllowList::default();
+    let (mut all, mut bad) = (AllowList::default(), 0);
     for path in paths {
         match fs::read_to_string(path) {
             Ok(text) => {
                 let (list, refused) = AllowList::parse(&text);
                 all.extend(list);
+                bad += refused.len();
                 for (line, reason) in refused.iter().take(TOLD) {
                     warn!(file = %path.display(), line, %reason, "a line of an allow-list was refused");
                 }
             }
             Err(error) => error!(file = %path.display(), %error, "an allow-list cannot be read"),
         }
+    }
+    if !paths.is_empty() {
+        info!(files = paths.len(), refused = bad, "allow-lists read");
     }
     all
 }

@@ -98,6 +98,8 @@ pub struct Parts {
     pub registry: Registry,
     /// Rules and taxonomies.
     pub content: Content,
+    /// Sends what the outbox of notifications holds.
+    pub notifier: notify::Notifier,
 }
 
 /// Runs both stages and the notifications until `stop`. A stage that fails begins again where it was.
@@ -133,7 +135,7 @@ pub async fn run(config: Config, parts: Parts, stop: CancellationToken) -> Resul
     }));
     tasks.spawn(refresh_inventory(parts.registry.clone(), publish, stop.clone()));
     tasks.spawn(indicators::refresh(lists, publish_intel, stop.clone()));
-    tasks.spawn(notify::run(parts.registry, config.console, stop));
+    tasks.spawn(parts.notifier.run(parts.registry, config.console, stop));
     while let Some(ended) = tasks.join_next().await {
         ended.map_err(AnalyzerError::Panicked)?;
     }

@@ -60,6 +60,14 @@ impl std::fmt::Debug for Publisher {
 }
 
 impl Publisher {
+    /// Whether the bus would take records now.
+    ///
+    /// # Errors
+    /// What it would refuse them with.
+    pub(crate) async fn check(&self) -> dongson_bus::Result<()> {
+        self.bus.check().await
+    }
+
     /// A publisher that counts in `tally`.
     pub fn new(bus: Arc<dyn Bus>, tally: Arc<Tally>) -> Self {
         Self { bus, tally }

@@ -1,5 +1,7 @@
 //! Errors become words for the client here: a status, a stable code, a sentence in both languages, the request's id.
 
+use std::{borrow::Cow, path::Path};
+
 use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -9,6 +11,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{FactsError, words};
+
+/// The code of a write that the disk did not take; its sentences name the data folder.
+const DISK_FULL: &str = "disk_full";
 
 /// The body of every answer that is not a success.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -38,7 +43,7 @@ pub(crate) struct ApiError {
     pub(crate) code: &'static str,
     pub(crate) vi: String,
     pub(crate) en: String,
-    pub(crate) field: Option<&'static str>,
+    pub(crate) field: Option<Cow<'static, str>>,
     pub(crate) detail: Option<String>,
 }
 
@@ -65,9 +70,22 @@ impl ApiError {
             code: "invalid",
             vi,
             en: format!("{field}: {reason}"),
-            field: Some(field),
+            field: Some(field.into()),
             detail: None,
         }
+    }
+
+    /// 422 about a setting of a channel; its name may come from outside.
+    fn setting(name: &str, reason: &'static str) -> Self {
+        Self::of_parameter(&format!("settings.{name}"), reason)
+    }
+
+    /// 422 about a parameter or a part of one; its name may come from outside.
+    pub(crate) fn of_parameter(name: &str, reason: &'static str) -> Self {
+        let field: String = name.chars().filter(|sign| !sign.is_control()).take(80).collect();
+        let vi = format!("{field}: {}", words::of_reason(reason));
+        let en = format!("{field}: {reason}");
+        Self { vi, en, field: Some(field.into()), ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid") }
     }
 
     /// 500; the cause goes to the log and not to the client.
@@ -76,14 +94,19 @@ impl ApiError {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal")
     }
 
-    /// The body, with the request's id.
-    pub(crate) fn problem(&self, request_id: &str) -> Problem {
+    /// The body, with the request's id; `folder` is the data folder, for the problems that are about it.
+    pub(crate) fn problem(&self, request_id: &str, folder: Option<&Path>) -> Problem {
+        let folder = folder.map_or_else(String::new, |folder| folder.display().to_string());
+        let told = |text: &str| match self.code {
+            DISK_FULL => text.replace("{folder}", &folder),
+            _ => text.to_owned(),
+        };
         Problem {
             status: self.status.as_u16(),
             code: self.code.to_owned(),
-            message_vi: self.vi.clone(),
-            message_en: self.en.clone(),
-            field: self.field.map(str::to_owned),
+            message_vi: told(&self.vi),
+            message_en: told(&self.en),
+            field: self.field.as_deref().map(str::to_owned),
             detail: self.detail.clone(),
             request_id: request_id.to_owned(),
         }
@@ -108,6 +131,19 @@ impl From<RegistryError> for ApiError {
             RegistryError::Stale { .. } => Self::new(StatusCode::CONFLICT, "stale"),
             RegistryError::Taken(_) => Self::new(StatusCode::CONFLICT, "taken"),
             RegistryError::Invalid { field, reason } => Self::invalid(field, reason),
+            RegistryError::Setting { name, reason } => Self::setting(&name, reason),
+            RegistryError::SameMarks { name, organization } => Self {
+                status: StatusCode::CONFLICT,
+                code: "same_marks",
+                vi: format!(
+                    "Nguồn nhật ký {name} của đơn vị {organization} đã dùng cùng địa chỉ, cổng nhận, chứng thư số và khóa API: không thể phân biệt bản ghi của hai nguồn. Hãy thu hẹp địa chỉ hoặc thêm dấu hiệu khác."
+                ),
+                en: format!(
+                    "Source {name} of agency {organization} has the same address, listener, certificate and key: their records could not be told apart. Narrow the address or add another mark."
+                ),
+                field: Some("address".into()),
+                detail: None,
+            },
             RegistryError::Refused { what, reason } => Self {
                 status: StatusCode::CONFLICT,
                 code: "refused",
@@ -124,9 +160,13 @@ impl From<RegistryError> for ApiError {
                     code: "weak_password",
                     vi,
                     en,
-                    field: Some("password"),
+                    field: Some("password".into()),
                     detail: None,
                 }
+            }
+            other if other.is_disk() => {
+                tracing::error!(cause = %other, "the registry cannot be written");
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, DISK_FULL)
             }
             other => Self::internal(&other),
         }

@@ -1,11 +1,13 @@
 //! Extractors whose refusals are problems like all others.
 
+use std::str::FromStr;
+
 use axum::{
     extract::{FromRequest, FromRequestParts, rejection},
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::ApiError;
 
@@ -14,10 +16,23 @@ use crate::error::ApiError;
 #[from_request(via(axum::Json), rejection(ApiError))]
 pub(crate) struct Json<T>(pub(crate) T);
 
-/// The query string.
+/// The query string; what is wrong with it is named by its parameter.
 #[derive(Debug, FromRequestParts)]
 #[from_request(via(axum::extract::Query), rejection(ApiError))]
 pub(crate) struct Query<T>(pub(crate) T);
+
+/// A whole number in the query string. Who knows its range reads it ([`crate::api`]), so that what is no number is
+/// refused with the same words as what lies outside.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Whole(String);
+
+impl Whole {
+    /// The number, if the text is one that fits.
+    pub(crate) fn read<T: FromStr>(&self) -> Option<T> {
+        self.0.parse().ok()
+    }
+}
 
 /// A part of the path.
 #[derive(Debug, FromRequestParts)]
@@ -45,7 +60,30 @@ impl From<rejection::JsonRejection> for ApiError {
 
 impl From<rejection::QueryRejection> for ApiError {
     fn from(refused: rejection::QueryRejection) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "bad_request").with_detail(&refused.body_text())
+        let told =
+            std::error::Error::source(&refused).map_or_else(|| refused.body_text(), ToString::to_string);
+        let (name, reason) = of_query(&told);
+        Self::of_parameter(name, reason).with_detail(&told)
+    }
+}
+
+/// The parameter that a refusal of the query string is about, and what is wrong with it.
+fn of_query(told: &str) -> (&str, &'static str) {
+    // Without a path the words themselves name the parameter: "unknown field `x`, expected ...".
+    let quoted = |start: &str| {
+        let (_, rest) = told.split_once(start)?;
+        rest.split_once('`').map(|(name, _)| name)
+    };
+    if let Some(name) = quoted("unknown field `") {
+        (name, "is no parameter here")
+    } else if let Some(name) = quoted("missing field `") {
+        (name, "must be given")
+    } else if let Some(name) = quoted("duplicate field `") {
+        (name, "must be given once")
+    } else {
+        let path = told.split_once(": ").map_or("", |(path, _)| path);
+        let switch = told.contains("`true` or `false`");
+        (path, if switch { "must be true or false" } else { "is not one of the values" })
     }
 }
 
@@ -60,5 +98,28 @@ impl ApiError {
     pub(crate) fn with_detail(mut self, detail: &str) -> Self {
         self.detail = Some(detail.chars().filter(|sign| !sign.is_control()).take(300).collect());
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_the_reader_name_the_parameter() {
+        for (told, expected) in [
+            ("unknown field `x: y`, expected `a`", ("x: y", "is no parameter here")),
+            ("x: unknown field `x`, expected `a`", ("x", "is no parameter here")),
+            ("missing field `field`", ("field", "must be given")),
+            ("duplicate field `limit`", ("limit", "must be given once")),
+            ("ascending: provided string was not `true` or `false`", ("ascending", "must be true or false")),
+            (
+                "drill: unknown variant `yes`, expected one of `exclude`",
+                ("drill", "is not one of the values"),
+            ),
+            ("strange", ("", "is not one of the values")),
+        ] {
+            assert_eq!(of_query(told), expected, "{told}");
+        }
     }
 }

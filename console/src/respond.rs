@@ -3,14 +3,14 @@
 use std::time::{Duration, Instant};
 
 use axum::{
-    extract::Request,
+    extract::{Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use uuid::Uuid;
 
-use crate::error::ApiError;
+use crate::{Console, error::ApiError};
 
 /// How long a request may take until its answer begins: more than any search may.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(90);
@@ -24,14 +24,14 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
     font-src 'self'; connect-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// Wraps every route.
-pub(crate) async fn finish(request: Request, next: Next) -> Response {
+pub(crate) async fn finish(State(console): State<Console>, request: Request, next: Next) -> Response {
     let id = request_id(request.headers());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let start = Instant::now();
     let mut response = within(REQUEST_TIMEOUT, next.run(request)).await;
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {
         let retry = response.headers_mut().remove(header::RETRY_AFTER);
-        response = (error.status, axum::Json(error.problem(&id))).into_response();
+        response = (error.status, axum::Json(error.problem(&id, console.registry.folder()))).into_response();
         response
             .headers_mut()
             .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

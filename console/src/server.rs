@@ -72,7 +72,7 @@ pub fn routes(console: Console) -> Router {
         .fallback(page::serve)
         .method_not_allowed_fallback(not_allowed)
         .layer(CompressionLayer::new())
-        .layer(middleware::from_fn(respond::finish))
+        .layer(middleware::from_fn_with_state(console.clone(), respond::finish))
         .with_state(console)
 }
 

@@ -12,8 +12,9 @@ use crate::{
     limit::{SignInLimit, StreamLimit},
 };
 
-/// Sends a test through a notification channel.
-pub type SendTest = Arc<dyn Fn(Channel) -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
+/// Sends a test through a notification channel; answers which addresses were refused while others were not, or why
+/// nothing was sent.
+pub type SendTest = Arc<dyn Fn(Channel) -> BoxFuture<'static, Result<Option<String>, String>> + Send + Sync>;
 
 /// Looks after a part of the system: `None` when it can work, else its name and why not (`bus: ...`).
 pub type HealthCheck = Arc<dyn Fn() -> BoxFuture<'static, Option<String>> + Send + Sync>;
@@ -30,6 +31,8 @@ pub struct Parts {
     pub rules: Vec<RuleInfo>,
     /// Where sensors reach the collector (`https://host:port`), best first.
     pub collector_urls: Vec<String>,
+    /// Names of the parsers that a log source may be given.
+    pub parsers: Vec<String>,
     /// Makes the text of `/metrics`.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// Sends a test message through a channel (with its secrets) and answers within ten seconds; the error is for people.
@@ -52,6 +55,7 @@ pub struct Inner {
     pub(crate) facts: Arc<dyn Facts>,
     pub(crate) rules: Vec<RuleInfo>,
     pub(crate) collector_urls: Vec<String>,
+    pub(crate) parsers: Vec<String>,
     pub(crate) metrics: Arc<dyn Fn() -> String + Send + Sync>,
     pub(crate) send_test: SendTest,
     pub(crate) health: HealthCheck,
@@ -73,6 +77,7 @@ impl Console {
             facts: parts.facts,
             rules: parts.rules,
             collector_urls: parts.collector_urls,
+            parsers: parts.parsers,
             metrics: parts.metrics,
             send_test: parts.send_test,
             health: parts.health,

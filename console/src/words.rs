@@ -84,6 +84,13 @@ const CODES: &[(&str, &str, &str)] = &[
         "The event store does not answer. Try again in a few seconds.",
     ),
     (
+        "disk_full",
+        "Không ghi được vào thư mục dữ liệu {folder}: ổ đĩa đã đầy hoặc gặp lỗi. Chưa có gì thay đổi; việc xem vẫn \
+         hoạt động. Hãy giải phóng dung lượng ổ đĩa rồi làm lại, không cần khởi động lại.",
+        "The data folder {folder} cannot be written: its disk is full or fails. Nothing was changed, and reading goes \
+         on. Free some space, then repeat this; a restart is not needed.",
+    ),
+    (
         "internal",
         "Lỗi bên trong hệ thống. Hãy báo mã yêu cầu cho quản trị.",
         "Internal error. Tell the administrator the request id.",
@@ -110,6 +117,10 @@ const REASONS: &[(&str, &str)] = &[
     ("must be 1 to 500", "phải từ 1 đến 500"),
     ("must be 60 to 86400", "phải từ 60 đến 86400 giây"),
     ("must be 1 to 25", "phải từ 1 đến 25"),
+    ("must be 1 to 744", "phải từ 1 đến 744 giờ"),
+    ("must be a whole number", "phải là số nguyên"),
+    ("must hold at most 16 words", "tối đa 16 từ"),
+    ("must have 1 to 256 bytes", "phải dài từ 1 đến 256 byte"),
     ("must be 1 to 60", "phải từ 1 đến 60"),
     ("must be 2 to 120", "phải từ 2 đến 120"),
     ("must name 1 to 500 alerts", "phải nêu từ 1 đến 500 cảnh báo"),
@@ -138,6 +149,23 @@ const REASONS: &[(&str, &str)] = &[
     ("give an address or a host", "phải có địa chỉ hoặc tên máy"),
     ("is no address or network", "không phải địa chỉ hoặc dải mạng"),
     ("must be at most 100,000", "tối đa 100.000"),
+    ("choose at least one agency", "hãy chọn ít nhất một đơn vị"),
+    (
+        "is no parser: leave it out, so that it is found by content",
+        "không phải bộ phân tích nào: để trống để nhận dạng theo nội dung",
+    ),
+    ("needs a letter or a digit", "cần có chữ cái hoặc chữ số"),
+    ("is no agency of yours", "không phải cơ quan thuộc phạm vi của bạn"),
+    ("is no setting of this kind of channel", "không phải thiết lập của loại kênh này"),
+    ("must be text", "phải là chuỗi ký tự"),
+    ("must be a list of texts", "phải là danh sách chuỗi ký tự"),
+    (
+        "give the secret itself: *** stands for one that is stored",
+        "hãy nhập chính giá trị bí mật: *** chỉ thay cho giá trị đã lưu",
+    ),
+    ("give it again: it was given for another server", "hãy nhập lại: giá trị này đã nhập cho máy chủ khác"),
+    ("must be one mail address, without a comma", "phải là một địa chỉ thư, không có dấu phẩy"),
+    ("must have only letters without diacritics before the @", "chỉ được dùng chữ không dấu trước ký tự @"),
     ("must be an object", "phải là một đối tượng JSON"),
     ("is not the name or address of a server", "không phải tên hoặc địa chỉ máy chủ"),
     ("must be 1 to 65535", "phải từ 1 đến 65535"),
@@ -145,6 +173,10 @@ const REASONS: &[(&str, &str)] = &[
     ("is not a mail address", "không phải địa chỉ thư điện tử"),
     ("is not the address of a page", "không phải địa chỉ web (URL) hợp lệ"),
     ("url must begin with https:// or http://", "url phải bắt đầu bằng https:// hoặc http://"),
+    (
+        "must not hold a user name or password: give a secret instead",
+        "không được chứa tên đăng nhập hoặc mật khẩu: hãy dùng thiết lập secret",
+    ),
     ("are longer than 16 KiB", "dài hơn 16 KiB"),
     ("is longer than 64 KiB", "dài hơn 64 KiB"),
     ("is revoked", "đã bị thu hồi"),
@@ -175,6 +207,18 @@ const REASONS: &[(&str, &str)] = &[
         "is not a list of conditions",
         "phải là danh sách điều kiện, mỗi điều kiện gồm field, operator và value",
     ),
+    ("must be an object of field, operator and value", "phải là đối tượng gồm field, operator và value"),
+    ("holds something besides field, operator and value", "có mục khác ngoài field, operator và value"),
+    ("must be text of 1 to 256 bytes", "phải là chuỗi ký tự dài từ 1 đến 256 byte"),
+    ("must be is, is_not, contains, exists or absent", "phải là is, is_not, contains, exists hoặc absent"),
+    ("must be given for this operator", "phải có với phép so sánh này"),
+    ("must not be given for this operator", "không được có với phép so sánh này"),
+    ("must be text, a number, true or false", "phải là chuỗi ký tự, số, true hoặc false"),
+    ("must have at most 4000 characters", "tối đa 4000 ký tự"),
+    ("is no parameter here", "không phải tham số của địa chỉ này"),
+    ("must be given", "phải có"),
+    ("must be given once", "chỉ được nêu một lần"),
+    ("must be true or false", "phải là true hoặc false"),
     ("must hold at most 20 conditions", "tối đa 20 điều kiện"),
     (
         "names a field that only the centre's people may see",
@@ -239,12 +283,24 @@ mod tests {
         found
     }
 
+    /// Why settings of channels are refused: the last text of each `wrong(...)`.
+    fn of_settings() -> Vec<String> {
+        let source = include_str!("../registry/src/channel_check.rs");
+        let code = source.split("#[cfg(test)]").next().unwrap();
+        let last = |rest: &str| rest.lines().next()?.rsplit('"').nth(1).map(str::to_owned);
+        let found: Vec<String> = code.split(" wrong(").skip(1).filter_map(last).collect();
+        assert!(found.len() > 12, "{found:?}");
+        found
+    }
+
     #[test]
     fn every_reason_and_thing_has_its_vietnamese() {
         let missing: Vec<String> = texts("reason: \"")
             .into_iter()
             .filter(|text| of_reason(text) == text && !text.contains("test"))
             .collect();
+        assert_eq!(missing, Vec::<String>::new());
+        let missing: Vec<String> = of_settings().into_iter().filter(|text| of_reason(text) == text).collect();
         assert_eq!(missing, Vec::<String>::new());
         let missing: Vec<String> =
             texts("Refused { what: \"").into_iter().filter(|text| of_thing(text) == text).collect();

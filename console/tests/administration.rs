@@ -62,10 +62,23 @@ async fn open_alerts_mean_the_same_everywhere() {
     assert_eq!(list["alerts"][0]["id"], "real-1");
     let overview = an.get(&router, "/api/v1/overview").await.json();
     assert_eq!(overview["figures"]["open_alerts"]["value"], list["total"]);
+    for (drill, open) in [("exclude", 1), ("only", 1), ("include", 2)] {
+        let overview = an.get(&router, &format!("/api/v1/overview?drill={drill}")).await.json();
+        assert_eq!(overview["figures"]["open_alerts"]["value"], open, "{drill}");
+        assert_eq!(overview["figures"]["alerts"]["value"], open, "{drill}");
+        assert_eq!(overview["newest"].as_array().unwrap().len(), open, "{drill}");
+    }
+    for path in ["/alerts", "/overview", "/sensors"] {
+        let odd = an.get(&router, &format!("/api/v1{path}?drill=true")).await;
+        assert_eq!(odd.status, StatusCode::UNPROCESSABLE_ENTITY, "{path}: one meaning everywhere");
+        let problem = odd.json();
+        assert_eq!(problem["field"], "drill", "{problem}");
+        assert_eq!(problem["message_vi"], "drill: không phải một trong các giá trị cho phép");
+    }
     let footer = an.get(&router, "/api/v1/stream").await.body;
     assert!(footer.contains("\"open_alerts\":1"), "{footer}");
     let odd = an.get(&router, "/api/v1/alerts?drill=true").await;
-    assert_eq!((odd.status, odd.code().as_str()), (StatusCode::BAD_REQUEST, "bad_request"));
+    assert_eq!((odd.status, odd.code().as_str()), (StatusCode::UNPROCESSABLE_ENTITY, "invalid"));
     let vi = odd.json()["message_vi"].as_str().unwrap().to_owned();
     assert!(!vi.contains("variant") && odd.json()["detail"].as_str().unwrap().contains("exclude"), "{vi}");
 }
@@ -120,16 +133,27 @@ async fn sensors_have_owners_and_those_of_drills_are_apart() {
         };
         registry.redeem(&token.secret, &certificate, NOW).await.unwrap();
     }
-    let router = console(registry, Memory::default());
+    let router = console(registry.clone(), Memory::default());
     let list = an.get(&router, "/api/v1/sensors").await.json();
     assert_eq!(list["sensors"].as_array().unwrap().len(), 1, "{list}");
     let sensor = &list["sensors"][0];
     assert_eq!((&sensor["owner"], &sensor["quiet_after_seconds"]), (&json!("admin"), &json!(300)));
     assert_eq!(
-        an.get(&router, "/api/v1/sensors?drill=true").await.json()["sensors"].as_array().unwrap().len(),
+        an.get(&router, "/api/v1/sensors?drill=include").await.json()["sensors"].as_array().unwrap().len(),
         2
     );
-    assert_eq!(an.get(&router, "/api/v1/overview").await.json()["coverage"]["total"], 1);
+    let only = an.get(&router, "/api/v1/sensors?drill=only").await.json();
+    assert_eq!(only["sensors"].as_array().unwrap().len(), 1, "{only}");
+    assert_eq!(only["sensors"][0]["drill"], true);
+    for (drill, total) in [("exclude", 1), ("only", 1), ("include", 2)] {
+        let overview = an.get(&router, &format!("/api/v1/overview?drill={drill}")).await.json();
+        assert_eq!(overview["coverage"]["total"], total, "{drill}");
+        assert_eq!(overview["figures"]["sensors_online"]["value"], overview["coverage"]["online"]);
+    }
+    let by = Change::by(&admin.id, None, NOW);
+    registry.revoke_sensor(&dongson_registry::Scope::All, &by, "drill", "over").await.unwrap();
+    let only = an.get(&router, "/api/v1/overview?drill=only").await.json();
+    assert_eq!(only["coverage"], json!({ "online": 0, "total": 0 }), "a revoked one is no coverage");
     assert_eq!(
         admin.get(&router, "/api/v1/enrolment-tokens").await.json()["tokens"].as_array().unwrap().len(),
         1

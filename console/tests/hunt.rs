@@ -195,10 +195,10 @@ async fn what_cannot_be_asked_is_refused() {
             "invalid",
         ),
         (format!("?filter={}", filter(&json!(many))), StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
-        ("?since=soon".to_owned(), StatusCode::BAD_REQUEST, "bad_request"),
-        ("?colour=red".to_owned(), StatusCode::BAD_REQUEST, "bad_request"),
-        ("/histogram?limit=1".to_owned(), StatusCode::BAD_REQUEST, "bad_request"),
-        ("/values".to_owned(), StatusCode::BAD_REQUEST, "bad_request"),
+        ("?since=soon".to_owned(), StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
+        ("?colour=red".to_owned(), StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
+        ("/histogram?limit=1".to_owned(), StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
+        ("/values".to_owned(), StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
         ("/values?field=".to_owned(), StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
         ("?limit=0".to_owned(), StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
         ("?limit=99999".to_owned(), StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
@@ -240,4 +240,73 @@ async fn a_search_that_takes_too_long_is_answered_and_others_go_on() {
     }
     assert!(begun.elapsed() < Duration::from_secs(30));
     assert_eq!(an.get(&router, "/api/v1/alerts").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_wrong_condition_is_named_by_its_place() {
+    let (_folder, registry) = start().await;
+    let an = person(&registry, "an", Role::Analyst, None).await;
+    let router = console(registry, Memory::default());
+    let good = json!({ "field": "a", "operator": "exists" });
+    for (bad, field, reason) in [
+        (json!("x"), "filter[1]", "must be an object of field, operator and value"),
+        (
+            json!({ "field": "a", "operator": "exists", "x": 1 }),
+            "filter[1]",
+            "holds something besides field, operator and value",
+        ),
+        (json!({ "field": "", "operator": "exists" }), "filter[1].field", "must be text of 1 to 256 bytes"),
+        (json!({ "operator": "exists" }), "filter[1].field", "must be text of 1 to 256 bytes"),
+        (
+            json!({ "field": "a", "operator": "near" }),
+            "filter[1].operator",
+            "must be is, is_not, contains, exists or absent",
+        ),
+        (json!({ "field": "a" }), "filter[1].operator", "must be is, is_not, contains, exists or absent"),
+        (json!({ "field": "a", "operator": "is" }), "filter[1].value", "must be given for this operator"),
+        (
+            json!({ "field": "a", "operator": "absent", "value": "x" }),
+            "filter[1].value",
+            "must not be given for this operator",
+        ),
+        (
+            json!({ "field": "a", "operator": "contains", "value": "" }),
+            "filter[1].value",
+            "must not be empty",
+        ),
+        (
+            json!({ "field": "a", "operator": "is", "value": ["x"] }),
+            "filter[1].value",
+            "must be text, a number, true or false",
+        ),
+        (
+            json!({ "field": "a", "operator": "is", "value": "x".repeat(4001) }),
+            "filter[1].value",
+            "must have at most 4000 characters",
+        ),
+    ] {
+        let path = format!("/api/v1/events?filter={}", filter(&json!([good, bad])));
+        let refused = an.get(&router, &path).await;
+        let problem = refused.json();
+        assert_eq!((refused.status, &problem["field"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!(field)));
+        assert_eq!(problem["message_en"], format!("{field}: {reason}"));
+        assert_ne!(problem["message_vi"], problem["message_en"]);
+    }
+}
+
+#[tokio::test]
+async fn numbers_and_switches_are_asked_for_by_their_text() {
+    let (_folder, registry) = start().await;
+    let an = person(&registry, "an", Role::Analyst, None).await;
+    let mut held = events(1);
+    held[0]["destination.port"] = json!(443);
+    held[0]["open"] = json!(true);
+    let router = console(registry, Memory { events: held, ..Memory::default() });
+    for (field, value, count) in
+        [("destination.port", json!(443), 1), ("open", json!(true), 1), ("destination.port", json!(80), 0)]
+    {
+        let asked = filter(&json!([{ "field": field, "operator": "is", "value": value }]));
+        let list = get(&an, &router, &format!("?filter={asked}")).await;
+        assert_eq!(list["events"].as_array().unwrap().len(), count, "{field} {value}");
+    }
 }

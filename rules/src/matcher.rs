@@ -55,6 +55,11 @@ impl Matcher {
         self.session.asked(take);
     }
 
+    /// True when some rule asks for the log source of the event looked at last.
+    pub fn ruled(&self) -> bool {
+        self.session.ruled()
+    }
+
     /// The rules that are asked.
     pub fn rules(&self) -> &Arc<RuleSet> {
         self.session.engine().rules()

@@ -11,7 +11,7 @@ use dongson_event::{Event, Timestamp};
 
 use crate::capture::Frame;
 use crate::flow::{Checksums, Counters, FlowTable, Limits};
-use crate::layer::{Decoder, FragmentLimits};
+use crate::layer::{Decoder, FragmentLimits, Vlans};
 use crate::protocol;
 
 /// How often anomalies are told, in packet time.
@@ -26,6 +26,8 @@ pub struct Options {
     pub limits: Limits,
     /// What bounds fragments.
     pub fragments: FragmentLimits,
+    /// Whether VLANs tell flows and fragments apart.
+    pub vlans: Vlans,
     /// What to do about transport checksums.
     pub checksums: Checksums,
     /// What the protocol parsers are told.
@@ -65,7 +67,7 @@ impl Engine {
     /// An engine that has seen nothing.
     pub fn new(options: Options) -> Self {
         Self {
-            decoder: Decoder::new(options.fragments),
+            decoder: Decoder::new(options.fragments, options.vlans),
             table: FlowTable::new(options.limits, options.checksums, options.protocol),
             observer: options.observer,
             events: Vec::new(),

@@ -47,12 +47,47 @@ fn a_cut_file_is_a_warning_and_a_missing_one_an_error() {
 }
 
 #[test]
+fn an_empty_file_is_said_to_be_empty() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("none.pcap");
+    std::fs::write(&path, "").unwrap();
+    let output = sensor(&["read", path.to_str().unwrap()]);
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{words}");
+    assert!(words.contains("none.pcap") && words.contains("is empty"), "{words}");
+}
+
+#[test]
 fn a_wrong_command_line_is_2_and_help_has_an_example() {
     assert_eq!(sensor(&["read"]).status.code(), Some(2));
     assert_eq!(sensor(&["read", "--format", "xml", "a"]).status.code(), Some(2));
     let help = sensor(&["read", "--help"]);
     assert_eq!(help.status.code(), Some(0));
     assert!(String::from_utf8_lossy(&help.stdout).contains("Example"));
+    for command in ["read", "run"] {
+        let help = sensor(&[command, "--help"]);
+        assert!(String::from_utf8_lossy(&help.stdout).contains("--ignore-vlan"));
+    }
+}
+
+#[test]
+fn vlan_tags_can_be_ignored() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.pcap");
+    let tagged = |frame: &Vec<u8>| [&frame[..12], &[0x81, 0, 0, 5], &frame[12..]].concat();
+    let from_client = |frame: &Vec<u8>| frame[29] == 1;
+    let frames: Vec<Vec<u8>> = exchange()
+        .iter()
+        .map(|frame| if from_client(frame) { tagged(frame) } else { frame.clone() })
+        .collect();
+    std::fs::write(&path, pcap(&frames, false, false)).unwrap();
+    let connections = |arguments: &[&str]| {
+        let output = sensor(&[arguments, &[path.to_str().unwrap()]].concat());
+        assert_eq!(output.status.code(), Some(0));
+        String::from_utf8(output.stdout).unwrap().matches("\"sensor.conn\"").count()
+    };
+    assert_eq!(connections(&["read"]), 2);
+    assert_eq!(connections(&["read", "--ignore-vlan"]), 1);
 }
 
 #[test]

@@ -41,10 +41,11 @@ pub(super) fn subject(alert: &Alert) -> String {
 pub(super) const TEST_SUBJECT: &str = "[GỬI THỬ] Kênh thông báo của Dongson";
 
 /// The body of a test.
-pub(super) fn test_body(channel: &str, console: &str) -> String {
+pub(super) fn test_body(channel: &str, page: Option<&str>) -> String {
+    let link = page.map(|page| format!("\n{page}\n")).unwrap_or_default();
     format!(
         "Đây là tin gửi thử của kênh thông báo \"{}\". Nhận được tin này nghĩa là kênh hoạt động; không cần xử lý gì.\n\
-         (English: this is a test message; nothing has to be done.)\n\n{console}\n",
+         (English: this is a test message; nothing has to be done.)\n{link}",
         line(channel)
     )
 }
@@ -68,6 +69,12 @@ pub(super) fn body(alert: &Alert, console: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_test_has_a_link_or_none() {
+        assert!(test_body("c", Some("https://soc.vn")).ends_with("done.)\n\nhttps://soc.vn\n"));
+        assert!(test_body("c", None).ends_with("done.)\n"));
+    }
 
     #[test]
     fn a_line_stays_one_harmless_line() {

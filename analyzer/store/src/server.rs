@@ -24,6 +24,9 @@ const CLOSE_TIME: Duration = Duration::from_secs(5);
 /// The file in the data folder that says how to reach the store.
 const CONNECTION_FILE: &str = "connection.json";
 
+/// How long a reader's question may run when nobody says otherwise, in seconds.
+const SEARCH_SECONDS: u32 = 60;
+
 /// How the store runs.
 #[derive(Debug, Clone)]
 pub struct StoreOptions {
@@ -35,6 +38,8 @@ pub struct StoreOptions {
     pub listen: Option<SocketAddr>,
     /// Most memory that statements and merges may take, in bytes.
     pub memory_bytes: u64,
+    /// How long a reader's question may run, in seconds.
+    pub search_seconds: u32,
     /// End when standard input closes and when the parent ends: for a child of [`crate::Supervisor`].
     pub child: bool,
     /// Secrets of the users `writer` and `reader`; random ones when `None`.
@@ -42,10 +47,18 @@ pub struct StoreOptions {
 }
 
 impl StoreOptions {
-    /// With defaults: a free port, 2 GiB, a process of its own, random secrets.
+    /// With defaults: a free port, 2 GiB, questions of a minute, a process of its own, random secrets.
     pub fn new(data: impl Into<PathBuf>, engine: impl Into<PathBuf>) -> Self {
         let (data, engine) = (data.into(), engine.into());
-        Self { data, engine, listen: None, memory_bytes: 2 << 30, child: false, keys: None }
+        Self {
+            data,
+            engine,
+            listen: None,
+            memory_bytes: 2 << 30,
+            search_seconds: SEARCH_SECONDS,
+            child: false,
+            keys: None,
+        }
     }
 }
 
@@ -104,7 +117,11 @@ async fn serve(options: &StoreOptions) -> Result<()> {
         Reach { url: format!("http://{address}"), writer_key: keys.0.clone(), reader_key: keys.1.clone() };
     announce(&options.data, &reach, address.port())?;
     tracing::info!(%address, engine = %engine.path.display(), "the store serves");
-    let shim = Arc::new(Shim { pool: Arc::clone(&pool), keys: Keys { writer: keys.0, reader: keys.1 } });
+    let shim = Arc::new(Shim {
+        pool: Arc::clone(&pool),
+        keys: Keys { writer: keys.0, reader: keys.1 },
+        search_seconds: options.search_seconds,
+    });
     let app = shim::router(shim);
     let mut ending = watch_for_end(options.child);
     let mut closing = ending.clone();

@@ -69,7 +69,8 @@ struct State {
 impl Supervisor {
     /// Starts the store and waits until it serves. Blocks; call it outside async code or through `spawn_blocking`.
     ///
-    /// The child is started as `COMMAND --data DIR --engine PATH --listen ADDRESS --memory BYTES --child`.
+    /// The child is started as `COMMAND --data DIR --engine PATH --listen ADDRESS --memory BYTES
+    /// --search-seconds SECONDS --child`.
     ///
     /// # Errors
     /// `EngineMissing` before anything is started; `NotReady` with the child's last words.
@@ -210,7 +211,8 @@ fn spawn(command: &ChildCommand, options: &StoreOptions) -> Result<Child> {
     if let Some(listen) = options.listen {
         child.arg("--listen").arg(listen.to_string());
     }
-    child.arg("--memory").arg(options.memory_bytes.to_string()).arg("--child");
+    child.arg("--memory").arg(options.memory_bytes.to_string());
+    child.arg("--search-seconds").arg(options.search_seconds.to_string()).arg("--child");
     if let Some((writer, reader)) = &options.keys {
         child.env(WRITER_KEY_VARIABLE, writer).env(READER_KEY_VARIABLE, reader);
     }

@@ -61,7 +61,7 @@ const TESTS: [(&str, fn()); 10] = [
     ("rows_per_second", rows_per_second),
 ];
 
-/// `store --data DIR --engine PATH --listen ADDRESS --memory BYTES --child`, as the product's binary takes it.
+/// `store --data DIR --engine PATH --listen ADDRESS --memory BYTES --search-seconds SECONDS --child`, as the product's binary takes it.
 fn child(arguments: &[String]) -> ExitCode {
     let value = |name: &str| {
         let at = arguments.iter().position(|argument| argument == name).unwrap();
@@ -70,6 +70,7 @@ fn child(arguments: &[String]) -> ExitCode {
     let mut options = StoreOptions::new(value("--data"), value("--engine"));
     options.listen = Some(value("--listen").parse().unwrap());
     options.memory_bytes = value("--memory").parse().unwrap();
+    options.search_seconds = value("--search-seconds").parse().unwrap();
     options.child = true;
     let key = |name| std::env::var(name).unwrap();
     options.keys = Some((key(dongson_store::WRITER_KEY_VARIABLE), key(dongson_store::READER_KEY_VARIABLE)));
@@ -102,8 +103,8 @@ fn with_store<F: Future<Output = ()>>(test: impl FnOnce(StoreClient) -> F) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let client = store.client();
-        assert_eq!(client.migrate().await.unwrap(), 3);
-        assert_eq!(client.migrate().await.unwrap(), 3, "twice is as good as once");
+        assert_eq!(client.migrate().await.unwrap(), 4);
+        assert_eq!(client.migrate().await.unwrap(), 4, "twice is as good as once");
         test(client).await;
     });
     drop(runtime);
@@ -332,6 +333,19 @@ fn questions_are_answered() {
         events.get_mut(7).unwrap().set("event.original", "type=EXECVE a0=\"mimikatz.exe\" đường dẫn");
         events.get_mut(8).unwrap().set("process.args", Value::List(vec![Value::from("-enc")]));
         events.get_mut(9).unwrap().set("destination.ip", "10.0.0.3");
+        events.get_mut(10).unwrap().set("file.path", "“lazagne.exe”\u{a0}—procdump64\u{fffd}…ke\u{302}nh");
+        for (number, value) in [
+            (20, Value::Float(5.0)),
+            (21, Value::Int(5)),
+            (22, Value::from("5.0")),
+            (23, Value::List(vec![Value::from("a\\b\"c"), Value::Int(5)])),
+            (24, Value::Float(5.25)),
+            (25, Value::List(Vec::new())),
+            (26, Value::Null),
+            (27, Value::Bool(true)),
+        ] {
+            events.get_mut(number).unwrap().set("vendor.odd", value);
+        }
         client.insert_events(&rows(&events), "one").await.unwrap();
         let all = Scope::All;
         let found = |filter: EventFilter| {
@@ -350,6 +364,29 @@ fn questions_are_answered() {
         assert_eq!(found(words("MIMIKATZ execve")).await, ["so-yte-7"]);
         assert_eq!(found(words("đường")).await, ["so-yte-7"]);
         assert_eq!(found(words("user 119")).await, ["so-yte-119"]);
+        for word in ["lazagne", "exe lazagne", "“lazagne.exe”", "procdump64", "ke\u{302}nh"] {
+            assert_eq!(found(words(word)).await, ["so-yte-10"], "{word}");
+        }
+        let odd = |condition| found(field("vendor.odd", condition));
+        let numbered =
+            |numbers: &[u32]| numbers.iter().map(|number| format!("so-yte-{number}")).collect::<Vec<_>>();
+        assert_eq!(odd(Condition::Is("5".to_owned())).await, numbered(&[23, 21, 20]));
+        assert_eq!(odd(Condition::Is("5.0".to_owned())).await, numbered(&[22]), "the text");
+        assert_eq!(odd(Condition::IsNot("5".to_owned())).await, numbered(&[27, 24, 22]));
+        assert_eq!(odd(Condition::Is("a\\b\"c".to_owned())).await, numbered(&[23]));
+        assert_eq!(odd(Condition::Contains("A\\B\"".to_owned())).await, numbered(&[23]));
+        assert_eq!(odd(Condition::Is("true".to_owned())).await, numbered(&[27]));
+        assert_eq!(odd(Condition::Exists).await, numbered(&[27, 24, 23, 22, 21, 20]));
+        let values = client.top_values(&Scope::All, &EventFilter::default(), "vendor.odd", 20).await.unwrap();
+        assert_eq!(values.with_field, 6);
+        for value in values.values {
+            assert_eq!(
+                odd(Condition::Is(value.name.clone())).await.len() as u64,
+                value.count,
+                "{}",
+                value.name
+            );
+        }
         assert_eq!(found(field("source.ip", Condition::Is("10.0.0.3".to_owned()))).await, ["so-yte-3"]);
         assert_eq!(found(field("source.ip", Condition::Is("x".to_owned()))).await, [""; 0]);
         assert_eq!(found(field("user.name", Condition::IsNot("an".to_owned()))).await.len(), 60);
@@ -492,7 +529,16 @@ fn mistakes_are_named() {
         store.client().ping().await.unwrap();
     });
     let busy = Command::new(std::env::current_exe().unwrap())
-        .args(["store", "--listen", "127.0.0.1:0", "--memory", "1000000000", "--engine"])
+        .args([
+            "store",
+            "--listen",
+            "127.0.0.1:0",
+            "--memory",
+            "1000000000",
+            "--search-seconds",
+            "60",
+            "--engine",
+        ])
         .arg(engine_path())
         .arg("--data")
         .arg(folder.path())

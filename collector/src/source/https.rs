@@ -3,10 +3,12 @@
 
 use super::body::{Drained, Room};
 use super::guess::Guesses;
-use super::identity::{ClientCertificate, Peer};
+use super::identity::{ClientCertificate, Peer, Refused};
 use super::{Hall, accept, elastic, ndjson, sensor};
 use crate::authority::{Authority, fingerprint};
 use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
 use axum::routing::get;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -175,11 +177,21 @@ async fn connection(
     tokio::time::timeout(LAST_REQUESTS, serving).await?
 }
 
+/// 200 if what comes would be kept, else 503; says no more to whom nobody knows.
+async fn healthz(State(app): State<App>) -> (StatusCode, &'static str) {
+    match app.hall.publisher.check().await {
+        Ok(()) => (StatusCode::OK, "ok\n"),
+        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "bus unavailable\n"),
+    }
+}
+
 fn router(app: App) -> Router {
     Router::new()
-        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/healthz", get(healthz))
         .merge(ndjson::routes())
         .merge(sensor::routes())
         .merge(elastic::routes())
+        .fallback(|| async { Refused::Nowhere })
+        .method_not_allowed_fallback(|| async { Refused::Method })
         .with_state(app)
 }

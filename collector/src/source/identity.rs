@@ -58,6 +58,12 @@ pub enum Refused {
     /// The request makes no sense.
     #[error("{0}")]
     Bad(String),
+    /// Nothing is at this address.
+    #[error("nothing is at this address")]
+    Nowhere,
+    /// The address takes other methods.
+    #[error("this address does not take this method")]
+    Method,
     /// The body is too long.
     #[error("the body is longer than {0} bytes")]
     TooLarge(usize),
@@ -78,6 +84,8 @@ impl Refused {
             Self::Certificate => (StatusCode::UNAUTHORIZED, "certificate_required"),
             Self::Forbidden(_) | Self::Over { .. } => (StatusCode::FORBIDDEN, "forbidden"),
             Self::Bad(_) => (StatusCode::BAD_REQUEST, "bad_request"),
+            Self::Nowhere => (StatusCode::NOT_FOUND, "not_found"),
+            Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
             Self::Slow | Self::Guessing => (StatusCode::TOO_MANY_REQUESTS, "slow_down"),
             Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),

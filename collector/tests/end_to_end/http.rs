@@ -49,6 +49,11 @@ async fn wrong_requests_get_clear_answers() {
         let (found, answer) = world.post(&client, "/v1/events", &headers, body).await;
         assert_eq!((found, answer["code"].as_str()), (status, Some(code)), "{answer}");
     }
+    for (path, status, code) in [("/v1/none", 404, "not_found"), ("/healthz", 405, "method_not_allowed")] {
+        let (found, answer) = world.post(&client, path, &[key], "{}").await;
+        let told = (answer["status"].as_u64(), answer["code"].as_str());
+        assert_eq!((found, told), (status, (Some(status.into()), Some(code))), "{answer}");
+    }
     let (status, _) = world.post(&client, "/v1/events", &[key], vec![b'a'; (16 << 20) + 1]).await;
     assert_eq!(status, 413);
     let keys = world.registry.api_keys(&Scope::All).await.unwrap();

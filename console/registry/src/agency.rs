@@ -70,6 +70,14 @@ pub(crate) async fn fetch(tx: &mut SqliteConnection, id: &str) -> Result<Organiz
         .ok_or(Error::NotFound("organization"))
 }
 
+/// A name in use, or a parent that does not exist.
+fn taken_or_orphan(error: sqlx::Error) -> Error {
+    match Error::or_taken("organization")(error) {
+        Error::Invalid { reason, .. } => Error::Invalid { field: "parent", reason },
+        other => other,
+    }
+}
+
 impl Registry {
     /// The agencies of a scope by Vietnamese name.
     pub async fn organizations(&self, scope: &Scope) -> Result<Vec<Organization>> {
@@ -110,7 +118,7 @@ impl Registry {
             .bind(change.at)
             .execute(&mut *tx)
             .await
-            .map_err(Error::or_taken("organization"))?;
+            .map_err(taken_or_orphan)?;
         let made = fetch(&mut tx, id).await?;
         let after = Some(serde_json::to_value(&made)?);
         let deed = Deed {
@@ -160,7 +168,7 @@ impl Registry {
             .bind(edit.level)
             .execute(&mut *tx)
             .await
-            .map_err(Error::or_taken("organization"))?;
+            .map_err(taken_or_orphan)?;
         let after = fetch(&mut tx, id).await?;
         let deed = Deed {
             action: "update",
@@ -218,7 +226,7 @@ mod tests {
         let twice = registry.create_organization(&change, "so-yte", &edit("Sở Y tế", None)).await;
         assert!(matches!(twice, Err(Error::Taken(_))));
         let orphan = registry.create_organization(&change, "x", &edit("X", Some("none"))).await;
-        assert!(matches!(orphan, Err(Error::NotFound(_))));
+        assert!(matches!(orphan, Err(Error::Invalid { field: "parent", .. })));
         let looped = registry.update_organization(&change, "tinh", 1, &edit("Tỉnh", Some("so-yte"))).await;
         assert!(matches!(looped, Err(Error::Invalid { field: "parent", .. })));
         let scope = Scope::Organizations(vec!["so-yte".into()]);

@@ -1,7 +1,8 @@
-//! Alerts counted for the overview: by time, level, agency and rule.
+//! Alerts counted for the overview: by time, level, agency and rule; `drill` tells whether they must belong to one, if
+//! that matters.
 
 use serde::Serialize;
-use sqlx::{QueryBuilder, Row as _};
+use sqlx::{QueryBuilder, Row as _, Sqlite};
 use utoipa::ToSchema;
 
 use crate::{Error, Level, Millis, Registry, Result, Scope};
@@ -47,6 +48,13 @@ pub struct AlertFigures {
 const SHARE_COLUMNS: &str = "COUNT(*) AS alerts, COALESCE(SUM(state <> 'closed'), 0) AS open,
     COALESCE(SUM(level_rank >= 3), 0) AS severe, COALESCE(MAX(CASE WHEN state <> 'closed' THEN risk ELSE 0 END), 0) AS risk";
 
+/// Only alerts of drills, only others, or both.
+fn of_drill(query: &mut QueryBuilder<Sqlite>, drill: Option<bool>) {
+    if let Some(drill) = drill {
+        query.push(" AND drill = ").push_bind(i64::from(drill));
+    }
+}
+
 impl Registry {
     /// Alerts per level in spans of `step_ms` over `since..until`, by first match. At most 2000 spans.
     pub async fn alert_series(
@@ -55,7 +63,7 @@ impl Registry {
         since: Millis,
         until: Millis,
         step_ms: Millis,
-        drill: bool,
+        drill: Option<bool>,
     ) -> Result<Vec<AlertBucket>> {
         if step_ms <= 0 || until < since || (until - since) / step_ms > 2000 {
             return Err(Error::Invalid {
@@ -66,7 +74,7 @@ impl Registry {
         let mut query = QueryBuilder::new("SELECT first_seen - first_seen % ");
         query.push_bind(step_ms).push(" AS at, level, COUNT(*) AS count FROM alert WHERE first_seen >= ");
         query.push_bind(since).push(" AND first_seen < ").push_bind(until);
-        query.push(" AND drill = ").push_bind(i64::from(drill));
+        of_drill(&mut query, drill);
         scope.restrict(&mut query, "organization");
         query.push(" GROUP BY 1, 2 ORDER BY 1, 2");
         Ok(query.build_query_as().fetch_all(&self.readers).await?)
@@ -78,14 +86,14 @@ impl Registry {
         scope: &Scope,
         since: Millis,
         until: Millis,
-        drill: bool,
+        drill: Option<bool>,
     ) -> Result<AlertFigures> {
         let mut query = QueryBuilder::new(
             "SELECT COUNT(*) AS alerts, COALESCE(SUM(level_rank >= 3), 0) AS severe,
              COALESCE(SUM(state = 'new'), 0) AS untouched FROM alert WHERE first_seen >= ",
         );
         query.push_bind(since).push(" AND first_seen < ").push_bind(until);
-        query.push(" AND drill = ").push_bind(i64::from(drill));
+        of_drill(&mut query, drill);
         scope.restrict(&mut query, "organization");
         Ok(query.build_query_as().fetch_one(&self.readers).await?)
     }
@@ -96,7 +104,7 @@ impl Registry {
         scope: &Scope,
         since: Millis,
         until: Millis,
-        drill: bool,
+        drill: Option<bool>,
     ) -> Result<Vec<AlertShare>> {
         self.alert_shares(
             "organization",
@@ -114,7 +122,7 @@ impl Registry {
         scope: &Scope,
         since: Millis,
         until: Millis,
-        drill: bool,
+        drill: Option<bool>,
     ) -> Result<Vec<AlertShare>> {
         self.alert_shares("rule_id", "alerts DESC, id LIMIT 20", scope, (since, until), drill).await
     }
@@ -125,21 +133,21 @@ impl Registry {
         order: &'static str,
         scope: &Scope,
         (since, until): (Millis, Millis),
-        drill: bool,
+        drill: Option<bool>,
     ) -> Result<Vec<AlertShare>> {
         let mut query = QueryBuilder::new("SELECT ");
         query.push(column).push(" AS id, ").push(SHARE_COLUMNS).push(" FROM alert WHERE first_seen >= ");
         query.push_bind(since).push(" AND first_seen < ").push_bind(until);
-        query.push(" AND drill = ").push_bind(i64::from(drill));
+        of_drill(&mut query, drill);
         scope.restrict(&mut query, "organization");
         query.push(" GROUP BY 1 ORDER BY ").push(order);
         Ok(query.build_query_as().fetch_all(&self.readers).await?)
     }
 
     /// How many alerts are not closed, in scope.
-    pub async fn open_alerts(&self, scope: &Scope, drill: bool) -> Result<i64> {
-        let mut query = QueryBuilder::new("SELECT COUNT(*) FROM alert WHERE state <> 'closed' AND drill = ");
-        query.push_bind(i64::from(drill));
+    pub async fn open_alerts(&self, scope: &Scope, drill: Option<bool>) -> Result<i64> {
+        let mut query = QueryBuilder::new("SELECT COUNT(*) FROM alert WHERE state <> 'closed'");
+        of_drill(&mut query, drill);
         scope.restrict(&mut query, "organization");
         let row = query.build().fetch_one(&self.readers).await?;
         Ok(row.try_get(0)?)

@@ -127,8 +127,13 @@ impl AlertFilter {
                 query.push(" AND ").push(column).push(" = ").push_bind(value.clone());
             }
         }
-        for word in self.text.iter().flat_map(|text| text.split_whitespace()).take(10) {
-            query.push(" AND search LIKE ").push_bind(fold::pattern(word)).push(" ESCAPE '\\'");
+        // Quotation marks and dashes of a text processor around a word are none of it.
+        let bare = |word: &'_ str| {
+            word.trim_matches(|sign: char| !sign.is_ascii() && !sign.is_alphanumeric()).to_owned()
+        };
+        let words = self.text.iter().flat_map(|text| text.split_whitespace()).map(bare);
+        for word in words.filter(|word| !word.is_empty()).take(10) {
+            query.push(" AND search LIKE ").push_bind(fold::pattern(&word)).push(" ESCAPE '\\'");
         }
     }
 

@@ -18,7 +18,7 @@ pub struct NamedEntry {
     pub entry: AuditEntry,
     /// Who did it: an account's full name; of a service, its Vietnamese name; the id where neither is known.
     pub actor_name: String,
-    /// What it was done to: an account's, agency's, source's or channel's name, an alert's title, an incident's number; none
+    /// What it was done to: a setting by its meaning or key, an account's, agency's, source's or channel's name, an alert's title, an incident's number; none
     /// where the registry knows no better than the id.
     pub object_name: Option<String>,
     /// The agency's name, if one is concerned and known.
@@ -51,6 +51,12 @@ const NAMES: &[(&str, &str)] = &[
     ("exception", "SELECT COALESCE(rule_id, entity_value) FROM exception WHERE id = $1"),
 ];
 
+/// What settings are, in Vietnamese; others go by their key.
+const SETTINGS: &[(&str, &str)] = &[
+    ("collector.authority.fingerprint", "Dấu vân tay chứng thư gốc của bộ thu thập"),
+    (crate::SILENCE_OWNER_SETTING, "Người nhận cảnh báo mất tín hiệu"),
+];
+
 /// The names that a page of entries asked for already.
 #[derive(Default)]
 struct Known(HashMap<(String, String), Option<String>>);
@@ -76,6 +82,10 @@ impl Known {
 
 /// The name that stands in the object itself: it may be gone from its table.
 fn told(entry: &AuditEntry) -> Option<String> {
+    if entry.kind == "setting" {
+        let known = SETTINGS.iter().find(|(key, _)| *key == entry.object).map(|(_, name)| *name);
+        return Some(known.unwrap_or(&entry.object).to_owned());
+    }
     let texts = [entry.after.as_deref(), entry.before.as_deref()];
     texts.into_iter().flatten().find_map(|text| {
         let value: Value = serde_json::from_str(text).ok()?;
@@ -144,6 +154,12 @@ mod tests {
                 ("create", "Lệnh quản trị tại máy chủ", Some("Nguyễn An (an)")),
             ]
         );
+        let by = Change::service("collector", 4);
+        registry.set_setting(&by, crate::SILENCE_OWNER_SETTING, &"an".into(), 0).await.unwrap();
+        registry.set_setting(&by, "other.key", &1.into(), 0).await.unwrap();
+        let found = registry.named_audit_entries(None, 2).await.unwrap();
+        let told: Vec<_> = found.iter().map(|one| one.object_name.as_deref()).collect();
+        assert_eq!(told, [Some("other.key"), Some("Người nhận cảnh báo mất tín hiệu")]);
         // Every query of a name fits the schema.
         for (kind, _) in super::NAMES {
             let mut connection = registry.readers.acquire().await.unwrap();

@@ -5,6 +5,10 @@ use crate::password::WeakPassword;
 /// The result of every call.
 pub type Result<T> = std::result::Result<T, Error>;
 
+/// What `SQLite` answers when the disk does not take what it writes: `SQLITE_READONLY`, `SQLITE_IOERR`, `SQLITE_FULL`,
+/// `SQLITE_CANTOPEN`.
+const DISK_CODES: [u32; 4] = [8, 10, 13, 14];
+
 /// Why a call did not happen. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -31,6 +35,22 @@ pub enum Error {
         field: &'static str,
         /// What is wrong with it.
         reason: &'static str,
+    },
+    /// A setting of a notification channel cannot be accepted.
+    #[error("settings.{name}: {reason}")]
+    Setting {
+        /// Its name, as it was given: it may be none of ours.
+        name: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// Another source of its kind has the same address, listener, certificate and key: nobody could tell them apart.
+    #[error("source {name} of {organization} has the same address, listener, certificate and key")]
+    SameMarks {
+        /// Its name.
+        name: String,
+        /// Its agency.
+        organization: String,
     },
     /// The state of the thing does not allow this step.
     #[error("{what}: {reason}")]
@@ -75,10 +95,28 @@ impl Error {
     pub(crate) fn or_taken(what: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
         move |error| match &error {
             sqlx::Error::Database(inner) if inner.is_unique_violation() => Self::Taken(what),
-            sqlx::Error::Database(inner) if inner.is_foreign_key_violation() => {
-                Self::NotFound("organization")
-            }
+            sqlx::Error::Database(inner) if inner.is_foreign_key_violation() => Self::no_agency(),
             _ => Self::Database(error),
+        }
+    }
+
+    /// The agency that a new thing names does not exist, or lies outside the caller's scope: the two are the same on
+    /// purpose.
+    pub(crate) fn no_agency() -> Self {
+        Self::Invalid { field: "organization", reason: "is no agency of yours" }
+    }
+
+    /// Whether the database could not be written because its disk is full or fails (`SQLite` result codes: `SQLITE_READONLY`,
+    /// `SQLITE_IOERR`, `SQLITE_FULL`, `SQLITE_CANTOPEN`). Nothing was changed; the same call works again when the disk does.
+    pub fn is_disk(&self) -> bool {
+        match self {
+            Self::Database(sqlx::Error::Io(_)) => true,
+            Self::Database(sqlx::Error::Database(inner)) => {
+                let code = inner.code().and_then(|code| code.parse::<u32>().ok());
+                // Extended codes carry the kind of failure in their low byte.
+                code.is_some_and(|code| DISK_CODES.contains(&(code & 0xff)))
+            }
+            _ => false,
         }
     }
 

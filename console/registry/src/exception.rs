@@ -151,7 +151,7 @@ impl Registry {
         edit.check(change.at)?;
         if !scope.allows_optional(edit.organization.as_deref()) {
             return Err(match edit.organization {
-                Some(_) => Error::NotFound("organization"),
+                Some(_) => Error::no_agency(),
                 None => Error::Invalid { field: "organization", reason: "name one agency of yours" },
             });
         }

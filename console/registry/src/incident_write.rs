@@ -316,7 +316,7 @@ fn home(scope: &Scope, new: &NewIncident, alerts: &[Alert]) -> Result<Option<Str
     };
     if !scope.allows_optional(home.as_deref()) {
         return Err(match home {
-            Some(_) => Error::NotFound("organization"),
+            Some(_) => Error::no_agency(),
             None => Error::Invalid { field: "organization", reason: "name one agency of yours" },
         });
     }

@@ -30,6 +30,7 @@ mod enrolment;
 mod error;
 mod exception;
 mod fold;
+mod held;
 mod incident;
 mod incident_write;
 mod inventory;
@@ -45,7 +46,11 @@ mod source;
 mod timeline;
 mod user;
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use sqlx::{
     Sqlite, SqlitePool, Transaction,
@@ -97,6 +102,9 @@ const READERS: u32 = 4;
 pub struct Registry {
     writer: SqlitePool,
     readers: SqlitePool,
+    folder: Option<PathBuf>,
+    /// What could not be written of sessions.
+    held: Arc<Mutex<held::Held>>,
 }
 
 impl Registry {
@@ -114,7 +122,12 @@ impl Registry {
         let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
         MIGRATIONS.run(&writer).await?;
         let readers = SqlitePoolOptions::new().max_connections(READERS).connect_with(options).await?;
-        Ok(Self { writer, readers })
+        Ok(Self { writer, readers, folder: path.parent().map(Path::to_owned), held: Arc::default() })
+    }
+
+    /// The folder of the database file: what has to have room on its disk. None for one that lives in memory.
+    pub fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
     }
 
     /// A database that lives in memory as long as this value and its clones: for tests and dry runs.
@@ -128,7 +141,7 @@ impl Registry {
             .connect_with(options)
             .await?;
         MIGRATIONS.run(&pool).await?;
-        Ok(Self { writer: pool.clone(), readers: pool })
+        Ok(Self { writer: pool.clone(), readers: pool, folder: None, held: Arc::default() })
     }
 
     /// Ends all connections after what they are doing; later calls answer an error.
@@ -141,6 +154,15 @@ impl Registry {
     pub async fn ping(&self) -> Result<()> {
         sqlx::query("SELECT 1").execute(&self.readers).await?;
         self.write().await?.rollback().await?;
+        Ok(())
+    }
+
+    /// For tests of other crates: every write is refused as on a disk that takes no more, until `held` is false.
+    #[doc(hidden)]
+    pub async fn hold_writes(&self, held: bool) -> Result<()> {
+        let options = SqliteConnectOptions::clone(&self.writer.connect_options());
+        self.writer.set_connect_options(options.pragma("query_only", if held { "ON" } else { "OFF" }));
+        self.writer.acquire().await?.close().await?;
         Ok(())
     }
 
@@ -176,5 +198,34 @@ mod tests {
         drop(transaction);
         registry.ping().await.unwrap();
         registry.write().await.unwrap().commit().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_told_apart_and_reading_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let registry = Registry::open(&folder.path().join("registry.db")).await.unwrap();
+        assert_eq!(registry.folder(), Some(folder.path()));
+        let (made, begun) = (registry.create_first_administrator(1).await.unwrap().unwrap(), 1_000);
+        let SignIn::Welcome(account) = registry.sign_in(&made.login, &made.password, begun).await.unwrap()
+        else {
+            panic!("the first password is refused")
+        };
+        let limits = SessionLimits::default();
+        let session = registry.begin_session(&account.id, None, limits, begun).await.unwrap();
+        let (change, big) = (Change::service("test", begun), serde_json::Value::from("x".repeat(1 << 20)));
+        // A database that may not grow answers what one on a full disk does: SQLITE_FULL.
+        sqlx::query("PRAGMA max_page_count = 1").execute(&registry.writer).await.unwrap();
+        let refused = registry.set_setting(&change, "big", &big, 0).await.unwrap_err();
+        assert!(refused.is_disk() && refused.to_string().contains("full"), "{refused}");
+        sqlx::query("PRAGMA max_page_count = 4294967294").execute(&registry.writer).await.unwrap();
+        // A session is kept awake by a write; without room for it reading goes on.
+        registry.hold_writes(true).await.unwrap();
+        assert!(registry.set_setting(&change, "big", &big, 0).await.unwrap_err().is_disk());
+        let later = begun + 120_000;
+        assert!(registry.session(&session.secret, limits, true, later).await.unwrap().is_some());
+        assert!(registry.settings().await.unwrap().iter().all(|setting| setting.key != "big"));
+        registry.hold_writes(false).await.unwrap();
+        registry.set_setting(&change, "big", &big, 0).await.unwrap();
+        assert!(!Error::NotFound("alert").is_disk());
     }
 }

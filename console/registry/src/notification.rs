@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use crate::{
     AlertUpsert, Change, Error, Level, Millis, Registry, Result, Scope,
     audit::{self, Deed},
-    channel_check,
+    channel_check::{self, HIDDEN, SECRETS, Settings},
     error::check_text,
     new_id,
 };
@@ -19,18 +19,13 @@ use crate::{
 /// How often a delivery is tried.
 const MAX_ATTEMPTS: i64 = 8;
 
-/// What stands in the place of a secret setting when a channel is shown.
-const HIDDEN: &str = "***";
-
-/// The settings whose values are never shown.
-const SECRET_SETTINGS: &[&str] = &["password", "secret", "token"];
-
 /// How a channel sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "TEXT", rename_all = "snake_case")]
 pub enum ChannelKind {
-    /// Mail: settings `host`, `port`, `from`, `to` (list), `username`, `password`.
+    /// Mail: settings `host`, `port` (465 with `tls`, else 587), `tls` (`tls` from the start, `starttls`, `none`; not
+    /// given: `tls` on port 465, else `starttls`), `from`, `to` (list), `username`, `password`.
     Smtp,
     /// HTTP POST of a JSON body: settings `url`, `secret`.
     Webhook,
@@ -72,7 +67,7 @@ pub struct ChannelEdit {
     pub name: String,
     /// How it sends.
     pub kind: ChannelKind,
-    /// How to reach the other side; a secret given as `***` keeps its stored value.
+    /// How to reach the other side; a secret given as `***` keeps its stored value, as long as the server stays the same.
     #[schema(value_type = Object)]
     pub settings: Value,
     /// The lowest level that it wants.
@@ -120,6 +115,8 @@ pub struct DueDelivery {
 pub enum Outcome {
     /// The other side took it.
     Delivered,
+    /// It was taken for some addresses; the text says which were refused, and why. They are not tried again.
+    DeliveredInPart(String),
     /// It did not; try again later unless this was the last time.
     Failed(String),
 }
@@ -128,7 +125,7 @@ impl Channel {
     /// The channel as it may be shown.
     fn without_secrets(mut self) -> Self {
         if let Some(settings) = self.settings.as_object_mut() {
-            for name in SECRET_SETTINGS {
+            for name in SECRETS {
                 if let Some(value) = settings.get_mut(*name) {
                     *value = HIDDEN.into();
                 }
@@ -139,34 +136,17 @@ impl Channel {
 }
 
 impl ChannelEdit {
-    fn check(&self) -> Result<()> {
+    /// Checks all, and gives the settings as they are kept; secrets may still be `***`.
+    fn check(&self) -> Result<Settings> {
         check_text("name", &self.name, 100)?;
         let settings = self
             .settings
             .as_object()
             .ok_or(Error::Invalid { field: "settings", reason: "must be an object" })?;
-        match self.kind {
-            ChannelKind::Smtp => channel_check::smtp(settings)?,
-            ChannelKind::Webhook => channel_check::webhook(settings)?,
-        }
         if self.settings.to_string().len() > 16 * 1024 {
             return Err(Error::Invalid { field: "settings", reason: "are longer than 16 KiB" });
         }
-        Ok(())
-    }
-
-    /// The settings with each secret given as `***` replaced by the stored one.
-    fn settings_over(&self, stored: Option<&Channel>) -> Value {
-        let mut settings = self.settings.clone();
-        if let Some(map) = settings.as_object_mut() {
-            for name in SECRET_SETTINGS {
-                if map.get(*name).and_then(Value::as_str) == Some(HIDDEN) {
-                    let kept = stored.and_then(|channel| channel.settings.get(*name)).cloned();
-                    map.insert((*name).to_owned(), kept.unwrap_or(Value::Null));
-                }
-            }
-        }
-        settings
+        channel_check::check(self.kind, settings)
     }
 }
 
@@ -204,9 +184,10 @@ impl Registry {
     ) -> Result<()> {
         let after = match outcome {
             Outcome::Delivered => serde_json::json!({ "name": channel.name, "sent": true }),
-            Outcome::Failed(detail) => {
+            Outcome::DeliveredInPart(detail) | Outcome::Failed(detail) => {
                 let detail: String = detail.chars().take(500).collect();
-                serde_json::json!({ "name": channel.name, "sent": false, "detail": detail })
+                let sent = matches!(outcome, Outcome::DeliveredInPart(_));
+                serde_json::json!({ "name": channel.name, "sent": sent, "detail": detail })
             }
         };
         let mut tx = self.write().await?;
@@ -252,9 +233,9 @@ impl Registry {
         existing: Option<(&str, i64)>,
         edit: &ChannelEdit,
     ) -> Result<Channel> {
-        edit.check()?;
+        let mut settings = edit.check()?;
         if !scope.allows_optional(edit.organization.as_deref()) {
-            return Err(Error::NotFound("organization"));
+            return Err(Error::no_agency());
         }
         let mut tx = self.write().await?;
         let before = match existing {
@@ -265,6 +246,8 @@ impl Registry {
             }
             None => None,
         };
+        let stored = before.as_ref().filter(|stored| stored.kind == edit.kind);
+        channel_check::keep_secrets(&mut settings, stored.and_then(|stored| stored.settings.as_object()))?;
         let id = before.as_ref().map_or_else(new_id, |channel| channel.id.clone());
         sqlx::query(
             "INSERT INTO notification_channel VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1)
@@ -276,7 +259,7 @@ impl Registry {
         .bind(&edit.organization)
         .bind(&edit.name)
         .bind(edit.kind)
-        .bind(edit.settings_over(before.as_ref()).to_string())
+        .bind(Value::from(settings).to_string())
         .bind(edit.min_level)
         .bind(edit.min_level.rank())
         .bind(i64::from(edit.enabled))
@@ -341,9 +324,11 @@ impl Registry {
 
     /// Notes how a try ended. After a failure the next try is 1, 2, 4, ... minutes later; the eighth is the last.
     pub async fn finish_delivery(&self, id: &str, outcome: &Outcome, now: Millis) -> Result<()> {
+        let short = |detail: &str| Some(detail.chars().take(500).collect::<String>());
         let (delivered, detail) = match outcome {
             Outcome::Delivered => (Some(now), None),
-            Outcome::Failed(detail) => (None, Some(detail.chars().take(500).collect::<String>())),
+            Outcome::DeliveredInPart(detail) => (Some(now), short(detail)),
+            Outcome::Failed(detail) => (None, short(detail)),
         };
         let mut tx = self.write().await?;
         let attempts: i64 = sqlx::query_scalar(

@@ -7,7 +7,10 @@
 
 use sqlx::SqliteConnection;
 
-use crate::{Account, Registry, Result};
+use crate::{
+    Account, Error, Registry, Result,
+    error::{check_id, check_text},
+};
 
 /// The setting that names (by login) who gets the silences whose own owner is absent, disabled or gone.
 pub const SILENCE_OWNER_SETTING: &str = "silence.owner";
@@ -37,6 +40,19 @@ impl Registry {
     pub async fn may_own(&self, login: &str) -> Result<bool> {
         let found = named(&mut *self.readers.acquire().await?, login).await?;
         Ok(found.is_some_and(|account| account.login == login && account.may_work()))
+    }
+}
+
+/// Refuses an owner that looks like a login and is none of somebody who may work on the agency's alerts; other words (a
+/// team, a person outside) are taken as they are.
+pub(crate) async fn check(tx: &mut SqliteConnection, organization: &str, text: &str) -> Result<()> {
+    check_text("owner", text, 200)?;
+    if check_id("owner", text).is_err() {
+        return Ok(());
+    }
+    match named(tx, text).await? {
+        Some(account) if answers_for(&account, organization) => Ok(()),
+        _ => Err(Error::Invalid { field: "owner", reason: "is no account that may work on this" }),
     }
 }
 

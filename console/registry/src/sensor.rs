@@ -257,9 +257,6 @@ impl Registry {
         version: i64,
         edit: &SensorEdit,
     ) -> Result<Sensor> {
-        if let Some(Some(owner)) = &edit.owner {
-            crate::error::check_text("owner", owner, 200)?;
-        }
         if edit.quiet_after_seconds.is_some_and(|seconds| !(60..=86_400).contains(&seconds)) {
             return Err(Error::Invalid { field: "quiet_after_seconds", reason: "must be 60 to 86400" });
         }
@@ -267,6 +264,9 @@ impl Registry {
         let before = fetch(&mut tx, id).await?;
         scope.admit(&before.organization, "sensor")?;
         Error::check_version("sensor", version, before.version)?;
+        if let Some(Some(owner)) = edit.owner.as_ref().filter(|owner| **owner != before.owner) {
+            owner::check(&mut tx, &before.organization, owner).await?;
+        }
         let owner = edit.owner.clone().unwrap_or_else(|| before.owner.clone());
         let quiet = edit.quiet_after_seconds.unwrap_or(before.silence_after_seconds);
         sqlx::query(

@@ -70,7 +70,14 @@ impl Registry {
             .bind(address)
             .execute(&mut *tx)
             .await?;
+        let ended: Vec<String> = self.held().ended.iter().cloned().collect();
+        for one in &ended {
+            sqlx::query("DELETE FROM account_session WHERE hash = $1").bind(one).execute(&mut *tx).await?;
+        }
         tx.commit().await?;
+        for one in &ended {
+            self.held().ended.remove(one);
+        }
         Ok(NewSession { secret, expires_at })
     }
 
@@ -84,6 +91,12 @@ impl Registry {
         now: Millis,
     ) -> Result<Option<SignedIn>> {
         let session = hash_secret(secret);
+        if let Some(found) = self.held_session(&session, limits, active, now).await? {
+            return Ok(Some(found));
+        }
+        if self.held().ended.contains(&session) {
+            return Ok(None);
+        }
         let stored: Option<Stored> =
             sqlx::query_as("SELECT account, expires_at, used_at FROM account_session WHERE hash = $1")
                 .bind(&session)
@@ -98,21 +111,38 @@ impl Registry {
             Err(error) => return Err(error),
         };
         if active && now >= stored.used_at.saturating_add(60_000) {
-            sqlx::query("UPDATE account_session SET used_at = $2 WHERE hash = $1 AND used_at < $2")
-                .bind(&session)
-                .bind(now)
-                .execute(&self.writer)
-                .await?;
+            let kept =
+                sqlx::query("UPDATE account_session SET used_at = $2 WHERE hash = $1 AND used_at < $2")
+                    .bind(&session)
+                    .bind(now)
+                    .execute(&self.writer)
+                    .await;
+            match kept.map_err(Error::from) {
+                // Reading goes on while the disk is full: the session only goes idle sooner.
+                Err(error) if error.is_disk() => tracing::warn!(%error, "a session could not be kept awake"),
+                Err(error) => return Err(error),
+                Ok(_) => {}
+            }
         }
         Ok(Some(SignedIn { account, session, expires_at: stored.expires_at }))
     }
 
-    /// Ends a session, named by its hash.
+    /// Ends a session, named by its hash. While nothing can be written its end is kept in memory: a restart before the
+    /// next session begins would bring it back until it expires.
     pub async fn end_session(&self, session: &str) -> Result<()> {
-        sqlx::query("DELETE FROM account_session WHERE hash = $1")
+        let held = self.held().end(session);
+        let gone = sqlx::query("DELETE FROM account_session WHERE hash = $1")
             .bind(session)
             .execute(&self.writer)
-            .await?;
-        Ok(())
+            .await
+            .map_err(Error::from);
+        match gone {
+            Err(error) if error.is_disk() && (held || self.held().note_end(session)) => {
+                tracing::error!(%error, "the end of a session is kept in memory only: it cannot be written");
+                Ok(())
+            }
+            Err(error) => Err(error),
+            Ok(_) => Ok(()),
+        }
     }
 }

@@ -222,6 +222,7 @@ impl Registry {
         .execute(&mut *tx)
         .await
         .map_err(Error::or_taken("source"))?;
+        refuse_same_marks(&mut tx, &id, edit).await?;
         let owner = match &edit.owner {
             Some(owner) => Some(owner.clone()),
             None => owner::login_of(&mut tx, &change.who).await?,
@@ -249,6 +250,7 @@ impl Registry {
         if before.organization != edit.organization {
             return Err(Error::Invalid { field: "organization", reason: "a source stays with its agency" });
         }
+        refuse_same_marks(&mut tx, id, edit).await?;
         let after = write_edit(&mut tx, id, edit).await?;
         record(&mut tx, change, "update", Some(&before), Some(&after)).await?;
         tx.commit().await?;
@@ -326,6 +328,31 @@ impl Registry {
         .execute(&self.writer)
         .await?;
         Ok(done.rows_affected() > 0)
+    }
+}
+
+/// Two sources that no peer can tell apart would give the records of one to the other.
+async fn refuse_same_marks(tx: &mut SqliteConnection, id: &str, edit: &SourceEdit) -> Result<()> {
+    let others: Vec<Source> = sqlx::query_as(
+        "SELECT * FROM source WHERE id <> $1 AND kind = $2 AND listener IS $3 AND certificate IS $4 AND api_key IS $5",
+    )
+    .bind(id)
+    .bind(edit.kind)
+    .bind(&edit.listener)
+    .bind(&edit.certificate)
+    .bind(&edit.api_key)
+    .fetch_all(tx)
+    .await?;
+    let network =
+        |address: &Option<String>| address.as_deref().and_then(parse_network).map(|one| one.trunc());
+    let mine = network(&edit.address);
+    // A source that is just being made has no mark yet.
+    let marked = |one: &Source| {
+        [&one.address, &one.listener, &one.certificate, &one.api_key].iter().any(|mark| mark.is_some())
+    };
+    match others.into_iter().find(|one| marked(one) && network(&one.address) == mine) {
+        Some(Source { name, organization, .. }) => Err(Error::SameMarks { name, organization }),
+        None => Ok(()),
     }
 }
 
@@ -445,5 +472,38 @@ mod tests {
         assert!(matches!(registry.create_source(&change, &edit()).await, Err(Error::Taken(_))));
         let stale = registry.update_source(&Scope::All, &change, &made.id, 7, &edit()).await;
         assert!(matches!(stale, Err(Error::Stale { .. })));
+    }
+
+    #[tokio::test]
+    async fn two_sources_can_be_told_apart() {
+        let registry = registry().await;
+        let change = Change::service("test", 0);
+        let organization = OrganizationEdit { name: "B".into(), name_en: "B".into(), parent: None, level: 1 };
+        registry.create_organization(&change, "b", &organization).await.unwrap();
+        let at = |name: &str, address: &str| SourceEdit {
+            name: name.into(),
+            organization: "b".into(),
+            address: Some(address.into()),
+            ..edit()
+        };
+        let made = registry.create_source(&change, &edit()).await.unwrap();
+        for same in ["10.1.0.0/16", "10.1.7.7/16"] {
+            let refused = registry.create_source(&change, &at("x", same)).await.unwrap_err();
+            assert!(
+                matches!(&refused, Error::SameMarks { name, organization } if name == "fw-01" && organization == "a"),
+                "{refused}"
+            );
+        }
+        let narrow = registry.create_source(&change, &at("narrow", "10.1.0.9")).await.unwrap();
+        let host = registry.create_source(&change, &at("host", "10.1.0.9/32")).await;
+        assert!(matches!(host, Err(Error::SameMarks { .. })));
+        let relp = SourceEdit { kind: SourceKind::Relp, ..at("relp", "10.1.0.9") };
+        registry.create_source(&change, &relp).await.unwrap();
+        let tls = SourceEdit { listener: Some("tls".into()), ..at("tls", "10.1.0.9") };
+        registry.create_source(&change, &tls).await.unwrap();
+        let moved = at("narrow", "10.1.0.0/16");
+        let refused = registry.update_source(&Scope::All, &change, &narrow.id, narrow.version, &moved).await;
+        assert!(matches!(refused, Err(Error::SameMarks { .. })));
+        registry.update_source(&Scope::All, &change, &made.id, made.version, &edit()).await.unwrap();
     }
 }

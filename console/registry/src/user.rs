@@ -12,10 +12,10 @@ use crate::{
 };
 
 /// After how many wrong passwords in a row an account is locked.
-const MAX_FAILURES: i64 = 5;
+pub(crate) const MAX_FAILURES: i64 = 5;
 
 /// For how long.
-const LOCK_MS: Millis = 15 * 60_000;
+pub(crate) const LOCK_MS: Millis = 15 * 60_000;
 
 /// What a person may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
@@ -115,7 +115,9 @@ impl Account {
     /// The agencies that exist for this person.
     pub fn scope(&self) -> Scope {
         match (&self.organizations, self.role) {
-            (_, Role::Administrator) | (None, _) => Scope::All,
+            (_, Role::Administrator) | (None, Role::Analyst) => Scope::All,
+            // An account from before agencies were required of viewers: nothing rather than everything.
+            (None, Role::AgencyViewer) => Scope::Organizations(Vec::new()),
             (Some(list), _) => Scope::Organizations(list.clone()),
         }
     }
@@ -141,6 +143,9 @@ async fn fetch(tx: &mut SqliteConnection, id: &str) -> Result<Account> {
         .ok_or(Error::NotFound("account"))
 }
 
+/// An empty list must never become the whole province, nor an account that sees nothing.
+const NO_AGENCY: Error = Error::Invalid { field: "organizations", reason: "choose at least one agency" };
+
 /// Refuses an owner who is no account, may not work on alerts, or whom somebody of this scope may not know of.
 pub(crate) async fn check_worker(tx: &mut SqliteConnection, scope: &Scope, id: &str) -> Result<()> {
     match fetch(tx, id).await {
@@ -152,12 +157,18 @@ pub(crate) async fn check_worker(tx: &mut SqliteConnection, scope: &Scope, id: &
     }
 }
 
-/// An administrator sees all; other scopes must name agencies that exist.
+/// An administrator sees all, an analyst without a list, too; other scopes must name agencies that exist.
 async fn check_edit(tx: &mut SqliteConnection, edit: &AccountEdit) -> Result<Option<Vec<String>>> {
     check_text("full_name", &edit.full_name, 200)?;
     let Some(list) = edit.organizations.as_ref().filter(|_| edit.role != Role::Administrator) else {
-        return Ok(None);
+        return match edit.role {
+            Role::AgencyViewer => Err(NO_AGENCY),
+            Role::Administrator | Role::Analyst => Ok(None),
+        };
     };
+    if list.is_empty() {
+        return Err(NO_AGENCY);
+    }
     for organization in list {
         crate::agency::fetch(tx, organization).await?;
     }
@@ -307,6 +318,7 @@ impl Registry {
         let after = fetch(&mut tx, &account.id).await?;
         record(&mut tx, change, "change_password", None, &after).await?;
         tx.commit().await?;
+        self.held().keep(keep_session, after.version);
         Ok(after)
     }
 
@@ -328,7 +340,15 @@ impl Registry {
 
     /// Checks a password. Each try counts before the password is looked at, so that many at once do not get more
     /// tries; the fifth wrong one locks the account for fifteen minutes. An unknown login takes as long as a known one.
+    /// While nothing can be written tries are counted in memory.
     pub async fn sign_in(&self, login: &str, password: &str, now: Millis) -> Result<SignIn> {
+        match self.sign_in_noted(login, password, now).await {
+            Err(error) if error.is_disk() => self.sign_in_held(login, password, now).await,
+            answer => answer,
+        }
+    }
+
+    async fn sign_in_noted(&self, login: &str, password: &str, now: Millis) -> Result<SignIn> {
         let tried: Option<Account> = sqlx::query_as(
             "UPDATE account SET
                failed_attempts = CASE WHEN locked_until IS NULL THEN failed_attempts + 1 ELSE 1 END,

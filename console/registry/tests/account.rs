@@ -98,8 +98,14 @@ async fn the_last_administrator_stays_and_scopes_must_exist() {
     let change = Change::by(&admin.id, None, START);
     let viewer =
         AccountEdit { full_name: "X".into(), role: Role::AgencyViewer, organizations: None, disabled: false };
-    let last = registry.update_account(&change, &admin.id, admin.version, &viewer).await;
+    let below = AccountEdit { role: Role::Analyst, ..viewer.clone() };
+    let last = registry.update_account(&change, &admin.id, admin.version, &below).await;
     assert!(matches!(last, Err(Error::Refused { reason: "is the last administrator", .. })));
+    for none in [None, Some(Vec::new())] {
+        let unbound = AccountEdit { organizations: none, ..viewer.clone() };
+        let refused = registry.create_account(&change, "x", &unbound).await;
+        assert!(matches!(refused, Err(Error::Invalid { field: "organizations", .. })), "{refused:?}");
+    }
     let nowhere = AccountEdit { organizations: Some(vec!["none".into()]), ..viewer.clone() };
     assert!(matches!(
         registry.create_account(&change, "x", &nowhere).await,

@@ -150,17 +150,23 @@ async fn a_new_alert_enters_the_outbox_of_those_who_want_it_once() {
     registry.finish_delivery(&due[0].id, &Outcome::Failed("refused".into()), START).await.unwrap();
     assert!(registry.due_deliveries(START + 59_999, 10).await.unwrap().is_empty());
     assert_eq!(registry.due_deliveries(START + 60_000, 10).await.unwrap().len(), 1);
-    let kept = ChannelEdit {
-        settings: serde_json::json!({ "url": "https://example.org/y", "secret": "***" }),
+    let edit = |url: &str| ChannelEdit {
+        settings: serde_json::json!({ "url": url, "secret": "***" }),
         ..channel(None, Level::High)
     };
+    let moved =
+        registry.update_channel(&Scope::All, &change, &all.id, 1, &edit("https://example.org/y")).await;
+    assert!(matches!(moved, Err(Error::Setting { name, .. }) if name == "secret"));
+    let kept = ChannelEdit { name: "other".into(), ..edit(" https://example.org/x ") };
     registry.update_channel(&Scope::All, &change, &all.id, 1, &kept).await.unwrap();
     let due = registry.due_deliveries(START + 60_000, 10).await.unwrap();
     assert_eq!(due[0].channel.settings["secret"], "s3");
-    registry.finish_delivery(&due[0].id, &Outcome::Delivered, START + 60_000).await.unwrap();
+    let partly = Outcome::DeliveredInPart("b@example.org: 550 no such user".into());
+    registry.finish_delivery(&due[0].id, &partly, START + 60_000).await.unwrap();
     assert!(registry.due_deliveries(i64::MAX, 10).await.unwrap().is_empty());
     let log = registry.deliveries(&Scope::All, &all.id).await.unwrap();
     assert_eq!((log[0].attempts, log[0].delivered_at), (2, Some(START + 60_000)));
+    assert_eq!(log[0].detail.as_deref(), Some("b@example.org: 550 no such user"), "the reason is kept");
 }
 
 proptest! {

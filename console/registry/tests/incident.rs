@@ -127,7 +127,14 @@ async fn other_agencies_incidents_do_not_exist_and_do_not_count() {
     let nowhere = registry.create_incident(&only("a"), &by_an, &new(&[])).await;
     assert!(matches!(nowhere, Err(Error::Invalid { field: "organization", .. })));
     let foreign = NewIncident { organization: Some("b".into()), ..new(&[]) };
-    assert!(matches!(registry.create_incident(&only("a"), &by_an, &foreign).await, Err(Error::NotFound(_))));
+    let unknown = NewIncident { organization: Some("c".into()), ..new(&[]) };
+    let mut refused = Vec::new();
+    for one in [&foreign, &unknown] {
+        let error = registry.create_incident(&only("a"), &by_an, one).await.unwrap_err();
+        assert!(matches!(error, Error::Invalid { field: "organization", .. }), "{error}");
+        refused.push(error.to_string());
+    }
+    assert_eq!(refused[0], refused[1], "another agency is as one that is not there");
     assert!(matches!(
         registry.link_alerts(&only("a"), &by_an, &of_a.id, &["y".into()]).await,
         Err(Error::NotFound(_))

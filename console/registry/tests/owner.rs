@@ -5,7 +5,7 @@
 mod support;
 
 use dongson_registry::{
-    AccountEdit, AlertUpsert, Change, Level, Registry, Role, SILENCE_OWNER_SETTING, Scope, Sensor,
+    AccountEdit, AlertUpsert, Change, Error, Level, Registry, Role, SILENCE_OWNER_SETTING, Scope, Sensor,
     SensorCertificate, SourceEdit, SourceKind, new_id,
 };
 use support::{START, alert, analyst, apply, only, registry};
@@ -31,7 +31,8 @@ fn source(owner: Option<&str>) -> SourceEdit {
         kind: SourceKind::Syslog,
         address: Some("10.1.0.0/16".into()),
         listener: None,
-        certificate: None,
+        // No two sources have the same marks.
+        certificate: Some(new_id()),
         api_key: None,
         parser: None,
         time_zone: "UTC".into(),
@@ -89,6 +90,10 @@ async fn a_sensor_belongs_to_who_made_its_token_then_to_who_is_named_then_to_an_
     let change = Change::service("test", START);
     let outside = registry.set_sensor_owner(&only("b"), &change, &sensor.id, 1, Some("binh")).await;
     assert!(outside.is_err());
+    for nobody in ["bihn", "nobody"] {
+        let unknown = registry.set_sensor_owner(&Scope::All, &change, &sensor.id, 1, Some(nobody)).await;
+        assert!(matches!(unknown, Err(Error::Invalid { field: "owner", .. })), "{nobody}: {unknown:?}");
+    }
     let given = registry.set_sensor_owner(&Scope::All, &change, &sensor.id, 1, Some("binh")).await.unwrap();
     assert!(registry.set_sensor_owner(&Scope::All, &change, &sensor.id, 1, None).await.is_err());
     assert_eq!(owner_of_alert(&registry, &thing).await, Some(binh.id.clone()));

@@ -5,12 +5,12 @@ use dongson_registry::{Alert, AlertFacets, AlertFilter, AlertSort, Millis};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{list_of, page_limit, texts_of};
+use super::{drills::Drills, list_of, number, page_limit, texts_of};
 use crate::{
     Console,
     auth::Reader,
-    error::ApiResult,
-    extract::{Json, Path, Query},
+    error::{ApiError, ApiResult},
+    extract::{Json, Path, Query, Whole},
 };
 
 /// What the queue is narrowed to. Lists are separated by commas.
@@ -31,9 +31,11 @@ pub(crate) struct AlertQuery {
     /// Words in title, entity, agency or rule; diacritics do not matter.
     q: Option<String>,
     /// Last seen at or after.
-    since: Option<Millis>,
+    #[param(value_type = Option<Millis>)]
+    since: Option<Whole>,
     /// Last seen before.
-    until: Option<Millis>,
+    #[param(value_type = Option<Millis>)]
+    until: Option<Whole>,
     /// `exclude` (if not given): only what is real; `only`: only drills; `include`: both.
     drill: Option<Drills>,
     /// About exactly this.
@@ -45,33 +47,10 @@ pub(crate) struct AlertQuery {
     /// The `next` of the page before.
     cursor: Option<String>,
     /// 1 to 500; 100 if not given.
-    limit: Option<u32>,
+    #[param(value_type = Option<u32>)]
+    limit: Option<Whole>,
     /// Also count the values of each filter.
     facets: Option<bool>,
-}
-
-/// What becomes of alerts of drills.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Drills {
-    /// Only what is real.
-    #[default]
-    Exclude,
-    /// Only drills.
-    Only,
-    /// Both.
-    Include,
-}
-
-impl Drills {
-    /// As the registry filters.
-    fn filter(self) -> Option<bool> {
-        match self {
-            Self::Exclude => Some(false),
-            Self::Only => Some(true),
-            Self::Include => None,
-        }
-    }
 }
 
 /// A page of the queue.
@@ -91,6 +70,10 @@ pub(crate) struct AlertList {
 impl AlertQuery {
     fn filter(&self, me: &str) -> ApiResult<AlertFilter> {
         let owners = texts_of(self.owner.as_deref()).into_iter();
+        let (since, until) = (number("since", self.since.as_ref())?, number("until", self.until.as_ref())?);
+        if since.zip(until).is_some_and(|(since, until)| until <= since) {
+            return Err(ApiError::invalid("until", "must end after it begins"));
+        }
         Ok(AlertFilter {
             states: list_of("state", self.state.as_deref())?,
             levels: list_of("level", self.level.as_deref())?,
@@ -98,8 +81,8 @@ impl AlertQuery {
             rules: list_of("rule", self.rule.as_deref())?,
             owners: owners.map(|owner| if owner == "me" { me.to_owned() } else { owner }).collect(),
             text: self.q.clone(),
-            since: self.since,
-            until: self.until,
+            since,
+            until,
             drill: self.drill.unwrap_or_default().filter(),
             entity: self.entity.clone(),
             incident: None,
@@ -117,7 +100,7 @@ pub(crate) async fn list(
     let filter = query.filter(&person.account.id)?;
     let sort: Vec<AlertSort> = list_of("sort", query.sort.as_deref())?;
     let sort = sort.first().copied().unwrap_or_default();
-    let (ascending, limit) = (query.ascending.unwrap_or(false), page_limit(query.limit)?);
+    let (ascending, limit) = (query.ascending.unwrap_or(false), page_limit(query.limit.as_ref())?);
     let page = console
         .registry
         .alerts(&person.scope, &filter, sort, ascending, query.cursor.as_deref(), limit)

@@ -9,7 +9,7 @@ use crate::{
     Console,
     auth::Administrator,
     error::ApiResult,
-    extract::{Json, Query},
+    extract::{Json, Query, Whole},
 };
 
 /// Which entries.
@@ -18,9 +18,11 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub(crate) struct AuditQuery {
     /// Only entries before this place in the chain.
-    before: Option<i64>,
+    #[param(value_type = Option<i64>)]
+    before: Option<Whole>,
     /// 1 to 500; 100 if not given.
-    limit: Option<u32>,
+    #[param(value_type = Option<u32>)]
+    limit: Option<Whole>,
 }
 
 /// Entries of the chain.
@@ -37,7 +39,9 @@ pub(crate) async fn list(
     _: Administrator,
     Query(query): Query<AuditQuery>,
 ) -> ApiResult<Json<AuditList>> {
-    let entries = console.registry.named_audit_entries(query.before, super::page_limit(query.limit)?).await?;
+    let before = super::number("before", query.before.as_ref())?;
+    let limit = super::page_limit(query.limit.as_ref())?;
+    let entries = console.registry.named_audit_entries(before, limit).await?;
     Ok(Json(AuditList { entries }))
 }
 

@@ -71,7 +71,7 @@ fn refusals(method: &str, path: &str, open: bool, operation: &Operation) -> Vec<
         statuses.push("404");
     }
     if takes(&ParameterIn::Query) {
-        statuses.extend(["400", "422"]);
+        statuses.push("422");
     }
     if operation.request_body.is_some() {
         statuses.extend(["400", "404", "413", "415", "422"]);
@@ -85,7 +85,8 @@ fn refusals(method: &str, path: &str, open: bool, operation: &Operation) -> Vec<
     if path == "/api/v1/stream" {
         statuses.push("429");
     }
-    if path.starts_with("/api/v1/events") || path.ends_with("/around") {
+    // A write that the disk does not take, or a question that the store does not answer.
+    if method != "get" || path.starts_with("/api/v1/events") || path.ends_with("/around") {
         statuses.push("503");
     }
     statuses
@@ -109,7 +110,7 @@ fn meaning(status: &str) -> &'static str {
         "415" => "The body is not JSON",
         "422" => "A value is not allowed",
         "429" => "Too many; come again after `Retry-After` seconds",
-        "503" => "The event store does not answer",
+        "503" => "The event store does not answer, or the disk of the data folder is full",
         _ => "What went wrong",
     }
 }

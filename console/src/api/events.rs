@@ -3,16 +3,16 @@
 use axum::extract::State;
 use dongson_event::fields::FIELDS;
 use dongson_registry::Millis;
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{list_of, page_limit, within};
+use super::{list_of, number, page_limit, within};
 use crate::{
     Condition, Console, EventBucket, EventQuery, FieldCondition,
     auth::{Person, Reader},
     error::{ApiError, ApiResult},
-    extract::{Json, Path, Query},
+    extract::{Json, Path, Query, Whole},
     field_words,
     hunt::{self, Hunt},
     secret_fields,
@@ -23,6 +23,9 @@ const DAY_MS: Millis = 24 * 3_600_000;
 /// Conditions of one question.
 const MAX_CONDITIONS: usize = 20;
 
+/// Words of one question: each is looked for on its own.
+const MAX_WORDS: usize = 16;
+
 /// Fields that each event of an answer has, whatever columns were asked for; `truncated` where something is shortened.
 const ALWAYS: [&str; 4] = ["@timestamp", "event.id", "organization.id", "truncated"];
 
@@ -31,21 +34,19 @@ const ALWAYS: [&str; 4] = ["@timestamp", "event.id", "organization.id", "truncat
 #[into_params(parameter_in = Query)]
 pub(crate) struct Asked {
     /// Event time at or after; a day ago if not given.
-    #[serde(default, deserialize_with = "number")]
     #[param(value_type = Option<Millis>)]
-    since: Option<Millis>,
+    since: Option<Whole>,
     /// Event time before; now if not given. At most 31 days after `since`.
-    #[serde(default, deserialize_with = "number")]
     #[param(value_type = Option<Millis>)]
-    until: Option<Millis>,
+    until: Option<Whole>,
     /// Any of these agencies, separated by commas.
     organization: Option<String>,
     /// Only this dataset.
     dataset: Option<String>,
-    /// Words that all occur in message, raw record, names or command lines.
+    /// Words that all occur in message, raw record, names or command lines; at most 16.
     q: Option<String>,
     /// Conditions on fields that all hold: a JSON list of at most 20 objects of `field`, `operator` and, but for
-    /// `exists` and `absent`, `value`: `[{"field":"source.ip","operator":"is","value":"10.0.0.1"}]`. Operators: `is`,
+    /// `exists` and `absent`, `value` (text; a number or a boolean is taken as its text): `[{"field":"source.ip","operator":"is","value":"10.0.0.1"}]`. Operators: `is`,
     /// `is_not` (present and different), `contains`, `exists`, `absent`.
     filter: Option<String>,
 }
@@ -63,7 +64,8 @@ pub(crate) struct SearchQuery {
     /// The `next` of the page before.
     cursor: Option<String>,
     /// 1 to 500; 100 if not given.
-    limit: Option<u32>,
+    #[param(value_type = Option<u32>)]
+    limit: Option<Whole>,
 }
 
 /// How finely time is cut.
@@ -75,7 +77,8 @@ pub(crate) struct HistogramQuery {
     #[param(ignore)]
     asked: Asked,
     /// At most so many spans, 2 to 120; 60 if not given.
-    buckets: Option<u32>,
+    #[param(value_type = Option<u32>)]
+    buckets: Option<Whole>,
 }
 
 /// Of which field.
@@ -86,10 +89,11 @@ pub(crate) struct ValuesQuery {
     #[serde(flatten)]
     #[param(ignore)]
     asked: Asked,
-    /// The name of the field.
+    /// The name of the field, 1 to 256 bytes.
     field: String,
     /// 1 to 25; 10 if not given.
-    limit: Option<u32>,
+    #[param(value_type = Option<u32>)]
+    limit: Option<Whole>,
 }
 
 /// A page of events.
@@ -162,72 +166,88 @@ pub(crate) struct FieldList {
     fields: Vec<FieldName>,
 }
 
-/// One condition as it is written in `filter`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Filter {
-    field: String,
-    operator: Operator,
-    value: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Operator {
-    Is,
-    IsNot,
-    Contains,
-    Exists,
-    Absent,
-}
-
-/// Flattened parameters arrive as texts.
-fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Millis>, D::Error> {
-    let text = Option::<String>::deserialize(deserializer)?;
-    text.map(|text| text.parse().map_err(|_| de::Error::custom(format!("{text:?} is not a whole number"))))
-        .transpose()
-}
-
-impl Filter {
-    fn read(self) -> ApiResult<FieldCondition> {
-        let wrong = || ApiError::invalid("filter", "is not a list of conditions");
-        let fits = (1..=256).contains(&self.field.len())
-            && self.value.as_ref().is_none_or(|value| value.chars().count() <= 4000);
-        if !fits {
-            return Err(wrong());
-        }
-        let condition = match (self.operator, self.value) {
-            (Operator::Is, Some(value)) => Condition::Is(value),
-            (Operator::IsNot, Some(value)) => Condition::IsNot(value),
-            (Operator::Contains, Some(value)) if !value.is_empty() => Condition::Contains(value),
-            (Operator::Exists, None) => Condition::Exists,
-            (Operator::Absent, None) => Condition::Absent,
-            _ => return Err(wrong()),
-        };
-        Ok(FieldCondition { field: self.field, condition })
+/// Reads `filter`: each wrong condition is named by its place, from 0.
+fn conditions(text: &str) -> ApiResult<Vec<FieldCondition>> {
+    let list: Vec<Value> = serde_json::from_str(text).map_err(|error| {
+        ApiError::invalid("filter", "is not a list of conditions").with_detail(&error.to_string())
+    })?;
+    if list.len() > MAX_CONDITIONS {
+        return Err(ApiError::invalid("filter", "must hold at most 20 conditions"));
     }
+    let read = |(place, one): (usize, &Value)| {
+        condition(one).map_err(|(part, reason)| {
+            let dot = if part.is_empty() { "" } else { "." };
+            ApiError::of_parameter(&format!("filter[{place}]{dot}{part}"), reason)
+        })
+    };
+    list.iter().enumerate().map(read).collect()
+}
+
+/// What is wrong with a condition: the part of it, and why.
+type Wrong = (&'static str, &'static str);
+
+/// Reads one condition.
+fn condition(given: &Value) -> Result<FieldCondition, Wrong> {
+    let given = given.as_object().ok_or(("", "must be an object of field, operator and value"))?;
+    if given.keys().any(|name| !matches!(name.as_str(), "field" | "operator" | "value")) {
+        return Err(("", "holds something besides field, operator and value"));
+    }
+    let field = given.get("field").and_then(Value::as_str).filter(|name| (1..=256).contains(&name.len()));
+    let field = field.ok_or(("field", "must be text of 1 to 256 bytes"))?.to_owned();
+    let operator = given.get("operator").and_then(Value::as_str).unwrap_or_default();
+    let with: Option<fn(String) -> Condition> = match operator {
+        "is" => Some(Condition::Is),
+        "is_not" => Some(Condition::IsNot),
+        "contains" => Some(Condition::Contains),
+        "exists" | "absent" => None,
+        _ => return Err(("operator", "must be is, is_not, contains, exists or absent")),
+    };
+    let condition = match (with, value(given.get("value"))?) {
+        (Some(with), Some(value)) if operator != "contains" || !value.is_empty() => with(value),
+        (Some(_), Some(_)) => return Err(("value", "must not be empty")),
+        (Some(_), None) => return Err(("value", "must be given for this operator")),
+        (None, Some(_)) => return Err(("value", "must not be given for this operator")),
+        (None, None) if operator == "exists" => Condition::Exists,
+        (None, None) => Condition::Absent,
+    };
+    Ok(FieldCondition { field, condition })
+}
+
+/// A value as text; a number or a switch is taken as its text.
+fn value(given: Option<&Value>) -> Result<Option<String>, Wrong> {
+    let text = match given {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::String(text)) => text.clone(),
+        Some(other @ (Value::Number(_) | Value::Bool(_))) => other.to_string(),
+        Some(_) => return Err(("value", "must be text, a number, true or false")),
+    };
+    let fits = text.chars().count() <= 4000;
+    if fits { Ok(Some(text)) } else { Err(("value", "must have at most 4000 characters")) }
 }
 
 impl Asked {
     /// Reads and checks; `limit` and `cursor` are for pages.
     fn read(self, person: &Person, limit: u32, cursor: Option<String>) -> ApiResult<EventQuery> {
-        let until = self.until.unwrap_or(person.at);
-        let since = self.since.unwrap_or(until.saturating_sub(DAY_MS));
+        let until = number("until", self.until.as_ref())?.unwrap_or(person.at);
+        let since = number("since", self.since.as_ref())?.unwrap_or(until.saturating_sub(DAY_MS));
+        if self.q.as_ref().is_some_and(|words| words.split_whitespace().nth(MAX_WORDS).is_some()) {
+            return Err(ApiError::invalid("q", "must hold at most 16 words"));
+        }
+        if self.q.as_ref().is_some_and(|words| {
+            !words.trim().is_empty() && !words.contains(|sign: char| sign.is_alphanumeric())
+        }) {
+            return Err(ApiError::invalid("q", "needs a letter or a digit"));
+        }
         if until <= since {
             return Err(ApiError::invalid("until", "must end after it begins"));
         }
         if until.saturating_sub(since) > 31 * DAY_MS {
             return Err(ApiError::invalid("since", "must not be longer than 31 days"));
         }
-        let filters: Vec<Filter> = match self.filter.as_deref().filter(|text| !text.is_empty()) {
-            Some(text) => serde_json::from_str(text)
-                .map_err(|_| ApiError::invalid("filter", "is not a list of conditions"))?,
+        let conditions = match self.filter.as_deref().filter(|text| !text.is_empty()) {
+            Some(text) => conditions(text)?,
             None => Vec::new(),
         };
-        if filters.len() > MAX_CONDITIONS {
-            return Err(ApiError::invalid("filter", "must hold at most 20 conditions"));
-        }
-        let conditions = filters.into_iter().map(Filter::read).collect::<ApiResult<Vec<_>>>()?;
         for one in &conditions {
             check_visible(person, "filter", &one.field)?;
         }
@@ -273,7 +293,7 @@ pub(crate) async fn search(
     Query(given): Query<SearchQuery>,
 ) -> ApiResult<Json<EventList>> {
     let columns: Vec<String> = list_of("columns", given.columns.as_deref())?;
-    let limit = page_limit(given.limit)?;
+    let limit = page_limit(given.limit.as_ref())?;
     let mut query = given.asked.read(&person, limit, given.cursor)?;
     query.columns.clone_from(&columns);
     let page = hunt(&console, &person, query).page().await?;
@@ -293,7 +313,7 @@ pub(crate) async fn histogram(
 ) -> ApiResult<Json<EventHistogram>> {
     let query = given.asked.read(&person, 1, None)?;
     let (since, until) = (query.since, query.until);
-    let buckets = within("buckets", given.buckets, 60, 2..=120, "must be 2 to 120")?;
+    let buckets = within("buckets", given.buckets.as_ref(), 60, 2..=120, "must be 2 to 120")?;
     let step_ms = hunt::step(since, until, buckets);
     let buckets = hunt(&console, &person, query).histogram(step_ms).await?;
     let total = buckets.iter().map(|bucket| bucket.count).sum();
@@ -308,11 +328,11 @@ pub(crate) async fn values(
     Query(given): Query<ValuesQuery>,
 ) -> ApiResult<Json<TopValues>> {
     if !(1..=256).contains(&given.field.len()) {
-        return Err(ApiError::invalid("field", "must not be empty"));
+        return Err(ApiError::invalid("field", "must have 1 to 256 bytes"));
     }
     check_visible(&person, "field", &given.field)?;
     let query = given.asked.read(&person, 1, None)?;
-    let limit = within("limit", given.limit, 10, 1..=25, "must be 1 to 25")?;
+    let limit = within("limit", given.limit.as_ref(), 10, 1..=25, "must be 1 to 25")?;
     let found = hunt(&console, &person, query).frequent(&given.field, limit).await?;
     let value = |(value, count)| TopValue { value, count, exact: true };
     Ok(Json(TopValues {

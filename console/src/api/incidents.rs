@@ -12,7 +12,7 @@ use crate::{
     Console,
     auth::{Reader, Worker},
     error::ApiResult,
-    extract::{Json, Path, Query},
+    extract::{Json, Path, Query, Whole},
 };
 
 /// What the list is narrowed to. Lists are separated by commas.
@@ -29,7 +29,8 @@ pub(crate) struct IncidentQuery {
     /// Id of the last incident of the page before.
     after: Option<String>,
     /// 1 to 500; 100 if not given.
-    limit: Option<u32>,
+    #[param(value_type = Option<u32>)]
+    limit: Option<Whole>,
 }
 
 /// An incident and its clocks.
@@ -125,7 +126,7 @@ pub(crate) async fn list(
         text: query.q,
         after: query.after,
     };
-    let limit = query.limit.unwrap_or(100).clamp(1, 500);
+    let limit = super::page_limit(query.limit.as_ref())?;
     let found = console.registry.incidents(&person.scope, &filter, limit).await?;
     let next = found.last().filter(|_| found.len() == limit as usize).map(|last| last.id.clone());
     Ok(Json(IncidentList { incidents: found.into_iter().map(IncidentView::from).collect(), next }))

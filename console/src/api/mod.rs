@@ -6,6 +6,7 @@ mod api_keys;
 mod assets;
 mod audit;
 mod document;
+mod drills;
 mod events;
 mod exceptions;
 mod health;
@@ -21,11 +22,17 @@ mod triage;
 mod users;
 mod why;
 
+use std::{ops::RangeInclusive, str::FromStr};
+
 use axum::{Router, extract::DefaultBodyLimit};
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{Console, Problem, error::ApiError};
+use crate::{
+    Console, Problem,
+    error::{ApiError, ApiResult},
+    extract::Whole,
+};
 
 /// The largest body of a request, unless said otherwise.
 const MAX_BODY: usize = 256 * 1024;
@@ -126,20 +133,27 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 }
 
 /// A number that was asked for, or `usual`; refused outside `range`, of which `reason` tells.
-fn within<T: PartialOrd + Copy>(
+fn within<T: PartialOrd + Copy + FromStr>(
     field: &'static str,
-    given: Option<T>,
+    given: Option<&Whole>,
     usual: T,
-    range: std::ops::RangeInclusive<T>,
+    range: RangeInclusive<T>,
     reason: &'static str,
-) -> Result<T, ApiError> {
-    let number = given.unwrap_or(usual);
-    if range.contains(&number) { Ok(number) } else { Err(ApiError::invalid(field, reason)) }
+) -> ApiResult<T> {
+    let number = given.map_or(Some(usual), Whole::read).filter(|number| range.contains(number));
+    number.ok_or_else(|| ApiError::invalid(field, reason))
 }
 
 /// How many things a page holds.
-fn page_limit(given: Option<u32>) -> Result<u32, ApiError> {
+fn page_limit(given: Option<&Whole>) -> ApiResult<u32> {
     within("limit", given, 100, 1..=500, "must be 1 to 500")
+}
+
+/// A number without a range of its own: a time, a place in the audit chain.
+fn number(field: &'static str, given: Option<&Whole>) -> ApiResult<Option<i64>> {
+    given
+        .map(|given| given.read().ok_or_else(|| ApiError::invalid(field, "must be a whole number")))
+        .transpose()
 }
 
 /// Splits a comma-separated list and reads each value.

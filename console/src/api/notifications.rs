@@ -87,6 +87,9 @@ pub(crate) async fn delete(
 pub(crate) struct TestSent {
     /// Always true: a failure is a problem.
     sent: bool,
+    /// The addresses that the server refused and why, where it took the message for others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<String>,
 }
 
 /// Sends a message through a channel now that says it is a test; waits ten seconds at most.
@@ -99,12 +102,13 @@ pub(crate) async fn test(
     let channel = console.registry.channel_to_test(&person.scope, &id).await?;
     let answer = (console.send_test)(channel.clone()).await;
     let outcome = match &answer {
-        Ok(()) => Outcome::Delivered,
+        Ok(None) => Outcome::Delivered,
+        Ok(Some(refused)) => Outcome::DeliveredInPart(refused.clone()),
         Err(reason) => Outcome::Failed(reason.clone()),
     };
     console.registry.record_channel_test(&person.change(), &channel, &outcome).await?;
     match answer {
-        Ok(()) => Ok(Json(TestSent { sent: true })),
+        Ok(refused) => Ok(Json(TestSent { sent: true, refused })),
         Err(reason) => Err(ApiError::new(StatusCode::BAD_GATEWAY, "test_failed").with_detail(&reason)),
     }
 }

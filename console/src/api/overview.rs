@@ -8,11 +8,12 @@ use dongson_registry::{
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::drills::Drills;
 use crate::{
     Console, EventBucket,
     auth::Reader,
-    error::{ApiError, ApiResult},
-    extract::{Json, Query},
+    error::ApiResult,
+    extract::{Json, Query, Whole},
 };
 
 const HOUR_MS: Millis = 3_600_000;
@@ -24,11 +25,13 @@ const WEEK_MS: Millis = 7 * 24 * HOUR_MS;
 #[serde(deny_unknown_fields)]
 pub(crate) struct OverviewQuery {
     /// How many hours back, 1 to 744; 24 if not given.
-    hours: Option<i64>,
+    #[param(value_type = Option<i64>)]
+    hours: Option<Whole>,
     /// Only this agency.
     organization: Option<String>,
-    /// Drills instead of what is real.
-    drill: Option<bool>,
+    /// `exclude` (if not given): only what is real; `only`: only drills; `include`: both. Sensors too: those
+    /// that a drill enrolled count as drills.
+    drill: Option<Drills>,
 }
 
 /// A number now and in the same hours of last week.
@@ -54,11 +57,11 @@ pub(crate) struct Figures {
     open_alerts: Figure,
     /// Incidents that are not closed.
     open_incidents: Figure,
-    /// Sensors heard of within their silence limit.
+    /// Sensors heard of within their silence limit, as in `coverage`.
     sensors_online: Figure,
 }
 
-/// What the figures cover.
+/// What the figures cover: of the sensors that `/sensors` lists with the same `drill`, those that are not revoked.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 pub(crate) struct Coverage {
     /// Sensors heard of within their silence limit.
@@ -128,22 +131,20 @@ pub(crate) async fn overview(
     Reader(person): Reader,
     Query(query): Query<OverviewQuery>,
 ) -> ApiResult<Json<Overview>> {
-    let hours = query.hours.unwrap_or(24);
-    if !(1..=744).contains(&hours) {
-        return Err(ApiError::invalid("hours", "must not be longer than 31 days"));
-    }
+    let hours = super::within("hours", query.hours.as_ref(), 24, 1..=744, "must be 1 to 744")?;
     let scope = person.scope.narrowed(query.organization.as_slice());
-    let drill = query.drill.unwrap_or(false);
+    let drills = query.drill.unwrap_or_default();
+    let drill = drills.filter();
     let (since, until) = (person.at - hours * HOUR_MS, person.at);
     let registry = &console.registry;
     let step_ms = if hours <= 48 { HOUR_MS / 4 } else { HOUR_MS * 4 };
-    let events = console.facts.event_series(&scope, since, until, step_ms, Some(drill)).await.ok();
+    let events = console.facts.event_series(&scope, since, until, step_ms, drill).await.ok();
     let earlier =
-        console.facts.event_series(&scope, since - WEEK_MS, until - WEEK_MS, step_ms, Some(drill)).await.ok();
-    let coverage = coverage(&registry.sensors(&scope).await?, person.at);
+        console.facts.event_series(&scope, since - WEEK_MS, until - WEEK_MS, step_ms, drill).await.ok();
+    let coverage = coverage(&registry.sensors(&scope).await?, drills, person.at);
     let now = registry.alert_figures(&scope, since, until, drill).await?;
     let before = registry.alert_figures(&scope, since - WEEK_MS, until - WEEK_MS, drill).await?;
-    let incidents = open_incidents(&console, &scope, drill).await?;
+    let incidents = open_incidents(&console, &scope, drills).await?;
     let figure = |value, before| Figure { value: Some(value), before };
     let figures = Figures {
         events: Figure { value: events.as_deref().map(sum), before: earlier.as_deref().map(sum) },
@@ -173,9 +174,9 @@ fn sum(buckets: &[EventBucket]) -> i64 {
     buckets.iter().map(|bucket| bucket.count).sum()
 }
 
-/// How many of the sensors that may send were heard of in time.
-pub(crate) fn coverage(sensors: &[Sensor], now: Millis) -> Coverage {
-    let valid = || sensors.iter().filter(|sensor| sensor.revoked_at.is_none() && !sensor.drill);
+/// How many of the sensors that may send and that `drills` takes were heard of in time.
+pub(crate) fn coverage(sensors: &[Sensor], drills: Drills, now: Millis) -> Coverage {
+    let valid = || sensors.iter().filter(|sensor| sensor.revoked_at.is_none() && drills.takes(sensor.drill));
     let online = |sensor: &&Sensor| {
         sensor.last_seen.is_some_and(|seen| now < seen.saturating_add(sensor.silence_after_seconds * 1000))
     };
@@ -187,7 +188,7 @@ async fn organizations(
     scope: &Scope,
     since: Millis,
     until: Millis,
-    drill: bool,
+    drill: Option<bool>,
 ) -> ApiResult<Vec<Share>> {
     let known = console.registry.organizations(scope).await?;
     let shares = console.registry.alerts_by_organization(scope, since, until, drill).await?;
@@ -210,18 +211,18 @@ fn rules(console: &Console, shares: Vec<AlertShare>) -> Vec<Share> {
     named.collect()
 }
 
-async fn newest(console: &Console, scope: &Scope, drill: bool) -> ApiResult<Vec<Alert>> {
+async fn newest(console: &Console, scope: &Scope, drill: Option<bool>) -> ApiResult<Vec<Alert>> {
     let filter = AlertFilter {
         states: vec![AlertState::New, AlertState::Acknowledged, AlertState::InProgress],
         levels: vec![Level::Critical, Level::High],
-        drill: Some(drill),
+        drill,
         ..AlertFilter::default()
     };
     Ok(console.registry.alerts(scope, &filter, AlertSort::LastSeen, false, None, 10).await?.alerts)
 }
 
 /// Open incidents, nearest deadline first.
-async fn open_incidents(console: &Console, scope: &Scope, drill: bool) -> ApiResult<Vec<Due>> {
+async fn open_incidents(console: &Console, scope: &Scope, drills: Drills) -> ApiResult<Vec<Due>> {
     let statuses = vec![
         IncidentStatus::Open,
         IncidentStatus::InProgress,
@@ -232,7 +233,7 @@ async fn open_incidents(console: &Console, scope: &Scope, drill: bool) -> ApiRes
     let found = console.registry.incidents(scope, &filter, 500).await?;
     let mut due: Vec<Due> = found
         .into_iter()
-        .filter(|incident| incident.drill == drill)
+        .filter(|incident| drills.takes(incident.drill))
         .map(|incident| Due { deadline: incident.next_deadline(), incident })
         .collect();
     due.sort_by_key(|one| one.deadline.as_ref().map_or(Millis::MAX, |clock| clock.due));

@@ -5,6 +5,7 @@ use dongson_registry::{EnrolmentToken, Millis, NewToken, Sensor, SensorEdit};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::drills::Drills;
 use crate::{
     Console,
     auth::{Administrator, Reader},
@@ -37,8 +38,8 @@ pub(crate) struct SensorList {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SensorQuery {
-    /// Also those that a drill enrolled.
-    drill: Option<bool>,
+    /// `exclude` (if not given): without those that a drill enrolled; `only`: only those; `include`: all.
+    drill: Option<Drills>,
 }
 
 /// What is to change of a sensor; what is not given stays.
@@ -47,7 +48,8 @@ pub(crate) struct SensorQuery {
 pub(crate) struct SensorPatch {
     /// The version that the caller saw.
     version: i64,
-    /// Who answers for it: a login, or a name; an empty text: nobody of its own.
+    /// Who answers for it: the login of an account that may work on its alerts, or the words for a team or person
+    /// without one; an empty text: nobody of its own.
     #[serde(default)]
     owner: Option<String>,
     /// After how many seconds without a word it counts as silent: 60 to 86400.
@@ -121,7 +123,8 @@ pub(crate) async fn list(
     Query(query): Query<SensorQuery>,
 ) -> ApiResult<Json<SensorList>> {
     let found = console.registry.sensors(&person.scope).await?;
-    let shown = found.into_iter().filter(|sensor| !sensor.drill || query.drill.unwrap_or(false));
+    let drills = query.drill.unwrap_or_default();
+    let shown = found.into_iter().filter(|sensor| drills.takes(sensor.drill));
     let sensors = shown.map(|sensor| view(sensor, person.at)).collect();
     Ok(Json(SensorList { sensors, at: person.at }))
 }

@@ -5,7 +5,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
 };
 use axum_extra::extract::cookie::CookieJar;
-use dongson_registry::{Account, Change, Millis, SignIn, hash_secret};
+use dongson_registry::{Account, Change, Error as RegistryError, Millis, NewSession, SignIn, hash_secret};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Duration, Instant};
 use utoipa::ToSchema;
@@ -61,7 +61,8 @@ fn view(person: Person) -> Json<SessionView> {
     Json(SessionView { account: person.account, csrf_token: person.csrf, expires_at: person.expires_at })
 }
 
-/// Signs in: sets the session's cookie, which is always a new one; the session that the browser had ends.
+/// Signs in: sets the session's cookie, which is always a new one; the session that the browser had ends. While the
+/// data folder's disk is full the session is kept in memory: a restart ends it.
 #[utoipa::path(post, path = "/session", tag = "session", request_body = Credentials, responses((status = 200, body = SessionView)))]
 pub(crate) async fn sign_in(
     State(console): State<Console>,
@@ -82,7 +83,12 @@ pub(crate) async fn sign_in(
     let SignIn::Welcome(account) = console.registry.sign_in(&login, &given.password, now).await? else {
         let known: String = login.chars().take(64).collect();
         let change = Change { who: "visitor".into(), address, at: now };
-        console.registry.audit_record(&change, "sign_in_refused", "account", &known, None).await?;
+        match console.registry.audit_record(&change, "sign_in_refused", "account", &known, None).await {
+            Err(error) if error.is_disk() => {
+                tracing::error!(%error, login = ?known, "a refused sign-in is missing in the audit log");
+            }
+            noted => noted?,
+        }
         tokio::time::sleep_until(begun + REFUSAL_TIME).await;
         return Err(ApiError::new(StatusCode::UNAUTHORIZED, "sign_in_refused"));
     };
@@ -90,18 +96,35 @@ pub(crate) async fn sign_in(
     if let Some(left) = left {
         console.registry.end_session(&left).await?;
     }
-    let change = Change::by(&account.id, address.clone(), now);
-    console.registry.audit_record(&change, "sign_in", "account", &account.id, None).await?;
-    let session = console
-        .registry
-        .begin_session(&account.id, address.as_deref(), console.session_limits(), now)
-        .await?;
+    let session = begin(&console, &account, address, now).await?;
     let view = SessionView {
         account: *account,
         csrf_token: auth::csrf_token(&session.secret),
         expires_at: session.expires_at,
     };
     Ok((CookieJar::new().add(auth::cookie(session.secret)), Json(view)))
+}
+
+/// Begins the session; in memory where it cannot be written: who is to make room must be able to look.
+async fn begin(
+    console: &Console,
+    account: &Account,
+    address: Option<String>,
+    now: Millis,
+) -> Result<NewSession, RegistryError> {
+    let (registry, limits) = (&console.registry, console.session_limits());
+    let change = Change::by(&account.id, address.clone(), now);
+    let begun = match registry.audit_record(&change, "sign_in", "account", &account.id, None).await {
+        Ok(()) => registry.begin_session(&account.id, address.as_deref(), limits, now).await,
+        Err(error) => Err(error),
+    };
+    match begun {
+        Err(error) if error.is_disk() => {
+            tracing::error!(%error, account = account.id, "a sign-in is not in the audit log yet: its session is in memory");
+            Ok(registry.hold_session(account, address.as_deref(), limits, now))
+        }
+        begun => begun,
+    }
 }
 
 /// Who is signed in.

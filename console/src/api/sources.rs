@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use crate::{
     Console,
     auth::{Administrator, Reader},
-    error::ApiResult,
+    error::{ApiError, ApiResult},
     extract::{Json, Path},
 };
 
@@ -48,6 +48,16 @@ pub(crate) async fn one(
     Ok(Json(console.registry.source(&person.scope, &id).await?))
 }
 
+/// A misspelt name would silently be as good as none.
+fn check_parser(console: &Console, edit: &SourceEdit) -> ApiResult<()> {
+    match &edit.parser {
+        Some(name) if !console.parsers.contains(name) => {
+            Err(ApiError::invalid("parser", "is no parser: leave it out, so that it is found by content"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Enters a log source.
 #[utoipa::path(post, path = "/sources", tag = "sources", request_body = SourceEdit, responses((status = 201, body = Source)))]
 pub(crate) async fn create(
@@ -55,6 +65,7 @@ pub(crate) async fn create(
     Administrator(person): Administrator,
     Json(edit): Json<SourceEdit>,
 ) -> ApiResult<(StatusCode, Json<Source>)> {
+    check_parser(&console, &edit)?;
     Ok((StatusCode::CREATED, Json(console.registry.create_source(&person.change(), &edit).await?)))
 }
 
@@ -66,6 +77,7 @@ pub(crate) async fn update(
     Path(id): Path<String>,
     Json(given): Json<VersionedSource>,
 ) -> ApiResult<Json<Source>> {
+    check_parser(&console, &given.edit)?;
     let after = console
         .registry
         .update_source(&person.scope, &person.change(), &id, given.version, &given.edit)

@@ -20,7 +20,7 @@ use futures::Stream;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::overview::coverage;
+use super::{drills::Drills, overview::coverage};
 use crate::{
     Console,
     auth::{COOKIE, Reader},
@@ -137,12 +137,13 @@ impl Follow {
         let minute = now - now % 60_000;
         let series =
             self.console.facts.event_series(&self.scope, minute - 60_000, minute, 60_000, None).await.ok();
-        let coverage = coverage(&self.console.registry.sensors(&self.scope).await.ok()?, now);
+        let coverage =
+            coverage(&self.console.registry.sensors(&self.scope).await.ok()?, Drills::Exclude, now);
         let line = StatusLine {
             events_last_minute: series.map(|buckets| buckets.iter().map(|bucket| bucket.count).sum()),
             sensors_online: coverage.online,
             sensors_total: coverage.total,
-            open_alerts: self.console.registry.open_alerts(&self.scope, false).await.ok()?,
+            open_alerts: self.console.registry.open_alerts(&self.scope, Some(false)).await.ok()?,
             version: env!("CARGO_PKG_VERSION"),
         };
         Event::default().event("figures").json_data(line).ok()

@@ -10,7 +10,7 @@ use crate::{
     Around, Console, FactsError, RuleInfo, SignalFact,
     auth::Reader,
     error::ApiResult,
-    extract::{Json, Path, Query},
+    extract::{Json, Path, Query, Whole},
     secret_fields,
 };
 
@@ -46,7 +46,8 @@ pub(crate) struct Why {
 #[serde(deny_unknown_fields)]
 pub(crate) struct AroundQuery {
     /// Minutes before the first and after the last match, 1 to 60; 5 if not given.
-    minutes: Option<i64>,
+    #[param(value_type = Option<i64>)]
+    minutes: Option<Whole>,
 }
 
 /// Events around an alert.
@@ -120,7 +121,7 @@ pub(crate) async fn around(
     Query(query): Query<AroundQuery>,
 ) -> ApiResult<Json<EventsAround>> {
     let alert = console.registry.alert(&person.scope, &id).await?;
-    let margin = super::within("minutes", query.minutes, 5, 1..=60, "must be 1 to 60")? * 60_000;
+    let margin = super::within("minutes", query.minutes.as_ref(), 5, 1..=60, "must be 1 to 60")? * 60_000;
     let around = Around {
         organization: alert.organization.clone(),
         entity_type: alert.entity_type,

@@ -193,10 +193,11 @@ pub(crate) fn parts(registry: Registry, memory: Memory) -> Parts {
         facts: Arc::new(memory),
         rules: vec![rule],
         collector_urls: vec!["https://soc.example:9443".into(), "https://192.0.2.7:9443".into()],
+        parsers: vec!["sshd".into(), "suricata".into()],
         metrics: Arc::new(|| "up 1\n".to_owned()),
         send_test: Arc::new(|channel| {
             let refused = channel.settings["host"] == "refuses.example";
-            Box::pin(async move { if refused { Err("550 no such user".to_owned()) } else { Ok(()) } })
+            Box::pin(async move { if refused { Err("550 no such user".to_owned()) } else { Ok(None) } })
         }),
         health: Arc::new(|| Box::pin(async { None })),
         clock: || NOW,

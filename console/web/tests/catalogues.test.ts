@@ -33,7 +33,7 @@ describe('catalogues', () => {
       return one === other && /\p{L}{3,}/u.test(one.replace(/\{[^}]*\}/g, ''));
     });
     // Names of things that are the same in both languages.
-    expect(same.sort()).toEqual(['admin.smtpTlsOn', 'alert.attack', 'alerts.colAttack', 'app.name', 'channelKind.webhook', 'rules.attack', 'shell.utc7', 'sourceKind.http', 'sourceKind.relp', 'sourceKind.syslog']);
+    expect(same.sort()).toEqual(['admin.smtpStartTls', 'admin.smtpTlsOn', 'alert.attack', 'alerts.colAttack', 'app.name', 'channelKind.webhook', 'rules.attack', 'shell.utc7', 'sourceKind.http', 'sourceKind.relp', 'sourceKind.syslog']);
   });
 
   test('are composed Unicode (NFC)', () => {

@@ -147,8 +147,13 @@ describe('channels', () => {
   test('a form goes out and comes back', () => {
     const fields = { name: ' Trực ban ', kind: 'smtp' as const, organization: null, min_level: 'high' as const, enabled: true, host: 'mail.example', port: 587, tls: 'tls', from: 'a@example', to: 'b@example, c@example', username: '', password: '***' };
     const body = toBody(fields);
-    expect(body.settings).toEqual({ host: 'mail.example', port: 587, from: 'a@example', to: ['b@example', 'c@example'], password: '***' });
+    expect(body.settings).toEqual({ host: 'mail.example', port: 587, tls: 'tls', from: 'a@example', to: ['b@example', 'c@example'], password: '***' });
     expect(toFields({ ...body, id: 'c', version: 1 })).toMatchObject({ name: 'Trực ban', to: 'b@example, c@example', password: '***' });
+    const stored = (settings: Record<string, unknown>) => toFields({ ...body, settings, id: 'c', version: 1 });
+    expect(stored({ port: 465 })).toMatchObject({ tls: 'tls', port: 465 });
+    expect(stored({})).toMatchObject({ tls: 'starttls', port: 587 });
+    expect(stored({ tls: 'tls' })).toMatchObject({ tls: 'tls', port: 465 });
+    expect(stored({ tls: 'none', port: 25 })).toMatchObject({ tls: 'none', port: 25 });
     expect(toBody({ ...fields, kind: 'webhook', url: ' https://hook.example ' }).settings).toEqual({ url: 'https://hook.example' });
   });
 });

@@ -132,6 +132,8 @@ pub(crate) struct AnalyzerConfig {
     pub(crate) indicators: Vec<PathBuf>,
     /// Files of what is never an indicator, one value a line: own networks, domains that everybody uses.
     pub(crate) indicators_allowed: Vec<PathBuf>,
+    /// PEM files of authorities that notifications trust besides those of this machine: of an own mail server or webhook.
+    pub(crate) notify_ca_files: Vec<PathBuf>,
 }
 
 /// The log between the services.

@@ -85,12 +85,14 @@ fn detect_prints_one_line_per_match() {
     let events = write(
         folder.path(),
         "events.jsonl",
-        "{\"product\":\"windows\",\"category\":\"process_creation\",\"Image\":\"C:\\\\a.exe\"}\nnot json\n{\"product\":\"windows\",\"category\":\"process_creation\",\"Image\":\"C:\\\\Evil.exe\"}\n",
+        "{\"product\":\"windows\",\"category\":\"process_creation\",\"Image\":\"C:\\\\a.exe\"}\nnot json\n{\"product\":\"windows\",\"category\":\"process_creation\",\"Image\":\"C:\\\\Evil.exe\"}\n{\"product\":\"linux\"}\n",
     );
     let output = dongson(&["detect", "--rules", &rule, "--taxonomy", "sigma", "--format", "jsonl", &events]);
     // The broken line is told on standard error, and the exit code says that something could not be read.
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("record 2"), "{}", text(&output.stderr));
+    let told = "1 of 4 events have no log source that a rule asks for";
+    assert!(text(&output.stderr).contains(told), "{}", text(&output.stderr));
     let lines: Vec<serde_json::Value> =
         text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len(), 1);

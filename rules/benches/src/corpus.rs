@@ -8,14 +8,17 @@ use std::path::{Path, PathBuf};
 const FOLDERS: [&str; 4] = ["rules", "rules-emerging-threats", "rules-threat-hunting", "rules-compliance"];
 
 /// Rules and events.
-pub(crate) struct Corpus {
-    pub(crate) rule_folders: Vec<PathBuf>,
+#[derive(Debug)]
+pub struct Corpus {
+    /// Where the rules are unpacked.
+    pub rule_folders: Vec<PathBuf>,
     events: Vec<serde_json::Value>,
     _unpacked: tempfile::TempDir,
 }
 
 impl Corpus {
-    pub(crate) fn load() -> Option<Self> {
+    /// Unpacks and reads them; `None` where they are not on this machine.
+    pub fn load() -> Option<Self> {
         let folder = data()?;
         let unpacked = tempfile::tempdir().ok()?;
         let archive = zstd::Decoder::new(File::open(folder.join("sigma-rules.tar.zst")).ok()?).ok()?;
@@ -32,7 +35,7 @@ impl Corpus {
     }
 
     /// Every other event for calibration, the others to be measured.
-    pub(crate) fn halves(&self) -> (Vec<serde_json::Value>, Vec<serde_json::Value>) {
+    pub fn halves(&self) -> (Vec<serde_json::Value>, Vec<serde_json::Value>) {
         let half = |odd: usize| {
             let chosen = self.events.iter().enumerate().filter(move |(at, _)| at % 2 == odd);
             chosen.map(|(_, event)| event.clone()).collect()

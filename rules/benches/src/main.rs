@@ -3,14 +3,12 @@
 //! Events and rules are looked for as the tests do (`DONGSON_SIGMA_DIR`, `DONGSON_SHARED`). Half of the events calibrate
 //! the engine, the other half is measured; every pass varies ids, numbers and arguments by its seed (`vary.rs`), so that
 //! no two events are equal. Arguments: `--seconds N` for each row (20), `--only CATEGORY`, `--subject NAME`, `--save FILE` and
-//! `--calibration FILE` for what was calibrated.
+//! `--calibration FILE` for what was calibrated, `--asked` for the rules that are asked most often.
 //! With `--features others` rsigma and sigma-rust run over the same events.
 
-mod corpus;
 mod cpu;
 #[cfg(feature = "others")]
 mod others;
-mod vary;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,8 +18,8 @@ use std::{fs, thread};
 use dongson_event::Event;
 use dongson_rules::{Calibration, Engine, LoadOptions, Mode, RuleSet, Session, Taxonomies};
 
-use corpus::Corpus;
-use vary::Template;
+use dongson_rules_bench::corpus::Corpus;
+use dongson_rules_bench::vary::Template;
 
 /// Events that are timed together.
 const CHUNK: usize = 128;
@@ -229,8 +227,31 @@ fn main() {
             });
             print(subject.as_ref(), name, row);
         }
+        if std::env::args().any(|word| word == "--asked") {
+            asked(&tuned, events);
+        }
     }
     out(&format!("RSS {} MB at the end, peak {} MB", cpu::resident_mb(), cpu::peak_mb()));
+}
+
+/// Prints the rules that are asked most often.
+fn asked(engine: &Arc<Engine>, events: &[Template]) {
+    let mut session = Session::new(Arc::clone(engine));
+    let (mut counts, mut text) = (BTreeMap::<usize, usize>::new(), String::new());
+    for (seed, template) in (1..).zip(events) {
+        template.varied(seed, &mut text);
+        if session.json(text.as_bytes(), &mut Vec::new()).is_ok() {
+            session.asked(&mut |rule| *counts.entry(rule).or_default() += 1);
+        }
+    }
+    let mut counts: Vec<(usize, usize)> = counts.into_iter().map(|(rule, count)| (count, rule)).collect();
+    counts.sort_unstable_by(|one, other| other.cmp(one));
+    let sum: usize = counts.iter().map(|(count, _)| count).sum();
+    out(&format!("  {sum} rules are asked on {} events", events.len()));
+    for (count, rule) in counts.into_iter().take(25) {
+        let rule = engine.rules().rule(rule).map_or(("", ""), |rule| (rule.id.as_str(), rule.title.as_str()));
+        out(&format!("  {count:>8} {} {}", rule.0, rule.1));
+    }
 }
 
 fn calibrate(engine: &Arc<Engine>, sample: &[serde_json::Value]) -> Calibration {

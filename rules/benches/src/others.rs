@@ -7,7 +7,7 @@ use rsigma_eval::LogSourceExtractor;
 use rsigma_eval::event::JsonEvent;
 
 use crate::Subject;
-use crate::corpus::Corpus;
+use dongson_rules_bench::corpus::Corpus;
 
 struct Rsigma(rsigma_eval::Engine);
 

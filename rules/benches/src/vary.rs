@@ -9,14 +9,16 @@ const LONGER: &[&str] =
     &["CommandLine", "ParentCommandLine", "ScriptBlockText", "Payload", "TargetFilename", "Details"];
 
 /// JSON text of an event, and the places in it that change.
-pub(crate) struct Template {
+#[derive(Debug)]
+pub struct Template {
     text: String,
     /// Place, and how many different signs may stand there: 10 or 16.
     places: Vec<(usize, u8)>,
 }
 
 impl Template {
-    pub(crate) fn new(event: &Value) -> Self {
+    /// Finds what may change in `event`, an object.
+    pub fn new(event: &Value) -> Self {
         let mut template = Self { text: String::from("{"), places: Vec::new() };
         for (name, value) in event.as_object().into_iter().flatten() {
             if template.text.len() > 1 {
@@ -69,7 +71,7 @@ impl Template {
     }
 
     /// The text with other signs in its places.
-    pub(crate) fn varied(&self, seed: u64, out: &mut String) {
+    pub fn varied(&self, seed: u64, out: &mut String) {
         let mut bytes = std::mem::take(out).into_bytes();
         bytes.clear();
         bytes.extend_from_slice(self.text.as_bytes());

@@ -1,9 +1,12 @@
 //! Which fields of an event carry what, as data; and the indicators that an event meets.
 
+use std::borrow::Cow;
+
 use dongson_event::{Event, Timestamp, Value};
 
 use crate::allow::AllowList;
 use crate::indicator::Kind;
+use crate::normal;
 use crate::set::{Hit, Set};
 
 /// Fields whose values are looked up, by what they carry.
@@ -64,19 +67,17 @@ impl Set {
         if self.is_empty() {
             return found;
         }
-        let at = event.timestamp().unwrap_or_default();
+        let (at, scheme) = (event.timestamp().unwrap_or_default(), event.text("url.scheme"));
         for &(field, kind) in FIELDS {
             let Some(value) = event.get(field) else { continue };
             for scalar in value.scalars().iter().take(MAX_LIST) {
                 let Value::Text(text) = scalar else { continue };
-                let Some(hit) = self.look_up(kind, text, at, allow) else { continue };
-                let known =
-                    found.iter().any(|one| one.hit.kind == hit.kind && one.hit.indicator == hit.indicator);
-                if !known && found.len() < MAX_FOUND {
-                    found.push(Found { field, value: text.to_string(), hit });
-                }
+                let asked = whole(field, text, scheme);
+                let Some(hit) = self.look_up(kind, &asked, at, allow) else { continue };
+                note(&mut found, Found { field, value: text.to_string(), hit });
             }
         }
+        self.hosts(event, at, allow, &mut found);
         self.assembled(event, at, &mut found);
         found
     }
@@ -91,6 +92,22 @@ impl Set {
             },
             Kind::Url => self.url(text, at),
             exact => self.exact(exact, text, at, allow),
+        }
+    }
+
+    /// The hosts of URLs: domains, or addresses in their place.
+    fn hosts<'s>(&'s self, event: &Event, at: Timestamp, allow: &AllowList, found: &mut Vec<Found<'s>>) {
+        let scheme = event.text("url.scheme");
+        for &(field, _) in FIELDS.iter().filter(|(_, kind)| *kind == Kind::Url) {
+            let Some(value) = event.get(field) else { continue };
+            for scalar in value.scalars().iter().take(MAX_LIST) {
+                let Value::Text(text) = scalar else { continue };
+                let asked = whole(field, text, scheme);
+                let Some(host) = normal::host(&asked) else { continue };
+                if let Some(hit) = self.look_up(Kind::Domain, host, at, allow) {
+                    note(found, Found { field, value: text.to_string(), hit });
+                }
+            }
         }
     }
 
@@ -109,8 +126,21 @@ impl Set {
         let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
         let text = format!("{scheme}://{host}{port}{rest}");
         if let Some(hit) = self.url(&text, at) {
-            found.push(Found { field: "url.original", value: text, hit });
+            note(found, Found { field: "url.original", value: text, hit });
         }
+    }
+}
+
+/// What is asked for a value: a whole URL may leave out its scheme where the event has it in a field of its own.
+fn whole<'t>(field: &str, text: &'t str, scheme: Option<&str>) -> Cow<'t, str> {
+    if field == "url.full" { normal::in_scheme(text, scheme) } else { Cow::Borrowed(text) }
+}
+
+/// Keeps what is met, each indicator once, up to the limit.
+fn note<'s>(found: &mut Vec<Found<'s>>, one: Found<'s>) {
+    let same = |known: &Found<'_>| known.hit.kind == one.hit.kind && known.hit.indicator == one.hit.indicator;
+    if found.len() < MAX_FOUND && !found.iter().any(same) {
+        found.push(one);
     }
 }
 
@@ -161,6 +191,55 @@ mod tests {
         ];
         assert_eq!(found(&set, "", &event), expected.map(|(field, value)| (field, value.to_owned())));
         assert_eq!(found(&set, "203.0.0.0/8 # own", &event).len(), 3);
+    }
+
+    #[test]
+    fn the_host_of_a_url_is_looked_up() {
+        let set = set(&["bad.example", "203.0.113.7"]);
+        for (field, url, met) in [
+            ("url.full", "https://x.BAD.example:8443/a?b#c", Some("bad.example")),
+            ("url.full", "http://user:pw@bad.example", Some("bad.example")),
+            ("url.full", "http://203.0.113.7/a", Some("203.0.113.7")),
+            ("url.original", "http://bad.example/proxy", Some("bad.example")),
+            ("http.request.referrer", "https://bad.example./", Some("bad.example")),
+            ("url.full", "https://good.example/?u=http://bad.example/", None),
+            ("url.full", "https://bad.example.good.example/", None),
+            ("url.original", "/bad.example", None),
+            ("url.full", "bad.example", None),
+        ] {
+            let event = format!(r#"{{"@timestamp":"2026-11-23T02:00:00Z","{field}":"{url}"}}"#);
+            let expected: Vec<_> = met.map(|met| (field, met.to_owned())).into_iter().collect();
+            assert_eq!(found(&set, "", &event), expected, "{url}");
+        }
+        for field in ["url.domain", "dns.question.name", "tls.client.server_name"] {
+            let event = format!(r#"{{"@timestamp":"2026-11-23T02:00:00Z","{field}":"a.bad.example"}}"#);
+            assert_eq!(found(&set, "", &event), [(field, "bad.example".to_owned())]);
+        }
+        let allowed = r#"{"@timestamp":"2026-11-23T02:00:00Z","url.full":"https://bad.example/"}"#;
+        assert_eq!(found(&set, "bad.example", allowed), []);
+    }
+
+    #[test]
+    fn names_in_their_own_letters_are_met() {
+        let set = set(&["http://Máy.vn/tải", "XN--MY-MIA.vn", "Bücher.example", "203.0.113.7"]);
+        for (fields, met) in [
+            (r#""dns.question.name":"www.MÁY.vn.""#, "xn--my-mia.vn"),
+            (r#""destination.domain":"BÜCHER.example""#, "xn--bcher-kva.example"),
+            (r#""tls.client.server_name":"xn--bcher-kva.example""#, "xn--bcher-kva.example"),
+            (r#""url.full":" https://bücher.EXAMPLE/x ""#, "xn--bcher-kva.example"),
+            (r#""url.full":"http:\\\\a.bücher.example\\x""#, "xn--bcher-kva.example"),
+            (r#""url.full":"//bücher.example/x","url.scheme":"https""#, "xn--bcher-kva.example"),
+        ] {
+            let event = format!(r#"{{"@timestamp":"2026-11-23T02:00:00Z",{fields}}}"#);
+            let names: Vec<String> = found(&set, "", &event).into_iter().map(|(_, name)| name).collect();
+            assert_eq!(names, [met], "{fields}");
+            assert!(found(&set, "bücher.example\nMáy.vn", &event).is_empty(), "{fields}");
+        }
+        let whole = r#"{"@timestamp":"2026-11-23T02:00:00Z","url.full":" HTTP:\\\\máy.VN\\tải "}"#;
+        let kinds: Vec<String> = found(&set, "", whole).into_iter().map(|(_, name)| name).collect();
+        assert_eq!(kinds, ["http://xn--my-mia.vn/tải", "xn--my-mia.vn"]);
+        let bare = r#"{"@timestamp":"2026-11-23T02:00:00Z","url.full":"//bücher.example/x"}"#;
+        assert_eq!(found(&set, "", bare), []);
     }
 
     #[test]

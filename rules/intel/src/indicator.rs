@@ -126,7 +126,7 @@ pub enum Unreadable {
     #[error("{0:?} is larger than /8 (version 4) or /19 (version 6); name smaller networks")]
     TooWide(String),
     /// Not a domain.
-    #[error("{0:?} is not a domain of two labels at least, in ASCII (xn--...)")]
+    #[error("{0:?} is not a domain of two labels at least")]
     Domain(String),
     /// Not a URL.
     #[error("{0:?} is not a URL with a scheme and a host")]
@@ -254,6 +254,7 @@ mod tests {
             ("bad.example", Kind::Domain),
             ("BAD[.]example.", Kind::Domain),
             ("*.bad.example", Kind::Domain),
+            ("Đông.vn", Kind::Domain),
             ("hxxps://bad[.]example/x", Kind::Url),
             ("d41d8cd98f00b204e9800998ecf8427e", Kind::Md5),
             ("DA39A3EE5E6B4B0D3255BFEF95601890AFD80709", Kind::Sha1),
@@ -261,7 +262,7 @@ mod tests {
         ] {
             assert_eq!(Indicator::guess(value).map(|found| found.kind), Ok(kind), "{value}");
         }
-        for value in ["", "com", "0.0.0.0/0", "::/0", "bad example", "d41d8cd9", "http://", "đông.vn"] {
+        for value in ["", "com", "0.0.0.0/0", "::/0", "bad example", "d41d8cd9", "http://", "đông vui.vn"] {
             assert!(Indicator::guess(value).is_err(), "{value}");
         }
     }

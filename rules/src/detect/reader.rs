@@ -12,6 +12,9 @@ use dongson_event::Event;
 /// Most bytes of one record.
 const MAX_RECORD_BYTES: usize = 16 << 20;
 
+/// Deepest array within arrays in which records are looked for.
+const MAX_ARRAYS: i64 = 64;
+
 /// One record.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {
@@ -243,6 +246,12 @@ impl Records {
             let (used, finished) = scan.feed(buffer, &mut self.line);
             self.open += std::mem::take(&mut scan.opened);
             self.input.consume(used);
+            if self.open > MAX_ARRAYS {
+                self.done = true;
+                self.number += 1;
+                let reason = format!("arrays within arrays, more than {MAX_ARRAYS} deep: no list of records");
+                return Ok(Some(Err(self.bad(&reason))));
+            }
             match finished {
                 Some(true) => {
                     self.number += 1;
@@ -384,6 +393,24 @@ mod tests {
         check("{\n  \"a\": 1\n}\n{\n  \"a\": ", &[1, -2]);
         check("\u{feff}{\"a\":1}\n", &[1]);
         check("", &[]);
+    }
+
+    #[test]
+    fn deep_arrays_are_an_error_and_cost_nothing() {
+        let deep = "[".repeat(3_000_000);
+        for text in [deep.clone(), format!("{deep}{}", "]".repeat(3_000_000)), format!(" \n{deep}")] {
+            let told: Vec<_> = Records::new(io::Cursor::new(text.into_bytes())).unwrap().collect();
+            let [Err(bad)] = told.as_slice() else { panic!("{told:?}") };
+            assert!(bad.reason.contains("more than 64 deep"), "{bad}");
+        }
+        // Inside a record the reader of JSON says it; a text that does not end is held up to its limit alone.
+        assert_eq!(numbers(format!("{{\"a\":1}}\n{deep}\n{{\"a\":2}}\n").as_bytes()), [1, -2, 3]);
+        assert_eq!(numbers(format!("[{{\"a\":{deep}").as_bytes()), [-1]);
+        assert_eq!(
+            numbers(format!("[{{\"a\":1}},{{\"a\":{}}}]", deep + &"]".repeat(3_000_000)).as_bytes()),
+            [1, -2]
+        );
+        assert_eq!(numbers(b"[[{\"a\":1}]]"), [1]);
     }
 
     proptest! {

@@ -31,6 +31,8 @@ pub trait Sink {
 pub struct Totals {
     /// Records, the bad ones too.
     pub records: u64,
+    /// Events whose log source no rule asks for.
+    pub unruled: u64,
     /// Bytes of JSON text, unpacked; other formats are not counted.
     pub bytes: u64,
     /// What rules cost, where it was asked for.
@@ -135,6 +137,7 @@ struct Gather<'s, S> {
 impl<S: Sink> Gather<'_, S> {
     fn take(&mut self, mut found: Found) -> Result<(), S::Error> {
         self.totals.records += found.records;
+        self.totals.unruled += found.unruled;
         self.totals.bytes += found.bytes;
         let outcome = self.merger.add(&mut found, &mut |hit| self.sink.hit(hit));
         for bad in &found.bad {

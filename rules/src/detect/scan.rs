@@ -64,6 +64,8 @@ pub struct Found {
     /// Numbers count from the end of the part before.
     pub(super) relative: bool,
     pub(super) records: u64,
+    /// Events whose log source no rule asks for.
+    pub(super) unruled: u64,
     pub(super) bytes: u64,
     pub(super) hits: Vec<Held>,
     pub(super) bad: Vec<BadRecord>,
@@ -110,6 +112,8 @@ pub struct Scanner {
     found: Vec<Match>,
     numbers: Vec<usize>,
     seen: u64,
+    /// Events of the job at hand whose log source no rule asks for.
+    unruled: u64,
     costs: Option<Costs>,
 }
 
@@ -120,7 +124,7 @@ impl Scanner {
         let costs =
             costs.then(|| Costs { by_rule: vec![0; engine.rules().rules().len()], ..Costs::default() });
         let matcher = Matcher::sharing(engine);
-        Self { matcher, mode, found: Vec::new(), numbers: Vec::new(), seen: 0, costs }
+        Self { matcher, mode, found: Vec::new(), numbers: Vec::new(), seen: 0, unruled: 0, costs }
     }
 
     /// What rules cost so far.
@@ -135,6 +139,7 @@ impl Scanner {
             first: job.first,
             relative: false,
             records: 0,
+            unruled: 0,
             bytes: 0,
             hits: Vec::new(),
             bad: Vec::new(),
@@ -156,6 +161,7 @@ impl Scanner {
             Work::Events(source) => self.events(source, &mut found),
             Work::Unreadable(reason) => found.unreadable = Some(reason),
         }
+        found.unruled = std::mem::take(&mut self.unruled);
         found
     }
 
@@ -214,6 +220,7 @@ impl Scanner {
 
     fn tally(&mut self) {
         self.seen += 1;
+        self.unruled += u64::from(!self.matcher.ruled());
         let Some(costs) = &mut self.costs else { return };
         if self.seen.is_multiple_of(SAMPLE) {
             costs.events += 1;

@@ -37,13 +37,13 @@ impl<E> Default for Affixes<E> {
 
 impl<E> Affixes<E> {
     /// The table of all literals, none of which is empty.
-    pub(super) fn new(side: Side, literals: Vec<(String, E)>) -> Self {
+    pub(super) fn new(side: Side, literals: Vec<(Vec<u8>, E)>) -> Self {
         let mut lists: [Vec<(u32, u32, E)>; LENGTHS.len()] = Default::default();
         for (text, entry) in literals {
             let class = LENGTHS.iter().rposition(|length| *length <= text.len()).unwrap_or(0);
             let length = LENGTHS.get(class).copied().unwrap_or(1);
-            if let (Some(list), Some(part)) = (lists.get_mut(class), side.part(text.as_bytes(), length)) {
-                list.push((side.print(side.eight(text.as_bytes()), length), key(part), entry));
+            if let (Some(list), Some(part)) = (lists.get_mut(class), side.part(&text, length)) {
+                list.push((side.print(side.eight(&text), length), key(part), entry));
             }
         }
         let used = LENGTHS.into_iter().zip(lists).filter(|(_, list)| !list.is_empty());
@@ -117,7 +117,7 @@ mod tests {
             literals in prop::collection::vec("[ab]{1,9}|(ab){5,16}", 0..12), text in "[abc]{0,12}|(ab){6,20}"
         ) {
             for side in [Side::Begin, Side::End] {
-                let pairs = literals.iter().map(|literal| (literal.clone(), literal.clone())).collect();
+                let pairs = literals.iter().map(|literal| (literal.clone().into_bytes(), literal.clone())).collect();
                 let mut told = Vec::new();
                 Affixes::new(side, pairs).probe(text.as_bytes(), |entries| told.extend_from_slice(entries));
                 for literal in &literals {

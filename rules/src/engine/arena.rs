@@ -1,8 +1,11 @@
-//! The texts of one event that rules can ask for: unescaped, once as they are and once folded, in one buffer.
+//! The texts of one event that rules can ask for, folded and as JSON writes them ([`super::written`]), in one buffer.
 //!
-//! The buffer is kept between events. Memory: at most twice the bytes of the event's values; what one huge event
-//! needed is given back after it.
+//! JSON text is folded as a whole; its values are then parts of it. What a test needs to see without escapes, or as it
+//! is, is spelled out when such a test is asked. Buffers are kept between events. Memory: at most eight times the bytes
+//! of the event's values; what one huge event needed is given back after it.
 
+use super::record::Record;
+use super::written::write;
 use crate::text::fold_char;
 
 /// Bytes that are kept for the next event.
@@ -26,16 +29,25 @@ pub(super) enum Scalar<'s> {
     Other(&'s str),
 }
 
-/// A piece of the buffer.
-#[derive(Debug, Clone, Copy)]
+/// A piece of a buffer.
+#[derive(Debug, Clone, Copy, Default)]
 struct Span {
     start: u32,
     end: u32,
 }
 
-/// One text, as it is and folded.
+/// One text.
 #[derive(Debug, Clone, Copy)]
 struct Text {
+    /// The field of the event.
+    leaf: u32,
+    /// In `written`.
+    folded: Span,
+}
+
+/// A text without escapes, in `plain`.
+#[derive(Debug, Clone, Copy, Default)]
+struct Spelled {
     raw: Span,
     folded: Span,
 }
@@ -47,13 +59,16 @@ pub(super) struct Loaded {
     pub(super) present: bool,
     /// The field is absent or has no value.
     pub(super) null: bool,
+    spelled: bool,
     first: u32,
     count: u32,
 }
 
 impl Loaded {
     /// A field that is there, without a value so far.
-    pub(super) const THERE: Self = Self { present: true, null: true, first: 0, count: 0 };
+    pub(super) const THERE: Self = Self { present: true, null: true, spelled: false, first: 0, count: 0 };
+    /// A field that is not there.
+    const ABSENT: Self = Self { present: false, ..Self::THERE };
 
     /// True when there is at least one text.
     pub(super) const fn has_text(self) -> bool {
@@ -64,83 +79,210 @@ impl Loaded {
 /// The buffer with its fields.
 #[derive(Debug, Default)]
 pub(super) struct Arena {
-    buffer: String,
+    written: Vec<u8>,
     texts: Vec<Text>,
     slots: Vec<Loaded>,
+    /// Slots that were begun.
+    begun: Vec<Slot>,
+    plain: String,
+    /// By text.
+    spelled: Vec<Spelled>,
+    scratch: String,
 }
 
 impl Arena {
     /// Forgets the last event; then no field is there.
     pub(super) fn reset(&mut self, slots: usize) {
-        self.buffer.clear();
-        self.buffer.shrink_to(KEEP_BYTES);
+        self.written.clear();
+        self.written.shrink_to(KEEP_BYTES);
         self.texts.clear();
         self.texts.shrink_to(KEEP_TEXTS);
-        self.slots.clear();
-        self.slots.resize(slots, Loaded { present: false, null: true, first: 0, count: 0 });
+        self.plain.clear();
+        self.plain.shrink_to(KEEP_BYTES);
+        self.spelled.clear();
+        self.spelled.shrink_to(KEEP_TEXTS);
+        for slot in self.begun.drain(..) {
+            if let Some(held) = self.slots.get_mut(slot as usize) {
+                *held = Loaded::ABSENT;
+            }
+        }
+        if self.slots.len() < slots {
+            self.slots.resize(slots, Loaded::ABSENT);
+        }
     }
 
-    /// Begins to fill `slot`; [`Arena::push`] adds to it until the next is begun.
+    /// Folds the JSON text of an event, before anything else.
+    pub(super) fn whole(&mut self, text: &[u8]) {
+        self.written.extend_from_slice(text);
+        self.written.make_ascii_lowercase();
+    }
+
+    /// Begins to fill `slot`; what is pushed next belongs to it.
     pub(super) fn begin(&mut self, slot: Slot, loaded: Loaded) {
         let first = at(self.texts.len());
         if let Some(held) = self.slots.get_mut(slot as usize) {
             *held = Loaded { first, count: 0, ..loaded };
+            self.begun.push(slot);
         }
     }
 
-    /// Adds one scalar to `slot`; without `raw` only its folded form is wanted.
-    pub(super) fn push(&mut self, slot: Slot, scalar: Scalar<'_>, raw: bool) {
-        let start = self.buffer.len();
-        match scalar {
-            Scalar::Null => return,
-            Scalar::Text(text) | Scalar::Other(text) => self.buffer.push_str(text),
-            Scalar::Escaped(text) => unescape(text, &mut self.buffer),
-        }
-        let text = self.fold(start, raw);
-        self.texts.push(text);
+    /// Slots that were begun, in that order.
+    pub(super) fn begun(&self) -> &[Slot] {
+        &self.begun
+    }
+
+    /// Adds a part of the folded JSON text, from field `leaf` of the event, to `slot`.
+    #[inline]
+    pub(super) fn part(&mut self, slot: Slot, leaf: usize, from: usize, to: usize) {
+        self.texts.push(Text { leaf: at(leaf), folded: Span { start: at(from), end: at(to) } });
         if let Some(held) = self.slots.get_mut(slot as usize) {
             held.null = false;
             held.count += 1;
         }
     }
 
-    /// Folds what stands behind `start`.
-    fn fold(&mut self, start: usize, raw: bool) -> Text {
-        let end = self.buffer.len();
-        let own = Span { start: at(start), end: at(end) };
-        let text = self.buffer.get(start..).unwrap_or_default();
-        if !text.is_ascii() {
-            // Folding may change lengths, so it cannot be done in place.
-            let folded: String = text.chars().map(fold_char).collect();
-            self.buffer.push_str(&folded);
-            return Text { raw: own, folded: Span { start: at(end), end: at(self.buffer.len()) } };
+    /// Adds one scalar of field `leaf` to `slot`.
+    pub(super) fn push(&mut self, slot: Slot, leaf: usize, scalar: Scalar<'_>) {
+        if let Some(start) = self.write(scalar) {
+            self.part(slot, leaf, start, self.written.len());
         }
-        if raw {
-            self.buffer.extend_from_within(start..end);
+    }
+
+    /// What `look` says of one scalar, folded and written, which is not added.
+    pub(super) fn tried(&mut self, scalar: Scalar<'_>, look: impl Fn(&[u8]) -> bool) -> bool {
+        let Some(start) = self.write(scalar) else { return false };
+        let answer = look(self.written.get(start..).unwrap_or_default());
+        self.written.truncate(start);
+        answer
+    }
+
+    /// Writes one scalar, folded; where it begins.
+    fn write(&mut self, scalar: Scalar<'_>) -> Option<usize> {
+        let start = self.written.len();
+        match scalar {
+            Scalar::Null => return None,
+            Scalar::Text(text) | Scalar::Other(text) => self.fold(text),
+            Scalar::Escaped(text) => {
+                let mut plain = std::mem::take(&mut self.scratch);
+                plain.clear();
+                unescape(text, &mut plain);
+                self.fold(&plain);
+                self.scratch = plain;
+                self.scratch.shrink_to(KEEP_BYTES);
+            }
         }
-        let from = if raw { end } else { start };
-        if let Some(tail) = self.buffer.get_mut(from..) {
-            tail.make_ascii_lowercase();
+        Some(start)
+    }
+
+    /// Writes `text`, folded.
+    fn fold(&mut self, text: &str) {
+        let start = self.written.len();
+        if text.is_ascii() {
+            write(text.as_bytes(), &mut self.written);
+            self.written.get_mut(start..).unwrap_or_default().make_ascii_lowercase();
+        } else {
+            for run in text.split_inclusive(|sign: char| !sign.is_ascii()) {
+                self.fold_run(run);
+            }
         }
-        Text { raw: own, folded: Span { start: at(from), end: at(self.buffer.len()) } }
+    }
+
+    /// Writes what has at most one sign that is not ASCII, the last one.
+    fn fold_run(&mut self, run: &str) {
+        let start = self.written.len();
+        let last = run.chars().next_back().filter(|sign| !sign.is_ascii());
+        let ascii = run.len() - last.map_or(0, char::len_utf8);
+        write(run.as_bytes().get(..ascii).unwrap_or_default(), &mut self.written);
+        self.written.get_mut(start..).unwrap_or_default().make_ascii_lowercase();
+        if let Some(last) = last {
+            let mut bytes = [0; 4];
+            write(fold_char(last).encode_utf8(&mut bytes).as_bytes(), &mut self.written);
+        }
     }
 
     /// What the event carries in `slot`.
+    #[inline]
     pub(super) fn loaded(&self, slot: Slot) -> Loaded {
-        self.slots.get(slot as usize).copied().unwrap_or_default()
+        self.slots.get(slot as usize).copied().unwrap_or(Loaded::ABSENT)
     }
 
-    /// The texts of `slot`: as they are and folded.
+    /// Everything that is written so far: the folded JSON text right after [`Arena::whole`].
+    pub(super) fn all(&self) -> &[u8] {
+        &self.written
+    }
+
+    /// The texts of `slot`, written and folded.
+    #[inline]
+    pub(super) fn written(&self, slot: Slot) -> impl Iterator<Item = &[u8]> + Clone {
+        let texts = self.texts.get(self.loaded(slot).range()).unwrap_or_default();
+        texts.iter().map(|text| {
+            let Span { start, end } = text.folded;
+            self.written.get(start as usize..end as usize).unwrap_or_default()
+        })
+    }
+
+    /// Makes [`Arena::texts`] of `slot` ready; `record` is what was loaded.
+    pub(super) fn spell<R: Record>(&mut self, slot: Slot, record: &R, scratch: &mut String) {
+        let loaded = self.loaded(slot);
+        if loaded.spelled || !loaded.has_text() {
+            return;
+        }
+        self.spelled.resize(self.texts.len(), Spelled::default());
+        let Self { texts, spelled, plain, slots, .. } = self;
+        let mut places = spelled.get_mut(loaded.range()).unwrap_or_default().iter_mut();
+        let mut last = None;
+        for text in texts.get(loaded.range()).unwrap_or_default() {
+            // The texts of one field follow one another.
+            if last == Some(text.leaf) {
+                continue;
+            }
+            last = Some(text.leaf);
+            record.scalars(text.leaf as usize, scratch, &mut |scalar| {
+                if let Some(own) = spell(scalar, plain)
+                    && let Some(place) = places.next()
+                {
+                    *place = own;
+                }
+            });
+        }
+        if let Some(held) = slots.get_mut(slot as usize) {
+            held.spelled = true;
+        }
+    }
+
+    /// The texts of `slot`, which was spelled: as they are and folded.
     pub(super) fn texts(&self, slot: Slot) -> impl Iterator<Item = (&str, &str)> + Clone {
-        let Loaded { first, count, .. } = self.loaded(slot);
-        let range = first as usize..(first + count) as usize;
-        let texts = self.texts.get(range).unwrap_or_default();
-        texts.iter().map(|text| (self.span(text.raw), self.span(text.folded)))
+        let texts = self.spelled.get(self.loaded(slot).range()).unwrap_or_default();
+        let piece = |span: Span| self.plain.get(span.start as usize..span.end as usize).unwrap_or_default();
+        texts.iter().map(move |text| (piece(text.raw), piece(text.folded)))
     }
+}
 
-    fn span(&self, span: Span) -> &str {
-        self.buffer.get(span.start as usize..span.end as usize).unwrap_or_default()
+impl Loaded {
+    const fn range(self) -> std::ops::Range<usize> {
+        self.first as usize..(self.first + self.count) as usize
     }
+}
+
+/// Adds a scalar to `plain`, as it is and folded.
+fn spell(scalar: Scalar<'_>, plain: &mut String) -> Option<Spelled> {
+    let start = plain.len();
+    match scalar {
+        Scalar::Null => return None,
+        Scalar::Text(text) | Scalar::Other(text) => plain.push_str(text),
+        Scalar::Escaped(text) => unescape(text, plain),
+    }
+    let raw = Span { start: at(start), end: at(plain.len()) };
+    let text = plain.get(start..).unwrap_or_default();
+    if text.is_ascii() {
+        let end = plain.len();
+        plain.extend_from_within(start..end);
+        plain.get_mut(end..)?.make_ascii_lowercase();
+    } else {
+        let folded: String = text.chars().map(fold_char).collect();
+        plain.push_str(&folded);
+    }
+    Some(Spelled { raw, folded: Span { start: raw.end, end: at(plain.len()) } })
 }
 
 /// Adds `text`, whose escapes are good, without them.
@@ -195,24 +337,32 @@ fn at(place: usize) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::record::{Fields, Spare};
     use super::*;
+    use dongson_event::Event;
 
     #[test]
     fn texts_are_folded_once() {
+        let (event, _) = Event::parse(r#"{"a":["Đông\\SƠN",null,1e5,"A\n"],"b":"x"}"#.as_bytes()).unwrap();
+        let fields = Fields::new(&event, &mut Spare::default());
         let mut arena = Arena::default();
         arena.reset(3);
         arena.begin(1, Loaded::THERE);
-        for scalar in [Scalar::Text("Đông SƠN"), Scalar::Null, Scalar::Other("1e5"), Scalar::Text("a")] {
-            arena.push(1, scalar, true);
-        }
-        arena.begin(2, Loaded::THERE);
-        arena.push(2, Scalar::Escaped(r#"\u0041\\B\"\n\/\\\\"#), false);
-        assert_eq!(arena.texts(2).next(), Some(("a\\b\"\n/\\\\", "a\\b\"\n/\\\\")));
+        fields.load(0, 1, &mut String::new(), &mut arena);
+        let texts: Vec<&[u8]> = arena.written(1).collect();
+        assert_eq!(texts, ["đông\\\\sơn".as_bytes(), b"100000", b"a\\n"]);
+        arena.spell(1, &fields, &mut String::new());
         let texts: Vec<_> = arena.texts(1).collect();
-        assert_eq!(texts, [("Đông SƠN", "đông sơn"), ("1e5", "1e5"), ("a", "a")]);
+        assert_eq!(texts, [("Đông\\SƠN", "đông\\sơn"), ("100000", "100000"), ("A\n", "a\n")]);
         assert!(arena.loaded(1).has_text() && !arena.loaded(1).null);
         assert!(arena.loaded(0).null && !arena.loaded(0).present && arena.texts(0).next().is_none());
         arena.reset(1);
-        assert!(!arena.loaded(0).has_text());
+        assert!(!arena.loaded(1).has_text());
+        arena.whole(b"{\"A\":\"B\\n\"}");
+        arena.begin(2, Loaded::THERE);
+        arena.part(2, 0, 6, 9);
+        arena.push(2, 0, Scalar::Escaped(r#"\u0041\\B\"\n\/\\\\"#));
+        let texts: Vec<&[u8]> = arena.written(2).collect();
+        assert_eq!(texts, [&b"b\\n"[..], br#"a\\b\"\n/\\\\"#]);
     }
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::frequency::Frequencies;
 use super::literal::{Needle, SHORTEST, required};
 use super::tree::Asked;
+use super::written::written;
 use crate::predicate::{PredicateId, Tables, Test};
 
 /// Programs that run all the time.
@@ -61,7 +62,7 @@ impl Measure {
         &mut self,
         tests: &[Asked],
         told: impl Fn(usize) -> bool,
-        texts: impl Iterator<Item = &'t str>,
+        texts: impl Iterator<Item = &'t [u8]>,
     ) {
         self.events += 1;
         for (number, asked) in tests.iter().enumerate().filter(|(_, asked)| asked.indexed) {
@@ -70,7 +71,7 @@ impl Measure {
             *held += u64::from(told(number));
         }
         for text in texts {
-            for window in text.as_bytes().array_windows::<SHORTEST>() {
+            for window in text.array_windows::<SHORTEST>() {
                 // A sample of many different texts does not fill the memory.
                 let gram = u32::from_le_bytes(*window);
                 if self.grams.len() < MOST_GRAMS || self.grams.contains_key(&gram) {
@@ -103,7 +104,7 @@ impl Costs {
         let mut frequencies = Frequencies::default();
         for predicate in &tables.predicates {
             if let Test::Text(pattern) = &predicate.test {
-                frequencies.add(pattern.key().as_bytes(), 1);
+                frequencies.add(&written(pattern.key()), 1);
             }
         }
         let measured = calibration.map_or_else(Vec::new, |calibration| {

@@ -4,6 +4,7 @@
 
 use super::grams::grams;
 use super::literal::SHORTEST;
+use super::written::written;
 
 /// Bits of the hash under which grams are counted.
 const BITS: u32 = 16;
@@ -42,7 +43,7 @@ impl Default for Frequencies {
     fn default() -> Self {
         let mut own = Self { counts: vec![0; 1 << BITS] };
         for text in USUAL {
-            own.add(text.as_bytes(), 256);
+            own.add(&written(text), 256);
         }
         own
     }
@@ -59,12 +60,11 @@ impl Frequencies {
     }
 
     /// Where in `literal` those `count` grams begin that follow one another and are rarest together; `None` where it has
-    /// not so many of which all are `good`.
-    pub(super) fn rarest(&self, literal: &[u8], count: usize, good: impl Fn(u32) -> bool) -> Option<usize> {
+    /// not so many.
+    pub(super) fn rarest(&self, literal: &[u8], count: usize) -> Option<usize> {
         let all: Vec<u32> = grams(literal).map(|(_, gram)| gram).collect();
-        let rows = all.windows(count).enumerate().filter(|(_, row)| row.iter().all(|gram| good(*gram)));
         let sum = |row: &[u32]| row.iter().map(|gram| u64::from(self.count(*gram))).sum::<u64>();
-        rows.min_by_key(|(_, row)| sum(row)).map(|(at, _)| at)
+        all.windows(count).enumerate().min_by_key(|(_, row)| sum(row)).map(|(at, _)| at)
     }
 
     fn count(&self, gram: u32) -> u32 {

@@ -4,11 +4,14 @@
 //! the cache nearest to the processor; the few that pass are looked up in a table, and what stands there is compared
 //! in full. Long rows of one gram cost no more than the literals that share it. Where all literals are long enough,
 //! several grams of each are kept that follow one another, and only every second, fourth or eighth gram of the text
-//! needs to be looked up.
+//! needs to be looked up. A few literals in a long text are found by vector instructions instead.
+
+use aho_corasick::packed::{Config, Searcher};
 
 use super::buckets::Buckets;
 use super::frequency::Frequencies;
 use super::literal::SHORTEST;
+use super::written::aligned;
 
 /// Most words of the bitmap: 32 KiB.
 const MAX_WORDS: usize = 4_096;
@@ -16,8 +19,8 @@ const MAX_WORDS: usize = 4_096;
 /// A literal to be found.
 #[derive(Debug, Clone)]
 pub(super) struct Literal {
-    /// Folded, at least [`SHORTEST`] bytes.
-    pub(super) text: String,
+    /// Folded and written.
+    pub(super) text: Vec<u8>,
     /// What is told when it is found.
     pub(super) target: Target,
 }
@@ -44,9 +47,16 @@ struct Entry {
 #[derive(Debug, Default)]
 pub(super) struct Grams {
     filter: Filter,
+    /// The rarest gram of each literal, for long texts, where there are not many.
+    packed: Option<Searcher>,
     table: Buckets<Entry>,
     literals: Vec<u8>,
 }
+
+/// Most grams that are looked for without a filter.
+const MAX_PACKED: usize = 64;
+/// Shortest text in bytes in which they are.
+const PACKED_TEXT: usize = 64;
 
 impl Grams {
     /// A filter for `literals`; grams that are frequent are avoided.
@@ -58,38 +68,99 @@ impl Grams {
         let mut filter = Filter::new(step, literals.len());
         let mut bytes = Vec::new();
         let mut pairs = Vec::with_capacity(literals.len() * step);
+        let mut rarest = Vec::with_capacity(literals.len());
         for literal in literals {
-            let own = literal.text.as_bytes();
+            let own = literal.text.as_slice();
             let (start, length) = (small(bytes.len()), small(own.len()));
-            let first = frequencies.rarest(own, step, |_| true).unwrap_or(0);
+            let first = frequencies.rarest(own, step).unwrap_or(0);
+            let row = own.get(first..first + step + SHORTEST - 1).unwrap_or(own);
+            let packed = frequencies.rarest(row, 1).unwrap_or(0);
+            rarest.extend_from_slice(row.get(packed..packed + SHORTEST).unwrap_or_default());
             for (offset, gram) in grams(own).skip(first).take(step) {
                 filter.add(gram);
                 pairs.push((gram, Entry { start, length, offset: small(offset), target: literal.target }));
             }
             bytes.extend_from_slice(own);
         }
-        Self { filter, table: Buckets::new(pairs), literals: bytes }
+        Self { filter, packed: packed(rarest), table: Buckets::new(pairs), literals: bytes }
     }
 
     /// Tells every literal that `text` has; one may be told more than once.
     #[inline]
     pub(super) fn scan(&self, text: &[u8], found: &mut impl FnMut(Target)) {
-        self.filter.scan(text, 0, |at, gram| {
+        self.walk(text, |at, gram| {
             self.verify(text, at, gram, found);
             false
         });
     }
 
+    /// True when `text` has one of the literals, be it inside of an escape.
+    pub(super) fn any(&self, text: &[u8]) -> bool {
+        self.walk(text, |at, gram| {
+            self.table.get(gram).iter().any(|entry| self.stands(text, at, entry).is_some())
+        })
+    }
+
+    /// Tells places and grams of `text` that may belong to a literal, until `enough` says so; true then.
+    #[inline]
+    fn walk(&self, text: &[u8], mut enough: impl FnMut(usize, u32) -> bool) -> bool {
+        let Some(packed) = self.packed.as_ref().filter(|_| text.len() >= PACKED_TEXT) else {
+            return self.filter.scan(text, enough);
+        };
+        let mut from = 0;
+        while text.len() - from >= SHORTEST
+            && let Some(found) = packed.find_in(text, (from..text.len()).into())
+        {
+            from = found.start();
+            let gram = text.get(from..).and_then(<[u8]>::first_chunk).map(|gram| u32::from_le_bytes(*gram));
+            if gram.is_some_and(|gram| enough(from, gram)) {
+                return true;
+            }
+            from += 1;
+        }
+        false
+    }
+
     #[inline(never)]
     fn verify(&self, text: &[u8], at: usize, gram: u32, found: &mut impl FnMut(Target)) {
         for entry in self.table.get(gram) {
-            let Some(from) = at.checked_sub(entry.offset as usize) else { continue };
-            let literal = self.literals.get(entry.start as usize..(entry.start + entry.length) as usize);
-            if literal.is_some_and(|literal| text.get(from..from + literal.len()) == Some(literal)) {
+            if self.stands(text, at, entry).is_some_and(|from| aligned(text, from)) {
                 found(entry.target);
             }
         }
     }
+
+    /// Where the entry's literal begins when its gram, which stands at `at`, is part of it.
+    #[inline]
+    fn stands(&self, text: &[u8], at: usize, entry: &Entry) -> Option<usize> {
+        let from = at.checked_sub(entry.offset as usize)?;
+        let literal = self.literals.get(entry.start as usize..(entry.start + entry.length) as usize)?;
+        text.get(from..)?.starts_with(literal).then_some(from)
+    }
+}
+
+/// Looks for all grams at once, where the processor can.
+fn packed(mut grams: Vec<u8>) -> Option<Searcher> {
+    let (rows, _) = grams.as_chunks_mut::<SHORTEST>();
+    rows.sort_unstable();
+    let mut rows: Vec<[u8; SHORTEST]> = rows.to_vec();
+    rows.dedup();
+    if rows.len() > MAX_PACKED {
+        return None;
+    }
+    Config::new().builder().extend(rows).build()
+}
+
+/// Short literals and long ones apart, where the short ones are few: for long ones most grams of a text are left out.
+pub(super) fn apart(literals: Vec<Literal>) -> [Vec<Literal>; 2] {
+    for least in [11, 7] {
+        let short = literals.iter().filter(|literal| literal.text.len() < least).count();
+        if short > 0 && short <= MAX_PACKED && short < literals.len() {
+            let (short, long) = literals.into_iter().partition(|literal| literal.text.len() < least);
+            return [short, long];
+        }
+    }
+    [literals, Vec::new()]
 }
 
 fn small(number: usize) -> u32 {
@@ -136,19 +207,18 @@ impl Filter {
         }
     }
 
-    /// Tells places and grams of `text` that may be in the set, until `found` says that it is enough; true then. The bits
-    /// of `caseless` are set in each gram before it is looked up.
+    /// Tells places and grams of `text` that may be in the set, until `found` says that it is enough; true then.
     #[inline]
-    pub(super) fn scan(&self, text: &[u8], caseless: u32, found: impl FnMut(usize, u32) -> bool) -> bool {
-        !self.words.is_empty() && self.walk(text, caseless, found)
+    pub(super) fn scan(&self, text: &[u8], found: impl FnMut(usize, u32) -> bool) -> bool {
+        !self.words.is_empty() && self.walk(text, found)
     }
 
-    /// Shows every gram that is looked up and has its bit, until `enough`. `caseless` are bits that are set before.
+    /// Shows every gram that is looked up and has its bit, until `enough`.
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "the other bytes belong to other grams")]
-    fn walk(&self, text: &[u8], caseless: u32, mut enough: impl FnMut(usize, u32) -> bool) -> bool {
+    fn walk(&self, text: &[u8], mut enough: impl FnMut(usize, u32) -> bool) -> bool {
         let mut look = |at: usize, window: [u8; SHORTEST]| {
-            let gram = u32::from_le_bytes(window) | caseless;
+            let gram = u32::from_le_bytes(window);
             self.has(gram) && enough(at, gram)
         };
         match self.step {
@@ -156,7 +226,7 @@ impl Filter {
                 let mut at = 0;
                 // Eight at a time: that none of them is there is one question.
                 while let (Some(low), Some(high)) = (eight(text, at), eight(text, at + 3)) {
-                    let bit = |bytes: u64| self.bit(bytes as u32 | caseless);
+                    let bit = |bytes: u64| self.bit(bytes as u32);
                     let front = bit(low) | bit(low >> 8) | bit(low >> 16) | bit(low >> 24);
                     let back = bit(low >> 32) | bit(high >> 16) | bit(high >> 24) | bit(high >> 32);
                     if (front | back) & 1 == 1 {
@@ -211,12 +281,17 @@ mod tests {
     proptest! {
         #[test]
         fn finds_what_is_inside(
-            literals in prop::collection::vec("[ab]{4,7}", 0..12), text in "[abc]{0,40}") {
+            literals in prop::collection::vec("[ab]{4,7}|[ab]{12}", 0..12), text in "[abc]{0,40}|[ab]{60,90}") {
             let list: Vec<Literal> = (0..).zip(&literals)
-                .map(|(test, text)| Literal { text: text.clone(), target: Target { test, certain: true } })
+                .map(|(test, text)| Literal { text: text.clone().into_bytes(), target: Target { test, certain: true } })
                 .collect();
             let mut given = Vec::new();
-            Grams::new(&list, &Frequencies::default()).scan(text.as_bytes(), &mut |target| given.push(target.test));
+            for part in apart(list.clone()) {
+                let grams = Grams::new(&part, &Frequencies::default());
+                let count = given.len();
+                grams.scan(text.as_bytes(), &mut |target| given.push(target.test));
+                prop_assert_eq!(grams.any(text.as_bytes()), given.len() > count);
+            }
             given.sort_unstable();
             given.dedup();
             let expected: Vec<u32> = (0..).zip(&literals)

@@ -2,16 +2,17 @@
 //!
 //! Whole texts, begins and ends are found by their hashes; ends that are names of files by what follows the last
 //! backslash; what stands inside by [`Grams`]. Every test that is in an index is decided by it: what it does not tell
-//! does not hold.
+//! does not hold. Texts and literals are folded and [`written`].
 
 use memchr::memrchr;
 
 use super::affix::{Affixes, Side};
 use super::buckets::{Buckets, key};
 use super::frequency::Frequencies;
-use super::grams::{Grams, Literal, Target};
+use super::grams::{Grams, Literal, Target, apart};
 use super::literal::{Needle, Required, SHORTEST};
 use super::shorts::Shorts;
+use super::written::{aligned, written};
 use crate::predicate::Test;
 
 /// The tests of one field.
@@ -26,12 +27,13 @@ pub(super) struct Index {
     ends: Affixes<Entry>,
     /// Ends that have a backslash, by what follows the last one.
     names: Buckets<Entry>,
-    inside: Grams,
+    /// Short literals and long ones.
+    inside: [Grams; 2],
     shorts: Shorts,
     /// Tests for numbers, with true for those with a fraction.
     numbers: Vec<(u32, bool)>,
     fractions: bool,
-    literals: String,
+    literals: Vec<u8>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -46,8 +48,8 @@ struct Entry {
 pub(super) struct Builder {
     index: Index,
     whole: Vec<(u32, Entry)>,
-    begins: Vec<(String, Entry)>,
-    ends: Vec<(String, Entry)>,
+    begins: Vec<(Vec<u8>, Entry)>,
+    ends: Vec<(Vec<u8>, Entry)>,
     names: Vec<(u32, Entry)>,
     inside: Vec<Literal>,
     shorts: Vec<Literal>,
@@ -69,20 +71,26 @@ impl Builder {
 
     fn needle(&mut self, needle: Needle, target: Target) {
         match needle {
-            Needle::Inside(text) if text.len() < SHORTEST => self.shorts.push(Literal { text, target }),
-            Needle::Inside(text) => self.inside.push(Literal { text, target }),
+            Needle::Inside(text) => {
+                let text = written(&text);
+                let list = if text.len() < SHORTEST { &mut self.shorts } else { &mut self.inside };
+                list.push(Literal { text, target });
+            }
             Needle::Exact(text) => {
+                let text = written(&text);
                 self.index.whole_lengths |= length_bit(&text);
                 let entry = self.entry(&text, target);
-                self.whole.push((key(text.as_bytes()), entry));
+                self.whole.push((key(&text), entry));
             }
             Needle::Start(text) => {
+                let text = written(&text);
                 let entry = self.entry(&text, target);
                 self.begins.push((text, entry));
             }
             Needle::End(text) => {
+                let text = written(&text);
                 let entry = self.entry(&text, target);
-                if let Some(name) = file_name(text.as_bytes()) {
+                if let Some(name) = file_name(&text) {
                     self.names.push((key(name), entry));
                     return;
                 }
@@ -91,18 +99,18 @@ impl Builder {
         }
     }
 
-    fn entry(&mut self, text: &str, target: Target) -> Entry {
+    fn entry(&mut self, text: &[u8], target: Target) -> Entry {
         let small = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         let start = small(self.index.literals.len());
-        self.index.literals.push_str(text);
+        self.index.literals.extend_from_slice(text);
         Entry { start, end: small(self.index.literals.len()), target }
     }
 
     /// The texts that are looked for inside, when nothing else is.
-    pub(super) fn only_inside(&self) -> Option<Vec<&str>> {
+    pub(super) fn only_inside(&self) -> Option<&[Literal]> {
         let others = !self.begins.is_empty() || !self.ends.is_empty() || !self.shorts.is_empty();
         let only = !others && self.whole.is_empty() && self.names.is_empty() && self.index.numbers.is_empty();
-        only.then(|| self.inside.iter().map(|literal| literal.text.as_str()).collect())
+        only.then_some(&*self.inside)
     }
 
     /// The index.
@@ -112,7 +120,7 @@ impl Builder {
             begins: Affixes::new(Side::Begin, self.begins),
             ends: Affixes::new(Side::End, self.ends),
             names: Buckets::new(self.names),
-            inside: Grams::new(&self.inside, frequencies),
+            inside: apart(self.inside).map(|literals| Grams::new(&literals, frequencies)),
             shorts: Shorts::new(&self.shorts),
             ..self.index
         }
@@ -120,27 +128,29 @@ impl Builder {
 }
 
 impl Index {
-    /// Tells every test that may hold on the folded `text`; one may be told more than once.
-    pub(super) fn probe(&self, text: &str, found: &mut impl FnMut(Target)) {
-        let bytes = text.as_bytes();
+    /// Tells every test that may hold on the folded and written `text`; one may be told more than once.
+    pub(super) fn probe(&self, text: &[u8], found: &mut impl FnMut(Target)) {
         if self.whole_lengths & length_bit(text) != 0 {
-            self.tell(self.whole.get(key(bytes)), found, |literal| literal == text);
+            self.tell(self.whole.get(key(text)), found, |literal| literal == text);
         }
-        self.begins.probe(bytes, |entries| self.tell(entries, found, |literal| text.starts_with(literal)));
-        self.ends.probe(bytes, |entries| self.tell(entries, found, |literal| text.ends_with(literal)));
+        let ends = |literal: &[u8]| text.ends_with(literal) && aligned(text, text.len() - literal.len());
+        self.begins.probe(text, |entries| self.tell(entries, found, |literal| text.starts_with(literal)));
+        self.ends.probe(text, |entries| self.tell(entries, found, ends));
         if !self.names.is_empty()
-            && let Some(name) = file_name(bytes)
+            && let Some(name) = file_name(text)
         {
-            self.tell(self.names.get(key(name)), found, |literal| text.ends_with(literal));
+            self.tell(self.names.get(key(name)), found, ends);
         }
-        self.inside.scan(bytes, found);
-        self.shorts.scan(bytes, found);
+        for inside in &self.inside {
+            inside.scan(text, found);
+        }
+        self.shorts.scan(text, found);
         if !self.numbers.is_empty() {
             self.number(text, found);
         }
     }
 
-    fn tell(&self, entries: &[Entry], found: &mut impl FnMut(Target), fits: impl Fn(&str) -> bool) {
+    fn tell(&self, entries: &[Entry], found: &mut impl FnMut(Target), fits: impl Fn(&[u8]) -> bool) {
         for entry in entries {
             let literal = self.literals.get(entry.start as usize..entry.end as usize);
             if literal.is_some_and(&fits) {
@@ -150,9 +160,11 @@ impl Index {
     }
 
     /// Numbers that are equal although they are written otherwise, which needs a fraction or exponent on one side.
-    fn number(&self, text: &str, found: &mut impl FnMut(Target)) {
-        let trimmed = text.trim_start();
-        if !trimmed.starts_with(|sign: char| sign.is_ascii_digit() || matches!(sign, '+' | '-' | '.')) {
+    fn number(&self, text: &[u8], found: &mut impl FnMut(Target)) {
+        // Before a number there may be blanks of any kind.
+        let begins =
+            |byte: &u8| byte.is_ascii_digit() || b"+-. \\".contains(byte) || !byte.is_ascii_graphic();
+        if !text.first().is_some_and(begins) {
             return;
         }
         let given = has_fraction(text);
@@ -167,11 +179,11 @@ impl Index {
     }
 }
 
-fn has_fraction(text: &str) -> bool {
-    text.contains(['.', 'e', 'E'])
+fn has_fraction(text: impl AsRef<[u8]>) -> bool {
+    text.as_ref().iter().any(|byte| matches!(byte, b'.' | b'e' | b'E'))
 }
 
-const fn length_bit(text: &str) -> u64 {
+const fn length_bit(text: &[u8]) -> u64 {
     1 << if text.len() < 63 { text.len() } else { 63 }
 }
 
@@ -210,7 +222,7 @@ mod tests {
                 }
             }
             let mut told = vec![None; tests.len()];
-            builder.build(&Frequencies::default()).probe(&text, &mut |target| {
+            builder.build(&Frequencies::default()).probe(&written(&text), &mut |target| {
                 let slot = &mut told[target.test as usize];
                 *slot = Some(target.certain || *slot == Some(true));
             });

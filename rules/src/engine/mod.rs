@@ -2,16 +2,17 @@
 //!
 //! An [`Engine`] is what threads share; a [`Session`] looks at one event after another:
 //!
-//! 1. [`names`]: the event's names become numbers, once.
+//! 1. [`tape`]: JSON text becomes a row of fields, without a tree; [`names`]: their names become numbers.
 //! 2. [`place`]: what taxonomies ask becomes a signature, and the signature gives the compiled rules ([`plan`]).
-//! 3. [`arena`]: only the fields that these rules read are unescaped and folded, into one buffer.
+//! 3. [`arena`]: the text is folded once; the fields that these rules read are parts of it, escapes and all ([`written`]).
 //! 4. [`index`]: each text is looked at once; hashes and a filter over rows of four bytes ([`grams`]) tell which tests
-//!    hold, whoever wrote them. [`literal`] says what a test needs a text to have.
+//!    hold, whoever wrote them. [`literal`] says what a test needs a text to have; [`recall`] keeps what short texts told.
 //! 5. [`witness`]: a rule is asked only when something was seen that must be seen where it holds; [`costs`] chooses
-//!    what is seen least often. What is asked then is mostly known already ([`marks`], [`tree`]).
+//!    what is seen least often. What is asked then is mostly known already ([`marks`], [`tree`]) or is quickly asked
+//!    ([`direct`]).
 //!
 //! The answers are those of [`crate::plain`], whatever was measured; a property test and real data compare the two.
-//! Memory is bounded: tables are made from the rules, never from events; per event the arena holds at most twice its
+//! Memory is bounded: tables are made from the rules, never from events; per event the arena holds a few times its
 //! bytes, and plans are limited ([`Engine::plan`]).
 
 #![expect(clippy::similar_names, reason = "asked, test and text are the words for these things")]
@@ -20,23 +21,31 @@ mod affix;
 mod arena;
 mod buckets;
 mod costs;
+mod cursor;
+mod direct;
 mod frequency;
 mod grams;
+mod habit;
 mod index;
 mod literal;
 mod marks;
 mod names;
 mod place;
 mod plan;
+mod read;
+mod recall;
 mod record;
 mod session;
 mod shorts;
 mod sieve;
+mod stripes;
 mod tape;
 mod tree;
 mod witness;
+mod written;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub use costs::Calibration;
@@ -51,7 +60,7 @@ use crate::taxonomy::{Mode, Place, Taxonomies};
 use costs::{Costs, Measure};
 use names::{NameId, Names, UNKNOWN};
 use place::Placing;
-use plan::Plan;
+use plan::{Plan, Scope};
 
 /// Most plans of several log sources that are kept. Beyond that the oldest are made anew when they are needed again.
 const MAX_PLANS: usize = 512;
@@ -64,6 +73,9 @@ pub struct Engine {
     names: Names,
     placing: Placing,
     costs: Costs,
+    scope: Scope,
+    /// Plans that were made.
+    made: AtomicU64,
     plans: Mutex<HashMap<PlanKey, Arc<Plan>>>,
 }
 
@@ -88,7 +100,8 @@ impl Engine {
         let names = Names::new(mapped.chain(Placing::names(&taxonomies)), mode);
         let placing = Placing::new(&taxonomies, &rules, &names, mode);
         let costs = Costs::new(rules.tables(), calibration);
-        Self { rules, taxonomies, names, placing, costs, plans: Mutex::default() }
+        let (scope, made) = (Scope::Rules, AtomicU64::new(1));
+        Self { rules, taxonomies, names, placing, costs, scope, made, plans: Mutex::default() }
     }
 
     /// The rules that are asked.
@@ -128,8 +141,10 @@ impl Engine {
 
     /// Measures on a sample how often each test holds and what texts are made of. The engine itself stays as it is:
     /// make another one with the result.
-    pub fn calibrate(self: &Arc<Self>, sample: impl IntoIterator<Item = Event>) -> Calibration {
-        let mut session = Session::new(Arc::clone(self));
+    pub fn calibrate(&self, sample: impl IntoIterator<Item = Event>) -> Calibration {
+        let (rules, taxonomies) = (Arc::clone(&self.rules), Arc::clone(&self.taxonomies));
+        let everything = Self { scope: Scope::Everything, ..Self::new(rules, taxonomies, self.mode(), None) };
+        let mut session = Session::new(Arc::new(everything));
         let mut measure = Measure::default();
         for event in sample {
             session.measure(&event, &mut measure);
@@ -158,7 +173,10 @@ impl Engine {
             plans.clear();
         }
         let names = |name: &str| self.taxonomies.names(place, name);
-        let plan = Arc::new(Plan::new(&self.rules, &key.rules, &self.names, names, &self.costs));
+        let number = self.made.fetch_add(1, Ordering::Relaxed);
+        let mut plan = Plan::new(&self.rules, &key.rules, &self.names, names, &self.costs, self.scope);
+        plan.number = number;
+        let plan = Arc::new(plan);
         plans.insert(key, Arc::clone(&plan));
         plan
     }

@@ -21,6 +21,9 @@ const STATED: [&str; 3] = ["product", "category", "service"];
 /// A stated word that no rule asks for; no rule can name it.
 const OTHER: &str = "\u{0}other";
 
+/// Longest stated word in bytes that is remembered.
+const LONGEST_WORD: usize = 64;
+
 type Numbers = HashMap<Box<str>, u32, RandomState>;
 
 /// A question of taxonomies: a field, and the values that they tell apart.
@@ -79,8 +82,32 @@ pub(super) struct Answers {
     numbers: Vec<u32>,
     folded: String,
     scratch: String,
+    /// The words that were stated last, in the order of [`STATED`].
+    stated: [Word; 3],
     /// The signature of the event that was asked last.
     pub(super) signature: Vec<u32>,
+}
+
+/// A stated word and its number; most events state the same ones.
+#[derive(Debug, Default)]
+struct Word {
+    text: String,
+    number: u32,
+}
+
+impl Word {
+    /// The number of `text`: 1 where no rule knows it.
+    fn number(&mut self, known: &Numbers, text: &str, folded: &mut String) -> u32 {
+        if text.len() > LONGEST_WORD {
+            return number(known, text, folded).unwrap_or(1);
+        }
+        if self.text != text {
+            self.number = number(known, text, folded).unwrap_or(1);
+            self.text.clear();
+            self.text.push_str(text);
+        }
+        self.number
+    }
 }
 
 impl Placing {
@@ -155,16 +182,17 @@ impl Placing {
         answers: &mut Answers,
     ) -> [u32; 3] {
         let mut words = [0; 3];
-        for ((name, known), word) in self.stated.iter().zip(&self.words).zip(&mut words) {
+        let Answers { scratch, folded, stated, .. } = answers;
+        let asked = self.stated.iter().zip(&self.words).zip(stated);
+        for (((name, known), last), word) in asked.zip(&mut words) {
             let Some(leaf) = find(*name).filter(|leaf| !record.is_list(*leaf)) else { continue };
-            let Answers { scratch, folded, .. } = &mut *answers;
             record.scalars(leaf, scratch, &mut |scalar| match scalar {
                 Scalar::Text("") | Scalar::Null | Scalar::Other(_) => {}
-                Scalar::Text(text) => *word = number(known, text, folded).unwrap_or(1),
+                Scalar::Text(text) => *word = last.number(known, text, folded),
                 Scalar::Escaped(text) => {
                     let mut plain = String::new();
                     unescape(text, &mut plain);
-                    *word = number(known, &plain, folded).unwrap_or(1);
+                    *word = last.number(known, &plain, folded);
                 }
             });
         }

@@ -2,21 +2,29 @@
 
 use std::collections::HashMap;
 
-use memchr::memmem::Finder;
-
 use super::arena::Slot;
 use super::costs::Costs;
+use super::direct::Direct;
 use super::index::{Builder, Index};
-use super::literal::{guard, required};
+use super::literal::required;
 use super::names::{NameId, Names};
 use super::sieve::Sieve;
 use super::tree::{ANYWHERE, Asked, Shared, Tree};
-use super::witness::{Seen, witness};
-use crate::predicate::{FieldId, PredicateId, Test};
+use super::witness::{Seen, chance, support, witness};
+use crate::predicate::{FieldId, PredicateId};
 use crate::ruleset::RuleSet;
 
 /// Members up to which a union is asked member by member instead of being told by them.
-const SMALL_UNION: usize = 4;
+const SMALL_UNION: usize = 12;
+
+/// Which tests have a place in an index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// Those by which rules are found.
+    Rules,
+    /// All that can have one: to measure how often each of them holds.
+    Everything,
+}
 
 /// What is to be told when something is seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,8 +48,6 @@ pub(super) struct Reader {
 #[derive(Debug, Default)]
 pub(super) struct Field {
     pub(super) index: Index,
-    /// Its texts are wanted as they are, not only folded.
-    pub(super) raw: bool,
     /// Followed when it has a text.
     pub(super) on_text: Vec<Link>,
     /// Followed when it is there.
@@ -67,6 +73,8 @@ pub(super) struct Union {
 /// The rules of one place.
 #[derive(Debug)]
 pub(super) struct Plan {
+    /// No other plan of the engine has it.
+    pub(super) number: u64,
     /// By slot; the last one is the whole event where `anywhere` says so.
     pub(super) fields: Vec<Field>,
     /// The slot of the whole event.
@@ -75,8 +83,8 @@ pub(super) struct Plan {
     pub(super) sieve: Option<Sieve>,
     pub(super) tests: Vec<Asked>,
     pub(super) unions: Vec<Union>,
-    /// By test: texts of which one must be there before a regular expression is tried.
-    guards: HashMap<u32, Vec<Finder<'static>>>,
+    /// By test: how it is asked where no index decides it.
+    direct: Vec<Option<Direct>>,
     pub(super) rules: Vec<Planned>,
     /// Rules without a witness.
     pub(super) always: Vec<u32>,
@@ -100,6 +108,7 @@ impl Plan {
         known: &Names,
         names: impl Fn(&str) -> Vec<String>,
         costs: &Costs,
+        scope: Scope,
     ) -> Self {
         let tables = set.tables();
         let mut shared = Shared::new(tables);
@@ -116,10 +125,21 @@ impl Plan {
                 asked.other = asked.slot;
             }
         }
-        let (mut fields, sieve) = indexes(&shared, anywhere, costs);
         let (seen, always) = witnesses(&planned, &shared, costs);
-        let unions = unions(&shared, &seen);
+        let mut looked_for: Vec<Seen> = seen.iter().map(|(seen, _)| *seen).collect();
+        looked_for.extend(planned.iter().flat_map(|rule| support(&rule.tree, &shared, costs)));
+        let unions = unions(&shared, &looked_for);
+        if scope == Scope::Rules {
+            leave_out(&mut shared, &looked_for, &unions);
+        }
+        let (mut fields, sieve) = indexes(&shared, anywhere, costs);
         let (link_starts, links) = links(&shared, &unions, seen, &mut fields);
+        let told: Vec<bool> = unions.iter().map(|union| union.told).collect();
+        let chance = |test: u32| chance(test, &shared, costs);
+        for rule in &mut planned {
+            rule.tree =
+                shared.ordered(std::mem::replace(&mut rule.tree, Tree::Any(Vec::new())), &told, &chance);
+        }
         let ids = |field: &FieldId| {
             let name = tables.names.get(*field).map_or("", String::as_str);
             names(name).iter().map(|name| known.find(name)).collect()
@@ -127,10 +147,11 @@ impl Plan {
         let names: Vec<Vec<NameId>> = shared.fields.iter().map(ids).collect();
         let (reader_starts, readers) = readers(&names, known.len());
         Self {
+            number: 0,
             fields,
             anywhere,
             sieve,
-            guards: guards(&shared),
+            direct: direct(&shared),
             tests: shared.tests,
             unions,
             rules: planned,
@@ -145,10 +166,9 @@ impl Plan {
         }
     }
 
-    /// False where regular expression number `test` cannot match the folded text.
-    pub(super) fn guarded(&self, test: u32, folded: &str) -> bool {
-        let guard = self.guards.get(&test);
-        guard.is_none_or(|texts| texts.iter().any(|text| text.find(folded.as_bytes()).is_some()))
+    /// How test number `test` is asked of a text, folded and written.
+    pub(super) fn direct(&self, test: u32) -> Option<&Direct> {
+        self.direct.get(test as usize)?.as_ref()
     }
 
     /// Rules that are asked whatever the texts say.
@@ -194,49 +214,27 @@ fn small(number: usize) -> u32 {
 
 fn indexes(shared: &Shared<'_>, anywhere: Option<Slot>, costs: &Costs) -> (Vec<Field>, Option<Sieve>) {
     let count = shared.fields.len() + usize::from(shared.anywhere);
-    let new = || (Builder::default(), false);
-    let mut builders: Vec<(Builder, bool)> = std::iter::repeat_with(new).take(count).collect();
+    let mut builders: Vec<Builder> = std::iter::repeat_with(Builder::default).take(count).collect();
     let mut unsure = false;
     for (number, asked) in (0..).zip(&shared.tests) {
         let Some(test) = shared.test(number) else { continue };
-        let required = required(test);
-        for slot in [asked.slot, asked.other] {
-            if let Some((_, raw)) = builders.get_mut(slot as usize) {
-                *raw |= wants_raw(test);
-            }
-        }
+        let required = required(test).filter(|_| asked.indexed);
         unsure |= required.is_none() && !asked.field;
-        if let (Some((builder, _)), Some(required)) = (builders.get_mut(asked.slot as usize), required) {
+        if let (Some(builder), Some(required)) = (builders.get_mut(asked.slot as usize), required) {
             builder.add(number, test, required);
         }
     }
     let keywords = anywhere.filter(|_| !unsure).and_then(|slot| builders.get(slot as usize));
-    let keywords = keywords.and_then(|(builder, _)| builder.only_inside());
-    let sieve = keywords.and_then(|keywords| Sieve::new(&keywords, &costs.frequencies));
-    let field = |(builder, raw): (Builder, bool)| Field {
-        index: builder.build(&costs.frequencies),
-        raw,
-        ..Field::default()
-    };
+    let keywords = keywords.and_then(Builder::only_inside);
+    let sieve = keywords.map(|keywords| Sieve::new(keywords, &costs.frequencies));
+    let field = |builder: Builder| Field { index: builder.build(&costs.frequencies), ..Field::default() };
     (builders.into_iter().map(field).collect(), sieve)
 }
 
-/// True for tests that tell capitals from small letters. Numbers and addresses are the same folded.
-fn wants_raw(test: &Test) -> bool {
-    match test {
-        Test::Text(pattern) => pattern.cased(),
-        Test::Regex(_) | Test::FieldRef { .. } | Test::Part { .. } => true,
-        Test::Null | Test::Exists | Test::Number { .. } | Test::Compare { .. } | Test::Cidr(_) => false,
-    }
-}
-
-fn guards(shared: &Shared<'_>) -> HashMap<u32, Vec<Finder<'static>>> {
-    let tests = (0..).zip(&shared.tests).filter(|(_, asked)| !asked.indexed);
+fn direct(shared: &Shared<'_>) -> Vec<Option<Direct>> {
+    let tests = (0..).zip(&shared.tests);
     tests
-        .filter_map(|(number, _)| {
-            let texts = guard(shared.test(number)?)?;
-            Some((number, texts.iter().map(|text| Finder::new(text.as_bytes()).into_owned()).collect()))
-        })
+        .map(|(number, asked)| if asked.indexed { None } else { Direct::new(shared.test(number)?) })
         .collect()
 }
 
@@ -252,10 +250,27 @@ fn witnesses(planned: &[Planned], shared: &Shared<'_>, costs: &Costs) -> (Vec<(S
     (all, always)
 }
 
-/// Unions that are witnesses are told by their members, and so are long ones.
-fn unions(shared: &Shared<'_>, seen: &[(Seen, Link)]) -> Vec<Union> {
+/// Tests that are neither looked for nor members of a union that is told need no place in an index.
+fn leave_out(shared: &mut Shared<'_>, looked_for: &[Seen], unions: &[Union]) {
+    let mut needed = vec![false; shared.tests.len()];
+    let told = unions.iter().filter(|union| union.told).flat_map(|union| union.members.iter().copied());
+    let single =
+        looked_for.iter().filter_map(|seen| if let Seen::Test(test) = seen { Some(*test) } else { None });
+    for test in told.chain(single) {
+        if let Some(needed) = needed.get_mut(test as usize) {
+            *needed = true;
+        }
+    }
+    for (asked, needed) in shared.tests.iter_mut().zip(needed) {
+        // Where all keywords are indexed, a sieve can tell that none is there.
+        asked.indexed &= needed || !asked.field;
+    }
+}
+
+/// Unions that are looked for are told by their members, and so are long ones.
+fn unions(shared: &Shared<'_>, looked_for: &[Seen]) -> Vec<Union> {
     let mut witness = vec![false; shared.unions.len()];
-    for (seen, _) in seen {
+    for seen in looked_for {
         if let Seen::Union(union) = seen
             && let Some(own) = witness.get_mut(*union as usize)
         {

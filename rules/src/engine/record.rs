@@ -2,15 +2,19 @@
 
 use dongson_event::{Event, Value};
 
-use super::arena::Scalar;
+use super::arena::{Arena, Scalar, Slot};
 use super::sieve::Sieve;
 
 /// A flat record; its fields are numbered in their order.
 pub(super) trait Record {
     /// The name of a field.
     fn name(&self, leaf: usize) -> &str;
+    /// Gives the arena what can be folded at once.
+    fn begin(&self, arena: &mut Arena);
     /// False where the sieve says that no keyword can be in the record.
-    fn may_hold(&self, sieve: &Sieve) -> bool;
+    fn may_hold(&self, sieve: &Sieve, scratch: &mut String, arena: &mut Arena) -> bool;
+    /// Adds the texts of a field to `slot`, which was begun.
+    fn load(&self, leaf: usize, slot: Slot, scratch: &mut String, arena: &mut Arena);
     /// True when the field holds a list.
     fn is_list(&self, leaf: usize) -> bool;
     /// Tells every scalar of a field; `scratch` may be used on the way.
@@ -66,13 +70,15 @@ impl Record for Fields<'_> {
         self.list.get(leaf).map_or("", |(name, _)| name)
     }
 
-    fn may_hold(&self, sieve: &Sieve) -> bool {
-        let texts = self.list.iter().flat_map(|(_, value)| value.scalars());
-        let mut texts = texts.filter(|scalar| **scalar != Value::Null);
-        texts.any(|scalar| match scalar {
-            Value::Text(text) => !text.is_ascii() || sieve.may_hold(text.as_bytes()),
-            other => sieve.may_hold(other.to_text().as_bytes()),
-        })
+    fn begin(&self, _: &mut Arena) {}
+
+    /// To write all texts is as much work as to look for keywords in them.
+    fn may_hold(&self, _: &Sieve, _: &mut String, _: &mut Arena) -> bool {
+        true
+    }
+
+    fn load(&self, leaf: usize, slot: Slot, scratch: &mut String, arena: &mut Arena) {
+        self.scalars(leaf, scratch, &mut |scalar| arena.push(slot, leaf, scalar));
     }
 
     fn is_list(&self, leaf: usize) -> bool {

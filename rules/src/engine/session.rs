@@ -7,15 +7,17 @@ use ahash::RandomState;
 use dongson_event::{Event, Matched, ParseError, Value};
 
 use super::Engine;
-use super::arena::{Arena, Loaded, Slot};
+use super::arena::{Arena, Loaded};
 use super::costs::Measure;
 use super::marks::{Known, Marks};
 use super::names::{NameId, UNKNOWN};
 use super::place::Answers;
 use super::plan::Plan;
+use super::read::Read;
+use super::recall::{Asker, Recall};
 use super::record::{Fields, Record, Spare};
-use super::tape::{Read, Tape};
-use super::tree::Tree;
+use super::tape::Tape;
+use super::tree::{Asked, Tree};
 use crate::explain::{self, Facts};
 use crate::matcher::Match;
 use crate::predicate::{FieldId, PredicateId, Tables, Test, refers};
@@ -34,11 +36,12 @@ pub struct Session {
     /// By name: which event had it last, and in which field.
     seen: Vec<(u32, u32)>,
     event: u32,
+    /// Some rule is asked on events of this one's place.
+    ruled: bool,
     /// By slot: the best name that the event has for it, and the field.
     best: Vec<(u32, u32)>,
     look: Look,
     tape: Tape,
-    scratch: String,
     spare: Spare,
 }
 
@@ -47,8 +50,11 @@ pub struct Session {
 struct Look {
     arena: Arena,
     marks: Marks,
+    recall: Recall,
     /// Numbers of the rules that hold, in the plan.
     holding: Vec<u32>,
+    /// For numbers that are printed.
+    scratch: String,
 }
 
 impl Session {
@@ -60,14 +66,19 @@ impl Session {
             plans: HashMap::with_hasher(RandomState::with_seeds(1, 2, 3, 4)),
             answers: Answers::default(),
             names: Vec::new(),
+            ruled: false,
             seen,
             event: 0,
             best: Vec::new(),
             look: Look::default(),
             tape: Tape::default(),
-            scratch: String::new(),
             spare: Spare::default(),
         }
+    }
+
+    /// True when some rule asks for the log source of the event looked at last.
+    pub fn ruled(&self) -> bool {
+        self.ruled
     }
 
     /// The engine that is asked.
@@ -128,7 +139,7 @@ impl Session {
         let Look { arena, marks, .. } = &self.look;
         let told = |test: usize| marks.known(test) != Known::Nothing;
         let slots = (0..).zip(&plan.fields).map(|(slot, _)| slot);
-        let texts = slots.flat_map(|slot| arena.texts(slot)).map(|(_, folded)| folded);
+        let texts = slots.flat_map(|slot| arena.written(slot));
         measure.add(&plan.tests, told, texts);
     }
 
@@ -180,10 +191,11 @@ impl Session {
     /// Finds the rules that hold.
     fn look_at<R: Record>(&mut self, record: &R) -> Arc<Plan> {
         let plan = self.plan(record);
+        self.ruled = !plan.rules.is_empty();
         self.load(&plan, record);
         let engine = Arc::clone(&self.engine);
         self.look.probe(&plan);
-        self.look.decide(&plan, engine.rules.tables());
+        self.look.decide(&Case { plan: &plan, tables: engine.rules.tables(), record });
         plan
     }
 
@@ -218,52 +230,69 @@ impl Session {
                 }
             }
         }
-        let arena = &mut self.look.arena;
+        let Look { arena, scratch, .. } = &mut self.look;
         arena.reset(plan.fields.len());
+        record.begin(arena);
+        let may_hold = plan.sieve.as_ref().is_none_or(|sieve| record.may_hold(sieve, scratch, arena));
         for (slot, &(_, leaf)) in (0..).zip(&self.best).filter(|(_, (rank, _))| *rank < u32::MAX) {
-            let raw = plan.fields.get(slot as usize).is_some_and(|field| field.raw);
             arena.begin(slot, Loaded::THERE);
-            record.scalars(leaf as usize, &mut self.scratch, &mut |scalar| arena.push(slot, scalar, raw));
+            record.load(leaf as usize, slot, scratch, arena);
         }
-        if let Some(slot) = plan.anywhere {
-            arena.begin(slot, Loaded::default());
-            if plan.sieve.as_ref().is_some_and(|sieve| !record.may_hold(sieve)) {
-                return;
-            }
-            for (leaf, &name) in self.names.iter().enumerate() {
-                if self.engine.names.is_content(name, record.name(leaf)) {
-                    record.scalars(leaf, &mut self.scratch, &mut |scalar| arena.push(slot, scalar, true));
-                }
+        let Some(slot) = plan.anywhere else { return };
+        arena.begin(slot, Loaded::default());
+        for (leaf, &name) in self.names.iter().enumerate() {
+            if may_hold && self.engine.names.is_content(name, record.name(leaf)) {
+                record.load(leaf, slot, scratch, arena);
             }
         }
     }
 }
 
+/// What is asked, and about what.
+struct Case<'c, R> {
+    plan: &'c Plan,
+    tables: &'c Tables,
+    record: &'c R,
+}
+
 impl Look {
     /// Lets the indexes tell what they see.
     fn probe(&mut self, plan: &Plan) {
-        let Self { arena, marks, .. } = self;
+        let Self { arena, marks, recall, .. } = self;
         marks.begin(plan);
-        for (slot, field) in (0..).zip(&plan.fields) {
+        for &slot in arena.begun() {
+            let Some(field) = plan.fields.get(slot as usize) else { continue };
             let loaded = arena.loaded(slot);
             if loaded.present {
                 marks.follow(plan, &field.on_present, Known::Perhaps);
             }
             if loaded.has_text() {
                 marks.follow(plan, &field.on_text, Known::Perhaps);
-                for (_, folded) in arena.texts(slot) {
-                    field.index.probe(folded, &mut |target| marks.tell(plan, target));
+                let asker = Asker { plan: plan.number, slot };
+                for text in arena.written(slot) {
+                    if let Some(told) = recall.told(asker, text) {
+                        for target in told {
+                            marks.tell(plan, *target);
+                        }
+                        continue;
+                    }
+                    recall.begin();
+                    field.index.probe(text, &mut |target| {
+                        recall.note(target);
+                        marks.tell(plan, target);
+                    });
+                    recall.keep(asker, text);
                 }
             }
         }
     }
 
     /// Asks the rules that have a witness, and those that need none.
-    fn decide(&mut self, plan: &Plan, tables: &Tables) {
+    fn decide<R: Record>(&mut self, case: &Case<'_, R>) {
         self.holding.clear();
         let candidates = std::mem::take(&mut self.marks.candidates);
-        for &rule in plan.always.iter().chain(&candidates) {
-            if plan.rules.get(rule as usize).is_some_and(|rule| self.holds(plan, tables, &rule.tree)) {
+        for &rule in case.plan.always.iter().chain(&candidates) {
+            if case.plan.rules.get(rule as usize).is_some_and(|rule| self.holds(case, &rule.tree)) {
                 self.holding.push(rule);
             }
         }
@@ -271,62 +300,76 @@ impl Look {
         self.holding.sort_unstable();
     }
 
-    fn holds(&mut self, plan: &Plan, tables: &Tables, tree: &Tree) -> bool {
+    fn holds<R: Record>(&mut self, case: &Case<'_, R>, tree: &Tree) -> bool {
         match tree {
-            Tree::All(parts) => parts.iter().all(|part| self.holds(plan, tables, part)),
-            Tree::Any(parts) => parts.iter().any(|part| self.holds(plan, tables, part)),
-            Tree::Not(inner) => !self.holds(plan, tables, inner),
-            Tree::Test(test) => self.test(plan, tables, *test),
-            Tree::Union(union) => self.union(plan, tables, *union),
+            Tree::All(parts) => parts.iter().all(|part| self.holds(case, part)),
+            Tree::Any(parts) => parts.iter().any(|part| self.holds(case, part)),
+            Tree::Not(inner) => !self.holds(case, inner),
+            Tree::Test(test) => self.test(case, *test),
+            Tree::Union(union) => self.union(case, *union),
         }
     }
 
-    fn union(&mut self, plan: &Plan, tables: &Tables, number: u32) -> bool {
-        let at = plan.tests.len() + number as usize;
-        let Some(union) = plan.unions.get(number as usize) else { return false };
+    fn union<R: Record>(&mut self, case: &Case<'_, R>, number: u32) -> bool {
+        let at = case.plan.tests.len() + number as usize;
+        let Some(union) = case.plan.unions.get(number as usize) else { return false };
         match self.marks.known(at) {
             Known::True => true,
             Known::False => false,
             Known::Nothing if union.told => false,
             Known::Nothing | Known::Perhaps => {
-                let truth = union.members.iter().any(|test| self.test(plan, tables, *test));
+                let truth = union.members.iter().any(|test| self.test(case, *test));
                 self.marks.note(at, if truth { Known::True } else { Known::False });
                 truth
             }
         }
     }
 
-    fn test(&mut self, plan: &Plan, tables: &Tables, number: u32) -> bool {
+    fn test<R: Record>(&mut self, case: &Case<'_, R>, number: u32) -> bool {
         let at = number as usize;
-        let Some(asked) = plan.tests.get(at) else { return false };
+        let Some(asked) = case.plan.tests.get(at) else { return false };
         match self.marks.known(at) {
             Known::True => true,
             Known::False => false,
             Known::Nothing if asked.indexed => false,
             Known::Nothing | Known::Perhaps => {
-                let predicate = tables.predicates.get(asked.predicate);
-                let truth = predicate.is_some_and(|own| match &own.test {
-                    Test::Regex(_) => {
-                        let mut texts = self.arena.texts(asked.slot);
-                        texts.any(|(raw, folded)| plan.guarded(number, folded) && own.test.fits(raw, folded))
-                    }
-                    test => self.ask(test, asked.slot, asked.other),
-                });
+                let predicate = case.tables.predicates.get(asked.predicate);
+                let truth = predicate.is_some_and(|own| self.ask(case, number, asked, &own.test));
                 self.marks.note(at, if truth { Known::True } else { Known::False });
                 truth
             }
         }
     }
 
-    fn ask(&self, test: &Test, slot: Slot, other: Slot) -> bool {
+    fn ask<R: Record>(&mut self, case: &Case<'_, R>, number: u32, asked: &Asked, test: &Test) -> bool {
+        let Asked { slot, other, .. } = *asked;
         match test {
-            Test::Null => self.arena.loaded(slot).null,
-            Test::Exists => self.arena.loaded(slot).present,
-            Test::FieldRef { affix, cased, .. } => {
-                refers(self.arena.texts(slot), &self.arena.texts(other), *affix, *cased)
-            }
-            test => self.arena.texts(slot).any(|(raw, folded)| test.fits(raw, folded)),
+            Test::Null => return self.arena.loaded(slot).null,
+            Test::Exists => return self.arena.loaded(slot).present,
+            _ => {}
         }
+        if let Some(direct) = case.plan.direct(number) {
+            let answers = self.arena.written(slot).map(|text| direct.holds(text));
+            if let Some(truth) = answers.fold(Some(false), either) {
+                return truth;
+            }
+        }
+        let Self { arena, scratch, .. } = self;
+        arena.spell(slot, case.record, scratch);
+        if let Test::FieldRef { affix, cased, .. } = test {
+            arena.spell(other, case.record, scratch);
+            return refers(arena.texts(slot), &arena.texts(other), *affix, *cased);
+        }
+        arena.texts(slot).any(|(raw, folded)| test.fits(raw, folded))
+    }
+}
+
+/// True when one is; unknown when none is and one is unknown.
+fn either(one: Option<bool>, other: Option<bool>) -> Option<bool> {
+    match (one, other) {
+        (Some(true), _) | (_, Some(true)) => Some(true),
+        (Some(false), Some(false)) => Some(false),
+        _ => None,
     }
 }
 
@@ -345,7 +388,8 @@ impl<'e> Facts<'e> for Reasons<'_, 'e> {
     fn predicate(&mut self, id: PredicateId) -> bool {
         let Some(test) = self.plan.number(id) else { return false };
         let engine = Arc::clone(&self.session.engine);
-        self.session.look.test(self.plan, engine.rules.tables(), test)
+        let case = Case { plan: self.plan, tables: engine.rules.tables(), record: self.fields };
+        self.session.look.test(&case, test)
     }
 
     fn field(&self, field: FieldId) -> Option<(&str, &'e Value)> {

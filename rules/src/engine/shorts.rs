@@ -2,6 +2,7 @@
 
 use super::buckets::{Buckets, Gate};
 use super::grams::{Literal, Target};
+use super::written::aligned;
 
 /// All of them, each found by itself.
 #[derive(Debug, Default)]
@@ -23,7 +24,7 @@ impl Shorts {
     pub(super) fn new(literals: &[Literal]) -> Self {
         let (mut twos, mut threes, mut pairs) = (Vec::new(), Vec::new(), Vec::new());
         for literal in literals {
-            match *literal.text.as_bytes() {
+            match *literal.text {
                 [first, second] => {
                     twos.resize(PAIRS, 0_u64);
                     let pair = u16::from_le_bytes([first, second]);
@@ -58,17 +59,19 @@ impl Shorts {
             return;
         }
         if !self.twos.is_empty() {
-            for window in text.array_windows::<2>() {
+            for (at, window) in text.array_windows::<2>().enumerate() {
                 let pair = u16::from_le_bytes(*window);
-                if self.twos.get(usize::from(pair >> 6)).is_some_and(|word| word >> (pair & 63) & 1 == 1) {
+                let marked =
+                    self.twos.get(usize::from(pair >> 6)).is_some_and(|word| word >> (pair & 63) & 1 == 1);
+                if marked && aligned(text, at) {
                     self.table.get(key_of_two(pair)).iter().for_each(|target| found(*target));
                 }
             }
         }
         if !self.threes.is_empty() {
-            for &[first, second, third] in text.array_windows::<3>() {
+            for (at, &[first, second, third]) in text.array_windows::<3>().enumerate() {
                 let key = u32::from_le_bytes([first, second, third, 0]);
-                if self.threes.may_hold(mixed(key)) {
+                if self.threes.may_hold(mixed(key)) && aligned(text, at) {
                     self.table.get(key).iter().for_each(|target| found(*target));
                 }
             }
@@ -95,7 +98,7 @@ mod tests {
         fn finds_what_is_inside(
             literals in prop::collection::vec("[ab]{2,3}|đ|đa|☠", 0..9), text in "[abcđ☠]{0,20}") {
             let list: Vec<Literal> = (0..).zip(&literals)
-                .map(|(test, text)| Literal { text: text.clone(), target: Target { test, certain: true } })
+                .map(|(test, text)| Literal { text: text.clone().into_bytes(), target: Target { test, certain: true } })
                 .collect();
             let mut given = Vec::new();
             Shorts::new(&list).scan(text.as_bytes(), &mut |target| given.push(target.test));

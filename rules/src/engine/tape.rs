@@ -7,12 +7,11 @@
 //! [`Event::parse`]: dongson_event::Event::parse
 
 use dongson_event::{MAX_FIELDS, MAX_NAME_BYTES};
-use wide::u8x16;
 
-use super::arena::Scalar;
+use super::cursor::Cursor;
+use super::habit::Habit;
 use super::names::{NameId, Names};
-use super::record::Record;
-use super::sieve::Sieve;
+use super::stripes::Stripes;
 
 /// Deepest nesting of objects that is read here.
 const MAX_DEPTH: usize = 32;
@@ -21,48 +20,54 @@ const KEEP: usize = 1 << 14;
 
 /// Where a value stands, and how it is to be read.
 #[derive(Debug, Clone, Copy)]
-struct Piece {
-    start: u32,
-    end: u32,
-    kind: Kind,
+pub(super) struct Piece {
+    pub(super) start: u32,
+    pub(super) end: u32,
+    pub(super) kind: Kind,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Null,
-    /// Text without escapes.
+    /// Text between quotes.
     Text,
-    /// Text with escapes.
-    Escaped,
     /// A whole number of at most 18 digits, or a truth value: its text is its value.
     Plain,
     /// Any other number.
     Number,
 }
 
+impl Piece {
+    pub(super) fn new(start: usize, end: usize, kind: Kind) -> Self {
+        Self { start: small(start), end: small(end), kind }
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
-struct Leaf {
-    name_start: u32,
-    name_end: u32,
+pub(super) struct Leaf {
+    pub(super) name_start: u32,
+    pub(super) name_end: u32,
     /// The name stands in `joined`, not in the text.
-    nested: bool,
-    list: bool,
-    first: u32,
-    count: u32,
+    pub(super) nested: bool,
+    pub(super) list: bool,
+    pub(super) first: u32,
+    pub(super) count: u32,
 }
 
 /// The fields of the text that was read last.
 #[derive(Debug, Default)]
 pub(super) struct Tape {
-    leaves: Vec<Leaf>,
-    pieces: Vec<Piece>,
+    pub(super) leaves: Vec<Leaf>,
+    pub(super) pieces: Vec<Piece>,
     /// Names of nested fields.
-    joined: String,
+    pub(super) joined: String,
     path: String,
     /// Lengths of `path` outside of the objects that are open.
     outer: Vec<usize>,
-    /// A sign is written by its number.
-    numbered: bool,
+    pub(super) stripes: Stripes,
+    /// A number will be printed otherwise than it is written.
+    pub(super) printed: bool,
+    habit: Habit,
 }
 
 /// The text is not plain, or not JSON.
@@ -80,12 +85,27 @@ impl Tape {
         self.path.clear();
         self.outer.clear();
         ids.clear();
-        let mut cursor = Cursor { text, bytes: text.as_bytes(), at: 0, numbered: false };
+        let mut stripes = std::mem::take(&mut self.stripes);
+        let outcome = stripes.read(text.as_bytes()).and_then(|()| {
+            let mut cursor = Cursor { text, bytes: text.as_bytes(), stripes: &stripes, at: 0 };
+            self.entries(&mut cursor, names, ids)
+        });
+        self.stripes = stripes;
+        outcome
+    }
+
+    fn entries(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        names: &Names,
+        ids: &mut Vec<NameId>,
+    ) -> Result<(), NotPlain> {
+        self.habit.begin();
+        self.printed = false;
         cursor.blank();
         cursor.expect(b'{')?;
-        self.object(&mut cursor, names, ids)?;
+        self.object(cursor, names, ids)?;
         cursor.blank();
-        self.numbered = cursor.numbered;
         if cursor.at == cursor.bytes.len() { Ok(()) } else { Err(NotPlain) }
     }
 
@@ -102,15 +122,34 @@ impl Tape {
         }
         loop {
             cursor.expect(b'"')?;
-            let (start, end) = cursor.plain_string()?;
+            let expected = if self.path.is_empty() { self.habit.expected(cursor.rest()) } else { None };
+            let start = cursor.at;
+            let end = if let Some((length, name)) = expected {
+                // Its quote and colon were compared as well.
+                cursor.at += length + 2;
+                if cursor.take(b'"') {
+                    // What most fields are.
+                    let (from, to) = cursor.string()?;
+                    self.text((start, start + length), name, (from, to), ids)?;
+                    if self.ends(cursor)? {
+                        return Ok(());
+                    }
+                    continue;
+                }
+                start + length
+            } else {
+                let (_, end) = cursor.string()?;
+                cursor.blank();
+                cursor.expect(b':')?;
+                end
+            };
             if start == end || self.leaves.len() >= MAX_FIELDS {
                 return Err(NotPlain);
             }
             cursor.blank();
-            cursor.expect(b':')?;
-            cursor.blank();
+            let name = expected.map(|(_, name)| name);
             if cursor.take(b'{') {
-                if self.open(cursor, cursor.slice(start, end)) {
+                if self.open(cursor, plain_name(cursor.slice(start, end))?) {
                     continue;
                 }
                 if self.outer.len() > MAX_DEPTH {
@@ -118,10 +157,10 @@ impl Tape {
                 }
                 // An object without entries is a null under its own name.
                 self.close();
-                self.leaf(cursor, (start, end), names, ids)?;
-                self.add(Piece { start: 0, end: 0, kind: Kind::Null });
+                self.leaf(cursor, (start, end), name, names, ids)?;
+                self.add(Piece::new(0, 0, Kind::Null));
             } else {
-                self.leaf(cursor, (start, end), names, ids)?;
+                self.leaf(cursor, (start, end), name, names, ids)?;
                 self.value(cursor)?;
             }
             if self.ends(cursor)? {
@@ -163,16 +202,24 @@ impl Tape {
         }
     }
 
-    /// Begins a field of the current object.
+    /// Begins a field of the current object; `name` is its number where that is known.
+    #[inline]
     fn leaf(
         &mut self,
         cursor: &Cursor<'_>,
         (start, end): (usize, usize),
+        name: Option<NameId>,
         names: &Names,
         ids: &mut Vec<NameId>,
     ) -> Result<(), NotPlain> {
-        let key = cursor.slice(start, end);
         let first = small(self.pieces.len());
+        if let Some(name) = name {
+            ids.push(name);
+            let (name_start, name_end) = (small(start), small(end));
+            self.leaves.push(Leaf { name_start, name_end, nested: false, list: false, first, count: 0 });
+            return Ok(());
+        }
+        let key = plain_name(cursor.slice(start, end))?;
         let nested = !self.path.is_empty();
         let (name_start, name_end) = if nested {
             let from = self.joined.len();
@@ -182,7 +229,9 @@ impl Tape {
             ids.push(names.find(self.joined.get(from..).unwrap_or_default()));
             (from, self.joined.len())
         } else {
-            ids.push(names.find(key));
+            let name = names.find(key);
+            self.habit.learn(key.as_bytes(), name);
+            ids.push(name);
             (start, end)
         };
         if name_end - name_start > MAX_NAME_BYTES {
@@ -193,7 +242,35 @@ impl Tape {
         Ok(())
     }
 
+    /// A field of the outermost object with one text.
+    #[inline]
+    fn text(
+        &mut self,
+        (name_start, name_end): (usize, usize),
+        name: NameId,
+        (from, to): (usize, usize),
+        ids: &mut Vec<NameId>,
+    ) -> Result<(), NotPlain> {
+        if self.leaves.len() >= MAX_FIELDS {
+            return Err(NotPlain);
+        }
+        let first = small(self.pieces.len());
+        ids.push(name);
+        self.leaves.push(Leaf {
+            name_start: small(name_start),
+            name_end: small(name_end),
+            nested: false,
+            list: false,
+            first,
+            count: 1,
+        });
+        self.pieces.push(Piece::new(from, to, Kind::Text));
+        Ok(())
+    }
+
+    #[inline]
     fn add(&mut self, piece: Piece) {
+        self.printed |= piece.kind == Kind::Number;
         self.pieces.push(piece);
         if let Some(leaf) = self.leaves.last_mut() {
             leaf.count += 1;
@@ -230,230 +307,16 @@ fn small(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
-/// A place in the text.
-struct Cursor<'t> {
-    text: &'t str,
-    bytes: &'t [u8],
-    at: usize,
-    /// A sign was written by its number.
-    numbered: bool,
-}
-
-impl<'t> Cursor<'t> {
-    #[inline]
-    fn peek(&self) -> Option<u8> {
-        self.bytes.get(self.at).copied()
-    }
-
-    #[inline]
-    fn take(&mut self, byte: u8) -> bool {
-        let there = self.peek() == Some(byte);
-        self.at += usize::from(there);
-        there
-    }
-
-    #[inline]
-    fn expect(&mut self, byte: u8) -> Result<(), NotPlain> {
-        if self.take(byte) { Ok(()) } else { Err(NotPlain) }
-    }
-
-    #[inline]
-    fn blank(&mut self) {
-        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
-            self.at += 1;
-        }
-    }
-
-    fn slice(&self, start: usize, end: usize) -> &'t str {
-        self.text.get(start..end).unwrap_or_default()
-    }
-
-    /// A string without escapes whose opening quote is read: its begin and end.
-    #[inline]
-    fn plain_string(&mut self) -> Result<(usize, usize), NotPlain> {
-        let start = self.at;
-        let escaped = self.string()?;
-        if escaped { Err(NotPlain) } else { Ok((start, self.at - 1)) }
-    }
-
-    /// Goes behind the closing quote; true where there were escapes. Control characters stand for themselves.
-    #[inline]
-    fn string(&mut self) -> Result<bool, NotPlain> {
-        let mut escaped = false;
-        while let Some(chunk) = self.bytes.get(self.at..).and_then(<[u8]>::first_chunk::<16>) {
-            let block = u8x16::new(*chunk);
-            let special = block.simd_eq(u8x16::splat(b'"')) | block.simd_eq(u8x16::splat(b'\\'));
-            let mut mask = special.to_bitmask();
-            let mut next = self.at + 16;
-            while mask != 0 {
-                let place = self.at + mask.trailing_zeros() as usize;
-                if self.bytes.get(place) == Some(&b'"') {
-                    self.at = place + 1;
-                    return Ok(escaped);
-                }
-                escaped = true;
-                let behind = place + self.escape(place)?;
-                if behind >= self.at + 16 {
-                    next = behind;
-                    break;
-                }
-                mask &= u32::MAX << (behind - self.at);
-            }
-            self.at = next;
-        }
-        self.string_end(escaped)
-    }
-
-    /// The last bytes of the text, one after the other.
-    fn string_end(&mut self, mut escaped: bool) -> Result<bool, NotPlain> {
-        loop {
-            match self.peek() {
-                Some(b'"') => {
-                    self.at += 1;
-                    return Ok(escaped);
-                }
-                Some(b'\\') => {
-                    escaped = true;
-                    self.at += self.escape(self.at)?;
-                }
-                Some(_) => self.at += 1,
-                None => return Err(NotPlain),
-            }
-        }
-    }
-
-    /// Length of the escape at `place`.
-    #[inline]
-    fn escape(&mut self, place: usize) -> Result<usize, NotPlain> {
-        match self.bytes.get(place + 1) {
-            Some(b'\\' | b'"' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(2),
-            Some(b'u') => {
-                let digits = self.bytes.get(place + 2..place + 6).ok_or(NotPlain)?;
-                self.numbered = true;
-                // Surrogates are left to whoever knows how to mend them.
-                let surrogate = matches!(digits, [b'd' | b'D', b'8'..=b'9' | b'a'..=b'f' | b'A'..=b'F', ..]);
-                let good = digits.iter().all(u8::is_ascii_hexdigit) && !surrogate;
-                if good { Ok(6) } else { Err(NotPlain) }
-            }
-            _ => Err(NotPlain),
-        }
-    }
-
-    fn scalar(&mut self) -> Result<Piece, NotPlain> {
-        let start = self.at;
-        match self.peek() {
-            Some(b'"') => {
-                self.at += 1;
-                let kind = if self.string()? { Kind::Escaped } else { Kind::Text };
-                Ok(Piece { start: small(start + 1), end: small(self.at - 1), kind })
-            }
-            Some(b'-' | b'0'..=b'9') => self.number(start),
-            Some(b't') => self.word(b"true", Kind::Plain),
-            Some(b'f') => self.word(b"false", Kind::Plain),
-            Some(b'n') => self.word(b"null", Kind::Null),
-            _ => Err(NotPlain),
-        }
-    }
-
-    fn word(&mut self, word: &[u8], kind: Kind) -> Result<Piece, NotPlain> {
-        let start = self.at;
-        if !self.bytes.get(start..).unwrap_or_default().starts_with(word) {
-            return Err(NotPlain);
-        }
-        self.at += word.len();
-        Ok(Piece { start: small(start), end: small(self.at), kind })
-    }
-
-    /// A number by the grammar of RFC 8259, section 6.
-    fn number(&mut self, start: usize) -> Result<Piece, NotPlain> {
-        let negative = self.take(b'-');
-        let zero = self.take(b'0');
-        let digits = usize::from(zero) + if zero { 0 } else { self.digits()? };
-        let mut kind = if digits > 18 || (zero && negative) { Kind::Number } else { Kind::Plain };
-        if self.take(b'.') {
-            self.digits()?;
-            kind = Kind::Number;
-        }
-        if self.take(b'e') || self.take(b'E') {
-            if !self.take(b'+') {
-                self.take(b'-');
-            }
-            self.digits()?;
-            kind = Kind::Number;
-        }
-        Ok(Piece { start: small(start), end: small(self.at), kind })
-    }
-
-    /// At least one digit; how many.
-    fn digits(&mut self) -> Result<usize, NotPlain> {
-        let start = self.at;
-        while let Some(b'0'..=b'9') = self.peek() {
-            self.at += 1;
-        }
-        if self.at > start { Ok(self.at - start) } else { Err(NotPlain) }
-    }
-}
-
-/// A tape together with the text that it was read from.
-pub(super) struct Read<'t> {
-    pub(super) tape: &'t Tape,
-    pub(super) text: &'t str,
-}
-
-impl Record for Read<'_> {
-    fn name(&self, leaf: usize) -> &str {
-        let Some(leaf) = self.tape.leaves.get(leaf) else { return "" };
-        let from = if leaf.nested { self.tape.joined.as_str() } else { self.text };
-        from.get(leaf.name_start as usize..leaf.name_end as usize).unwrap_or_default()
-    }
-
-    fn may_hold(&self, sieve: &Sieve) -> bool {
-        self.tape.numbered || !self.text.is_ascii() || sieve.may_hold(self.text.as_bytes())
-    }
-
-    fn is_list(&self, leaf: usize) -> bool {
-        self.tape.leaves.get(leaf).is_some_and(|leaf| leaf.list)
-    }
-
-    fn scalars(&self, leaf: usize, scratch: &mut String, take: &mut dyn FnMut(Scalar<'_>)) {
-        let Some(leaf) = self.tape.leaves.get(leaf) else { return };
-        let pieces = self.tape.pieces.get(leaf.first as usize..(leaf.first + leaf.count) as usize);
-        for piece in pieces.unwrap_or_default() {
-            let text = self.text.get(piece.start as usize..piece.end as usize).unwrap_or_default();
-            match piece.kind {
-                Kind::Null => take(Scalar::Null),
-                Kind::Text => take(Scalar::Text(text)),
-                Kind::Plain => take(Scalar::Other(text)),
-                Kind::Escaped => take(Scalar::Escaped(text)),
-                Kind::Number => number(text, scratch, take),
-            }
-        }
-    }
-}
-
-/// As the event would print it.
-fn number(text: &str, scratch: &mut String, take: &mut dyn FnMut(Scalar<'_>)) {
-    let whole = !text.contains(['.', 'e', 'E']) && text != "-0";
-    if whole && text.parse::<i64>().is_ok() {
-        take(Scalar::Other(text));
-    } else if whole && text.parse::<u64>().is_ok() {
-        take(Scalar::Text(text));
-    } else {
-        match text.parse::<f64>() {
-            Ok(number) if number.is_finite() => {
-                scratch.clear();
-                scratch.push_str(&number.to_string());
-                take(Scalar::Other(scratch));
-            }
-            _ => take(Scalar::Text(text)),
-        }
-    }
+/// Names with escapes are not read here.
+fn plain_name(name: &str) -> Result<&str, NotPlain> {
+    if name.contains('\\') { Err(NotPlain) } else { Ok(name) }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::arena::unescape;
-    use super::super::record::{Fields, Spare};
+    use super::super::arena::{Scalar, unescape};
+    use super::super::read::Read;
+    use super::super::record::{Fields, Record, Spare};
     use super::*;
     use crate::taxonomy::Mode;
     use dongson_event::Event;

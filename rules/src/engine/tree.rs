@@ -32,7 +32,7 @@ pub(super) struct Asked {
     pub(super) slot: Slot,
     /// The other field of a comparison of two fields.
     pub(super) other: Slot,
-    /// An index decides it.
+    /// An index decides it; while a route is made, an index could.
     pub(super) indexed: bool,
     /// It looks into one field, not into the whole event.
     pub(super) field: bool,
@@ -43,7 +43,7 @@ pub(super) struct Asked {
 pub(super) struct Shared<'t> {
     tables: &'t Tables,
     pub(super) tests: Vec<Asked>,
-    /// Numbers of indexed tests, ascending.
+    /// Numbers of tests that an index can decide, ascending.
     pub(super) unions: Vec<Vec<u32>>,
     /// Fields by slot.
     pub(super) fields: Vec<FieldId>,
@@ -79,8 +79,7 @@ impl<'t> Shared<'t> {
 
     /// The tree of one rule.
     pub(super) fn tree(&mut self, detection: &Detection) -> Tree {
-        let tree = self.node(detection, &detection.condition);
-        self.ordered(tree)
+        self.node(detection, &detection.condition)
     }
 
     fn node(&mut self, detection: &Detection, node: &Node) -> Tree {
@@ -186,36 +185,68 @@ impl<'t> Shared<'t> {
         })
     }
 
-    /// The same truth, cheap questions first.
-    fn ordered(&self, tree: Tree) -> Tree {
-        let sorted = |parts: Vec<Tree>| {
-            let mut parts: Vec<Tree> = parts.into_iter().map(|part| self.ordered(part)).collect();
-            parts.sort_by_key(|part| self.cost(part));
-            parts
+    /// The same truth, first the questions that decide most for what they cost. `told` are the unions whose members tell
+    /// them, `chance` says how often a test holds.
+    pub(super) fn ordered(&self, tree: Tree, told: &[bool], chance: &impl Fn(u32) -> f32) -> Tree {
+        let sorted = |parts: Vec<Tree>, stops: fn(f32) -> f32| {
+            let parts = parts.into_iter().map(|part| self.ordered(part, told, chance));
+            let mut parts: Vec<(f32, Tree)> = parts
+                .map(|part| {
+                    let (cost, holds) = self.price(&part, told, chance);
+                    (cost / stops(holds).max(0.001), part)
+                })
+                .collect();
+            parts.sort_by(|(one, _), (other, _)| one.total_cmp(other));
+            parts.into_iter().map(|(_, part)| part).collect()
         };
         match tree {
-            Tree::All(parts) => Tree::All(sorted(parts)),
-            Tree::Any(parts) => Tree::Any(sorted(parts)),
-            Tree::Not(inner) => Tree::Not(Box::new(self.ordered(*inner))),
+            Tree::All(parts) => Tree::All(sorted(parts, |holds| 1.0 - holds)),
+            Tree::Any(parts) => Tree::Any(sorted(parts, |holds| holds)),
+            Tree::Not(inner) => Tree::Not(Box::new(self.ordered(*inner, told, chance))),
             leaf => leaf,
         }
     }
 
-    /// Roughly nanoseconds.
-    fn cost(&self, tree: &Tree) -> u32 {
-        match tree {
-            Tree::All(parts) | Tree::Any(parts) => {
-                parts.iter().fold(2, |sum, part| sum.saturating_add(self.cost(part)))
+    /// Roughly the nanoseconds that the question takes, and how often it holds.
+    fn price(&self, tree: &Tree, told: &[bool], chance: &impl Fn(u32) -> f32) -> (f32, f32) {
+        let all = |parts: &[Tree], goes_on: fn(f32) -> f32| {
+            let (mut cost, mut reached) = (2.0, 1.0);
+            for part in parts {
+                let (own, holds) = self.price(part, told, chance);
+                cost += own * reached;
+                reached *= goes_on(holds);
             }
-            Tree::Not(inner) => self.cost(inner),
-            Tree::Union(_) => 2,
-            Tree::Test(test) => match self.test(*test) {
-                Some(Test::Regex(_)) => 500,
-                Some(Test::Null | Test::Exists) => 1,
-                _ if self.tests.get(*test as usize).is_some_and(|asked| asked.indexed) => 1,
-                Some(Test::Text(_)) => 30,
-                _ => 50,
-            },
+            (cost, reached)
+        };
+        match tree {
+            Tree::All(parts) => all(parts, |holds| holds),
+            Tree::Any(parts) => {
+                let (cost, none) = all(parts, |holds| 1.0 - holds);
+                (cost, 1.0 - none)
+            }
+            Tree::Not(inner) => {
+                let (cost, holds) = self.price(inner, told, chance);
+                (cost, 1.0 - holds)
+            }
+            Tree::Union(union) => {
+                let members = self.unions.get(*union as usize).map_or(&[][..], Vec::as_slice);
+                let holds = members.iter().map(|test| chance(*test)).sum::<f32>().min(0.9);
+                if told.get(*union as usize) == Some(&true) {
+                    return (2.0, holds);
+                }
+                (members.iter().map(|test| self.effort(*test)).sum(), holds)
+            }
+            Tree::Test(test) => (self.effort(*test), chance(*test).min(0.9)),
+        }
+    }
+
+    fn effort(&self, test: u32) -> f32 {
+        match self.test(test) {
+            Some(Test::Null | Test::Exists) => 1.0,
+            _ if self.tests.get(test as usize).is_some_and(|asked| asked.indexed) => 1.0,
+            Some(Test::Regex(_)) => 500.0,
+            Some(Test::Text(_)) => 30.0,
+            _ => 60.0,
         }
     }
 }

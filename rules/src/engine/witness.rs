@@ -2,7 +2,8 @@
 //!
 //! A witness of a rule is a set of things of which at least one is seen in every event on which the rule holds. Of
 //! parts that must all hold the one that is seen least often is enough; of alternatives every one is needed. A rule
-//! that holds on what is absent has no witness and is always asked.
+//! that holds on what is absent has no witness and is always asked. Only what is a witness, or supports one, has a place
+//! in an index.
 
 use super::arena::Slot;
 use super::costs::Costs;
@@ -72,7 +73,32 @@ fn refuted(tree: &Tree, shared: &Shared<'_>, costs: &Costs) -> Option<Witness> {
     }
 }
 
-fn chance(test: u32, shared: &Shared<'_>, costs: &Costs) -> f32 {
+/// Beyond this share of the events a rule is not asked before something else was seen, too.
+const RARE: f32 = 0.000_5;
+
+/// What else is to be looked for, so that a rule whose witness is seen often is mostly refused at once: of parts that
+/// must all hold those that are seen least often, until all of them together are rare.
+pub(super) fn support(tree: &Tree, shared: &Shared<'_>, costs: &Costs) -> Vec<Seen> {
+    let Tree::All(parts) = tree else { return Vec::new() };
+    let mut all: Vec<Witness> = parts.iter().filter_map(|part| witness(part, shared, costs)).collect();
+    all.sort_by(|one, other| one.chance.total_cmp(&other.chance));
+    let mut together = 1.0;
+    let mut seen = Vec::new();
+    for own in all {
+        if together <= RARE || own.chance > HOT {
+            break;
+        }
+        together *= own.chance;
+        seen.extend(own.seen);
+    }
+    seen
+}
+
+/// What is seen in most events tells nothing.
+const HOT: f32 = 0.5;
+
+/// How often the test is expected to hold.
+pub(super) fn chance(test: u32, shared: &Shared<'_>, costs: &Costs) -> f32 {
     match (shared.tests.get(test as usize), shared.test(test)) {
         (Some(asked), Some(test)) => costs.chance(asked.predicate, test),
         _ => 1.0,

@@ -24,6 +24,9 @@ pub enum CaptureError {
         /// What the system says.
         source: io::Error,
     },
+    /// There is nothing in it.
+    #[error("the file is empty: it has no bytes")]
+    Empty,
     /// The first bytes belong to no format we know.
     #[error("not a pcap or pcapng file: it starts with {0:02x?}")]
     UnknownFormat(Vec<u8>),
@@ -73,8 +76,12 @@ impl CaptureFile {
     pub fn from_reader(reader: impl Read + Send + 'static) -> Result<Self, CaptureError> {
         let mut input = Input::decompress(reader)?;
         let mut magic = [0_u8; 4];
-        if input.fill(&mut magic)? < magic.len() {
-            return Err(CaptureError::UnknownFormat(magic.to_vec()));
+        let held = input.fill(&mut magic)?;
+        if held == 0 {
+            return Err(CaptureError::Empty);
+        }
+        if held < magic.len() {
+            return Err(CaptureError::UnknownFormat(magic.get(..held).unwrap_or_default().to_vec()));
         }
         let format = if magic == pcapng::MAGIC {
             Format::PcapNg(pcapng::Reader::start(&mut input)?)

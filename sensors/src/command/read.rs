@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use dongson_sensor::flow::Checksums;
+use dongson_sensor::layer::Vlans;
 use dongson_sensor::ship::Counts;
 use dongson_sensor::{Options, read_file};
 
@@ -27,6 +28,10 @@ pub(crate) struct Read {
     /// Leave out packets whose transport checksum is wrong.
     #[arg(long)]
     verify_checksums: bool,
+    /// Let VLAN tags not tell flows and fragments apart: for mirror ports that tag only one direction, or each one
+    /// differently. By default the same addresses and ports in another VLAN are another flow.
+    #[arg(long)]
+    ignore_vlan: bool,
     #[command(flatten)]
     ship: Ship,
     /// With --data: how many seconds to wait until everything is acknowledged.
@@ -55,7 +60,9 @@ pub(crate) fn read(arguments: &Read) -> ExitCode {
 fn read_all(arguments: &Read) -> anyhow::Result<ExitCode> {
     let Format::Jsonl = arguments.format;
     let checksums = if arguments.verify_checksums { Checksums::Verify } else { Checksums::Ignore };
-    let mut options = Options { observer: arguments.observer.clone(), checksums, ..Options::default() };
+    let vlans = if arguments.ignore_vlan { Vlans::Ignore } else { Vlans::Separate };
+    let observer = arguments.observer.clone();
+    let mut options = Options { observer, checksums, vlans, ..Options::default() };
     let mut sink = arguments.ship.open(&mut options)?;
     let mut code = ExitCode::SUCCESS;
     for file in &arguments.files {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use dongson_sensor::capture::portable;
+use dongson_sensor::layer::Vlans;
 use dongson_sensor::live::{Backend, Live, LiveError};
 use dongson_sensor::ship::{Health, Seen, ShipError, SpoolError};
 use dongson_sensor::{Engine, Options};
@@ -36,6 +37,10 @@ pub(crate) struct Run {
     /// Stop after so many seconds.
     #[arg(long, value_name = "SECONDS")]
     seconds: Option<u64>,
+    /// Let VLAN tags not tell flows and fragments apart: for mirror ports that tag only one direction, or each one
+    /// differently. By default the same addresses and ports in another VLAN are another flow.
+    #[arg(long)]
+    ignore_vlan: bool,
     #[command(flatten)]
     ship: Ship,
 }
@@ -63,7 +68,8 @@ pub(crate) fn list() -> ExitCode {
 fn capture(arguments: &Run) -> anyhow::Result<()> {
     static STOP: AtomicBool = AtomicBool::new(false);
     dongson_sensor::live::stop_on_signals(&STOP);
-    let mut options = Options { observer: arguments.observer.clone(), ..Options::default() };
+    let vlans = if arguments.ignore_vlan { Vlans::Ignore } else { Vlans::Separate };
+    let mut options = Options { observer: arguments.observer.clone(), vlans, ..Options::default() };
     options.protocol.secret_key = rand::random();
     let mut sink = arguments.ship.open(&mut options)?;
     let mut live = Live::open(&arguments.interface, arguments.backend)?;
@@ -113,6 +119,10 @@ fn follow(
                 say(format_args!("events were lost and counted: {error}"));
             }
         }
+    }
+    // The block that the kernel was filling when the end was told.
+    if !sink.is_closed() {
+        live.poll(engine, &mut |event| sink.event(event))?;
     }
     Ok(())
 }

@@ -151,8 +151,8 @@ impl Flow {
 
     /// Community ID and identifier, made when first asked for.
     pub(crate) fn label(&mut self) -> &Label {
-        let (tuple, first) = (&self.tuple, self.first);
-        self.label.get_or_insert_with(|| Label::of(tuple, first))
+        let (tuple, path) = (&self.tuple, &self.path);
+        self.label.get_or_insert_with(|| Label::of(tuple, path))
     }
 
     /// Whether `datagram`, which has the addresses and ports of this flow, begins another one.
@@ -296,10 +296,10 @@ impl Flow {
     /// Writes addresses and surroundings on the events from `from` on.
     fn describe_since(&mut self, from: usize, events: &mut [Event]) {
         let Some(events) = events.get_mut(from..).filter(|events| !events.is_empty()) else { return };
-        let (tuple, first) = (self.tuple, self.first);
-        let label = self.label.get_or_insert_with(|| Label::of(&tuple, first));
+        let (tuple, path) = (&self.tuple, &self.path);
+        let label = self.label.get_or_insert_with(|| Label::of(tuple, path));
         for event in events {
-            describe(event, &tuple, &self.path, label, self.carrier.as_deref());
+            describe(event, tuple, path, label, self.carrier.as_deref());
         }
     }
 

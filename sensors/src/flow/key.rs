@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest, Sha1};
 
-use crate::layer::Bytes;
+use crate::layer::{Bytes, VlanKey};
 
 /// IANA numbers of the transports we look into.
 pub(crate) mod protocol {
@@ -46,6 +46,7 @@ pub(crate) struct Key {
     high: Endpoint,
     protocol: u8,
     one_way: bool,
+    vlans: VlanKey,
 }
 
 impl Tuple {
@@ -72,18 +73,24 @@ impl Tuple {
         })
     }
 
-    pub(crate) fn key(&self) -> Key {
-        let (low, high) = if self.one_way || self.source <= self.destination {
+    /// The flow of this packet, seen in these VLANs.
+    pub(crate) fn key(&self, vlans: VlanKey) -> Key {
+        let (low, high) = self.ordered();
+        Key { low, high, protocol: self.protocol, one_way: self.one_way, vlans }
+    }
+
+    /// Both ends in an order that is the same for both directions.
+    fn ordered(&self) -> (Endpoint, Endpoint) {
+        if self.one_way || self.source <= self.destination {
             (self.source, self.destination)
         } else {
             (self.destination, self.source)
-        };
-        Key { low, high, protocol: self.protocol, one_way: self.one_way }
+        }
     }
 
-    /// The Community ID, version 1, seed 0: `1:` and 28 signs.
+    /// The Community ID, version 1, seed 0: `1:` and 28 signs. Its specification leaves VLANs out.
     pub(crate) fn community_id(&self) -> String {
-        let Key { low, high, .. } = self.key();
+        let (low, high) = self.ordered();
         let mut hash = Sha1::new();
         hash.update([0_u8, 0]);
         for address in [low.address, high.address] {
@@ -140,7 +147,8 @@ mod tests {
         #[test]
         fn both_directions_are_one_flow(a: [u8; 4], b: [u8; 4], ports: [u8; 4]) {
             let forth = Tuple::of(a.into(), b.into(), 17, &ports).unwrap();
-            prop_assert_eq!(forth.key(), forth.reversed().key());
+            prop_assert_eq!(forth.key([5, 0, 0, 0]), forth.reversed().key([5, 0, 0, 0]));
+            prop_assert_ne!(forth.key([5, 0, 0, 0]), forth.key([6, 0, 0, 0]));
             prop_assert_eq!(forth.community_id(), forth.reversed().community_id());
         }
     }

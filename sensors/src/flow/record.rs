@@ -2,7 +2,7 @@
 //!
 //! [`describe`] adds addresses and surroundings to any event of a flow.
 
-use dongson_event::{Event, Timestamp, Value};
+use dongson_event::{Event, Value};
 
 use super::key::{Tuple, protocol};
 use crate::layer::Path;
@@ -11,15 +11,21 @@ use crate::layer::Path;
 #[derive(Debug, Clone)]
 pub(crate) struct Label {
     pub(crate) community_id: String,
-    /// Tells flows with the same Community ID apart: hexadecimal, from the Community ID and the first packet's time.
+    /// Tells flows with the same Community ID apart: hexadecimal, from the Community ID, the first packet's time and the
+    /// VLANs that the flow is in.
     pub(crate) uid: String,
 }
 
 impl Label {
-    pub(crate) fn of(tuple: &Tuple, first: Timestamp) -> Self {
+    pub(crate) fn of(tuple: &Tuple, path: &Path) -> Self {
         let community_id = tuple.community_id();
-        let parts: [&[u8]; 2] = [community_id.as_bytes(), &first.nanos().to_be_bytes()];
-        let mut uid = dongson_event::identity::hex_of(&parts);
+        let vlans = path.vlan_key();
+        let vlans: Vec<u8> =
+            vlans.iter().take_while(|vlan| **vlan != 0).flat_map(|vlan| vlan.to_be_bytes()).collect();
+        let first = path.at.nanos().to_be_bytes();
+        let parts: [&[u8]; 3] = [community_id.as_bytes(), &first, &vlans];
+        let parts = if vlans.is_empty() { parts.get(..2).unwrap_or_default() } else { &parts };
+        let mut uid = dongson_event::identity::hex_of(parts);
         uid.truncate(16);
         Self { community_id, uid }
     }

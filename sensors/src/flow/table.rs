@@ -112,7 +112,7 @@ impl FlowTable {
             self.weird.add("truncated_transport_header");
             return;
         };
-        let key = tuple.key();
+        let key = tuple.key(datagram.path.vlan_key());
         if self.flows.get(&key).is_some_and(|flow| flow.is_over_for(datagram)) {
             self.end(&key, events);
         }

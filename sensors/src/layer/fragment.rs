@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use dongson_event::Timestamp;
 
-use super::Weird;
+use super::{VlanKey, Weird};
 
 /// How much may wait.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +39,7 @@ pub(super) struct Key {
     pub(super) source: IpAddr,
     pub(super) destination: IpAddr,
     pub(super) identifier: u32,
+    pub(super) vlans: VlanKey,
     pub(super) protocol: u8,
 }
 
@@ -100,7 +101,8 @@ impl Fragments {
         }
     }
 
-    /// Keeps a part; gives the datagram when it was the last one missing.
+    /// Keeps a part; gives the datagram when it was the last one missing, `None` while it waits for the rest or when the
+    /// part was refused, which is then counted.
     pub(super) fn add(
         &mut self,
         key: Key,
@@ -233,7 +235,7 @@ mod tests {
 
     fn key(identifier: u32) -> Key {
         let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        Key { source: address, destination: address, identifier, protocol: 17 }
+        Key { source: address, destination: address, identifier, vlans: VlanKey::default(), protocol: 17 }
     }
 
     fn part(offset: usize, more: bool) -> Fragment {

@@ -173,10 +173,13 @@ impl Walk<'_> {
             source: header.source,
             destination: header.destination,
             identifier,
+            vlans: path.vlan_key(),
             // IPv6 tells fragments apart by addresses and identifier alone (RFC 8200, 4.5).
             protocol: if header.source.is_ipv4() { fragment.protocol } else { 0 },
         };
-        let whole = self.fragments.add(key, fragment, bytes, path.at, path.wire_length, self.weird)?;
+        let added = self.fragments.add(key, fragment, bytes, path.at, path.wire_length, self.weird);
+        // Waiting for the rest is no damage; what is damaged was counted under its own name.
+        let Some(whole) = added else { return Some(()) };
         let header = Header { length: whole.header_length, ..header };
         let length = whole.bytes.len();
         let path = Path { wire_length: whole.wire_length, ..path };

@@ -72,17 +72,11 @@ impl Walk<'_> {
 
     /// What an `EtherType` announces.
     pub(super) fn ether_type(&mut self, path: Path, kind: u16, bytes: &[u8]) -> Option<()> {
-        let mut path = path.step()?;
+        let path = path.step()?;
         match kind {
             ether::IPV4 | ether::IPV6 => self.any_ip(path, bytes),
-            ether::VLAN | ether::PROVIDER_VLAN => {
-                path.push_vlan(bytes.be16(0)?);
-                self.ether_type(path, bytes.be16(2)?, bytes.after(4)?)
-            }
-            kind if ether::OLD_QINQ.contains(&kind) => {
-                path.push_vlan(bytes.be16(0)?);
-                self.ether_type(path, bytes.be16(2)?, bytes.after(4)?)
-            }
+            ether::VLAN | ether::PROVIDER_VLAN => self.vlan(path, bytes),
+            kind if ether::OLD_QINQ.contains(&kind) => self.vlan(path, bytes),
             kind if ether::MPLS.contains(&kind) => self.mpls(path, bytes),
             ether::PPPOE_SESSION => self.pppoe(path, bytes),
             ether::PPP => self.ppp(path, bytes),
@@ -102,6 +96,15 @@ impl Walk<'_> {
                 Some(())
             }
         }
+    }
+
+    /// A VLAN tag and what follows it. Events name two tags; a frame with more is counted.
+    fn vlan(&mut self, mut path: Path, bytes: &[u8]) -> Option<()> {
+        path.push_vlan(bytes.be16(0)?);
+        if path.vlans().len() == 3 {
+            self.weird.add("more_than_two_vlan_tags");
+        }
+        self.ether_type(path, bytes.be16(2)?, bytes.after(4)?)
     }
 
     /// IPv4 or IPv6, as the first four bits say.

@@ -31,6 +31,19 @@ pub const MAX_STEPS: usize = 48;
 /// Most VLAN tags kept of one frame; further ones are passed over.
 pub const MAX_VLANS: usize = 4;
 
+/// What tells the same addresses in different VLANs apart; see [`Path::vlan_key`].
+pub(crate) type VlanKey = [u16; MAX_VLANS];
+
+/// Whether VLANs tell flows and fragments apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Vlans {
+    /// The same addresses and ports in another VLAN are another flow.
+    #[default]
+    Separate,
+    /// Tags are told but separate nothing: for mirror ports that tag one direction only, or each one differently.
+    Ignore,
+}
+
 /// One IP packet, whole or reassembled, and where it was found.
 #[derive(Debug, Clone, Copy)]
 pub struct Datagram<'a> {
@@ -68,6 +81,7 @@ pub struct Path {
     /// VLAN identifiers, outermost first; the first `vlan_count` hold.
     vlans: [u16; MAX_VLANS],
     vlan_count: usize,
+    separate: Vlans,
     /// Kinds of the tunnels, outermost first; the first `depth` hold.
     tunnels: [Option<Tunnel>; MAX_DEPTH],
     depth: usize,
@@ -135,8 +149,8 @@ impl std::fmt::Display for Mac {
 }
 
 impl Path {
-    fn of(frame: &Frame<'_>) -> Self {
-        let mut path = Self { at: frame.at, wire_length: frame.wire_length, ..Self::default() };
+    fn of(frame: &Frame<'_>, separate: Vlans) -> Self {
+        let mut path = Self { at: frame.at, wire_length: frame.wire_length, separate, ..Self::default() };
         if let Some(vlan) = frame.vlan {
             path.push_vlan(vlan);
         }
@@ -146,6 +160,19 @@ impl Path {
     /// The VLAN identifiers, outermost first.
     pub fn vlans(&self) -> &[u16] {
         self.vlans.get(..self.vlan_count).unwrap_or_default()
+    }
+
+    /// The VLANs as part of a key, outermost first, then zeros; all zeros when they are to be ignored. A priority tag
+    /// (identifier 0) is no VLAN (IEEE 802.1Q, 9.6) and left out.
+    pub(crate) fn vlan_key(&self) -> VlanKey {
+        let mut key = VlanKey::default();
+        if self.separate == Vlans::Separate {
+            let real = self.vlans().iter().filter(|vlan| **vlan != 0);
+            for (slot, vlan) in key.iter_mut().zip(real) {
+                *slot = *vlan;
+            }
+        }
+        key
     }
 
     /// The tunnels, outermost first.
@@ -181,6 +208,7 @@ impl Path {
 
 /// Takes frames apart; keeps fragments and counts between them.
 pub struct Decoder {
+    vlans: Vlans,
     fragments: Fragments,
     weird: Weird,
 }
@@ -194,15 +222,15 @@ struct Walk<'d> {
 
 impl Decoder {
     /// A decoder that keeps fragments within `limits`.
-    pub fn new(limits: FragmentLimits) -> Self {
-        Self { fragments: Fragments::new(limits), weird: Weird::default() }
+    pub fn new(limits: FragmentLimits, vlans: Vlans) -> Self {
+        Self { vlans, fragments: Fragments::new(limits), weird: Weird::default() }
     }
 
     /// Gives every IP packet of `frame` to `sink`.
     pub fn frame(&mut self, frame: &Frame<'_>, sink: &mut dyn FnMut(&Datagram<'_>)) {
         self.fragments.expire(frame.at, &mut self.weird);
         let mut walk = Walk { fragments: &mut self.fragments, weird: &mut self.weird, sink };
-        walk.link(Path::of(frame), frame.link, frame.bytes);
+        walk.link(Path::of(frame, self.vlans), frame.link, frame.bytes);
     }
 
     /// What could not be read, by name.
@@ -218,7 +246,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn count(link: u32, bytes: &[u8]) -> usize {
-        let mut decoder = Decoder::new(FragmentLimits::default());
+        let mut decoder = Decoder::new(FragmentLimits::default(), Vlans::default());
         let frame =
             Frame { at: Timestamp::default(), link: LinkType(link), bytes, wire_length: 0, vlan: None };
         let mut found = 0;

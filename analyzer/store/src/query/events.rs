@@ -135,8 +135,7 @@ impl EventFilter {
             conditions.add("event_dataset IN ?", [Bound::Texts(self.datasets.clone())]);
         }
         if let Some(words) = &self.words {
-            let words: Vec<String> =
-                words.split(|sign: char| !sign.is_alphanumeric()).map(str::to_lowercase).collect();
+            let words: Vec<String> = words.split(|sign| !is_of_word(sign)).map(str::to_lowercase).collect();
             for word in words.into_iter().filter(|word| !word.is_empty()) {
                 add_word(&mut conditions, &word);
             }
@@ -150,6 +149,11 @@ impl EventFilter {
         }
         Ok(conditions)
     }
+}
+
+/// Letters, digits and the marks that stand on letters.
+fn is_of_word(sign: char) -> bool {
+    sign.is_alphanumeric() || matches!(sign, '\u{300}'..='\u{36f}')
 }
 
 /// The index knows words of ASCII letters and digits; others are looked for in the text itself.
@@ -228,27 +232,42 @@ const fn place(kind: Kind) -> &'static str {
     }
 }
 
-/// Fields without a column hold JSON text: a scalar is compared as text and as it is.
+/// Fields without a column hold JSON text. Of a list each element is compared, as in a column of lists.
 fn add_rest(conditions: &mut Where, name: String, condition: &Condition) {
-    let place = "JSON_VALUE(concat('{\"v\":', rest[?], '}'), '$.v')";
     let here = Bound::Text(name);
+    let text = element_text("item");
+    let bound = |value: String| [here.clone(), Bound::Text(value), here.clone(), here.clone(), here.clone()];
     match condition {
-        Condition::Is(text) => {
-            let sql = format!("(mapContains(rest, ?) AND {place} = ?)");
-            conditions.add(sql, [here.clone(), here, Bound::Text(text.clone())]);
+        Condition::Is(value) => {
+            conditions.add(elements("arrayExists", &format!("{text} = ?")), bound(value.clone()));
         }
-        Condition::IsNot(text) => {
-            let sql = format!("(mapContains(rest, ?) AND {place} != ?)");
-            conditions.add(sql, [here.clone(), here, Bound::Text(text.clone())]);
+        Condition::IsNot(value) => {
+            conditions.add(elements("arrayAll", &format!("{text} != ?")), bound(value.clone()));
         }
-        Condition::Contains(text) => {
-            conditions.add("rest[?] ILIKE ?", [here, Bound::Text(like(text))]);
+        Condition::Contains(value) => {
+            conditions.add(elements("arrayExists", &format!("{text} ILIKE ?")), bound(like(value)));
         }
-        Condition::Exists => {
-            conditions.add("(mapContains(rest, ?) AND rest[?] != 'null')", [here.clone(), here]);
-        }
-        Condition::Absent => conditions.add("rest[?] IN ('', 'null')", [here]),
+        Condition::Exists => conditions.add(format!("rest[?] NOT IN {NOTHING}"), [here]),
+        Condition::Absent => conditions.add(format!("rest[?] IN {NOTHING}"), [here]),
     }
+}
+
+/// Whether there is a value, and `holds` of its elements pass the test of `item`.
+fn elements(holds: &str, test: &str) -> String {
+    format!("(rest[?] NOT IN {NOTHING} AND {holds}(item -> {test}, {ELEMENTS}))")
+}
+
+/// What a field outside the columns holds when it has no value; a key that is not there gives an empty text.
+const NOTHING: &str = "('', 'null', '[]')";
+
+/// The elements of a field outside the columns as JSON texts; a scalar is its only one. The name is bound three times.
+pub(super) const ELEMENTS: &str = "if(startsWith(rest[?], '['), JSONExtractArrayRaw(rest[?]), [rest[?]])";
+
+/// SQL for what the element of a list (an expression that holds its JSON text) reads as: 5.0 is 5.
+pub(super) fn element_text(json: &str) -> String {
+    format!(
+        "if(startsWith({json}, '\"'), JSONExtractString({json}), replaceRegexpOne({json}, '\\\\.0$', ''))"
+    )
 }
 
 /// A pattern of LIKE that finds the text anywhere.

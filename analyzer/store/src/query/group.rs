@@ -7,7 +7,7 @@ use dongson_event::Timestamp;
 use dongson_event::fields::Kind;
 use serde::{Deserialize, Serialize};
 
-use super::events::{Bound, Condition, EventFilter, Place};
+use super::events::{Bound, Condition, ELEMENTS, EventFilter, Place, element_text};
 use super::{Count, listing::LISTED_CHARS};
 use crate::{Result, Scope, StoreClient};
 
@@ -111,13 +111,7 @@ fn texts(place: &Place, field: &str) -> (String, Vec<Bound>) {
             (format!("[{}]", text(&format!("toString(assumeNotNull(`{name}`))"))), Vec::new())
         }
         Place::Rest => {
-            let plain = |json: &str| {
-                text(&format!("if(startsWith({json}, '\"'), JSONExtractString({json}), {json})"))
-            };
-            let sql = format!(
-                "arrayMap(item -> {}, if(startsWith(rest[?], '['), JSONExtractArrayRaw(rest[?]), [rest[?]]))",
-                plain("item")
-            );
+            let sql = format!("arrayMap(item -> {}, {ELEMENTS})", text(&element_text("item")));
             (sql, vec![Bound::Text(field.to_owned()); 3])
         }
     }

@@ -66,6 +66,8 @@ impl Keys {
 pub(crate) struct Shim {
     pub(crate) pool: Arc<Pool>,
     pub(crate) keys: Keys,
+    /// How long a reader's question may run, in seconds.
+    pub(crate) search_seconds: u32,
 }
 
 /// The routes.
@@ -84,7 +86,7 @@ async fn handle(State(shim): State<Arc<Shim>>, request: Request) -> Response {
         return refusal.into_response();
     };
     match request::read(request).await {
-        Ok(order) => run::run(&shim.pool, role, order).await.unwrap_or_else(IntoResponse::into_response),
+        Ok(order) => run::run(&shim, role, order).await.unwrap_or_else(IntoResponse::into_response),
         Err(refusal) => refusal.into_response(),
     }
 }

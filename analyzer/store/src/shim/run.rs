@@ -12,18 +12,18 @@ use tokio::task::spawn_blocking;
 use super::pool::{Pool, Taken};
 use super::request::{Order, Refusal};
 use super::scope::{self, quote};
-use super::{Role, SCOPE_SETTING, body, gate};
+use super::{Role, SCOPE_SETTING, Shim, body, gate};
 use crate::engine::{Connection, EngineError};
 
 /// Pieces of an insert that may wait for the engine; then the client waits.
 const INSERT_PIECES: usize = 8;
 
 /// Runs what is asked for who asks.
-pub(super) async fn run(pool: &Arc<Pool>, role: Role, mut order: Order) -> Result<Response, Refusal> {
+pub(super) async fn run(shim: &Shim, role: Role, mut order: Order) -> Result<Response, Refusal> {
     let scope = take_setting(&mut order, SCOPE_SETTING);
     match role {
-        Role::Writer => as_writer(pool, order).await,
-        Role::Reader => as_reader(pool, order, scope.as_deref()).await,
+        Role::Writer => as_writer(&shim.pool, order).await,
+        Role::Reader => as_reader(shim, order, scope.as_deref()).await,
     }
 }
 
@@ -32,8 +32,9 @@ fn take_setting(order: &mut Order, name: &str) -> Option<String> {
     Some(order.settings.swap_remove(at).1)
 }
 
-async fn as_reader(pool: &Arc<Pool>, order: Order, scope: Option<&str>) -> Result<Response, Refusal> {
-    let limits = scope::limits(scope)?;
+async fn as_reader(shim: &Shim, order: Order, scope: Option<&str>) -> Result<Response, Refusal> {
+    let pool = &shim.pool;
+    let limits = scope::limits(scope, shim.search_seconds)?;
     if let Err(gate::Refused(words)) = gate::check(&order.sql, &pool.table_functions) {
         return Err(Refusal::new(StatusCode::FORBIDDEN, 497, words));
     }

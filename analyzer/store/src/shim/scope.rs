@@ -8,11 +8,11 @@ use crate::migrations::SCOPED_TABLES;
 /// Longest list of agencies.
 const MAX_ORGANIZATIONS: usize = 10_000;
 
-/// The arguments of a reader's connection for the value of its scope setting.
+/// The arguments of a reader's connection for the value of its scope setting; a question may run for `seconds`.
 ///
 /// # Errors
 /// Without a value, or with one that is neither `*` nor a list of ids.
-pub(super) fn limits(scope: Option<&str>) -> Result<Vec<String>, Refusal> {
+pub(super) fn limits(scope: Option<&str>, seconds: u32) -> Result<Vec<String>, Refusal> {
     let filter = match scope {
         None => return Err(refused("a reader must name its agencies in dongson_organizations")),
         Some("*") => None,
@@ -24,7 +24,7 @@ pub(super) fn limits(scope: Option<&str>) -> Result<Vec<String>, Refusal> {
             SCOPED_TABLES.iter().map(|table| format!("'dongson.{table}':{}", quote(&filter))).collect();
         limits.push(format!("--additional_table_filters={{{}}}", tables.join(",")));
     }
-    limits.push("--max_execution_time=60".to_owned());
+    limits.push(format!("--max_execution_time={seconds}"));
     limits.push("--readonly=1".to_owned());
     Ok(limits)
 }
@@ -63,18 +63,19 @@ mod tests {
 
     #[test]
     fn a_scope_becomes_filters() {
-        let limits = limits(Some(r#"["so-yte","a'b\\"]"#)).unwrap();
+        let limits = limits(Some(r#"["so-yte","a'b\\"]"#), 15).unwrap();
         let filters = limits.first().unwrap();
         let expected = r"'dongson.events':'organization_id IN (\'so-yte\',\'a\\\'b\\\\\')'";
         assert!(filters.contains(expected), "{filters}");
         assert!(limits.contains(&"--readonly=1".to_owned()));
+        assert!(limits.contains(&"--max_execution_time=15".to_owned()), "{limits:?}");
     }
 
     #[test]
     fn no_scope_no_answer() {
         for bad in [None, Some(""), Some("[]"), Some("so-yte"), Some("[1]")] {
-            assert!(limits(bad).is_err(), "{bad:?}");
+            assert!(limits(bad, 1).is_err(), "{bad:?}");
         }
-        assert_eq!(limits(Some("*")).unwrap().len(), 2);
+        assert_eq!(limits(Some("*"), 1).unwrap().len(), 2);
     }
 }

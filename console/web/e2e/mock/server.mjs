@@ -140,16 +140,17 @@ export function start(port = 0) {
     return { id: item.id, ...name(item), alerts: found.length, open: found.length, severe: found.filter((alert) => ['critical', 'high'].includes(alert.level)).length, risk: Math.max(0, ...found.map((alert) => alert.risk)) };
   };
   const overview = (drill) => {
+    const taken = (alert) => drill === 'include' || alert.drill === (drill === 'only');
     const until = Date.now();
     const since = until - 24 * HOUR;
     const step = HOUR / 4;
-    const day = alerts.filter((alert) => alert.drill === drill && alert.first_seen >= since);
+    const day = alerts.filter((alert) => taken(alert) && alert.first_seen >= since);
     const buckets = new Map();
     for (const alert of day) {
       const key = `${alert.first_seen - (alert.first_seen % step)} ${alert.level}`;
       buckets.set(key, (buckets.get(key) ?? 0) + 1);
     }
-    const open = alerts.filter((alert) => alert.drill === drill && alert.state !== 'closed');
+    const open = alerts.filter((alert) => taken(alert) && alert.state !== 'closed');
     const severe = (list) => list.filter((alert) => ['critical', 'high'].includes(alert.level));
     const figure = (value, before = null) => ({ value, before });
     return {
@@ -159,7 +160,7 @@ export function start(port = 0) {
       organizations: agencies.map((agency) => share('organization', ({ name, name_en }) => ({ name, name_en }), agency)).sort((one, other) => other.risk - one.risk || other.alerts - one.alerts),
       rules: rules.map((rule) => share('rule_id', ({ title, title_vi }) => ({ name: title_vi, name_en: title }), rule)).sort((one, other) => other.alerts - one.alerts),
       newest: severe(open).sort((one, other) => other.last_seen - one.last_seen).slice(0, 10),
-      incidents: incidents.filter((one) => one.status !== 'closed' && !drill).map((incident) => ({ incident, deadline: deadlines(incident).filter((clock) => clock.met_at === null).sort((one, other) => one.due - other.due)[0] ?? null })),
+      incidents: incidents.filter((one) => one.status !== 'closed' && taken(one)).map((incident) => ({ incident, deadline: deadlines(incident).filter((clock) => clock.met_at === null).sort((one, other) => one.due - other.due)[0] ?? null })),
     };
   };
   const session = () => ({ account: me, csrf_token: 'token', expires_at: Date.now() + HOUR });
@@ -192,7 +193,7 @@ export function start(port = 0) {
     }
     if (resource === 'session') return session();
     if (resource === 'events') return answerEvents(events, id, query) ?? fault(404, 'not_found', 'Không tìm thấy.', 'Not found.');
-    if (resource === 'overview') return overview(query.get('drill') === 'true');
+    if (resource === 'overview') return overview(query.get('drill') ?? 'exclude');
     if (key === 'GET alerts') {
       if (id === undefined) return listAlerts(query);
       const alert = alerts.find((one) => one.id === id);

@@ -1,10 +1,11 @@
 /** The figures of the first page. */
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
 
+import type { Drill } from './alerts';
 import { poll } from './http';
 import type { Overview } from './types';
 
-export function useOverview(organization: string, drill: boolean, live: boolean) {
+export function useOverview(organization: string, drill: Drill, live: boolean) {
   return useQuery({
     queryKey: ['overview', organization, drill],
     queryFn: ({ signal }) => poll<Overview>('/overview', { organization, drill }, signal),

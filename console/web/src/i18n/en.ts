@@ -563,6 +563,7 @@ export const en: Record<keyof typeof vi, string> = {
   'admin.smtpUser': 'User',
   'admin.smtpPassword': 'Password',
   'admin.smtpTls': 'Encryption',
+  'admin.smtpStartTls': 'STARTTLS',
   'admin.smtpTlsOn': 'TLS',
   'admin.smtpTlsOff': 'None',
   'admin.assets': 'Inventory',

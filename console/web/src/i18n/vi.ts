@@ -561,6 +561,7 @@ export const vi = {
   'admin.smtpUser': 'Tài khoản',
   'admin.smtpPassword': 'Mật khẩu',
   'admin.smtpTls': 'Mã hóa',
+  'admin.smtpStartTls': 'STARTTLS',
   'admin.smtpTlsOn': 'TLS',
   'admin.smtpTlsOff': 'Không mã hóa',
   'admin.assets': 'Danh mục tài sản',

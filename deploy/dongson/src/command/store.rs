@@ -49,6 +49,9 @@ struct Run {
     /// Most memory for statements and merges, in bytes.
     #[arg(long, default_value_t = 2 << 30)]
     memory: u64,
+    /// How long a question of a reader may run, in seconds.
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    search_seconds: u32,
     /// End when the parent ends.
     #[arg(long, hide = true)]
     child: bool,
@@ -69,6 +72,7 @@ impl StoreCommand {
             engine: run.engine.unwrap_or_else(engine_path),
             listen: run.listen,
             memory_bytes: run.memory,
+            search_seconds: run.search_seconds,
             child: run.child,
             keys: key(WRITER_KEY_VARIABLE).zip(key(READER_KEY_VARIABLE)),
         })?;

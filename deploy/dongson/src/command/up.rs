@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context as _, Result};
 use axum::Router;
@@ -11,6 +11,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
 use clap::Args;
+use dongson_analyzer::notify::Notifier;
 use dongson_bus::{Bus, EmbeddedBus, Retention};
 use dongson_event::{TOPIC_ALERTS, TOPIC_EVENTS, TOPIC_SIGNALS, TOPIC_UNPARSED};
 use dongson_registry::{Registry, now};
@@ -77,7 +78,8 @@ impl Up {
 async fn serve(config: Config, paths: Paths, metrics: PrometheusHandle) -> Result<()> {
     let stop = process::stop_on_signal()?;
     let loaded = content::load(&config.analyzer.rules, config.analyzer.without_shipped_rules)?;
-    info!(rules = loaded.infos.len(), "rules compiled");
+    let content::Counts { rules, rules_refused, scripts, scripts_refused } = loaded.counts;
+    info!(rules, rules_refused, scripts, scripts_refused, "rules and scripts loaded");
     let registry = Registry::open(&paths.registry()).await.context("opening the registry")?;
     let embedded = EmbeddedBus::open(&paths.bus(), bus_options(&config)).context("opening the log")?;
     // The log is locked by this process now, so whatever the file says is of a process that is gone.
@@ -97,8 +99,8 @@ async fn serve(config: Config, paths: Paths, metrics: PrometheusHandle) -> Resul
     )
     .await?;
     let (render, watched) = (metrics.clone(), Arc::clone(&bus));
-    let test_url =
-        config.console_url.clone().unwrap_or_else(|| format!("https://{}", reachable(config.console.listen)));
+    let page = Arc::new(OnceLock::new());
+    let notifier = Notifier::new(&config.analyzer.notify_ca_files).context("analyzer.notify_ca_files")?;
     let console = dongson_console::Server::bind(
         dongson_console::Parts {
             config: config.console.clone(),
@@ -106,14 +108,9 @@ async fn serve(config: Config, paths: Paths, metrics: PrometheusHandle) -> Resul
             facts: Arc::new(dongson_console::StoreFacts::new(store.clone())),
             rules: loaded.infos,
             collector_urls: config.collector.urls(collector.addresses.https.port()),
+            parsers: dongson_collector::parse::PARSERS.iter().map(|one| one.name.to_owned()).collect(),
             metrics: Arc::new(move || render.render()),
-            send_test: Arc::new(move |channel| {
-                let url = test_url.clone();
-                Box::pin(async move {
-                    let sent = dongson_analyzer::notify::send_test(&channel, &url).await;
-                    sent.map_err(|error| error.to_string())
-                })
-            }),
+            send_test: tester(notifier.clone(), Arc::clone(&page)),
             health: Arc::new(move || {
                 let bus = Arc::clone(&watched);
                 Box::pin(async move { bus.check().await.err().map(|error| format!("bus: {error}")) })
@@ -126,7 +123,7 @@ async fn serve(config: Config, paths: Paths, metrics: PrometheusHandle) -> Resul
     .await
     .context("starting the console")?;
     let console_address = console.address()?;
-    let url = config.console_url.clone().unwrap_or_else(|| format!("https://{}", reachable(console_address)));
+    let url = page.get_or_init(|| page_url(config.console_url.as_deref(), console_address)).clone();
     let parts = Machine { metrics, registry: registry.clone(), store: store.clone(), bus: Arc::clone(&bus) };
     let machine = machine_listener(&config, parts, stop.clone()).await?;
 
@@ -163,6 +160,7 @@ async fn serve(config: Config, paths: Paths, metrics: PrometheusHandle) -> Resul
             store,
             registry: registry.clone(),
             content: loaded.content,
+            notifier,
         },
         stop.clone(),
     );
@@ -202,10 +200,28 @@ async fn start_store(config: &Config, paths: &Paths) -> Result<Supervisor> {
     let engine = config.store.engine.clone().unwrap_or_else(engine_path);
     let options = StoreOptions {
         memory_bytes: config.store.memory_mib << 20,
+        search_seconds: config.console.search_seconds,
         ..StoreOptions::new(paths.store(), engine)
     };
     let command = ChildCommand::current()?;
     Ok(tokio::task::spawn_blocking(move || Supervisor::start(command, &options)).await??)
+}
+
+/// Sends tests through channels; the page's address is known when the console has taken its own, before anybody can ask.
+fn tester(notifier: Notifier, page: Arc<OnceLock<String>>) -> dongson_console::SendTest {
+    Arc::new(move |channel| {
+        let (notifier, page) = (notifier.clone(), Arc::clone(&page));
+        Box::pin(async move {
+            let page = page.get().map(String::as_str);
+            notifier.send_test(&channel, page).await.map_err(|error| error.to_string())
+        })
+    })
+}
+
+/// The address of the page for links, without a slash at its end: as configured, else by the port that was taken.
+fn page_url(configured: Option<&str>, taken: SocketAddr) -> String {
+    let url = configured.map_or_else(|| format!("https://{}", reachable(taken)), str::to_owned);
+    url.trim_end_matches('/').to_owned()
 }
 
 /// `0.0.0.0` and `[::]` are no addresses to go to.
@@ -282,5 +298,20 @@ async fn healthz(State(machine): State<Machine>) -> (StatusCode, String) {
     match machine.store.ping().await {
         Ok(()) => (StatusCode::OK, "ok\n".to_owned()),
         Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("store: {error}\n")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_lead_to_the_port_that_was_taken() {
+        let taken = |address: &str| page_url(None, address.parse().unwrap());
+        assert_eq!(taken("0.0.0.0:41234"), "https://localhost:41234");
+        assert_eq!(taken("[::]:41234"), "https://localhost:41234");
+        assert_eq!(taken("192.0.2.7:8443"), "https://192.0.2.7:8443");
+        let configured = page_url(Some("https://soc.example/"), "127.0.0.1:1".parse().unwrap());
+        assert_eq!(configured, "https://soc.example");
     }
 }

@@ -81,6 +81,10 @@ pub(super) struct Http {
     held: Vec<u8>,
     /// A hole ended the response in front; its event goes out with the next data.
     owed: bool,
+    /// A request whose head has a hole, and when its last bytes came; it is taken with the next data.
+    cut: Option<(Timestamp, Vec<u8>)>,
+    /// When the client spoke last.
+    heard: Timestamp,
     tunnel: bool,
     over: bool,
 }
@@ -99,6 +103,8 @@ impl Http {
             reply: Reply::Final,
             held: Vec::new(),
             owed: false,
+            cut: None,
+            heard: Timestamp::default(),
             tunnel: false,
             over: false,
         }
@@ -122,7 +128,11 @@ impl Http {
     ) -> bool {
         if self.over {
             *bytes = &[];
-        } else if side == self.client {
+            return self.tunnel;
+        }
+        self.take_cut(out);
+        if side == self.client {
+            self.heard = at;
             self.client_data(at, bytes, out);
         } else {
             self.server_data(at, bytes, out);
@@ -246,14 +256,26 @@ impl Http {
     /// A hole in the stream.
     pub(super) fn gap(&mut self, side: Side, length: u64) {
         if side == self.client {
-            drop(self.requests.gap(length));
+            if let Some(Part::Head(head)) = self.requests.gap(length) {
+                self.cut = Some((self.heard, head));
+                self.requests.release();
+            }
         } else if self.responses.gap(length).is_some() && self.reply == Reply::Final {
             self.owed = true;
         }
     }
 
+    /// Takes a request whose head has a hole; behind it the next request is looked for.
+    fn take_cut(&mut self, out: &mut Vec<Event>) {
+        if let Some((at, head)) = self.cut.take() {
+            self.request(at, &head, out);
+            self.requests.release();
+        }
+    }
+
     /// The end of the connection: what is incomplete goes out.
     pub(super) fn finish(&mut self, at: Timestamp, out: &mut Vec<Event>) {
+        self.take_cut(out);
         if let Some(head) = self.requests.unfinished_head() {
             self.request(at, &head, out);
         }

@@ -233,11 +233,17 @@ impl Stream {
         Part::End
     }
 
-    /// A hole of `length` bytes; the part that it brings about, if any.
+    /// A hole of `length` bytes; the part that it brings about, if any. A head is that of a request with the hole in it:
+    /// how its body ends is not known, so that [`Stream::release`] must follow.
     pub(super) fn gap(&mut self, length: u64) -> Option<Part<'static>> {
         match self.state {
             State::Body(left) if left >= length => self.state = State::Body(left - length),
             State::Chunk(left) if left > length => self.state = State::Chunk(left - length),
+            State::Headers if self.role == Role::Client => {
+                // What a request asks for is known; its last header may be cut in two and is left out.
+                self.buffer.truncate(self.line);
+                return Some(self.head());
+            }
             State::Start | State::Headers => {
                 self.clear();
                 self.state = State::Start;

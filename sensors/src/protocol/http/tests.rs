@@ -129,3 +129,23 @@ fn streams_are_recognised() {
     check(b"\x16\x03\x01", (Verdict::No, Speaker::Client));
     check(&[&b"POST /"[..], &[b'a'; 600]].concat(), (Verdict::Yes, Speaker::Client));
 }
+
+#[test]
+fn a_hole_in_the_headers_of_a_request_leaves_its_first_line() {
+    let mut http = Http::new(C, [0; 32]);
+    let mut out = Vec::new();
+    let (early, late) = (Timestamp::from_seconds(1), Timestamp::from_seconds(2));
+    http.data(
+        C,
+        early,
+        &mut &b"POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\nAccept: te"[..],
+        &mut out,
+    );
+    http.gap(C, 7);
+    http.data(C, late, &mut &b"GET /2 HTTP/1.1\r\nHost: b\r\n\r\n"[..], &mut out);
+    for _ in 0..2 {
+        http.data(S, late, &mut &b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"[..], &mut out);
+    }
+    let shown: Vec<_> = out.iter().map(|event| (event.text("url.original"), event.timestamp())).collect();
+    assert_eq!(shown, [(Some("/1"), Some(early)), (Some("/2"), Some(late))]);
+}

@@ -35,7 +35,7 @@ function Reach() {
       <div className="row" style={{ alignItems: 'flex-start' }}>
         <Form.Item name="host" label={t('admin.smtpHost')} rules={[required]} style={{ flex: '2 1 0' }}><Input maxLength={253} className="mono" /></Form.Item>
         <Form.Item name="port" label={t('admin.smtpPort')} style={{ width: 80 }}><InputNumber min={1} max={65_535} style={{ width: '100%' }} /></Form.Item>
-        <Form.Item name="tls" label={t('admin.smtpTls')} className="grow"><Select options={[{ value: 'tls', label: t('admin.smtpTlsOn') }, { value: 'none', label: t('admin.smtpTlsOff') }]} /></Form.Item>
+        <Form.Item name="tls" label={t('admin.smtpTls')} className="grow"><Select options={[{ value: 'starttls', label: t('admin.smtpStartTls') }, { value: 'tls', label: t('admin.smtpTlsOn') }, { value: 'none', label: t('admin.smtpTlsOff') }]} /></Form.Item>
       </div>
       <Form.Item name="from" label={t('admin.smtpFrom')} rules={[required]}><Input maxLength={254} /></Form.Item>
       <Form.Item name="to" label={t('admin.smtpTo')} rules={[required]}><Input maxLength={2000} /></Form.Item>
@@ -56,7 +56,7 @@ function Editor({ channel, close }: { channel: Channel | null; close: () => void
     else await put(`/notifications/${encodeURIComponent(channel.id)}`, { ...toBody(fields), version: channel.version });
     await queries.invalidateQueries({ queryKey: ['channels'] });
   };
-  const initial: Partial<ChannelFields> = channel === null ? { kind: 'smtp', min_level: 'high', enabled: true, port: 587, tls: 'tls' } : toFields(channel);
+  const initial: Partial<ChannelFields> = channel === null ? { kind: 'smtp', min_level: 'high', enabled: true, port: 587, tls: 'starttls' } : toFields(channel);
   return (
     <FormDialogue<ChannelFields> title={channel?.name ?? t('admin.newChannel')} act={channel === null ? t('common.create') : t('common.save')} close={close} initial={initial} submit={submit}>
       <div className="row" style={{ alignItems: 'flex-start' }}>

@@ -28,15 +28,18 @@ interface Made {
   password: string;
 }
 
-/** An empty choice is the whole province. */
-const scope = (organizations: string[] | null | undefined) => (organizations === undefined || organizations === null || organizations.length === 0 ? null : organizations);
+/** An analyst's empty choice is the whole province; a viewer has agencies, and an empty list stays one. */
+const scope = (role: Role, organizations: string[] | null | undefined, before: string[] | null | undefined) => {
+  if (organizations !== undefined && organizations !== null && organizations.length > 0) return organizations;
+  return role === 'agency_viewer' || before?.length === 0 ? [] : null;
+};
 
 function Editor({ account, close, made }: { account: Account | null; close: () => void; made: (made: Made) => void }) {
   const { t } = useWords();
   const queries = useQueryClient();
   const required = useRequired();
   const submit = async (fields: Fields) => {
-    const body = { full_name: fields.full_name.trim(), role: fields.role, organizations: scope(fields.organizations) };
+    const body = { full_name: fields.full_name.trim(), role: fields.role, organizations: scope(fields.role, fields.organizations, account?.organizations) };
     if (account === null) made(await post<Made>('/users', { ...body, login: fields.login.trim() }));
     else await put(`/users/${encodeURIComponent(account.id)}`, { ...body, disabled: account.disabled, version: account.version });
     await queries.invalidateQueries({ queryKey: ['accounts'] });
@@ -52,7 +55,16 @@ function Editor({ account, close, made }: { account: Account | null; close: () =
       {account === null && <Form.Item name="login" label={t('admin.user')} rules={[required]}><Input autoFocus autoComplete="off" autoCapitalize="none" maxLength={64} /></Form.Item>}
       <Form.Item name="full_name" label={t('admin.displayName')} rules={[required]}><Input autoComplete="off" maxLength={100} /></Form.Item>
       <Form.Item name="role" label={t('admin.role')}><Select options={ROLES.map((role) => ({ value: role, label: t(`role.${role}`) }))} /></Form.Item>
-      <Form.Item name="organizations" label={t('admin.scope')}><AgencySelect several everywhere={t('admin.scopeAll')} /></Form.Item>
+      <Form.Item noStyle shouldUpdate={(before: Fields, after: Fields) => before.role !== after.role}>
+        {({ getFieldValue }) => {
+          const viewer = getFieldValue('role') === 'agency_viewer';
+          return (
+            <Form.Item name="organizations" label={t('admin.scope')} rules={viewer ? [{ ...required, type: 'array' as const }] : []}>
+              <AgencySelect several {...(viewer ? {} : { everywhere: t('admin.scopeAll') })} />
+            </Form.Item>
+          );
+        }}
+      </Form.Item>
     </FormDialogue>
   );
 }

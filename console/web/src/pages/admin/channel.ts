@@ -9,7 +9,7 @@ export interface ChannelFields {
   enabled: boolean;
   host?: string;
   port?: number;
-  /** `tls` (at once on port 465, else after STARTTLS) or `none`. */
+  /** `tls` from the first byte, `starttls`, or `none`. */
   tls?: string;
   from?: string;
   to?: string;
@@ -19,6 +19,9 @@ export interface ChannelFields {
   secret?: string;
 }
 
+/** How mail is protected when the setting is not given: by its port, as the sender does. */
+const usual = (port: unknown): string => (port === 465 ? 'tls' : 'starttls');
+
 const text = (value: unknown): string => (typeof value === 'string' ? value : '');
 
 /** The form of a stored channel; secrets come as `***` and go back as such, which keeps them. */
@@ -27,7 +30,7 @@ export function toFields(channel: Channel): ChannelFields {
   const to = settings['to'];
   return {
     name: channel.name, kind: channel.kind, organization: channel.organization, min_level: channel.min_level, enabled: channel.enabled,
-    host: text(settings['host']), port: Number(settings['port'] ?? 587), tls: settings['tls'] === 'none' ? 'none' : 'tls',
+    host: text(settings['host']), port: Number(settings['port'] ?? (settings['tls'] === 'tls' ? 465 : 587)), tls: text(settings['tls']) || usual(settings['port']),
     from: text(settings['from']), to: Array.isArray(to) ? to.map(text).join(', ') : text(to),
     username: text(settings['username']), password: text(settings['password']), url: text(settings['url']), secret: text(settings['secret']),
   };
@@ -37,7 +40,7 @@ export function toFields(channel: Channel): ChannelFields {
 export function toBody(fields: ChannelFields) {
   const all: Record<string, unknown> = fields.kind === 'smtp'
     ? {
-        host: fields.host?.trim(), port: fields.port, tls: fields.tls === 'none' ? 'none' : undefined, from: fields.from?.trim(),
+        host: fields.host?.trim(), port: fields.port, tls: fields.tls, from: fields.from?.trim(),
         to: (fields.to ?? '').split(',').map((address) => address.trim()).filter((address) => address !== ''),
         username: fields.username?.trim(), password: fields.password,
       }

@@ -3,7 +3,7 @@ import { Button, Segmented } from 'antd';
 import { lazy, Suspense, useMemo, useState } from 'react';
 import { Link, useNavigate } from 'react-router';
 
-import { NO_FILTER, useDrillCount, type Drill } from '../../api/alerts';
+import { DRILLS, NO_FILTER, useDrillCount, type Drill } from '../../api/alerts';
 import { useLive } from '../../api/live';
 import { useOverview } from '../../api/overview';
 import { useOrganizationName } from '../../api/places';
@@ -172,7 +172,7 @@ export default function OverviewPage() {
   const { organization } = useScope();
   const { line } = useLive();
   const [drill, setDrill] = useState<Drill>('exclude');
-  const overview = useOverview(organization, drill === 'only', line !== 'paused');
+  const overview = useOverview(organization, drill, line !== 'paused');
   const more = (to: string) => <Link to={to}>{t('common.more')}</Link>;
   return (
     <div className="page">
@@ -184,7 +184,7 @@ export default function OverviewPage() {
           data-test="drill"
           aria-label={t('alerts.drillSwitch')}
           value={drill}
-          options={(['exclude', 'only'] as const).map((mode) => ({ value: mode, label: t(`drill.${mode}`) }))}
+          options={DRILLS.map((mode) => ({ value: mode, label: t(`drill.${mode}`) }))}
           onChange={setDrill}
         />
       </div>

@@ -101,20 +101,21 @@ impl Page {
     fn overview(&self, summary: &Summary, events: u64, files: usize, bad: u64) -> String {
         let lang = self.lang;
         let mut text = String::from("<section class=\"cards\">");
-        let mut card = |class: &str, number: &str, words: &str| {
+        let mut card = |class: &str, number: u64, words: &str| {
+            let number = grouped(number, lang.pick(".", ","));
             let _infallible =
                 write!(text, "<div class=\"card {class}\"><b>{number}</b><span>{words}</span></div>");
         };
         for level in Level::ALL.into_iter().rev() {
             let count = summary.levels.get(&std::cmp::Reverse(level)).copied().unwrap_or_default();
-            card(level.as_str(), &count.to_string(), lang.level(level));
+            card(level.as_str(), count, lang.level(level));
         }
-        card("", &summary.hits.to_string(), lang.pick("lượt khớp", "matches"));
-        card("", &summary.rules.len().to_string(), lang.pick("quy tắc khớp", "rules matched"));
-        card("", &events.to_string(), lang.pick("sự kiện đã đọc", "events read"));
-        card("", &files.to_string(), lang.pick("tệp", "files"));
+        card("", summary.hits, lang.pick("lượt khớp", "matches"));
+        card("", summary.rules.len() as u64, lang.pick("quy tắc khớp", "rules matched"));
+        card("", events, lang.pick("sự kiện đã đọc", "events read"));
+        card("", files as u64, lang.pick("tệp", "files"));
         if bad > 0 {
-            card("", &bad.to_string(), lang.pick("bản ghi không đọc được", "records not readable"));
+            card("", bad, lang.pick("bản ghi không đọc được", "records not readable"));
         }
         text.push_str("</section>\n");
         if let (Some(first), Some(last)) = (summary.first, summary.last) {
@@ -141,7 +142,7 @@ impl Page {
             let end = start.saturating_add(column.saturating_mul(COLUMNS));
             let _infallible = writeln!(
                 text,
-                "<div class=\"axis\"><span></span><span>{}</span><span>{}</span><span>{}</span></div>",
+                "<div class=\"axis\"><span></span><p><span>{}</span><span>{}</span><span>{}</span></p><span></span></div>",
                 clock(start),
                 clock(start + (end - start) / 2),
                 clock(end)
@@ -321,6 +322,19 @@ fn escape(text: &str) -> String {
         }
     }
     out
+}
+
+/// A number with `separator` between its groups of three digits.
+fn grouped(number: u64, separator: &str) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() * 2);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push_str(separator);
+        }
+        text.push(digit);
+    }
+    text
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow, bail};
 use dongson_event::Event;
 use dongson_rules::detect::{Job, Records, Texts, Work};
 
@@ -27,6 +27,12 @@ const CAPTURES: [[u8; 4]; 5] = [
     [0xa1, 0xb2, 0x3c, 0x4d],
     [0x0a, 0x0d, 0x0d, 0x0a],
 ];
+
+/// Sizes of the parts of an EVTX file.
+const EVTX_HEADER_BYTES: u64 = 4_096;
+const EVTX_CHUNK_BYTES: u64 = 65_536;
+/// Said of an EVTX file that is shorter than its header.
+const CUT_HEADER: &str = "the EVTX file is cut: it ends inside its header";
 
 /// What a file holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,8 +155,16 @@ fn kind(head: &[u8]) -> Kind {
 /// The file that is being read.
 enum Part {
     Records(Records),
-    Evtx { chunks: evtx::IntoIterChunks<File>, settings: Arc<evtx::ParserSettings> },
+    Evtx(Evtx),
     Events(Receiver<Batch>),
+}
+
+/// An EVTX file that is being read.
+struct Evtx {
+    chunks: evtx::IntoIterChunks<File>,
+    settings: Arc<evtx::ParserSettings>,
+    /// What is wrong with the file as a whole; told after its chunks.
+    problem: Option<String>,
 }
 
 type Batch = Vec<Result<Event, String>>;
@@ -205,6 +219,7 @@ fn open(path: &Path) -> Result<Part> {
             capture_part(kept.to_path_buf(), Some(kept))
         }
         Kind::Capture => capture_part(path.to_owned(), None),
+        Kind::Empty if !standard => bail!("the file is empty"),
         Kind::Json | Kind::Empty | Kind::Unknown => Part::Records(Records::new(stream)?),
     })
 }
@@ -217,12 +232,32 @@ fn spool(stream: &mut Stream) -> Result<File> {
     Ok(file)
 }
 
-fn evtx_part(file: File) -> Result<Part> {
-    let parser = evtx::EvtxParser::from_read_seek(file)?;
-    Ok(Part::Evtx {
+/// Chunks have places and checksums of their own, so they are read behind a damaged header too; but that is said.
+fn evtx_part(mut file: File) -> Result<Part> {
+    let header = evtx::EvtxFileHeader::from_stream(&mut file).map_err(|_| anyhow!(CUT_HEADER))?;
+    let size = file.metadata()?.len();
+    file.rewind()?;
+    let parser = evtx::EvtxParser::from_read_seek(file)
+        .map_err(|error| anyhow!("the header of the EVTX file is damaged: {error}"))?;
+    Ok(Part::Evtx(Evtx {
         chunks: parser.into_chunks(),
         settings: Arc::new(evtx::ParserSettings::default().indent(false)),
-    })
+        problem: evtx_problem(&header, size).map(str::to_owned),
+    }))
+}
+
+/// What is wrong with an EVTX file of `size` bytes as a whole, by its header.
+fn evtx_problem(header: &evtx::EvtxFileHeader, size: u64) -> Option<&'static str> {
+    let chunks = size.saturating_sub(EVTX_HEADER_BYTES);
+    if !header.validate_checksum() {
+        Some("the header of the EVTX file is damaged; what could be found behind it was read")
+    } else if chunks == 0 {
+        Some("the EVTX file ends after its header: there are no records in it")
+    } else if !chunks.is_multiple_of(EVTX_CHUNK_BYTES) {
+        Some("the EVTX file is cut: it ends inside a chunk, whose records are missing")
+    } else {
+        None
+    }
 }
 
 /// Packets are put together in a thread of their own; `kept` lives as long as they are read.
@@ -267,9 +302,9 @@ fn more(part: &mut Part) -> Option<Work> {
             let batch = batches.recv().ok()?;
             Some(Work::Events(Box::new(move |emit| batch.into_iter().for_each(emit))))
         }
-        Part::Evtx { chunks, settings } => {
-            let chunk = chunks.next()?;
-            let settings = Arc::clone(settings);
+        Part::Evtx(file) => {
+            let Some(chunk) = file.chunks.next() else { return file.problem.take().map(Work::Unreadable) };
+            let settings = Arc::clone(&file.settings);
             Some(Work::Events(Box::new(move |emit| evtx_chunk(chunk, &settings, emit))))
         }
     }
@@ -320,5 +355,50 @@ mod tests {
         let mut text = String::new();
         stream.read_to_string(&mut text).unwrap();
         assert_eq!((kind, text.as_str()), (Kind::Json, "[{}]"));
+    }
+
+    /// A header as Windows writes it, with its checksum.
+    fn header() -> Vec<u8> {
+        let mut bytes = vec![0; 4_096];
+        bytes[..8].copy_from_slice(b"ElfFile\0");
+        bytes[32..36].copy_from_slice(&128_u32.to_le_bytes());
+        bytes[36..40].copy_from_slice(&[1, 0, 3, 0]);
+        bytes[40..42].copy_from_slice(&4_096_u16.to_le_bytes());
+        bytes[42..44].copy_from_slice(&1_u16.to_le_bytes());
+        let mut sum = flate2::Crc::new();
+        sum.update(&bytes[..120]);
+        bytes[124..128].copy_from_slice(&sum.sum().to_le_bytes());
+        bytes
+    }
+
+    /// What is said of an EVTX file as a whole.
+    fn told(bytes: &[u8]) -> Option<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.evtx");
+        fs::write(&path, bytes).unwrap();
+        let jobs = Inputs::find(&[path]).jobs();
+        let problems = jobs.filter_map(|job| match job.work {
+            Work::Unreadable(reason) => Some(reason),
+            _ => None,
+        });
+        problems.last()
+    }
+
+    #[test]
+    fn an_evtx_file_that_is_not_whole_is_said_to_be_so() {
+        let chunk = vec![0; 65_536];
+        assert_eq!(told(&[header(), chunk.clone()].concat()), None);
+        for (place, value) in [(24, 7), (40, 1), (124, 1)] {
+            let mut broken = [header(), chunk.clone()].concat();
+            broken[place] ^= value;
+            assert!(told(&broken).is_some_and(|words| words.contains("damaged")), "{place}");
+        }
+        let mut lost = b"ElfFile\0".to_vec();
+        lost.resize(4_096, 0);
+        assert!(told(&lost).is_some_and(|words| words.contains("damaged")));
+        assert!(told(&header()).is_some_and(|words| words.contains("no records")));
+        assert!(told(&[header(), vec![0; 70_000]].concat()).is_some_and(|words| words.contains("cut")));
+        assert!(told(&header()[..200]).is_some_and(|words| words.contains("inside its header")));
+        assert_eq!(told(b"").as_deref(), Some("the file is empty"));
     }
 }

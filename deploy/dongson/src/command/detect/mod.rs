@@ -165,6 +165,10 @@ impl Detect {
         };
         if !self.quiet {
             report.summary.lines(&rules, totals.records, files).iter().for_each(|line| tell(line));
+            if totals.unruled > 0 {
+                let (unruled, records) = (totals.unruled, totals.records);
+                tell(&format!("{unruled} of {records} events have no log source that a rule asks for"));
+            }
             if skipped > 0 {
                 tell(&format!("{skipped} files of folders were skipped"));
             }
