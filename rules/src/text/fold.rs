@@ -58,7 +58,8 @@ pub(crate) fn any_case(folded: &str) -> String {
         None => regex::escape(sign.encode_utf8(&mut [0; 4])),
         Some(others) => {
             let all = std::iter::once(sign).chain(others.iter().copied());
-            format!("[{}]", all.map(|sign| format!("\\x{{{:x}}}", u32::from(sign))).collect::<String>())
+            let class: Vec<String> = all.map(|sign| format!("\\x{{{:x}}}", u32::from(sign))).collect();
+            format!("[{}]", class.concat())
         }
     };
     folded.chars().map(one).collect()

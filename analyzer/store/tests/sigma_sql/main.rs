@@ -1,9 +1,10 @@
 //! Sigma as SQL against the engine over the same events, in the real store: both must find the same.
 //!
 //! Two parts. `shipped` always runs: the shipped rules over their samples, the vector suite, and awkward values of every
-//! type of column. `published` runs all published rules over real Windows events and over events made from the rules;
-//! the data's folder is `DONGSON_SHARED`, else `../shared` beside the workspace. A part is chosen by its name. With
-//! `SIGMA_SQL_FOLDER` each statement is written there and its time is told.
+//! type of column. `published` runs a sample of the published rules (all with `SIGMA_SQL_ALL=1`; `SIGMA_SQL_SEED` takes
+//! another one) over real Windows events and over events made from the rules; the data's folder is `DONGSON_SHARED`, else
+//! `../shared` beside the workspace. A part is chosen by its name. With `SIGMA_SQL_FOLDER` each statement is written there
+//! and its time is told.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops at the first surprise")]
 #![expect(clippy::print_stdout, reason = "a test runner reports")]
 

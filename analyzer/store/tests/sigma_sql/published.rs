@@ -5,11 +5,18 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::sync::Arc;
 
-use dongson_event::Event;
+use dongson_event::{Event, identity};
 use dongson_rules::{LoadOptions, Mode, RuleSet, detect};
 use serde_json::{Map, Value as Json};
 
 use super::{Case, compare, invented, stored};
+
+/// All rules are asked where this is set.
+const ALL: &str = "SIGMA_SQL_ALL";
+/// Chooses another sample.
+const SEED: &str = "SIGMA_SQL_SEED";
+/// Of so many rules one is in the sample.
+const SAMPLE: u64 = 4;
 
 /// Of the real events every so many are compared, beside those on which rules are known to hold.
 const STRIDE: usize = 6;
@@ -30,6 +37,7 @@ pub(super) fn run(data: &Path) -> bool {
         return true;
     }
     let mut documents = documents(data);
+    sample(&mut documents);
     let mut events = real(data);
     let real = events.len();
     events.extend(documents.iter().flat_map(|(_, text)| invented::events(text, false)));
@@ -62,6 +70,23 @@ pub(super) fn run(data: &Path) -> bool {
         mode: Mode::Sigma,
         alone: 100,
     })
+}
+
+/// Leaves some of the rules, the same for the same seed.
+fn sample(documents: &mut Vec<(String, String)>) {
+    if std::env::var_os(ALL).is_some() {
+        return println!("all {} files of rules", documents.len());
+    }
+    let seed = std::env::var(SEED).unwrap_or_else(|_| "1".to_owned());
+    let all = documents.len();
+    documents.retain(|(name, _)| {
+        let (high, _) = identity::uuid_of(&[seed.as_bytes(), name.as_bytes()]).as_u64_pair();
+        high.is_multiple_of(SAMPLE)
+    });
+    println!(
+        "{} of {all} files of rules, by seed {seed}: {SEED}=NUMBER takes others, {ALL}=1 takes all (minutes)",
+        documents.len()
+    );
 }
 
 /// All rules of the archive.
