@@ -5,7 +5,7 @@
 //! sources an event belongs to and under which names it carries the fields that rules use; a [`Matcher`] answers
 //! which rules hold on one event and why; [`Correlator`] counts matches in event time.
 //!
-//! On top stand the commands' libraries: [`check`], [`samples`], [`trace`] and [`detect`]. No clock and no network; files are
+//! On top stand the commands' libraries: [`check`], [`samples`], [`trace`], [`sql`] and [`detect`]. No clock and no network; files are
 //! only read where a path is given. The [`engine`] is compared with the [`plain`] evaluator.
 
 pub mod check;
@@ -23,6 +23,7 @@ mod ruleset;
 pub mod samples;
 pub mod script;
 pub mod sigma;
+pub mod sql;
 pub mod taxonomy;
 pub mod text;
 pub mod trace;

@@ -30,6 +30,7 @@ fn every_command_has_help_with_an_example() {
         &["rules", "check"],
         &["rules", "test"],
         &["rules", "explain"],
+        &["rules", "sql"],
         &["drill", "run"],
         &["store", "install"],
         &["admin", "token"],
@@ -41,6 +42,25 @@ fn every_command_has_help_with_an_example() {
         assert!(text(&output.stdout).contains("example:"), "{command:?} has no example");
     }
     assert_eq!(dongson(&["no-such-command"]).status.code(), Some(2));
+}
+
+#[test]
+fn rules_sql_prints_a_question_to_the_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = write(folder.path(), "good.yml", &RULE.replace("evil", "e\u{202e}vil"));
+    let said = dongson(&["rules", "sql", "--from", "2026-11-01", "--organization", "so-yte", &good]);
+    let sql = text(&said.stdout);
+    assert_eq!(said.status.code(), Some(0), "{}", text(&said.stderr));
+    assert!(sql.starts_with("-- Test rule (11111111-2222-4333-8444-555555555555)\nSELECT "), "{sql}");
+    assert!(sql.contains("organization_id IN ('so-yte') AND timestamp >= ") && sql.ends_with(";\n"), "{sql}");
+    assert!(sql.contains("e\\xe2\\x80\\xaevil") && !sql.contains('\u{202e}'), "{sql}");
+    let flat = text(&dongson(&["rules", "sql", "--taxonomy", "sigma", &good]).stdout);
+    assert!(flat.contains("rest['product']") && !flat.contains("winlog"), "{flat}");
+    let bad =
+        write(folder.path(), "bad.yml", &RULE.replace("Image|endswith: '\\evil.exe'", "UtcTime|hour: 3"));
+    let refused = dongson(&["rules", "sql", &bad]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stdout).contains("not said in SQL: parts of moments"), "{}", text(&refused.stdout));
 }
 
 #[test]

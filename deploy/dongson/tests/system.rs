@@ -72,6 +72,43 @@ fn a_kill_loses_nothing_that_was_acknowledged() {
     system.stop();
 }
 
+/// Killed while half of what a correlation counts waits for its turn, and once more at any moment: it is counted once,
+/// and to the end.
+#[test]
+fn what_waits_for_its_turn_outlives_kills() {
+    let mut system = System::new();
+    system.start();
+    let key = system.make_key("xa-cho", "may-chu");
+    let failed = |_| {
+        json(&[
+            ("event.dataset", "sshd"),
+            ("sshd.event", "Failed"),
+            ("event.outcome", "failure"),
+            ("host.name", "web01"),
+            ("source.ip", "203.0.113.77"),
+        ])
+    };
+    let half: String = (0..5).map(failed).collect();
+    system.target().post(&key, "first half", &half).unwrap();
+    eventually(Duration::from_secs(30), || {
+        system.metrics().contains("analyzer_order_held_items{partition=\"0\"} 5\n")
+    });
+    system.kill_during(|target| drop(target.post(&key, "second half", &half)));
+    system.start();
+    system.target().post(&key, "second half", &half).unwrap();
+    system.kill_during(|_| ());
+    system.start();
+    let signals =
+        "SELECT count() FROM dongson.signals WHERE rule_id = 'b7847156-6482-4161-9e56-27b40045efbf'";
+    eventually(Duration::from_mins(1), || system.count(signals) > 0);
+    // Ten of ten: none was lost, and none counted twice.
+    assert_eq!(system.count(&format!("{signals} AND organization_id = 'xa-cho' AND count = 10")), 1);
+    assert!(system.metrics().contains("analyzer_order_held_items{partition=\"0\"} 0\n"));
+    let alerts = "SELECT count() FROM dongson.alerts WHERE organization_id = 'xa-cho'";
+    eventually(Duration::from_secs(30), || system.count(alerts) == 1);
+    system.stop();
+}
+
 /// Two agencies with the same private address: two alerts, one each.
 #[test]
 fn an_entity_belongs_to_its_agency() {

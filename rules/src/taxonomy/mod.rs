@@ -147,6 +147,33 @@ impl Taxonomies {
         self.list.iter().map(|taxonomy| (taxonomy.recognise.as_slice(), taxonomy.gates.as_slice()))
     }
 
+    /// The log sources that each source of taxonomy `at` gives, by its number.
+    pub(crate) fn given(&self, at: usize) -> impl Iterator<Item = &[LogSource]> {
+        self.list.get(at).into_iter().flat_map(|own| &own.file.sources).map(|source| source.is.as_slice())
+    }
+
+    /// The names under which events of taxonomy `at` may carry the field `name`, best first, each with the number of
+    /// the source whose events may: [`Taxonomies::names`] for all places at once.
+    pub(crate) fn gated_names(&self, at: usize, name: &str) -> Vec<(Option<usize>, String)> {
+        let Some(Taxonomy { file, .. }) = self.list.get(at) else { return vec![(None, name.to_owned())] };
+        let mut names = Vec::new();
+        for (number, source) in file.sources.iter().enumerate() {
+            let mapped = source.tables.iter().filter_map(|table| file.tables.get(table)?.get(name));
+            names.extend(mapped.flat_map(file::Names::all).map(|name| (Some(number), name.clone())));
+        }
+        names.extend(
+            file.names.get(name).into_iter().flat_map(file::Names::all).map(|name| (None, name.clone())),
+        );
+        names.push((None, name.to_owned()));
+        names.extend(file.prefixes.iter().map(|prefix| (None, format!("{prefix}{name}"))));
+        // A name that counts for all events says again what it said for some of them; it must stand first for those.
+        let mut seen = HashSet::new();
+        names.retain(|(source, name)| {
+            !seen.contains(&(None, name.clone())) && seen.insert((*source, name.clone()))
+        });
+        names
+    }
+
     /// Every name under which any event may carry the field `name`.
     pub(crate) fn all_names(&self, name: &str) -> Vec<String> {
         let mut all = vec![name.to_owned()];

@@ -1,6 +1,8 @@
 //! Simple case folding: one sign becomes one sign, so that lengths in signs stay and `?` keeps its meaning.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::LazyLock;
 
 /// The sign that all case variants of `sign` share (Unicode simple case folding; dotless and dotted i stay apart).
 pub fn fold_char(sign: char) -> char {
@@ -37,6 +39,32 @@ pub fn fold(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.chars().map(fold_char).collect())
 }
 
+/// By folded sign the others that fold to it.
+static VARIANTS: LazyLock<HashMap<char, Vec<char>>> = LazyLock::new(|| {
+    let mut variants: HashMap<char, Vec<char>> = HashMap::new();
+    for sign in '\0'..=char::MAX {
+        let folded = fold_char(sign);
+        if folded != sign {
+            variants.entry(folded).or_default().push(sign);
+        }
+    }
+    variants
+});
+
+/// An expression that finds every text that folds to `folded`, with no help of a flag: engines know the letters of
+/// different versions of Unicode.
+pub(crate) fn any_case(folded: &str) -> String {
+    let one = |sign: char| match VARIANTS.get(&sign) {
+        None => regex::escape(sign.encode_utf8(&mut [0; 4])),
+        Some(others) => {
+            let all = std::iter::once(sign).chain(others.iter().copied());
+            let class: Vec<String> = all.map(|sign| format!("\\x{{{:x}}}", u32::from(sign))).collect();
+            format!("[{}]", class.concat())
+        }
+    };
+    folded.chars().map(one).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,6 +78,19 @@ mod tests {
         }
         assert_ne!(fold("ı"), fold("i"));
         assert!(matches!(fold("plain text"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn every_case_is_found() {
+        for sign in '\0'..=char::MAX {
+            let folded = fold_char(sign);
+            if folded != sign {
+                let written = any_case(&folded.to_string());
+                assert!(written.contains(&format!("\\x{{{:x}}}", u32::from(sign))), "{sign:?} {written}");
+            }
+        }
+        assert_eq!(any_case("1."), "1\\.");
+        assert!(regex::Regex::new(&format!("^{}$", any_case("đường k"))).unwrap().is_match("ĐƯỜNG \u{212a}"));
     }
 
     #[test]

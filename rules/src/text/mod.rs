@@ -6,6 +6,7 @@ mod fold;
 pub mod glyph;
 mod pattern;
 
+pub(crate) use fold::any_case;
 pub use fold::{fold, fold_char};
 pub use pattern::Pattern;
 pub(crate) use pattern::Shape;

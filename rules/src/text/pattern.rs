@@ -3,7 +3,7 @@
 use memchr::memmem::Finder;
 
 use super::glyph::{DASHES, Glyph, print};
-use super::{fold, fold_char};
+use super::{any_case, fold, fold_char};
 
 /// A value with wildcards, ready to match. Without `cased`, the text must be given folded ([`fold`]).
 #[derive(Debug, Clone)]
@@ -103,6 +103,42 @@ impl Pattern {
         runs.map(text).filter(|piece| !piece.is_empty()).collect()
     }
 
+    /// The same as a regular expression that RE2 reads, for text that is not folded.
+    pub(crate) fn regex(&self) -> String {
+        let own = |text: &str| if self.cased { regex::escape(text) } else { any_case(text) };
+        let body = match &self.plan {
+            Plan::Glob(signs) => expression(signs, own),
+            _ => match self.shape() {
+                Shape::Exact(whole) => format!("\\A{}\\z", own(whole)),
+                Shape::Start(start) => format!("\\A{}", own(start)),
+                Shape::End(end) => format!("{}\\z", own(end)),
+                Shape::Inside(inside) => own(inside),
+                Shape::Anything | Shape::Glob => String::new(),
+            },
+        };
+        format!("(?s){body}")
+    }
+
+    /// Wildcards as a regular expression for text in the form in which the pattern compares; a dot stands for any sign.
+    pub(crate) fn glob(&self) -> String {
+        if let Plan::Glob(signs) = &self.plan { expression(signs, regex::escape) } else { String::new() }
+    }
+
+    /// True when all that it asks for is ASCII or a wildcard, dashes apart.
+    pub(crate) fn is_ascii(&self) -> bool {
+        match &self.plan {
+            Plan::Glob(signs) => {
+                signs.iter().all(|sign| if let Sign::Char(sign) = sign { sign.is_ascii() } else { true })
+            }
+            _ => match self.shape() {
+                Shape::Exact(text) | Shape::Start(text) | Shape::End(text) | Shape::Inside(text) => {
+                    text.is_ascii()
+                }
+                Shape::Anything | Shape::Glob => true,
+            },
+        }
+    }
+
     /// True when the whole of `text` fits.
     pub fn matches(&self, text: &str) -> bool {
         match &self.plan {
@@ -129,6 +165,23 @@ fn signs(glyphs: &[Glyph], cased: bool) -> Vec<Sign> {
         }
     }
     out
+}
+
+/// Wildcards as an expression that is found where the whole text fits.
+fn expression(signs: &[Sign], own: impl Fn(&str) -> String) -> String {
+    let part = |sign: &Sign| match sign {
+        Sign::Char(sign) => own(sign.encode_utf8(&mut [0; 4])),
+        Sign::One => ".".to_owned(),
+        Sign::Many => ".*".to_owned(),
+        Sign::Dash => format!("[{}]", DASHES.map(|dash| format!("\\x{{{:x}}}", u32::from(dash))).concat()),
+    };
+    let open = |sign: Option<&Sign>| sign == Some(&Sign::Many);
+    let begin = if open(signs.first()) { "" } else { "\\A" };
+    let end = if open(signs.last()) { "" } else { "\\z" };
+    let from = usize::from(open(signs.first()));
+    let to = signs.len() - usize::from(open(signs.last()) && signs.len() > from);
+    let parts: String = signs.get(from..to).unwrap_or_default().iter().map(part).collect();
+    format!("{begin}{parts}{end}")
 }
 
 impl Sign {
@@ -211,6 +264,19 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_expression_says_the_same(value in r"[ab*?Đ.-]{0,9}", text in "[abBđ./\\n-]{0,10}", dashed: bool, cased: bool) {
+            let glyphs = if dashed { windash(&parse(&value)) } else { parse(&value) };
+            let pattern = Pattern::new(&glyphs, cased);
+            let given = if cased { text.clone() } else { fold(&text).into_owned() };
+            let regex = regex::Regex::new(&pattern.regex()).unwrap();
+            prop_assert_eq!(pattern.matches(&given), regex.is_match(&text), "{} on {:?}", pattern.regex(), text);
+            if pattern.shape() == Shape::Glob {
+                let glob = regex::Regex::new(&format!("(?s){}", pattern.glob())).unwrap();
+                prop_assert_eq!(pattern.matches(&given), glob.is_match(&given), "{} on {:?}", pattern.glob(), given);
+            }
+        }
+
         #[test]
         fn agrees_with_the_definition(value in r"[ab*?-]{0,9}", text in "[abB/-]{0,10}", dashed: bool) {
             let glyphs = if dashed { windash(&parse(&value)) } else { parse(&value) };

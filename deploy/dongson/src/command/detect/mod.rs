@@ -121,7 +121,7 @@ fn level(word: &str) -> Result<Level, String> {
 }
 
 /// RFC 3339, or a day, which begins at midnight UTC.
-fn moment(text: &str) -> Result<Timestamp, String> {
+pub(crate) fn moment(text: &str) -> Result<Timestamp, String> {
     let whole = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
     Timestamp::parse(&whole)
         .map_err(|error| format!("{error}; write 2026-11-23T08:00:00+07:00 or 2026-11-23"))

@@ -1,6 +1,7 @@
 //! `dongson rules`: checks, tests and explains rules.
 
 mod explain;
+mod sql;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -41,6 +42,8 @@ pub(crate) enum Rules {
     Test(Which),
     /// Holds one rule against one event: which part held, which did not, and what each saw.
     Explain(explain::Explain),
+    /// Prints rules as SQL over the stored events.
+    Sql(sql::Sql),
 }
 
 impl Rules {
@@ -49,6 +52,7 @@ impl Rules {
             Self::Check(which) => check(&which),
             Self::Test(which) => test(&which),
             Self::Explain(explain) => Ok(explain.run()),
+            Self::Sql(sql) => sql.run(),
         }
     }
 }
