@@ -29,7 +29,7 @@ pub struct Problem {
     /// The field of the request that is wrong, where one is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
-    /// What exactly cannot be read, in the words of the reader (English), where it said so.
+    /// What exactly cannot be read of the address, or what a server answered, in its own words, where it said so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
     /// For asking about it: the same id stands in the log.
@@ -88,6 +88,17 @@ impl ApiError {
         Self { vi, en, field: Some(field.into()), ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid") }
     }
 
+    /// 422 about a field whose value is none of those that exist.
+    pub(crate) fn none_of(field: &'static str, reason: &'static str, known: &[impl AsRef<str>]) -> Self {
+        let known = known.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
+        let error = Self::invalid(field, reason);
+        Self {
+            vi: format!("{}. Hiện có: {known}.", error.vi),
+            en: format!("{}. There are: {known}.", error.en),
+            ..error
+        }
+    }
+
     /// 500; the cause goes to the log and not to the client.
     fn internal(cause: &dyn std::fmt::Display) -> Self {
         tracing::error!(%cause, "request failed");
@@ -131,6 +142,7 @@ impl From<RegistryError> for ApiError {
             RegistryError::Stale { .. } => Self::new(StatusCode::CONFLICT, "stale"),
             RegistryError::Taken(_) => Self::new(StatusCode::CONFLICT, "taken"),
             RegistryError::Invalid { field, reason } => Self::invalid(field, reason),
+            RegistryError::NoneOf { field, reason, known } => Self::none_of(field, reason, known),
             RegistryError::Setting { name, reason } => Self::setting(&name, reason),
             RegistryError::SameMarks { name, organization } => Self {
                 status: StatusCode::CONFLICT,
@@ -149,18 +161,17 @@ impl From<RegistryError> for ApiError {
                 code: "refused",
                 vi: format!("{}: {}", words::of_thing(what), words::of_reason(reason)),
                 en: format!("{what}: {reason}"),
-                field: None,
+                field: (what == "present password").then_some("present".into()),
                 detail: None,
             },
             RegistryError::WeakPassword(weak) => {
-                let en = weak.to_string();
-                let vi = words::of_reason(&en).to_owned();
+                let (vi, en) = words::of_password(&weak.to_string());
                 Self {
                     status: StatusCode::UNPROCESSABLE_ENTITY,
                     code: "weak_password",
-                    vi,
-                    en,
-                    field: Some("password".into()),
+                    vi: vi.to_owned(),
+                    en: en.to_owned(),
+                    field: Some("new".into()),
                     detail: None,
                 }
             }

@@ -54,8 +54,60 @@ impl From<rejection::JsonRejection> for ApiError {
             _ => "bad_request",
         };
         let error = Self::new(status, code);
-        if code == "bad_request" { error.with_detail(&refused.body_text()) } else { error }
+        match refused {
+            rejection::JsonRejection::JsonSyntaxError(_) => {
+                let (_, (vi, en)) = place(&refused.body_text());
+                Self {
+                    vi: format!("Nội dung yêu cầu không đúng cú pháp JSON{vi}."),
+                    en: format!("The body is not well-formed JSON{en}."),
+                    ..error
+                }
+            }
+            rejection::JsonRejection::JsonDataError(_) => error.of_body(&refused.body_text()),
+            _ => error,
+        }
     }
+}
+
+/// A reader's words without the position at their end, and the position in Vietnamese and English.
+fn place(told: &str) -> (&str, (String, String)) {
+    let read = told.rsplit_once(" at line ").and_then(|(words, place)| {
+        let (line, column) = place.split_once(" column ")?;
+        Some((words, line.parse::<u64>().ok()?, column.parse::<u64>().ok()?))
+    });
+    match read {
+        Some((words, line, column)) => {
+            (words, (format!(" (dòng {line}, cột {column})"), format!(" (line {line}, column {column})")))
+        }
+        None => (told, (String::new(), String::new())),
+    }
+}
+
+/// The field that a refusal of a body is about (empty where it is not known), and what is wrong with it.
+fn of_data(words: &str) -> (&str, &'static str) {
+    match of_query(words) {
+        (name, "is no parameter here") => (name, "is no field here"),
+        // A path has no spaces; the reader's own words before a colon have.
+        (path, "is not one of the values") if path.contains(' ') => ("", of_kind(words)),
+        (path, "is not one of the values") => (path, of_kind(words)),
+        known => known,
+    }
+}
+
+/// What is wrong with a value.
+fn of_kind(words: &str) -> &'static str {
+    if words.contains("unknown variant") {
+        "is not one of the values"
+    } else {
+        "has a value of the wrong kind"
+    }
+}
+
+/// The names that the reader would have taken, where it says so.
+fn expected(words: &str) -> Vec<&str> {
+    let unknown = words.contains("unknown variant `") || words.contains("unknown field `");
+    let names = words.rsplit_once(", expected ").filter(|_| unknown);
+    names.map_or_else(Vec::new, |(_, names)| names.split('`').skip(1).step_by(2).collect())
 }
 
 impl From<rejection::QueryRejection> for ApiError {
@@ -94,6 +146,26 @@ impl From<rejection::PathRejection> for ApiError {
 }
 
 impl ApiError {
+    /// Says in both languages what of a body does not fit, and where; the reader's own words are those of the code.
+    fn of_body(self, told: &str) -> Self {
+        let (words, (place_vi, place_en)) = place(told);
+        let words = words.split_once("target type: ").map_or(words, |(_, words)| words);
+        let (field, reason) = of_data(words);
+        let names: String = expected(words).join(", ").chars().take(300).collect();
+        let (known_vi, known_en) = match names.as_str() {
+            "" => (String::new(), String::new()),
+            names => (format!(" Được dùng: {names}."), format!(" Allowed: {names}.")),
+        };
+        let refused = Self::of_parameter(field, reason);
+        let named = if field.is_empty() { "JSON" } else { "" };
+        Self {
+            vi: format!("{named}{}{place_vi}.{known_vi}", refused.vi),
+            en: format!("{named}{}{place_en}.{known_en}", refused.en),
+            field: refused.field.filter(|name| !name.is_empty()),
+            ..self
+        }
+    }
+
     /// Adds what exactly cannot be read, shortened, beside the sentences in both languages.
     pub(crate) fn with_detail(mut self, detail: &str) -> Self {
         self.detail = Some(detail.chars().filter(|sign| !sign.is_control()).take(300).collect());
@@ -104,6 +176,47 @@ impl ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_of_a_body_does_not_fit_is_told_in_both_languages() {
+        let start = "Failed to deserialize the JSON body into the target type: ";
+        for (told, field, vi, en) in [
+            (
+                "kind: unknown variant `x`, expected `a` or `b` at line 1 column 9",
+                Some("kind"),
+                "kind: không phải một trong các giá trị cho phép (dòng 1, cột 9). Được dùng: a, b.",
+                "kind: is not one of the values (line 1, column 9). Allowed: a, b.",
+            ),
+            (
+                "level: invalid type: string \"x\", expected i64 at line 2 column 3",
+                Some("level"),
+                "level: giá trị không đúng kiểu dữ liệu (dòng 2, cột 3).",
+                "level: has a value of the wrong kind (line 2, column 3).",
+            ),
+            (
+                "missing field `new` at line 1 column 2",
+                Some("new"),
+                "new: phải có (dòng 1, cột 2).",
+                "new: must be given (line 1, column 2).",
+            ),
+            (
+                "unknown field `owner`",
+                Some("owner"),
+                "owner: không phải trường của yêu cầu này.",
+                "owner: is no field here.",
+            ),
+            (
+                "invalid type: sequence, expected struct Edit at line 1 column 0",
+                None,
+                "JSON: giá trị không đúng kiểu dữ liệu (dòng 1, cột 0).",
+                "JSON: has a value of the wrong kind (line 1, column 0).",
+            ),
+        ] {
+            let error = ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "bad_request");
+            let error = error.of_body(&format!("{start}{told}"));
+            assert_eq!((error.field.as_deref(), error.vi.as_str(), error.en.as_str()), (field, vi, en));
+        }
+    }
 
     #[test]
     fn words_of_the_reader_name_the_parameter() {

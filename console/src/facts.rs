@@ -93,6 +93,8 @@ pub struct EventQuery {
     pub dataset: Option<String>,
     /// Words in the record.
     pub text: Option<String>,
+    /// Only events of drills, or only real ones; both if not given.
+    pub drill: Option<bool>,
     /// Conditions on fields.
     pub conditions: Vec<FieldCondition>,
     /// Only these fields besides time, id and agency; empty = all.

@@ -64,14 +64,20 @@ fn of_engine(text: &str) -> FactsError {
     }
 }
 
+/// The field that the events of a drill have.
+const DRILL: &str = "dongson.drill";
+
 /// The store's form of a search.
 fn filter(query: &EventQuery) -> Result<EventFilter, FactsError> {
+    let of_drill =
+        |wanted| if wanted { dongson_store::Condition::Exists } else { dongson_store::Condition::Absent };
+    let drill = query.drill.map(|wanted| (DRILL.to_owned(), of_drill(wanted)));
     Ok(EventFilter {
         period: Some(period(query.since, query.until)),
         organizations: query.organizations.clone(),
         datasets: query.dataset.iter().cloned().collect(),
         words: query.text.clone(),
-        fields: query.conditions.iter().map(condition).collect(),
+        fields: drill.into_iter().chain(query.conditions.iter().map(condition)).collect(),
         before: query.cursor.as_deref().map(read_cursor).transpose()?,
     })
 }
@@ -259,6 +265,15 @@ mod tests {
             [("source.ip".into(), "10.0.0.1".into()), ("user.name".into(), "an".into())]
         );
         assert_eq!(entities("user.name", "a|b"), [("user.name".into(), "a|b".into())]);
+    }
+
+    #[test]
+    fn drills_are_told_by_their_field() {
+        let of = |drill| filter(&EventQuery { drill, ..EventQuery::default() }).unwrap().fields;
+        assert_eq!(of(None), []);
+        assert_eq!(of(Some(true)), [(DRILL.to_owned(), dongson_store::Condition::Exists)]);
+        assert_eq!(of(Some(false)), [(DRILL.to_owned(), dongson_store::Condition::Absent)]);
+        assert!(dongson_event::fields::find(DRILL).is_some());
     }
 
     #[test]

@@ -155,6 +155,10 @@ const REASONS: &[(&str, &str)] = &[
         "is no parser: leave it out, so that it is found by content",
         "không phải bộ phân tích nào: để trống để nhận dạng theo nội dung",
     ),
+    (
+        "is no listener: leave it out, so that every listener counts",
+        "không phải cổng nhận nào: để trống để nhận ở mọi cổng",
+    ),
     ("needs a letter or a digit", "cần có chữ cái hoặc chữ số"),
     ("is no agency of yours", "không phải cơ quan thuộc phạm vi của bạn"),
     ("is no setting of this kind of channel", "không phải thiết lập của loại kênh này"),
@@ -193,14 +197,6 @@ const REASONS: &[(&str, &str)] = &[
     ("is the last administrator", "là quản trị cuối cùng"),
     ("is wrong", "không đúng"),
     ("must be vi or en", "phải là vi hoặc en"),
-    ("it has fewer than 14 characters", "Mật khẩu phải có ít nhất 14 ký tự."),
-    ("it has more than 200 characters", "Mật khẩu không được quá 200 ký tự."),
-    (
-        "it needs small letters, capital letters, digits and other signs",
-        "Mật khẩu cần có chữ thường, chữ hoa, chữ số và ký tự khác.",
-    ),
-    ("it holds the login name", "Mật khẩu không được chứa tên đăng nhập."),
-    ("it is the present password", "Mật khẩu mới phải khác mật khẩu hiện tại."),
     ("must not be longer than 31 days", "không được dài quá 31 ngày"),
     ("must end after it begins", "phải kết thúc sau khi bắt đầu"),
     ("is not one of the values", "không phải một trong các giá trị cho phép"),
@@ -218,12 +214,43 @@ const REASONS: &[(&str, &str)] = &[
     ("must have at most 4000 characters", "tối đa 4000 ký tự"),
     ("is no parameter here", "không phải tham số của địa chỉ này"),
     ("must be given", "phải có"),
+    ("is no field here", "không phải trường của yêu cầu này"),
+    ("has a value of the wrong kind", "giá trị không đúng kiểu dữ liệu"),
     ("must be given once", "chỉ được nêu một lần"),
     ("must be true or false", "phải là true hoặc false"),
     ("must hold at most 20 conditions", "tối đa 20 điều kiện"),
     (
         "names a field that only the centre's people may see",
         "nêu trường dữ liệu mà chỉ người của trung tâm được xem",
+    ),
+];
+
+/// Why a password is too easy to guess: as the registry says it, Vietnamese, English.
+const PASSWORDS: &[(&str, &str, &str)] = &[
+    (
+        "it has fewer than 14 characters",
+        "Mật khẩu phải có ít nhất 14 ký tự.",
+        "The password must have at least 14 characters.",
+    ),
+    (
+        "it has more than 200 characters",
+        "Mật khẩu không được quá 200 ký tự.",
+        "The password must have at most 200 characters.",
+    ),
+    (
+        "it needs small letters, capital letters, digits and other signs",
+        "Mật khẩu cần có chữ thường, chữ hoa, chữ số và ký tự khác.",
+        "The password needs small letters, capital letters, digits and other signs.",
+    ),
+    (
+        "it holds the login name",
+        "Mật khẩu không được chứa tên đăng nhập.",
+        "The password must not hold the login name.",
+    ),
+    (
+        "it is the present password",
+        "Mật khẩu mới phải khác mật khẩu hiện tại.",
+        "The new password must differ from the present one.",
     ),
 ];
 
@@ -247,6 +274,12 @@ pub(crate) fn of_code(code: &str) -> (&'static str, &'static str) {
 /// Vietnamese of a reason, or the reason itself.
 pub(crate) fn of_reason(reason: &str) -> &str {
     REASONS.iter().find(|(known, _)| *known == reason).map_or(reason, |(_, vi)| vi)
+}
+
+/// Vietnamese and English of why a password is too easy to guess.
+pub(crate) fn of_password(weak: &str) -> (&'static str, &'static str) {
+    let unknown = ("Mật khẩu quá dễ đoán.", "The password is too easy to guess.");
+    PASSWORDS.iter().find(|(known, ..)| *known == weak).map_or(unknown, |(_, vi, en)| (vi, en))
 }
 
 /// Vietnamese of a thing, or its name itself.
@@ -308,7 +341,7 @@ mod tests {
         assert_eq!(missing, Vec::<String>::new());
         let missing: Vec<String> = texts("#[error(\"it ")
             .into_iter()
-            .filter(|text| of_reason(&format!("it {text}")).starts_with("it "))
+            .filter(|text| of_password(&format!("it {text}")).1.contains("easy"))
             .collect();
         assert_eq!(missing, Vec::<String>::new());
     }

@@ -68,7 +68,7 @@ async fn open_alerts_mean_the_same_everywhere() {
         assert_eq!(overview["figures"]["alerts"]["value"], open, "{drill}");
         assert_eq!(overview["newest"].as_array().unwrap().len(), open, "{drill}");
     }
-    for path in ["/alerts", "/overview", "/sensors"] {
+    for path in ["/alerts", "/overview", "/sensors", "/incidents", "/events"] {
         let odd = an.get(&router, &format!("/api/v1{path}?drill=true")).await;
         assert_eq!(odd.status, StatusCode::UNPROCESSABLE_ENTITY, "{path}: one meaning everywhere");
         let problem = odd.json();

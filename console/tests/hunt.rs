@@ -132,6 +132,32 @@ async fn frequent_values_are_counted_in_all_events() {
 }
 
 #[tokio::test]
+async fn events_of_drills_are_left_out_unless_asked_for() {
+    let (_folder, registry) = start().await;
+    let an = person(&registry, "an", Role::Analyst, None).await;
+    support::alert(&registry, "alert-1", "a").await;
+    let mut all = events(5);
+    for event in &mut all[..2] {
+        event["dongson.drill"] = json!("d1");
+    }
+    all[0]["event.id"] = json!("event-a");
+    let router = console(registry, Memory { events: all, ..Memory::default() });
+    for (drill, count) in [("", 3), ("drill=exclude", 3), ("drill=only", 2), ("drill=include", 5)] {
+        assert_eq!(ids(&get(&an, &router, &format!("?{drill}")).await).len(), count, "{drill}");
+        let histogram = get(&an, &router, &format!("/histogram?{drill}")).await;
+        assert_eq!(histogram["total"], count, "{drill}");
+        let values = get(&an, &router, &format!("/values?field=event.original&{drill}")).await;
+        assert_eq!(values["with_field"], count, "{drill}");
+    }
+    // What is looked up by its id is found, of a drill or not.
+    assert_eq!(get(&an, &router, "/event-a").await["dongson.drill"], "d1");
+    let why = an.get(&router, "/api/v1/alerts/alert-1/why").await.json();
+    assert_eq!(why["event"]["event.id"], "event-a");
+    let around = an.get(&router, "/api/v1/alerts/alert-1/around").await.json();
+    assert!(ids(&around).contains(&"event-a"), "{around}");
+}
+
+#[tokio::test]
 async fn bodies_stay_within_the_centre() {
     let (_folder, registry) = start().await;
     let an = person(&registry, "an", Role::Analyst, Some(vec!["a".into()])).await;

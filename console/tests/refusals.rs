@@ -115,8 +115,55 @@ async fn an_unknown_owner_is_named() {
     // The owner of an exception is who makes it.
     let exception = json!({ "organization": "a", "rule_id": "rule-1", "reason": "x", "expires_at": support::NOW + 1000, "owner": "nobody" });
     let refused = an.post(&router, "/api/v1/exceptions", exception).await;
-    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(refused.json()["detail"].as_str().unwrap().contains("owner"), "{}", refused.body);
+    check(&refused, "owner");
+}
+
+#[tokio::test]
+async fn an_unknown_agency_is_told_like_everywhere() {
+    let (_folder, registry) = start().await;
+    let admin = person(&registry, "admin", Role::Administrator, None).await;
+    let router = console(registry, Memory::default());
+    let viewer = |agency: &str| json!({ "login": "v", "full_name": "V", "role": "agency_viewer", "organizations": [agency] });
+    let key = json!({ "organization": "nowhere", "source_name": "fw" });
+    let source = json!({ "organization": "nowhere", "name": "fw", "kind": "syslog", "address": "10.0.0.1", "time_zone": "UTC" });
+    for (path, body, field) in [
+        ("/api/v1/users", viewer("nowhere"), "organizations"),
+        ("/api/v1/api-keys", key, "organization"),
+        ("/api/v1/sources", source, "organization"),
+    ] {
+        let refused = admin.post(&router, path, body).await;
+        check(&refused, field);
+        assert_eq!(
+            refused.json()["message_vi"],
+            format!("{field}: không phải cơ quan thuộc phạm vi của bạn")
+        );
+    }
+    let made = admin.post(&router, "/api/v1/users", viewer("a")).await.json();
+    let mut moved = viewer("nowhere");
+    moved.as_object_mut().unwrap().remove("login");
+    moved["version"] = made["account"]["version"].clone();
+    moved["disabled"] = json!(false);
+    let path = format!("/api/v1/users/{}", made["account"]["id"].as_str().unwrap());
+    check(&admin.send(&router, Method::PUT, &path, Some(&moved)).await, "organizations");
+    moved["organizations"] = json!(["a"]);
+    let gone = admin.send(&router, Method::PUT, "/api/v1/users/none", Some(&moved)).await;
+    assert_eq!(gone.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_password_is_refused_in_whole_sentences_at_its_field() {
+    let (_folder, registry) = start().await;
+    let an = person(&registry, "an", Role::Analyst, None).await;
+    let router = console(registry, Memory::default());
+    let change = |present: &str, new: &str| json!({ "present": present, "new": new });
+    let weak = an.post(&router, "/api/v1/session/password", change(PASSWORD, "short")).await;
+    check(&weak, "new");
+    assert_eq!(weak.json()["message_en"], "The password must have at least 14 characters.");
+    let wrong = an.post(&router, "/api/v1/session/password", change("wrong", "Một-mật-khẩu-2026!")).await;
+    assert_eq!((wrong.status, &wrong.json()["field"]), (StatusCode::CONFLICT, &json!("present")));
+    let lacking = an.post(&router, "/api/v1/session/password", json!({ "present": "x" })).await;
+    check(&lacking, "new");
+    assert_eq!(lacking.json()["message_vi"], "new: phải có (dòng 1, cột 15).");
 }
 
 #[tokio::test]
@@ -189,7 +236,25 @@ async fn a_source_is_itself_and_has_a_parser_that_exists() {
             "time_zone": "Asia/Ho_Chi_Minh", "clock_offset_ms": 0,
         })
     };
-    check(&admin.post(&router, "/api/v1/sources", source("a", json!("suricatta"))).await, "parser");
+    let misspelt = admin.post(&router, "/api/v1/sources", source("a", json!("suricatta"))).await;
+    check(&misspelt, "parser");
+    for (language, known) in
+        [("message_vi", "Hiện có: sshd, suricata."), ("message_en", "There are: sshd, suricata.")]
+    {
+        assert!(misspelt.json()[language].as_str().unwrap().ends_with(known), "{}", misspelt.body);
+    }
+    let mut unheard = source("a", Value::Null);
+    unheard["listener"] = json!("udb");
+    let unheard = admin.post(&router, "/api/v1/sources", unheard).await;
+    check(&unheard, "listener");
+    assert!(
+        unheard.json()["message_vi"].as_str().unwrap().contains("udp, tcp, tls, relp"),
+        "{}",
+        unheard.body
+    );
+    let list = admin.get(&router, "/api/v1/sources").await.json();
+    assert_eq!(list["parsers"], json!(["sshd", "suricata"]));
+    assert_eq!(list["listeners"], json!(["udp", "tcp", "tls", "relp"]));
     let made = admin.post(&router, "/api/v1/sources", source("a", json!("suricata"))).await;
     assert_eq!(made.status, StatusCode::CREATED, "{}", made.body);
     let same = admin.post(&router, "/api/v1/sources", source("b", Value::Null)).await;
@@ -221,6 +286,10 @@ async fn a_query_string_that_cannot_be_read_names_its_parameter() {
         ("/alerts?drill=yes", "drill"),
         ("/overview?drill=yes", "drill"),
         ("/sensors?drill=yes", "drill"),
+        ("/incidents?drill=yes", "drill"),
+        ("/events?drill=yes", "drill"),
+        ("/events/histogram?drill=yes", "drill"),
+        ("/events/values?field=a&drill=yes", "drill"),
         ("/alerts?ascending=ja", "ascending"),
         ("/alerts?facets=1", "facets"),
         ("/alerts?colour=red", "colour"),

@@ -5,10 +5,15 @@
 
 mod support;
 
-use axum::http::{Method, StatusCode};
+use axum::{
+    body::Body,
+    http::{Method, Request, StatusCode},
+};
 use dongson_registry::{Registry, Role};
-use serde_json::json;
+use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
 use support::{Caller, Memory, NOW, PASSWORD, agency, alert, change, console, event, open, person};
+use tower::ServiceExt as _;
 
 async fn start() -> (tempfile::TempDir, Registry) {
     let folder = tempfile::tempdir().unwrap();
@@ -188,6 +193,12 @@ async fn bad_requests_get_problems_with_the_requests_id() {
     }
     let odd = an.send(&router, Method::PUT, "/api/v1/alerts", None).await;
     assert_eq!((odd.status, odd.code().as_str()), (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"));
+    let body = Request::post("/api/v1/session").header("content-type", "application/json");
+    let cut = router.clone().oneshot(body.body(Body::from("{\n\"login\": ")).unwrap()).await.unwrap();
+    assert_eq!(cut.status(), StatusCode::BAD_REQUEST);
+    let cut: Value = serde_json::from_slice(&cut.into_body().collect().await.unwrap().to_bytes()).unwrap();
+    assert_eq!(cut["message_vi"], "Nội dung yêu cầu không đúng cú pháp JSON (dòng 2, cột 9).");
+    assert_eq!(cut["detail"], Value::Null);
     let large = json!({ "login": "x".repeat(5 * 1024 * 1024), "password": "x" });
     let answer = Caller::default().post(&router, "/api/v1/session", large).await;
     assert_eq!((answer.status, answer.code().as_str()), (StatusCode::PAYLOAD_TOO_LARGE, "too_large"));

@@ -54,7 +54,7 @@ impl Registry {
         check_id("source_name", source_name)?;
         let secret = random_secret();
         let mut tx = self.write().await?;
-        agency::fetch(&mut tx, organization).await?;
+        agency::fetch(&mut tx, organization).await.map_err(Error::or_no_agency)?;
         let key = ApiKey {
             id: new_id(),
             organization: organization.to_owned(),

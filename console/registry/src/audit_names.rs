@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 use serde_json::Value;
-use sqlx::{Row as _, SqliteConnection};
+use sqlx::SqliteConnection;
 use utoipa::ToSchema;
 
 use crate::{AuditEntry, Registry, Result};
@@ -21,8 +21,30 @@ pub struct NamedEntry {
     /// What it was done to: a setting by its meaning or key, an account's, agency's, source's or channel's name, an alert's title, an incident's number; none
     /// where the registry knows no better than the id.
     pub object_name: Option<String>,
+    /// `object_name` in English, where it has such a name.
+    pub object_name_en: Option<String>,
     /// The agency's name, if one is concerned and known.
     pub organization_name: Option<String>,
+    /// `organization_name` in English, where it has such a name.
+    pub organization_name_en: Option<String>,
+}
+
+/// A name, and the English one where there is one.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+struct Name {
+    name: String,
+    english: Option<String>,
+}
+
+impl Name {
+    fn new(name: &str, english: Option<&str>) -> Self {
+        Self { name: name.to_owned(), english: english.filter(|text| !text.is_empty()).map(str::to_owned) }
+    }
+
+    /// Both names, each where there is one.
+    fn split(found: Option<Self>) -> (Option<String>, Option<String>) {
+        found.map_or((None, None), |one| (Some(one.name), one.english))
+    }
 }
 
 /// Our own services and commands, in Vietnamese.
@@ -36,43 +58,50 @@ const SERVICES: &[(&str, &str)] = &[
     ("service:setup", "Cài đặt ban đầu"),
 ];
 
-/// Where the name of an object of a kind stands.
+/// Where the name of an object of a kind stands; none where the query finds no name.
 const NAMES: &[(&str, &str)] = &[
-    ("account", "SELECT full_name || ' (' || login || ')' FROM account WHERE id = $1"),
-    ("organization", "SELECT name FROM organization WHERE id = $1"),
-    ("incident", "SELECT number FROM incident WHERE id = $1"),
-    ("alert", "SELECT title_vi FROM alert WHERE id = $1"),
-    ("sensor", "SELECT node FROM sensor WHERE id = $1"),
-    ("enrolment_token", "SELECT node FROM enrolment_token WHERE id = $1"),
-    ("source", "SELECT name FROM source WHERE id = $1"),
-    ("api_key", "SELECT source_name FROM api_key WHERE id = $1"),
-    ("asset", "SELECT name FROM asset WHERE id = $1"),
-    ("notification_channel", "SELECT name FROM notification_channel WHERE id = $1"),
-    ("exception", "SELECT COALESCE(rule_id, entity_value) FROM exception WHERE id = $1"),
+    (
+        "account",
+        "SELECT full_name || ' (' || login || ')' AS name, NULL AS english FROM account WHERE id = $1",
+    ),
+    ("organization", "SELECT name, NULLIF(name_en, '') AS english FROM organization WHERE id = $1"),
+    ("incident", "SELECT number AS name, NULL AS english FROM incident WHERE id = $1"),
+    ("alert", "SELECT title_vi AS name, NULLIF(title_en, '') AS english FROM alert WHERE id = $1"),
+    ("sensor", "SELECT node AS name, NULL AS english FROM sensor WHERE id = $1"),
+    ("enrolment_token", "SELECT node AS name, NULL AS english FROM enrolment_token WHERE id = $1"),
+    ("source", "SELECT name, NULL AS english FROM source WHERE id = $1"),
+    ("api_key", "SELECT source_name AS name, NULL AS english FROM api_key WHERE id = $1"),
+    ("asset", "SELECT name, NULL AS english FROM asset WHERE id = $1"),
+    ("notification_channel", "SELECT name, NULL AS english FROM notification_channel WHERE id = $1"),
+    (
+        "exception",
+        "SELECT COALESCE(rule_id, entity_value) AS name, NULL AS english FROM exception WHERE id = $1",
+    ),
 ];
 
-/// What settings are, in Vietnamese; others go by their key.
-const SETTINGS: &[(&str, &str)] = &[
-    ("collector.authority.fingerprint", "Dấu vân tay chứng thư gốc của bộ thu thập"),
-    (crate::SILENCE_OWNER_SETTING, "Người nhận cảnh báo mất tín hiệu"),
+/// What settings are, in Vietnamese and English; others go by their key.
+const SETTINGS: &[(&str, &str, &str)] = &[
+    (
+        "collector.authority.fingerprint",
+        "Dấu vân tay chứng thư gốc của bộ thu thập",
+        "Fingerprint of the collector's root certificate",
+    ),
+    (crate::SILENCE_OWNER_SETTING, "Người nhận cảnh báo mất tín hiệu", "Who gets the alerts about silence"),
 ];
 
 /// The names that a page of entries asked for already.
 #[derive(Default)]
-struct Known(HashMap<(String, String), Option<String>>);
+struct Known(HashMap<(String, String), Option<Name>>);
 
 impl Known {
-    async fn name(&mut self, tx: &mut SqliteConnection, kind: &str, id: &str) -> Result<Option<String>> {
+    async fn name(&mut self, tx: &mut SqliteConnection, kind: &str, id: &str) -> Result<Option<Name>> {
         let key = (kind.to_owned(), id.to_owned());
         if let Some(found) = self.0.get(&key) {
             return Ok(found.clone());
         }
         let query = NAMES.iter().find(|(known, _)| *known == kind).map(|(_, query)| *query);
         let found = match query {
-            Some(query) => match sqlx::query(query).bind(id).fetch_optional(tx).await? {
-                Some(row) => row.try_get(0)?,
-                None => None,
-            },
+            Some(query) => sqlx::query_as(query).bind(id).fetch_optional(tx).await?,
             None => None,
         };
         self.0.insert(key, found.clone());
@@ -81,16 +110,17 @@ impl Known {
 }
 
 /// The name that stands in the object itself: it may be gone from its table.
-fn told(entry: &AuditEntry) -> Option<String> {
+fn told(entry: &AuditEntry) -> Option<Name> {
     if entry.kind == "setting" {
-        let known = SETTINGS.iter().find(|(key, _)| *key == entry.object).map(|(_, name)| *name);
-        return Some(known.unwrap_or(&entry.object).to_owned());
+        let known = SETTINGS.iter().find(|(key, ..)| *key == entry.object);
+        return Some(known.map_or(Name::new(&entry.object, None), |(_, name, en)| Name::new(name, Some(en))));
     }
     let texts = [entry.after.as_deref(), entry.before.as_deref()];
     texts.into_iter().flatten().find_map(|text| {
         let value: Value = serde_json::from_str(text).ok()?;
         let names = ["number", "full_name", "name", "node", "source_name", "login"];
-        names.iter().find_map(|name| value.get(name)?.as_str().map(str::to_owned))
+        let name = names.iter().find_map(|name| value.get(name)?.as_str())?;
+        Some(Name::new(name, value.get("name_en").and_then(Value::as_str)))
     })
 }
 
@@ -108,15 +138,23 @@ impl Registry {
             } else {
                 let account = known.name(&mut connection, "account", &entry.who).await?;
                 let other = || entry.who.strip_prefix("service:").unwrap_or(&entry.who).to_owned();
-                account.unwrap_or_else(other)
+                account.map_or_else(other, |one| one.name)
             };
-            let object_name = known.name(&mut connection, &entry.kind, &entry.object).await?;
-            let organization_name = match &entry.organization {
+            let object = known.name(&mut connection, &entry.kind, &entry.object).await?;
+            let organization = match &entry.organization {
                 Some(id) => known.name(&mut connection, "organization", id).await?,
                 None => None,
             };
-            let object_name = object_name.or_else(|| told(&entry));
-            named.push(NamedEntry { entry, actor_name, object_name, organization_name });
+            let (object_name, object_name_en) = Name::split(object.or_else(|| told(&entry)));
+            let (organization_name, organization_name_en) = Name::split(organization);
+            named.push(NamedEntry {
+                entry,
+                actor_name,
+                object_name,
+                object_name_en,
+                organization_name,
+                organization_name_en,
+            });
         }
         Ok(named)
     }
@@ -154,12 +192,20 @@ mod tests {
                 ("create", "Lệnh quản trị tại máy chủ", Some("Nguyễn An (an)")),
             ]
         );
+        let agency = &found[1];
+        assert_eq!(agency.object_name_en.as_deref(), Some("Health"));
+        assert_eq!(
+            agency.organization_name_en.as_deref(),
+            agency.entry.organization.as_ref().map(|_| "Health")
+        );
         let by = Change::service("collector", 4);
         registry.set_setting(&by, crate::SILENCE_OWNER_SETTING, &"an".into(), 0).await.unwrap();
         registry.set_setting(&by, "other.key", &1.into(), 0).await.unwrap();
         let found = registry.named_audit_entries(None, 2).await.unwrap();
         let told: Vec<_> = found.iter().map(|one| one.object_name.as_deref()).collect();
         assert_eq!(told, [Some("other.key"), Some("Người nhận cảnh báo mất tín hiệu")]);
+        assert_eq!(found[1].object_name_en.as_deref(), Some("Who gets the alerts about silence"));
+        assert_eq!(found[0].object_name_en, None);
         // Every query of a name fits the schema.
         for (kind, _) in super::NAMES {
             let mut connection = registry.readers.acquire().await.unwrap();

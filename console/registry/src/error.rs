@@ -36,6 +36,16 @@ pub enum Error {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// A value is none of those that exist; `field` names it.
+    #[error("{field}: {reason}; there are: {}", .known.join(", "))]
+    NoneOf {
+        /// The name of the field in the API.
+        field: &'static str,
+        /// What is wrong with it.
+        reason: &'static str,
+        /// Those that exist.
+        known: &'static [&'static str],
+    },
     /// A setting of a notification channel cannot be accepted.
     #[error("settings.{name}: {reason}")]
     Setting {
@@ -104,6 +114,14 @@ impl Error {
     /// purpose.
     pub(crate) fn no_agency() -> Self {
         Self::Invalid { field: "organization", reason: "is no agency of yours" }
+    }
+
+    /// [`Error::no_agency`] in the place of an agency that was not found.
+    pub(crate) fn or_no_agency(self) -> Self {
+        match self {
+            Self::NotFound("organization") => Self::no_agency(),
+            other => other,
+        }
     }
 
     /// Whether the database could not be written because its disk is full or fails (`SQLite` result codes: `SQLITE_READONLY`,

@@ -153,6 +153,8 @@ pub struct IncidentFilter {
     pub organizations: Vec<String>,
     /// Words in number or title, without regard to diacritics.
     pub text: Option<String>,
+    /// Only drills, or only what is real.
+    pub drill: Option<bool>,
     /// Id of the last incident of the page before.
     pub after: Option<String>,
 }
@@ -202,6 +204,9 @@ impl Registry {
                 .push(central)
                 .push(") LIKE ");
             query.push_bind(fold::pattern(word)).push(" ESCAPE '\\'");
+        }
+        if let Some(drill) = filter.drill {
+            query.push(" AND drill = ").push_bind(i64::from(drill));
         }
         if let Some(after) = &filter.after {
             query.push(" AND id < ").push_bind(after.clone());

@@ -87,7 +87,7 @@ pub use secret::hash_secret;
 pub use sensor::{Sensor, SensorEdit};
 pub use session::{NewSession, SessionLimits, SignedIn};
 pub use setting::Setting;
-pub use source::{Source, SourceCount, SourceEdit, SourceKind};
+pub use source::{LISTENERS, Source, SourceCount, SourceEdit, SourceKind};
 pub use timeline::{Entry, EntryKind};
 pub use user::{Account, AccountEdit, FirstPassword, NewAccount, Role, SignIn};
 

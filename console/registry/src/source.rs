@@ -27,6 +27,9 @@ pub enum SourceKind {
     Http,
 }
 
+/// The names of the collector's listeners for [`SourceKind::Syslog`] and [`SourceKind::Relp`].
+pub const LISTENERS: &[&str] = &["udp", "tcp", "tls", "relp"];
+
 /// A log source. A peer matches it if every given one of `address`, `listener`, `certificate` and `api_key` matches.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema, sqlx::FromRow)]
 pub struct Source {
@@ -141,6 +144,10 @@ impl SourceEdit {
             parse_network(address)
                 .ok_or(Error::Invalid { field: "address", reason: "is no address or network" })?;
         }
+        if self.listener.as_deref().is_some_and(|name| !LISTENERS.contains(&name)) {
+            let reason = "is no listener: leave it out, so that every listener counts";
+            return Err(Error::NoneOf { field: "listener", reason, known: LISTENERS });
+        }
         if jiff::tz::TimeZone::get(&self.time_zone).is_err() {
             return Err(Error::Invalid {
                 field: "time_zone",
@@ -159,9 +166,23 @@ impl SourceEdit {
     }
 }
 
-/// An address or a network.
+/// An address or a network; IPv4 written as IPv6 (`::ffff:10.0.0.1`) is IPv4, as peers are.
 fn parse_network(text: &str) -> Option<IpNet> {
-    text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+    let network = text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))?;
+    let bits = network.prefix_len().checked_sub(96);
+    match (network.addr().to_canonical(), bits) {
+        (address @ IpAddr::V4(_), Some(bits)) if network.addr().is_ipv6() => IpNet::new(address, bits).ok(),
+        _ => Some(network),
+    }
+}
+
+/// An address or a network as it is stored.
+fn canonical(text: &str) -> String {
+    match (text.parse::<IpAddr>(), parse_network(text)) {
+        (Ok(address), _) => address.to_canonical().to_string(),
+        (_, Some(network)) => network.to_string(),
+        _ => text.to_owned(),
+    }
 }
 
 impl Source {
@@ -365,7 +386,7 @@ async fn write_edit(tx: &mut SqliteConnection, id: &str, edit: &SourceEdit) -> R
     .bind(id)
     .bind(&edit.name)
     .bind(edit.kind)
-    .bind(&edit.address)
+    .bind(edit.address.as_deref().map(canonical))
     .bind(&edit.listener)
     .bind(&edit.certificate)
     .bind(&edit.api_key)
@@ -472,6 +493,32 @@ mod tests {
         assert!(matches!(registry.create_source(&change, &edit()).await, Err(Error::Taken(_))));
         let stale = registry.update_source(&Scope::All, &change, &made.id, 7, &edit()).await;
         assert!(matches!(stale, Err(Error::Stale { .. })));
+    }
+
+    #[tokio::test]
+    async fn listeners_exist_and_addresses_are_stored_as_peers_have_them() {
+        let registry = registry().await;
+        let change = Change::service("test", 0);
+        let odd = SourceEdit { listener: Some("udb".into()), ..edit() };
+        let refused = registry.create_source(&change, &odd).await.unwrap_err();
+        assert!(matches!(refused, Error::NoneOf { field: "listener", .. }), "{refused}");
+        assert!(refused.to_string().ends_with("there are: udp, tcp, tls, relp"), "{refused}");
+        for (number, (given, stored)) in [
+            ("::ffff:127.0.0.1", "127.0.0.1"),
+            ("::ffff:10.2.0.0/112", "10.2.0.0/16"),
+            ("2001:DB8::1", "2001:db8::1"),
+            ("10.3.7.7/16", "10.3.7.7/16"),
+            ("::/0", "::/0"),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let edit = SourceEdit { name: format!("s{number}"), address: Some(given.into()), ..edit() };
+            let made = registry.create_source(&change, &edit).await.unwrap();
+            assert_eq!(made.address.as_deref(), Some(stored));
+        }
+        let same = SourceEdit { name: "same".into(), address: Some("127.0.0.1".into()), ..edit() };
+        assert!(matches!(registry.create_source(&change, &same).await, Err(Error::SameMarks { .. })));
     }
 
     #[tokio::test]

@@ -145,4 +145,7 @@ async fn other_agencies_incidents_do_not_exist_and_do_not_count() {
     assert_eq!(registry.incidents(&only("a"), &found("xam nhap"), 10).await.unwrap().len(), 1);
     assert_eq!(registry.incidents(&only("a"), &found("SC-2026-0003"), 10).await.unwrap().len(), 0);
     assert_eq!(registry.incidents(&Scope::All, &found("SC-2026-0003"), 10).await.unwrap().len(), 1);
+    let of_drills = |drill| IncidentFilter { drill: Some(drill), ..IncidentFilter::default() };
+    assert_eq!(registry.incidents(&Scope::All, &of_drills(true), 10).await.unwrap().len(), 0);
+    assert_eq!(registry.incidents(&Scope::All, &of_drills(false), 10).await.unwrap().len(), 3);
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{list_of, number, page_limit, within};
+use super::{drills::Drills, list_of, number, page_limit, within};
 use crate::{
     Condition, Console, EventBucket, EventQuery, FieldCondition,
     auth::{Person, Reader},
@@ -59,6 +59,8 @@ pub(crate) struct SearchQuery {
     #[serde(flatten)]
     #[param(ignore)]
     asked: Asked,
+    /// `exclude` (if not given): only what is real; `only`: only events of drills; `include`: both.
+    drill: Option<Drills>,
     /// Only these fields of each event, separated by commas, besides its time, id and agency; all if not given.
     columns: Option<String>,
     /// The `next` of the page before.
@@ -76,6 +78,8 @@ pub(crate) struct HistogramQuery {
     #[serde(flatten)]
     #[param(ignore)]
     asked: Asked,
+    /// `exclude` (if not given): only what is real; `only`: only events of drills; `include`: both.
+    drill: Option<Drills>,
     /// At most so many spans, 2 to 120; 60 if not given.
     #[param(value_type = Option<u32>)]
     buckets: Option<Whole>,
@@ -89,6 +93,8 @@ pub(crate) struct ValuesQuery {
     #[serde(flatten)]
     #[param(ignore)]
     asked: Asked,
+    /// `exclude` (if not given): only what is real; `only`: only events of drills; `include`: both.
+    drill: Option<Drills>,
     /// The name of the field, 1 to 256 bytes.
     field: String,
     /// 1 to 25; 10 if not given.
@@ -226,8 +232,14 @@ fn value(given: Option<&Value>) -> Result<Option<String>, Wrong> {
 }
 
 impl Asked {
-    /// Reads and checks; `limit` and `cursor` are for pages.
-    fn read(self, person: &Person, limit: u32, cursor: Option<String>) -> ApiResult<EventQuery> {
+    /// Reads and checks. `drill` stands beside, so that a refusal can name it; `limit` and `cursor` are for pages.
+    fn read(
+        self,
+        person: &Person,
+        drill: Option<Drills>,
+        limit: u32,
+        cursor: Option<String>,
+    ) -> ApiResult<EventQuery> {
         let until = number("until", self.until.as_ref())?.unwrap_or(person.at);
         let since = number("since", self.since.as_ref())?.unwrap_or(until.saturating_sub(DAY_MS));
         if self.q.as_ref().is_some_and(|words| words.split_whitespace().nth(MAX_WORDS).is_some()) {
@@ -257,6 +269,7 @@ impl Asked {
             organizations: list_of("organization", self.organization.as_deref())?,
             dataset: self.dataset.filter(|name| !name.is_empty()),
             text: self.q.filter(|text| !text.trim().is_empty()),
+            drill: drill.unwrap_or_default().filter(),
             conditions,
             columns: Vec::new(),
             cursor,
@@ -294,7 +307,7 @@ pub(crate) async fn search(
 ) -> ApiResult<Json<EventList>> {
     let columns: Vec<String> = list_of("columns", given.columns.as_deref())?;
     let limit = page_limit(given.limit.as_ref())?;
-    let mut query = given.asked.read(&person, limit, given.cursor)?;
+    let mut query = given.asked.read(&person, given.drill, limit, given.cursor)?;
     query.columns.clone_from(&columns);
     let page = hunt(&console, &person, query).page().await?;
     let shown = page.events.into_iter().map(|mut event| {
@@ -311,7 +324,7 @@ pub(crate) async fn histogram(
     Reader(person): Reader,
     Query(given): Query<HistogramQuery>,
 ) -> ApiResult<Json<EventHistogram>> {
-    let query = given.asked.read(&person, 1, None)?;
+    let query = given.asked.read(&person, given.drill, 1, None)?;
     let (since, until) = (query.since, query.until);
     let buckets = within("buckets", given.buckets.as_ref(), 60, 2..=120, "must be 2 to 120")?;
     let step_ms = hunt::step(since, until, buckets);
@@ -331,7 +344,7 @@ pub(crate) async fn values(
         return Err(ApiError::invalid("field", "must have 1 to 256 bytes"));
     }
     check_visible(&person, "field", &given.field)?;
-    let query = given.asked.read(&person, 1, None)?;
+    let query = given.asked.read(&person, given.drill, 1, None)?;
     let limit = within("limit", given.limit.as_ref(), 10, 1..=25, "must be 1 to 25")?;
     let found = hunt(&console, &person, query).frequent(&given.field, limit).await?;
     let value = |(value, count)| TopValue { value, count, exact: true };

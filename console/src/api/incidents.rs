@@ -7,7 +7,7 @@ use dongson_registry::{
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::list_of;
+use super::{drills::Drills, list_of};
 use crate::{
     Console,
     auth::{Reader, Worker},
@@ -26,6 +26,8 @@ pub(crate) struct IncidentQuery {
     organization: Option<String>,
     /// Words in number or title; diacritics do not matter.
     q: Option<String>,
+    /// `exclude` (if not given): only what is real; `only`: only those raised from alerts of drills; `include`: both.
+    drill: Option<Drills>,
     /// Id of the last incident of the page before.
     after: Option<String>,
     /// 1 to 500; 100 if not given.
@@ -124,6 +126,7 @@ pub(crate) async fn list(
         statuses: list_of("status", query.status.as_deref())?,
         organizations: list_of("organization", query.organization.as_deref())?,
         text: query.q,
+        drill: query.drill.unwrap_or_default().filter(),
         after: query.after,
     };
     let limit = super::page_limit(query.limit.as_ref())?;

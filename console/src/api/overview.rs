@@ -144,7 +144,7 @@ pub(crate) async fn overview(
     let coverage = coverage(&registry.sensors(&scope).await?, drills, person.at);
     let now = registry.alert_figures(&scope, since, until, drill).await?;
     let before = registry.alert_figures(&scope, since - WEEK_MS, until - WEEK_MS, drill).await?;
-    let incidents = open_incidents(&console, &scope, drills).await?;
+    let incidents = open_incidents(&console, &scope, drill).await?;
     let figure = |value, before| Figure { value: Some(value), before };
     let figures = Figures {
         events: Figure { value: events.as_deref().map(sum), before: earlier.as_deref().map(sum) },
@@ -222,20 +222,17 @@ async fn newest(console: &Console, scope: &Scope, drill: Option<bool>) -> ApiRes
 }
 
 /// Open incidents, nearest deadline first.
-async fn open_incidents(console: &Console, scope: &Scope, drills: Drills) -> ApiResult<Vec<Due>> {
+async fn open_incidents(console: &Console, scope: &Scope, drill: Option<bool>) -> ApiResult<Vec<Due>> {
     let statuses = vec![
         IncidentStatus::Open,
         IncidentStatus::InProgress,
         IncidentStatus::Contained,
         IncidentStatus::Resolved,
     ];
-    let filter = IncidentFilter { statuses, ..IncidentFilter::default() };
+    let filter = IncidentFilter { statuses, drill, ..IncidentFilter::default() };
     let found = console.registry.incidents(scope, &filter, 500).await?;
-    let mut due: Vec<Due> = found
-        .into_iter()
-        .filter(|incident| drills.takes(incident.drill))
-        .map(|incident| Due { deadline: incident.next_deadline(), incident })
-        .collect();
+    let mut due: Vec<Due> =
+        found.into_iter().map(|incident| Due { deadline: incident.next_deadline(), incident }).collect();
     due.sort_by_key(|one| one.deadline.as_ref().map_or(Millis::MAX, |clock| clock.due));
     Ok(due)
 }

@@ -1,7 +1,7 @@
 //! Log sources.
 
 use axum::{extract::State, http::StatusCode};
-use dongson_registry::{Source, SourceEdit};
+use dongson_registry::{LISTENERS, Source, SourceEdit};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -17,6 +17,11 @@ use crate::{
 pub(crate) struct SourceList {
     /// By agency and name.
     sources: Vec<Source>,
+    /// What `parser` of a source may be.
+    parsers: Vec<String>,
+    /// What `listener` of a source may be.
+    #[schema(value_type = Vec<String>)]
+    listeners: &'static [&'static str],
 }
 
 /// A source as it is to be.
@@ -35,7 +40,8 @@ pub(crate) async fn list(
     State(console): State<Console>,
     Reader(person): Reader,
 ) -> ApiResult<Json<SourceList>> {
-    Ok(Json(SourceList { sources: console.registry.sources(&person.scope).await? }))
+    let sources = console.registry.sources(&person.scope).await?;
+    Ok(Json(SourceList { sources, parsers: console.parsers.clone(), listeners: LISTENERS }))
 }
 
 /// One log source.
@@ -52,7 +58,8 @@ pub(crate) async fn one(
 fn check_parser(console: &Console, edit: &SourceEdit) -> ApiResult<()> {
     match &edit.parser {
         Some(name) if !console.parsers.contains(name) => {
-            Err(ApiError::invalid("parser", "is no parser: leave it out, so that it is found by content"))
+            let reason = "is no parser: leave it out, so that it is found by content";
+            Err(ApiError::none_of("parser", reason, &console.parsers))
         }
         _ => Ok(()),
     }

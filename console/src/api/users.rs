@@ -1,14 +1,14 @@
 //! Accounts: for administrators; and the names of people: for everyone.
 
 use axum::{extract::State, http::StatusCode};
-use dongson_registry::{Account, AccountEdit, NewAccount, Role};
+use dongson_registry::{Account, AccountEdit, Error as RegistryError, NewAccount, Role};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
     Console,
     auth::{Administrator, Reader},
-    error::ApiResult,
+    error::{ApiError, ApiResult},
     extract::{Json, Path},
 };
 
@@ -64,6 +64,16 @@ pub(crate) async fn list(State(console): State<Console>, _: Administrator) -> Ap
     Ok(Json(AccountList { users: console.registry.accounts().await? }))
 }
 
+/// An agency that does not exist is a fault of the list in the body: the account itself is there.
+fn of_agencies(error: RegistryError) -> ApiError {
+    match error {
+        RegistryError::NotFound("organization") => {
+            ApiError::invalid("organizations", "is no agency of yours")
+        }
+        other => other.into(),
+    }
+}
+
 /// Makes an account; its first password is shown this once and must be changed.
 #[utoipa::path(post, path = "/users", tag = "users", request_body = AccountRequest, responses((status = 201, body = NewAccount)))]
 pub(crate) async fn create(
@@ -71,7 +81,8 @@ pub(crate) async fn create(
     Administrator(person): Administrator,
     Json(given): Json<AccountRequest>,
 ) -> ApiResult<(StatusCode, Json<NewAccount>)> {
-    let made = console.registry.create_account(&person.change(), &given.login, &given.edit).await?;
+    let made = console.registry.create_account(&person.change(), &given.login, &given.edit).await;
+    let made = made.map_err(of_agencies)?;
     Ok((StatusCode::CREATED, Json(made)))
 }
 
@@ -83,7 +94,8 @@ pub(crate) async fn update(
     Path(id): Path<String>,
     Json(given): Json<VersionedAccount>,
 ) -> ApiResult<Json<Account>> {
-    Ok(Json(console.registry.update_account(&person.change(), &id, given.version, &given.edit).await?))
+    let after = console.registry.update_account(&person.change(), &id, given.version, &given.edit).await;
+    Ok(Json(after.map_err(of_agencies)?))
 }
 
 /// Gives an account a new first password and unlocks it.

@@ -70,6 +70,7 @@ impl Memory {
                 .map(|text| dongson_event::Timestamp::parse(text).unwrap().millis());
             at.is_none_or(|at| (query.since..query.until).contains(&at))
                 && query.text.as_ref().is_none_or(|text| event.to_string().contains(text.as_str()))
+                && query.drill.is_none_or(|wanted| wanted == event.get("dongson.drill").is_some())
                 && query.conditions.iter().all(|one| holds(event.get(&one.field), &one.condition))
         });
         found.sort_by_key(|event| std::cmp::Reverse(event["@timestamp"].as_str().map(str::to_owned)));

@@ -68,7 +68,7 @@ for (const shade of ['dark', 'light']) {
     await go(`/alerts/${body.alerts[0].id}`);
     await page.locator('[data-test=why]').waitFor();
     await look('one alert');
-    await go('/hunt?range=30d');
+    await go('/hunt?range=30d&drill=include');
     await page.locator('[data-test=event]').first().waitFor();
     await page.keyboard.press('j');
     await page.keyboard.press('Enter');

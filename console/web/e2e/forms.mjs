@@ -63,7 +63,13 @@ export async function administer(page, base, mark) {
   await fill(page, 'name', `nguon-${mark}`);
   await choose(page, 'organization', mark);
   await fill(page, 'address', '192.0.2.78');
-  await send(page);
+  await choose(page, 'listener', '');
+  await fill(page, 'expected_per_hour', '1200');
+  await fill(page, 'clock_offset_ms', '-1500');
+  await fill(page, 'owner', 'Phòng CNTT, 0243 000 000');
+  const [sent] = await Promise.all([page.waitForRequest((request) => request.method() === 'POST' && request.url().endsWith('/sources')), send(page)]);
+  const { listener, expected_per_hour, clock_offset_ms, owner } = sent.postDataJSON();
+  assert.deepEqual([listener, expected_per_hour, clock_offset_ms, owner], ['udp', 1200, -1500, 'Phòng CNTT, 0243 000 000']);
   await gone(page);
   await page.getByText(`nguon-${mark}`).first().waitFor();
 

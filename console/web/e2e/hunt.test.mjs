@@ -34,7 +34,7 @@ async function answered() {
   await page.locator('[data-test=event], .hunt-body .empty').first().waitFor();
 }
 
-async function start(search = '?range=30d') {
+async function start(search = '?range=30d&drill=include') {
   await page.goto(`${at.base}/hunt${search}`);
   await answered();
 }
@@ -165,10 +165,28 @@ test('what is shown is kept as a file, without formulas', async () => {
   for (const line of lines.text.trim().split('\n')) JSON.parse(line);
 });
 
+test('events of a drill are left out unless they are asked for', async () => {
+  const shown = async (press, address) => {
+    if (press) await page.keyboard.press('d');
+    await page.waitForURL(address);
+    await page.waitForTimeout(200);
+    await answered();
+    return total();
+  };
+  await page.goto(`${at.base}/hunt?range=30d`);
+  const real = await shown(false, (url) => !url.search.includes('drill'));
+  const drills = await shown(true, /drill=only/);
+  const both = await shown(true, /drill=include/);
+  // Real ones may come in between.
+  assert.ok(drills > 0 && both >= real + drills, `${real} + ${drills} of ${both}`);
+  await page.locator('[data-test=event] .tag.drill').first().waitFor();
+  await shot(page, 'hunt-drill');
+});
+
 test('a chart that fails says why in its place, and is tried again', async () => {
   const refuse = (route) => route.fulfill({ status: 429, contentType: 'application/json', body: JSON.stringify({ status: 429, code: 'busy', message_vi: 'Hệ thống đang bận.', message_en: 'Busy.', request_id: '019aa000-0000-7000-8000-000000000001' }) });
   await page.route('**/api/v1/events/histogram?**', refuse);
-  await page.goto(`${at.base}/hunt?range=30d`);
+  await page.goto(`${at.base}/hunt?range=30d&drill=include`);
   const failed = page.locator('[data-test=no-histogram]');
   await failed.waitFor();
   await page.locator('[data-test=event]').first().waitFor();
@@ -192,7 +210,7 @@ test('a shortened value is marked, its event opens whole', async () => {
     if (/\/(histogram|values|fields)$/.test(pathname)) return route.fallback();
     return route.fulfill({ json: { '@timestamp': new Date().toISOString(), 'event.id': pathname.split('/').at(-1), message: 'đủ cả câu' } });
   });
-  await start('?range=30d&columns=message');
+  await start('?range=30d&drill=include&columns=message');
   assert.match(await page.locator('[data-test=event]').first().textContent(), /…/);
   await page.keyboard.press('j');
   await page.keyboard.press('Enter');

@@ -66,11 +66,11 @@ test('a viewer sees the own agency only', only, async () => {
   assert.equal(await page.locator('[data-test=total]').textContent().then((text) => Number.parseInt(text, 10)), body.total);
   const agencies = await ask(page, 'GET', '/agencies');
   assert.deepEqual(agencies.body.agencies.map((agency) => agency.id), [own.organization]);
-  await go(viewer, '/hunt?range=30d');
+  await go(viewer, '/hunt?range=30d&drill=include');
   await page.locator('[data-test=event]').first().waitFor();
-  const events = await ask(page, 'GET', '/events?limit=500');
+  const events = await ask(page, 'GET', '/events?limit=500&drill=include');
   assert.deepEqual([...new Set(events.body.events.map((event) => event['organization.id']))], [own.organization]);
-  const others = await ask(page, 'GET', `/events?organization=${encodeURIComponent(foreign.organization)}`);
+  const others = await ask(page, 'GET', `/events?drill=include&organization=${encodeURIComponent(foreign.organization)}`);
   assert.ok(others.status >= 400 || others.body.events.length === 0);
 });
 

@@ -26,7 +26,7 @@ function fields(schema: Schema | undefined): string[] {
 
 /** Our interfaces whose name differs from the schema's. */
 const NAMES: Readonly<Record<string, string>> = {
-  Me: 'Account', Rule: 'RuleInfo', Incident: 'IncidentView', Sensor: 'SensorView', AuditRecord: 'NamedEntry', StatusFigures: 'StatusLine',
+  Me: 'Account', Rule: 'RuleInfo', SourceChoices: 'SourceList', Incident: 'IncidentView', Sensor: 'SensorView', AuditRecord: 'NamedEntry', StatusFigures: 'StatusLine',
 };
 
 const types = readFileSync(join(ROOT, 'src', 'api', 'types.ts'), 'utf8');

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 
 import { cell, csv, jsonLines } from '../src/pages/hunt/export';
 import { filled, total } from '../src/pages/hunt/histogram';
-import { COLUMNS, decode, encode, ends, huntLink, MOST_FILTERS, namePart, readLine, START, toggleColumn, withFilter, withoutFilter, type Filter, type Hunt } from '../src/pages/hunt/query';
+import { COLUMNS, decode, encode, ends, findFault, huntLink, MOST_FILTERS, namePart, readLine, START, toggleColumn, withFilter, withoutFilter, type Filter, type Hunt } from '../src/pages/hunt/query';
 
 const is = (field: string, value: string): Filter => ({ field, operator: 'is', value });
 const KNOWN = new Set(['message', 'source.ip']);
@@ -11,15 +11,15 @@ const KNOWN = new Set(['message', 'source.ip']);
 describe('hunt', () => {
   const hunts: Hunt[] = [
     START,
-    { q: 'mật khẩu "a b" & x=1', filters: [is('source.ip', '2001:db8::1'), { field: 'user.name', operator: 'absent', value: '' }], range: '7d', columns: ['a,b', 'c'] },
-    { q: '', filters: [is('a:b', 'c:d,e'), { field: 'x', operator: 'contains', value: '%2F + ?' }], range: '1000-2000', columns: [] },
+    { q: 'mật khẩu "a b" & x=1', filters: [is('source.ip', '2001:db8::1'), { field: 'user.name', operator: 'absent', value: '' }], range: '7d', drill: 'only', columns: ['a,b', 'c'] },
+    { q: '', filters: [is('a:b', 'c:d,e'), { field: 'x', operator: 'contains', value: '%2F + ?' }], range: '1000-2000', drill: 'include', columns: [] },
   ];
   test.each(hunts.map((hunt) => [encode(hunt), hunt]))('survives the address %s', (search, hunt) => {
     expect(decode(search)).toEqual(hunt);
   });
 
   test('nonsense in the address is left out', () => {
-    expect(decode('f=is:a&f=drop:a:b&f=:::&f=is&range=9-1&columns=,,')).toEqual({ ...START, columns: [] });
+    expect(decode('f=is:a&f=drop:a:b&f=:::&f=is&range=9-1&drill=maybe&columns=,,')).toEqual({ ...START, columns: [] });
     expect(decode('f=is:%E0%A4%A:b').filters).toHaveLength(1);
     expect(decode('f=exists:a:b').filters).toEqual([{ field: 'a', operator: 'exists', value: '' }]);
   });
@@ -60,10 +60,19 @@ describe('a typed line', () => {
     ['dns.question.name:*tunnel*', '', [{ field: 'dns.question.name', operator: 'contains', value: 'tunnel' }]],
     ['tls.client.ja4:* -url.domain:*', '', [{ field: 'tls.client.ja4', operator: 'exists', value: '' }, { field: 'url.domain', operator: 'absent', value: '' }]],
     ['message:hello', '', [is('message', 'hello')]],
-    ['http://a.example/x 2001:db8::1 source.ip:', 'http://a.example/x 2001:db8::1 source.ip:', []],
+    ['http://a.example/x 2001:db8::1 "nope:"', 'http://a.example/x 2001:db8::1 "nope:"', []],
     ['"a b', '"a b', []],
   ])('%s', (line, q, filters) => {
     expect(readLine(line, KNOWN)).toEqual({ q, filters });
+  });
+
+  test.each<[string, ReturnType<typeof findFault>]>([
+    ['-nope:', { field: 'nope', at: 5 }],
+    ['x  source.ip: y', { field: 'source.ip', at: 12 }],
+    ['user.name:""', { field: 'user.name', at: 9 }],
+    ['"nope:" http://a 10:30 source.ip:::1 -user.name:*', null],
+  ])('%s is told where a value is missing', (line, fault) => {
+    expect(findFault(line)).toEqual(fault);
   });
 
   test('the name at its end is completed', () => {

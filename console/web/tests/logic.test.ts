@@ -10,8 +10,8 @@ import { LEVELS, type Alert, type Deadline, type Level } from '../src/api/types'
 import { PALETTES } from '../src/look/theme';
 import { starPath } from '../src/look/star';
 import { toBody, toFields } from '../src/pages/admin/channel';
-import { entityParts, eventTime, matchedNames, rows, summary } from '../src/pages/alert/record';
-import { incidentClass, legalCategory, techniques, worst } from '../src/pages/alerts/classify';
+import { cited, entityParts, eventTime, matchedNames, rows, summary } from '../src/pages/alert/record';
+import { incidentClass, incidentTitle, legalCategory, techniques, worst } from '../src/pages/alerts/classify';
 import { news } from '../src/pages/alerts/news';
 import { replaced } from '../src/pages/alerts/triage';
 import { filled, nearest, urgency } from '../src/pages/incident/clocks';
@@ -26,7 +26,27 @@ const alert = (fields: Partial<Alert>): Alert => ({
   risk: 1, tags: [], drill: false, state: 'new', owner: null, verdict: null, reason: null, incident: null, created_at: 0, event_id: 'e', version: 1, ...fields,
 });
 
+describe('the sentence of why', () => {
+  test.each([
+    ['4.6944672061462684', 4.6944672061462684, '4,694', '4.694'],
+    ['4.6944672061462684', undefined, '4,694', '4.694'],
+    ['-0.5', -0.5, '−0,5', '−0.5'],
+    ['10.19045', '10.19045', '10.19045', '10.19045'],
+    ['1.10', undefined, '1.10', '1.10'],
+    ['1443', 1443, '1443', '1443'],
+    ['10.0.0.1', undefined, '10.0.0.1', '10.0.0.1'],
+  ])('cites %s, which is %s', (value, held, vi, en) => {
+    expect([cited(value, held, 'vi'), cited(value, held, 'en')]).toEqual([vi, en]);
+  });
+});
+
 describe('classify', () => {
+  test('an incident is called by its alert and the parts of the entity', () => {
+    const beacon = alert({ entity_type: 'source.ip+dns.question.name', entity_value: '192.168.10.21|cdn-sync.example' });
+    expect(incidentTitle('Kết nối đều đặn', beacon)).toBe('Kết nối đều đặn: 192.168.10.21 · cdn-sync.example');
+    expect(incidentTitle('x'.repeat(300), beacon)).toHaveLength(200);
+  });
+
   test.each([[['attack.t1486'], 'TT'], [['attack.T1110.001'], 'BF'], [['attack.initial-access', 'attack.t1190'], 'XN'], [['attack.exfiltration'], 'LL'], [['attack.t1595.002'], 'DQ'], [[], 'KH']])('%j', (tags, code) => {
     expect(incidentClass([{ tags }])).toBe(code);
   });

@@ -16,6 +16,7 @@ export function makeEvents(alerts, now) {
     const at = now - random() ** 2 * 3 * 86_400_000;
     const kind = KINDS[Math.floor(random() * KINDS.length)];
     const event = { ...eventOf(alert), 'event.id': `h${index}`, '@timestamp': new Date(at).toISOString(), 'event.dataset': kind, 'organization.id': agencies[Math.floor(random() * agencies.length)].id, 'user.name': ['admin', 'root', 'ketoan', 'vanthu'][Math.floor(random() * 4)] };
+    if (index % 9 === 0) event['dongson.drill'] = 'd1';
     if (kind === 'sensor.dns') Object.assign(event, { 'dns.question.name': `n${index % 37}.example`, 'dns.resolved_ip': ['192.0.2.1', '192.0.2.2'] });
     return event;
   }).sort((one, other) => other['@timestamp'].localeCompare(one['@timestamp']));
@@ -39,6 +40,8 @@ export function answerEvents(events, part, query) {
   const found = events.filter((event) => {
     const at = Date.parse(event['@timestamp']);
     if (at < since || at >= until) return false;
+    const drill = query.get('drill') ?? 'exclude';
+    if (drill !== 'include' && (event['dongson.drill'] !== undefined) !== (drill === 'only')) return false;
     if (query.has('organization') && event['organization.id'] !== query.get('organization')) return false;
     if (query.has('q') && !JSON.stringify(event).toLowerCase().includes(query.get('q').toLowerCase())) return false;
     return filters.every(({ field, operator, value }) => HOLDS[operator](texts(event[field]), value));

@@ -11,6 +11,22 @@ export type Sort = (typeof SORTS)[number];
 export const DRILLS = ['exclude', 'only', 'include'] as const;
 export type Drill = (typeof DRILLS)[number];
 
+/** The next place of the switch between real, drill and both. */
+export function nextDrill(drill: Drill): Drill {
+  return DRILLS[(DRILLS.indexOf(drill) + 1) % DRILLS.length] ?? 'exclude';
+}
+
+/** As it stands in an address; what is not understood is as good as nothing. */
+export function readDrill(text: string | null): Drill {
+  // A view that was kept before the switch had three places says `true`.
+  return text === 'true' ? 'only' : DRILLS.find((mode) => mode === text) ?? 'exclude';
+}
+
+/** Where to look for more of the same: real things among real ones, those of a drill among all. */
+export function drillBeside(drill: boolean): Drill {
+  return drill ? 'include' : 'exclude';
+}
+
 /** What the queue is narrowed to; an empty list is no narrowing. `owner` holds account ids, `me` or an empty text for nobody. */
 export interface AlertFilter {
   state: readonly string[];

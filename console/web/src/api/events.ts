@@ -2,6 +2,7 @@
 import { keepPreviousData, useInfiniteQuery, useQuery } from '@tanstack/react-query';
 
 import type { Filter } from '../pages/hunt/query';
+import type { Drill } from './alerts';
 import { get, type Query } from './http';
 import type { EventHistogram, EventList, FieldName, Fields, TopValue } from './types';
 
@@ -13,17 +14,19 @@ export interface HuntQuestion {
   organization: string;
   q: string;
   filters: readonly Filter[];
+  drill: Drill;
 }
 
 const PAGE = 200;
 
 /** The parameters of a question, as the console reads them. */
-export function parameters({ since, until, organization, q, filters }: HuntQuestion): Query {
+export function parameters({ since, until, organization, q, filters, drill }: HuntQuestion): Query {
   return {
     since,
     until,
     organization,
     q,
+    drill,
     filter: filters.length === 0 ? null : JSON.stringify(filters.map(({ field, operator, value }) => (value === '' ? { field, operator } : { field, operator, value }))),
   };
 }

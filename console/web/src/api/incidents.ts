@@ -1,6 +1,7 @@
 /** Incidents: list, one, time line, and what is done to them. */
 import { keepPreviousData, useInfiniteQuery, useQuery } from '@tanstack/react-query';
 
+import type { Drill } from './alerts';
 import { get, patch, post, remove } from './http';
 import type { Alert, Category, Entry, Incident, Level } from './types';
 
@@ -8,6 +9,7 @@ export interface IncidentFilter {
   status: readonly string[];
   organization: string;
   q: string;
+  drill: Drill;
 }
 
 export function useIncidents(filter: IncidentFilter) {

@@ -1,16 +1,17 @@
 /** Agencies, people, sensors, rules, sources, keys, exceptions and channels: small lists that are read whole. */
 import { useQuery } from '@tanstack/react-query';
 
-import { get, poll } from './http';
-import type { Account, ApiKey, Asset, AuditRecord, Channel, Exception, Organization, PersonName, Rule, Sensor, Source } from './types';
+import type { Drill } from './alerts';
+import { get, poll, type Query } from './http';
+import type { Account, ApiKey, Asset, AuditRecord, Channel, Exception, Organization, PersonName, Rule, Sensor, Source, SourceChoices } from './types';
 
 /** The list under `field` of the answer of `path`. */
-function useList<Item>(name: string, path: string, field: string, more: { enabled?: boolean; refetchInterval?: number } = {}) {
+function useList<Item>(name: string, path: string, field: string, more: { refetchInterval?: number } = {}, asked: Query = {}) {
   return useQuery({
-    queryKey: [name],
+    queryKey: [name, ...Object.values(asked)],
     queryFn: async ({ signal }) => {
       const ask = more.refetchInterval === undefined ? get : poll;
-      return (await ask<Record<string, Item[] | undefined>>(path, {}, signal))[field] ?? [];
+      return (await ask<Record<string, Item[] | undefined>>(path, asked, signal))[field] ?? [];
     },
     ...more,
   });
@@ -18,7 +19,8 @@ function useList<Item>(name: string, path: string, field: string, more: { enable
 
 export const useOrganizations = () => useList<Organization>('organizations', '/agencies', 'agencies');
 export const usePeople = () => useList<PersonName>('people', '/people', 'people');
-export const useSensors = (refetchInterval: number) => useList<Sensor>('sensors', '/sensors', 'sensors', { refetchInterval });
+export const useSensors = (refetchInterval: number, drill: Drill = 'exclude') =>
+  useList<Sensor>('sensors', '/sensors', 'sensors', { refetchInterval }, drill === 'exclude' ? {} : { drill });
 export const useRules = () => useList<Rule>('rules', '/rules', 'rules');
 export const useSources = () => useList<Source>('sources', '/sources', 'sources');
 export const useKeys = () => useList<ApiKey>('keys', '/api-keys', 'api_keys');
@@ -27,6 +29,15 @@ export const useExceptions = () => useList<Exception>('exceptions', '/exceptions
 export const useChannels = () => useList<Channel>('channels', '/notifications', 'channels');
 export const useAssets = () => useList<Asset>('assets', '/assets', 'assets');
 export const useAudit = () => useList<AuditRecord>('audit', '/audit', 'entries');
+
+/** What a source may name: the parsers and the listeners that exist. */
+export function useSourceChoices() {
+  return useQuery({
+    queryKey: ['sources', 'choices'],
+    queryFn: ({ signal }) => get<SourceChoices>('/sources', {}, signal),
+    staleTime: Infinity,
+  });
+}
 
 /** One rule with its whole text. */
 export function useRule(id: string | null) {

@@ -220,6 +220,8 @@ export interface Entry {
 }
 
 export interface Sensor {
+  /** A drill enrolled it. */
+  drill: boolean;
   id: string;
   organization: string;
   node: string;
@@ -281,6 +283,12 @@ export interface Asset {
   owner: string | null;
 }
 
+/** Beside the sources: the names that one may give. */
+export interface SourceChoices {
+  parsers: string[];
+  listeners: string[];
+}
+
 export interface Source {
   id: string;
   organization: string;
@@ -336,10 +344,12 @@ export interface AuditRecord {
   kind: string;
   object: string;
   organization: string | null;
-  /** Names where the console knows them; of a service its Vietnamese one. */
+  /** Names where the console knows them; of a service its Vietnamese one. English ones where there are such. */
   actor_name: string;
   object_name: string | null;
+  object_name_en: string | null;
   organization_name: string | null;
+  organization_name_en: string | null;
 }
 
 /** A number of the overview (null: the event store does not answer) with that of the same hours of last week (null: none yet). */

@@ -39,7 +39,7 @@ export function KeysHelp({ places, close }: { places: readonly { key: string; wo
         <Group title={t('keys.list')} keys={may(LIST.map(([key, word]) => [key, t(word)] as const))} />
         <div className="stack grow">
           <Group title={t('keys.everywhere')} keys={everywhere} />
-          <Group title={t('nav.hunt')} keys={[['j', t('keys.down')], ['k', t('keys.up')], ['Enter', t('keys.open')], ['r', t('keys.again')], ['Esc', t('keys.closeEvent')]]} />
+          <Group title={t('nav.hunt')} keys={[['j', t('keys.down')], ['k', t('keys.up')], ['Enter', t('keys.open')], ['r', t('keys.again')], ['d', t('keys.drill')], ['Esc', t('keys.closeEvent')]]} />
           {mayWrite && <Group title={t('keys.incident')} keys={[['c', t('keys.comment')], ['e', t('incident.close')], ['a', t('incident.takeOver')]]} />}
         </div>
       </div>

@@ -31,14 +31,14 @@ function useDeed(): (record: AuditRecord) => string {
 function useObject(): (record: AuditRecord) => string {
   const { pick } = useWords();
   const { data } = useRules();
-  return ({ kind, object, object_name }) => {
+  return ({ kind, object, object_name, object_name_en }) => {
     const rule = kind === 'exception' ? data?.find((one) => one.id === object_name) : undefined;
-    return rule === undefined ? (object_name ?? object) : pick(rule.title_vi, rule.title);
+    return rule === undefined ? (pick(object_name, object_name_en) || object) : pick(rule.title_vi, rule.title);
   };
 }
 
 export function Audit() {
-  const { t, name } = useWords();
+  const { t, name, pick } = useWords();
   const audit = useAudit();
   const actor = useActor();
   const deed = useDeed();
@@ -56,7 +56,7 @@ export function Audit() {
         { title: t('admin.what'), width: '13%', cell: (record) => <span title={`${record.kind}.${record.action}`}><Cut text={deed(record)} /></span> },
         { title: t('admin.kindOf'), width: '12%', cell: (record) => <Cut text={name('auditKind', record.kind)} className="soft" /> },
         { title: t('admin.object'), cell: (record) => <Cut text={object(record)} mono={object(record) === record.object} /> },
-        { title: t('admin.agency'), width: '14%', cell: (record) => <Cut text={record.organization_name ?? record.organization ?? ''} className="soft" /> },
+        { title: t('admin.agency'), width: '14%', cell: (record) => <Cut text={pick(record.organization_name, record.organization_name_en) || (record.organization ?? '')} className="soft" /> },
       ]}
     />
   );

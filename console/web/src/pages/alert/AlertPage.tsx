@@ -2,7 +2,7 @@
 import { lazy, Suspense } from 'react';
 import { Link, useNavigate, useParams } from 'react-router';
 
-import { useAlert, useWhy } from '../../api/alerts';
+import { drillBeside, useAlert, useWhy } from '../../api/alerts';
 import type { Alert } from '../../api/types';
 import { useWords } from '../../i18n';
 import { Panel } from '../../look/Panel';
@@ -67,7 +67,7 @@ function One({ alert }: { alert: Alert }) {
               <Panel title={t('alert.rule')}><RuleFold alert={alert} why={found} /></Panel>
             </div>
             <div className="stack middle">
-              <Panel title={t('alert.around')} extra={<Link to={huntLink({ range: around(alert.first_seen, alert.last_seen, AROUND_MS), filters: entityFilters(alert) })} data-test="pivot">{t('hunt.aroundAlert')}</Link>}>
+              <Panel title={t('alert.around')} extra={<Link to={huntLink({ drill: drillBeside(alert.drill), range: around(alert.first_seen, alert.last_seen, AROUND_MS), filters: entityFilters(alert) })} data-test="pivot">{t('hunt.aroundAlert')}</Link>}>
                 <Suspense fallback={<Skeleton lines={8} />}><Around alert={alert} why={found} /></Suspense>
               </Panel>
             </div>

@@ -1,6 +1,7 @@
 /** What stands beside an alert: its entities, its techniques, the entity's other alerts, the rule's exceptions. */
 import { Link } from 'react-router';
 
+import { drillBeside } from '../../api/alerts';
 import { useOrganizationName } from '../../api/places';
 import { usePersonName } from '../../api/people';
 import type { Alert, Fields, Why } from '../../api/types';
@@ -49,7 +50,7 @@ export function Entities({ alert, why }: { alert: Alert; why: Why | undefined })
       {others.map(({ field, value }) => (
         <div key={field} className="card">
           <span className="kind">{name('entity', field)}</span>
-          <Link to={huntLink({ range: around(alert.first_seen, alert.last_seen, PIVOT_MS), filters: [{ field, operator: 'is', value }] })} title={t('hunt.pivot', { field, value: visible(value).slice(0, 80) })} className="mono" style={{ overflowWrap: 'anywhere' }}><Outside text={value} /></Link>
+          <Link to={huntLink({ drill: drillBeside(alert.drill), range: around(alert.first_seen, alert.last_seen, PIVOT_MS), filters: [{ field, operator: 'is', value }] })} title={t('hunt.pivot', { field, value: visible(value).slice(0, 80) })} className="mono" style={{ overflowWrap: 'anywhere' }}><Outside text={value} /></Link>
         </div>
       ))}
       <div className="card">

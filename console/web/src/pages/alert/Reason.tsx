@@ -3,6 +3,7 @@ import { Button, Collapse } from 'antd';
 import { useState } from 'react';
 import { Link } from 'react-router';
 
+import { drillBeside } from '../../api/alerts';
 import type { Alert, Why } from '../../api/types';
 import { useWords } from '../../i18n';
 import { clock } from '../../i18n/format';
@@ -11,7 +12,7 @@ import { Panel } from '../../look/Panel';
 import { Lines, Outside, Rich } from '../../look/Text';
 import { visible } from '../../look/visible';
 import { around, huntLink } from '../hunt/query';
-import { matchedFields, matchedNames, parts, rows, text } from './record';
+import { cited, matchedFields, matchedNames, parts, rows, text } from './record';
 
 /** How many matched fields the sentence names before it says "and n more". */
 const NAMED = 3;
@@ -26,7 +27,7 @@ function shorten(value: string): string {
 }
 
 export function Sentence({ alert, why }: { alert: Alert; why: Why }) {
-  const { t, pick } = useWords();
+  const { t, pick, language } = useWords();
   const rule = <b><Outside text={pick(alert.title_vi, alert.title_en)} /></b>;
   const found = matchedFields(why);
   const more = found.length - NAMED;
@@ -35,7 +36,7 @@ export function Sentence({ alert, why }: { alert: Alert; why: Why }) {
       {index > 0 && t('alert.and')}
       <Rich
         pattern={one.field === null ? t('alert.recordHolds') : t('alert.fieldIs')}
-        parts={{ field: <code><Outside text={one.field ?? ''} /></code>, value: <code><Outside text={shorten(one.value)} /></code> }}
+        parts={{ field: <code><Outside text={one.field ?? ''} /></code>, value: <code><Outside text={shorten(cited(one.value, one.field === null ? null : why.event?.[one.field], language))} /></code> }}
       />
     </span>
   ));
@@ -71,7 +72,7 @@ export function Record({ why }: { why: Why }) {
                 {parts(event[row.name]).map((value, index) => (
                   <div key={index} className="value-line">
                     <span className="grow"><Outside text={value} /></span>
-                    <Link className="act" to={huntLink({ range, filters: [{ field: row.name, operator: 'is', value }] })} aria-label={t('hunt.pivot', { field: row.name, value: visible(value).slice(0, 80) })} title={t('hunt.pivot', { field: row.name, value: visible(value).slice(0, 80) })}><Icon name="hunt" size={14} /></Link>
+                    <Link className="act" to={huntLink({ drill: drillBeside(why.alert.drill), range, filters: [{ field: row.name, operator: 'is', value }] })} aria-label={t('hunt.pivot', { field: row.name, value: visible(value).slice(0, 80) })} title={t('hunt.pivot', { field: row.name, value: visible(value).slice(0, 80) })}><Icon name="hunt" size={14} /></Link>
                   </div>
                 ))}
               </td>

@@ -1,5 +1,7 @@
 /** An event as rows: what matched first, then what people look at first, then the rest by name. */
 import type { Alert, Fields, MatchedField, Why } from '../../api/types';
+import { number } from '../../i18n/format';
+import type { Language } from '../../i18n/translate';
 
 export interface RecordRow {
   name: string;
@@ -65,6 +67,15 @@ export function matchedFields(why: Pick<Why, 'alert' | 'signals'>): MatchedField
 /** The names among them, for marking the record. */
 export function matchedNames(why: Pick<Why, 'alert' | 'signals'>): string[] {
   return matchedFields(why).map(({ field }) => field).filter((field) => field !== null);
+}
+
+const FRACTION = /^-?\d+\.\d+$/;
+
+/** A matched value as the sentence cites it: of a fraction three places, in the language's way; `held` is what the event has there. */
+export function cited(value: string, held: unknown, language: Language): string {
+  // Without the event only so many places tell a computed number from a version.
+  const fraction = FRACTION.test(value) && (typeof held === 'number' || (held === undefined && /\.\d{7,}$/.test(value)));
+  return fraction ? number(Number(value), language, 3) : value;
 }
 
 /** One line about an event: what an analyst reads first, by what it has. */

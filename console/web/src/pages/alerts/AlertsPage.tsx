@@ -4,7 +4,7 @@ import { Button } from 'antd';
 import { useCallback, useDeferredValue, useMemo, useState } from 'react';
 import { useNavigate, useSearchParams } from 'react-router';
 
-import { useAlerts, useFacets } from '../../api/alerts';
+import { nextDrill, useAlerts, useFacets } from '../../api/alerts';
 import { useLive } from '../../api/live';
 import { useSession } from '../../api/session';
 import type { Alert } from '../../api/types';
@@ -19,7 +19,7 @@ import { Filters } from './Filters';
 import { Rows } from './Rows';
 import { useTriage } from './triage';
 import { news } from './news';
-import { ANY, decode, encode, nextDrill, toFilter, type View } from './view';
+import { ANY, decode, encode, toFilter, type View } from './view';
 import { Views } from './Views';
 
 /** Where the place in the list is kept while another page is open. */

@@ -8,8 +8,7 @@ import { CATEGORIES, CLASSES, LEVELS, type Alert } from '../../api/types';
 import { useWords } from '../../i18n';
 import { Severity } from '../../look/Severity';
 import { useFailure } from '../../look/States';
-import { visible } from '../../look/visible';
-import { incidentClass, legalCategory, worst } from './classify';
+import { incidentClass, incidentTitle, legalCategory, worst } from './classify';
 
 export function RaiseDialogue({ alerts, cancel, done }: { alerts: readonly Alert[]; cancel: () => void; done: () => void }) {
   const { t, pick } = useWords();
@@ -36,7 +35,7 @@ export function RaiseDialogue({ alerts, cancel, done }: { alerts: readonly Alert
     }
   };
 
-  const title = first === undefined ? '' : `${visible(pick(first.title_vi, first.title_en))}: ${visible(first.entity_value)}`;
+  const title = first === undefined ? '' : incidentTitle(pick(first.title_vi, first.title_en), first);
   return (
     <Modal open title={t('raise.title', { n: alerts.length })} footer={null} onCancel={cancel} width={520} data-test="raise-dialogue">
       {severalAgencies && <Notice type="info" title={t('raise.severalAgencies')} style={{ marginBottom: 12 }} />}
@@ -44,7 +43,7 @@ export function RaiseDialogue({ alerts, cancel, done }: { alerts: readonly Alert
       <Form
         layout="vertical"
         requiredMark={false}
-        initialValues={{ title: title.slice(0, 200), class: incidentClass(alerts), severity, legal_category: legalCategory(severity) }}
+        initialValues={{ title, class: incidentClass(alerts), severity, legal_category: legalCategory(severity) }}
         onFinish={(values: NewIncident) => void submit(values)}
       >
         <Form.Item name="title" label={t('raise.titleField')} rules={[{ required: true, whitespace: true, message: t('common.required') }]}>

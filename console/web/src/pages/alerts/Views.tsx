@@ -1,9 +1,9 @@
 /** Saved views as tabs: the usual ones, and those that the person named. */
-import { App, Button, Input, Popover, Segmented } from 'antd';
+import { App, Button, Input, Popover } from 'antd';
 import { useState } from 'react';
 
-import { DRILLS } from '../../api/alerts';
 import { useWords } from '../../i18n';
+import { DrillSwitch } from '../../look/DrillSwitch';
 import { Range } from '../../look/Range';
 import { Order } from './Filters';
 import { ANY, encode, decode, keepViews, OPEN, RANGES, savedViews, type View } from './view';
@@ -89,14 +89,10 @@ export function Views(props: { view: View; setView: (view: View) => void; me: st
         </Popover>
       )}
       <div className="row">
-        <Segmented
-          size="small"
-          data-test="drill"
-          aria-label={t('alerts.drillSwitch')}
-          title={`${t('alerts.drillSwitch')} (d)`}
-          value={drill}
-          options={DRILLS.map((mode) => ({ value: mode, label: mode === 'only' && props.drills > 0 ? <>{t('drill.only')} <span className="faint">{number(props.drills)}</span></> : t(`drill.${mode}`) }))}
-          onChange={(mode) => props.setView({ ...props.view, drill: mode })}
+        <DrillSwitch
+          drill={drill}
+          choose={(mode) => props.setView({ ...props.view, drill: mode })}
+          beside={props.drills > 0 && <> <span className="faint">{number(props.drills)}</span></>}
         />
         {props.total !== null && <span className="soft number total" data-test="total">{t('alerts.total', { n: props.total })}</span>}
         <Range value={props.view.range} usual={RANGES} choose={(range) => props.setView({ ...props.view, range })} />

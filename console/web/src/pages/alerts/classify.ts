@@ -1,5 +1,15 @@
 /** Proposals for a new incident; the person decides. */
 import { LEVELS, type Alert, type Category, type Level } from '../../api/types';
+import { visible } from '../../look/visible';
+import { entityText } from '../alert/record';
+
+/** As many signs as the title of an incident may have. */
+const TITLE_SIGNS = 200;
+
+/** What an incident from an alert is called at first: the alert's words and its entity, as the queue writes it. */
+export function incidentTitle(words: string, alert: Parameters<typeof entityText>[0]): string {
+  return `${visible(words)}: ${visible(entityText(alert))}`.slice(0, TITLE_SIGNS);
+}
 
 /** Typical techniques of the national incident classes, the more specific first. */
 const BY_TECHNIQUE: readonly [RegExp, string][] = [

@@ -1,5 +1,5 @@
 /** What the queue shows, as it stands in the address bar: every list behind a figure or a tab is a link. */
-import { DRILLS, NO_FILTER, SORTS, type AlertFilter, type Drill } from '../../api/alerts';
+import { NO_FILTER, readDrill, SORTS, type AlertFilter, type Drill } from '../../api/alerts';
 import { bounds } from '../../look/ranges';
 
 export const RANGES = ['1h', '24h', '7d', '30d', 'all'] as const;
@@ -50,15 +50,13 @@ export function decode(search: string): View {
     if (value === null) return OPEN[name];
     return value === 'any' ? [] : value.split(',').filter((part) => part !== '');
   };
-  const drill = parameters.get('drill');
   const range = parameters.get('range') ?? '';
   const sort = SORTS.find((name) => name === parameters.get('sort')) ?? 'last_seen';
   return {
     state: list('state'), level: list('level'), organization: list('organization'), rule: list('rule'), owner: list('owner'),
     q: parameters.get('q') ?? '',
     entity: parameters.get('entity') ?? '',
-    // A view that was kept before the switch had three places says `true`.
-    drill: drill === 'true' ? 'only' : DRILLS.find((mode) => mode === drill) ?? 'exclude',
+    drill: readDrill(parameters.get('drill')),
     range: range in RANGE_MS || bounds(range) !== null ? range : 'all',
     sort,
   };
@@ -75,11 +73,6 @@ export function toFilter(view: View, now: number, organization: string): AlertFi
     since: chosen !== null ? chosen[0] : length === undefined ? null : now - length,
     until: chosen !== null ? chosen[1] : null,
   };
-}
-
-/** The next place of the switch between real alerts, drill alerts and both. */
-export function nextDrill(drill: Drill): Drill {
-  return DRILLS[(DRILLS.indexOf(drill) + 1) % DRILLS.length] ?? 'exclude';
 }
 
 /** The view with `value` put in or taken out of one of its lists. */

@@ -5,15 +5,20 @@ import { useEffect, useRef } from 'react';
 import { useOrganizationName } from '../../api/places';
 import type { Fields } from '../../api/types';
 import { useWords } from '../../i18n';
+import { DrillMark } from '../../look/DrillSwitch';
 import { Icon } from '../../look/icons';
 import { Cut, Time } from '../../look/Text';
 import { eventTime, shortened, summary, text } from '../alert/record';
 
 const ROW_PX = 28;
+/** The field that the events of a drill have. */
+const DRILL = 'dongson.drill';
 
 interface Props {
   events: readonly Fields[];
   columns: readonly string[];
+  /** Both are shown: what belongs to a drill is marked. */
+  drill: boolean;
   index: number;
   loading: boolean;
   end: () => void;
@@ -30,7 +35,7 @@ function Value({ event, column }: { event: Fields; column: string }) {
   return column === 'organization.id' ? <Cut text={agency(value, language)} /> : <Cut text={shortened(event).includes(column) ? `${value}…` : value} mono />;
 }
 
-export function EventRows({ events, columns, index, loading, end, choose, remove }: Props) {
+export function EventRows({ events, columns, drill, index, loading, end, choose, remove }: Props) {
   const { t, name } = useWords();
   const scroll = useRef<HTMLDivElement>(null);
   const rows = useVirtualizer({ count: events.length, getScrollElement: () => scroll.current, estimateSize: () => ROW_PX, overscan: 16 });
@@ -76,7 +81,7 @@ export function EventRows({ events, columns, index, loading, end, choose, remove
               >
                 <span role="cell"><Time at={eventTime(event)} brief /></span>
                 {columns.map((column) => <span role="cell" key={column}><Value event={event} column={column} /></span>)}
-                <span role="cell"><Cut text={summary(event)} mono /></span>
+                <span role="cell" className="row">{drill && event[DRILL] !== undefined && <DrillMark />}<span className="grow"><Cut text={summary(event)} mono /></span></span>
               </div>
             );
           })}

@@ -3,10 +3,12 @@ import { App, Button, Dropdown } from 'antd';
 import { lazy, Suspense, useCallback, useEffect, useMemo, useState } from 'react';
 import { useSearchParams } from 'react-router';
 
+import { nextDrill } from '../../api/alerts';
 import { useEvents, useHistogram, type HuntQuestion } from '../../api/events';
 import { ApiError } from '../../api/http';
 import { useWords } from '../../i18n';
 import { moment } from '../../i18n/format';
+import { DrillSwitch } from '../../look/DrillSwitch';
 import { Range } from '../../look/Range';
 import { Empty, Failed, Skeleton, useFailure } from '../../look/States';
 import { useKeys, type Keys } from '../../shell/keyboard';
@@ -76,11 +78,11 @@ export default function HuntPage() {
   const { message } = App.useApp();
   const { hunt, setHunt, organization } = useHunt();
   const [asked, setAsked] = useState(() => Date.now());
-  const { q, filters, range } = hunt;
+  const { q, filters, range, drill } = hunt;
   const question = useMemo<HuntQuestion>(() => {
     const [since, until] = ends(range, asked);
-    return { since, until, organization, q, filters };
-  }, [q, filters, range, asked, organization]);
+    return { since, until, organization, q, filters, drill };
+  }, [q, filters, range, drill, asked, organization]);
 
   const list = useEvents(question);
   const histogram = useHistogram(question);
@@ -116,6 +118,11 @@ export default function HuntPage() {
     ArrowDown: () => move(1),
     ArrowUp: () => move(-1),
     r: again,
+    d: () => {
+      // The address is ahead of the page: a key that is pressed twice goes two places on.
+      const now = decode(window.location.search);
+      change({ ...now, drill: nextDrill(now.drill) });
+    },
     Enter: () => {
       if (index >= 0) setOpen(true);
     },
@@ -138,6 +145,7 @@ export default function HuntPage() {
           <div className="hunt-bar">
             <h1>{t('nav.hunt')}</h1>
             <QueryBar hunt={hunt} setHunt={change} again={again} />
+            <DrillSwitch drill={drill} choose={(mode) => change({ ...hunt, drill: mode })} />
             <Range value={range} usual={HUNT_RANGES} choose={(next) => change({ ...hunt, range: next })} width={120} />
             <Button size="small" type="primary" onClick={again} loading={list.isFetching && !list.isFetchingNextPage} data-test="hunt-again" title={`${t('hunt.search')} (r)`}>{t('hunt.search')}</Button>
           </div>
@@ -176,6 +184,7 @@ export default function HuntPage() {
             ) : events.length === 0 ? (
               <div className="grow">
                 <Empty text={t('hunt.empty', { from: moment(question.since, language), to: moment(question.until, language) })}>
+                  {drill === 'exclude' && <Button onClick={() => change({ ...hunt, drill: 'include' })} data-test="show-drill">{t('hunt.showDrill')}</Button>}
                   {range !== '30d' && <Button onClick={() => change({ ...hunt, range: '30d' })}>{t('hunt.widen')}</Button>}
                 </Empty>
               </div>
@@ -183,6 +192,7 @@ export default function HuntPage() {
               <EventRows
                 events={events}
                 columns={hunt.columns}
+                drill={drill === 'include'}
                 index={index}
                 loading={list.isFetchingNextPage}
                 end={end}

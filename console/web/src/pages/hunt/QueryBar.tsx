@@ -4,7 +4,8 @@ import { useEffect, useMemo, useState } from 'react';
 
 import { useFieldNames } from '../../api/events';
 import { useWords } from '../../i18n';
-import { namePart, readLine, withFilter, type Hunt } from './query';
+import { Outside } from '../../look/Text';
+import { findFault, namePart, readLine, withFilter, type Fault, type Hunt } from './query';
 import { useFieldOptions } from './useFieldOptions';
 
 /** Marks the value of an entry of the menu; nobody types it. */
@@ -15,13 +16,20 @@ export function QueryBar({ hunt, setHunt, again }: { hunt: Hunt; setHunt: (hunt:
   const { data } = useFieldNames();
   const known = useMemo(() => new Set((data ?? []).map((field) => field.name)), [data]);
   const [line, setLine] = useState(hunt.q);
+  const [fault, setFault] = useState<Fault | null>(null);
   useEffect(() => setLine(hunt.q), [hunt.q]);
   const part = namePart(line);
   // The library chooses an entry by itself when its value begins like the line; Enter must search unless the arrows chose.
   const options = useFieldOptions(part).map((option) => ({ ...option, value: ENTRY + option.value }));
-  const type = (text: string) => setLine(text.startsWith(ENTRY) && part !== null ? `${line.slice(0, line.length - part.length)}${text.slice(ENTRY.length)}:` : text);
+  const type = (text: string) => {
+    setFault(null);
+    setLine(text.startsWith(ENTRY) && part !== null ? `${line.slice(0, line.length - part.length)}${text.slice(ENTRY.length)}:` : text);
+  };
 
   const send = () => {
+    const found = findFault(line);
+    setFault(found);
+    if (found !== null) return;
     const { q, filters } = readLine(line, known);
     const next = filters.reduce(withFilter, { ...hunt, q });
     setLine(q);
@@ -29,28 +37,38 @@ export function QueryBar({ hunt, setHunt, again }: { hunt: Hunt; setHunt: (hunt:
     else setHunt(next);
   };
   return (
-    <AutoComplete
-      className="grow"
-      value={line}
-      options={options}
-      onChange={type}
-      defaultActiveFirstOption={false}
-      popupMatchSelectWidth={560}
-      {...(options.length === 0 ? { open: false } : {})}
-    >
-      <Input
-        data-search="page"
-        data-test="hunt-query"
-        aria-label={t('hunt.query')}
-        placeholder={t('hunt.placeholder')}
-        maxLength={1000}
-        suffix={<kbd className="kbd">/</kbd>}
-        onKeyDown={(event) => {
-          if (event.key === 'Enter' && !event.nativeEvent.isComposing && !chosen(event.currentTarget)) send();
-          if (event.key === 'Escape') event.currentTarget.blur();
-        }}
-      />
-    </AutoComplete>
+    <div className="grow query-bar">
+      <AutoComplete
+        style={{ width: '100%' }}
+        value={line}
+        options={options}
+        onChange={type}
+        defaultActiveFirstOption={false}
+        popupMatchSelectWidth={560}
+        {...(options.length === 0 ? { open: false } : {})}
+      >
+        <Input
+          data-search="page"
+          data-test="hunt-query"
+          aria-label={t('hunt.query')}
+          placeholder={t('hunt.placeholder')}
+          maxLength={1000}
+          {...(fault === null ? {} : { status: 'error' as const, 'aria-invalid': true, 'aria-describedby': 'query-fault' })}
+          suffix={<kbd className="kbd">/</kbd>}
+          onKeyDown={(event) => {
+            if (event.key === 'Enter' && !event.nativeEvent.isComposing && !chosen(event.currentTarget)) send();
+            if (event.key === 'Escape') event.currentTarget.blur();
+          }}
+        />
+      </AutoComplete>
+      {fault !== null && (
+        <div className="query-fault" id="query-fault" role="alert" data-test="query-fault">
+          <span className="before" aria-hidden="true">{line.slice(0, fault.at)}</span>
+          <span className="mark" aria-hidden="true">▴</span>
+          <span><Outside text={t('hunt.noValue', { field: fault.field })} /></span>
+        </div>
+      )}
+    </div>
   );
 }
 

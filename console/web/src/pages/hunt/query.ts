@@ -1,4 +1,5 @@
 /** What a hunt asks, as it stands in the address bar: words, conditions on fields, a time, the columns shown. */
+import { readDrill, type Drill } from '../../api/alerts';
 import { bounds } from '../../look/ranges';
 
 export const OPERATORS = ['is', 'is_not', 'contains', 'exists', 'absent'] as const;
@@ -17,6 +18,7 @@ export interface Hunt {
   filters: readonly Filter[];
   /** One of `HUNT_RANGES`, or `since-until` in milliseconds. */
   range: string;
+  drill: Drill;
   columns: readonly string[];
 }
 
@@ -27,7 +29,7 @@ const RANGE_MS: Readonly<Record<string, number>> = { '1h': 3_600_000, '24h': 86_
 /** Where nobody has chosen columns: where it was seen, by whom. What happened always stands behind them. */
 export const COLUMNS: readonly string[] = ['event.dataset', 'organization.id', 'observer.name'];
 
-export const START: Hunt = { q: '', filters: [], range: '24h', columns: COLUMNS };
+export const START: Hunt = { q: '', filters: [], range: '24h', drill: 'exclude', columns: COLUMNS };
 
 /** As many conditions as the console takes. */
 export const MOST_FILTERS = 20;
@@ -47,6 +49,7 @@ export function encode(hunt: Hunt): string {
   if (hunt.q !== '') parameters.set('q', hunt.q);
   for (const { field, operator, value } of hunt.filters) parameters.append('f', `${operator}:${encodeURIComponent(field)}:${value}`);
   if (hunt.range !== START.range) parameters.set('range', hunt.range);
+  if (hunt.drill !== START.drill) parameters.set('drill', hunt.drill);
   const columns = hunt.columns.map(encodeURIComponent).join(',');
   if (columns !== COLUMNS.join(',')) parameters.set('columns', columns);
   return parameters.toString();
@@ -78,6 +81,7 @@ export function decode(search: string): Hunt {
     q: parameters.get('q') ?? '',
     filters: parameters.getAll('f').map(readFilter).filter((filter) => filter !== null).slice(0, MOST_FILTERS),
     range: Object.hasOwn(RANGE_MS, range) || bounds(range) !== null ? range : START.range,
+    drill: readDrill(parameters.get('drill')),
     columns: columns === null ? COLUMNS : columns.split(',').filter((name) => name !== '').map(unescape),
   };
 }
@@ -106,9 +110,24 @@ export function toggleColumn(hunt: Hunt, name: string): Hunt {
 
 const FIELD = /^(-?)([\p{L}@_][\p{L}\p{N}@_.-]*):(.*)$/u;
 
-/** Words of a typed line; what stands in double quotes is one word. */
-function split(line: string): string[] {
-  return line.match(/(?:[^\s"]|"[^"]*"?)+/g) ?? [];
+/** Words of a typed line, each with its place; what stands in double quotes is one word. */
+function split(line: string): { word: string; at: number }[] {
+  return [...line.matchAll(/(?:[^\s"]|"[^"]*"?)+/g)].map((match) => ({ word: match[0], at: match.index }));
+}
+
+/** What cannot be read of a typed line: a field without a value, and where its value should stand. */
+export interface Fault {
+  field: string;
+  at: number;
+}
+
+/** The first `field:` with nothing behind it; in double quotes it is a word. */
+export function findFault(line: string): Fault | null {
+  for (const { word, at } of split(line)) {
+    const [, minus = '', field = '', typed] = FIELD.exec(word) ?? [];
+    if (typed?.replaceAll('"', '') === '') return { field, at: at + minus.length + field.length };
+  }
+  return null;
 }
 
 /** The typed word as a condition; null when it is a plain word. A name is a field when it is known or has a dot. */
@@ -132,7 +151,7 @@ function condition(word: string, known: ReadonlySet<string>): Filter | null {
 export function readLine(line: string, known: ReadonlySet<string>): { q: string; filters: Filter[] } {
   const filters: Filter[] = [];
   const words: string[] = [];
-  for (const word of split(line.trim())) {
+  for (const { word } of split(line)) {
     const found = condition(word, known);
     if (found === null) words.push(word);
     else filters.push(found);

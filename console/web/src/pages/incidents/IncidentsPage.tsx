@@ -8,9 +8,11 @@ import { usePersonName } from '../../api/people';
 import { useOrganizationName } from '../../api/places';
 import type { Incident } from '../../api/types';
 import { useWords } from '../../i18n';
+import { DrillMark, DrillSwitch, useDrill } from '../../look/DrillSwitch';
 import { Severity } from '../../look/Severity';
 import { Empty, Loaded } from '../../look/States';
 import { Cut, Time } from '../../look/Text';
+import { useKeys } from '../../shell/keyboard';
 import { useScope } from '../../shell/scope';
 import { nearest } from '../incident/clocks';
 import { ClockWord } from '../incident/Clocks';
@@ -18,7 +20,7 @@ import { ClockWord } from '../incident/Clocks';
 const OPEN = ['open', 'in_progress', 'contained', 'resolved'];
 const TABS = [['incidents.open', OPEN], ['incidents.closedTab', ['closed']], ['incidents.all', []]] as const;
 
-function Rows({ incidents }: { incidents: readonly Incident[] }) {
+function Rows({ incidents, marked }: { incidents: readonly Incident[]; marked: boolean }) {
   const { t, name, language } = useWords();
   const agency = useOrganizationName();
   const person = usePersonName();
@@ -45,7 +47,7 @@ function Rows({ incidents }: { incidents: readonly Incident[] }) {
             <tr key={incident.id} className="go" onClick={() => void navigate(to)}>
               <td className="mono"><Link to={to}>{incident.number}</Link></td>
               <td><Severity level={incident.severity} /></td>
-              <td><Cut text={incident.title} /></td>
+              <td><span className="row">{marked && incident.drill && <DrillMark />}<span className="grow"><Cut text={incident.title} /></span></span></td>
               <td><Cut text={name('class', incident.class)} /></td>
               <td><Cut text={incident.organization === null ? t('incident.province') : agency(incident.organization, language)} /></td>
               <td>{t(`status.${incident.status}`)}</td>
@@ -65,7 +67,9 @@ export default function IncidentsPage() {
   const { organization } = useScope();
   const [tab, setTab] = useState(0);
   const [q, setQ] = useState('');
-  const list = useIncidents({ status: TABS[tab]?.[1] ?? [], organization, q });
+  const { drill, setDrill, next } = useDrill();
+  useKeys({ d: next });
+  const list = useIncidents({ status: TABS[tab]?.[1] ?? [], organization, q, drill });
   return (
     <div className="page fixed">
       <div className="views">
@@ -75,6 +79,7 @@ export default function IncidentsPage() {
           ))}
         </div>
         <span className="grow" />
+        <div className="row"><DrillSwitch drill={drill} choose={setDrill} /></div>
         <Input data-search="page" size="small" allowClear placeholder={t('common.search')} aria-label={t('common.search')} style={{ width: 230, alignSelf: 'center' }} value={q} onChange={(event) => setQ(event.target.value)} />
       </div>
       <div style={{ overflow: 'auto', flex: '1 1 0' }}>
@@ -84,7 +89,7 @@ export default function IncidentsPage() {
             if (incidents.length === 0) return <Empty text={t('incidents.empty')}><Link to="/alerts">{t('nav.alerts')}</Link></Empty>;
             return (
               <>
-                <Rows incidents={incidents} />
+                <Rows incidents={incidents} marked={drill === 'include'} />
                 {list.hasNextPage && <div className="empty"><Button loading={list.isFetchingNextPage} onClick={() => void list.fetchNextPage()}>{t('common.loadMore')}</Button></div>}
               </>
             );

@@ -1,19 +1,22 @@
 /** The first page and the wall: six figures, the course of the day, where it burns, what is due. Every figure is a link. */
-import { Button, Segmented } from 'antd';
-import { lazy, Suspense, useMemo, useState } from 'react';
+import { Button } from 'antd';
+import { lazy, Suspense, useMemo } from 'react';
 import { Link, useNavigate } from 'react-router';
 
-import { DRILLS, NO_FILTER, useDrillCount, type Drill } from '../../api/alerts';
+import { NO_FILTER, useDrillCount, type Drill } from '../../api/alerts';
 import { useLive } from '../../api/live';
 import { useOverview } from '../../api/overview';
 import { useOrganizationName } from '../../api/places';
 import type { Figure, Overview } from '../../api/types';
 import { useWords, type Key } from '../../i18n';
+import { DrillSwitch, useDrill } from '../../look/DrillSwitch';
 import { Panel } from '../../look/Panel';
 import { Severity } from '../../look/Severity';
 import { Empty, Loaded, Skeleton } from '../../look/States';
 import { Cut, Time } from '../../look/Text';
+import { useKeys } from '../../shell/keyboard';
 import { useScope } from '../../shell/scope';
+import { entityText } from '../alert/record';
 import { ANY, encode, OPEN } from '../alerts/view';
 import { huntLink } from '../hunt/query';
 import { ClockWord } from '../incident/Clocks';
@@ -37,6 +40,11 @@ function FigureBox(props: { word: Key; figure: Figure; to: string; under: string
   );
 }
 
+/** A list that has nothing but the switch in its address. */
+function listLink(path: string, drill: Drill): string {
+  return drill === 'exclude' ? path : `${path}?drill=${drill}`;
+}
+
 function Figures({ overview, drill }: { overview: Overview; drill: Drill }) {
   const { t } = useWords();
   const { figures, coverage, since, until } = overview;
@@ -46,12 +54,12 @@ function Figures({ overview, drill }: { overview: Overview; drill: Drill }) {
   return (
     <section className="panel">
       <div className="figures">
-        <FigureBox word="overview.events" figure={figures.events} to={huntLink({ range: day.range })} under={covered} compared />
+        <FigureBox word="overview.events" figure={figures.events} to={huntLink({ range: day.range, drill })} under={covered} compared />
         <FigureBox word="overview.alerts" figure={figures.alerts} to={`/alerts?${encode(day)}`} under={covered} compared />
         <FigureBox word="overview.severeAlerts" figure={figures.severe} to={`/alerts?${encode({ ...day, level: ['critical', 'high'] })}`} under={covered} compared />
         <FigureBox word="overview.openAlerts" figure={figures.open_alerts} to={`/alerts?${encode({ ...OPEN, drill })}`} under={t('overview.now')} />
-        <FigureBox word="overview.openIncidents" figure={figures.open_incidents} to="/incidents" under={t('overview.overdueCount', { n: overdue })} />
-        <FigureBox word="overview.sensors" figure={figures.sensors_online} to="/sensors" under={covered} />
+        <FigureBox word="overview.openIncidents" figure={figures.open_incidents} to={listLink('/incidents', drill)} under={t('overview.overdueCount', { n: overdue })} />
+        <FigureBox word="overview.sensors" figure={figures.sensors_online} to={listLink('/sensors', drill)} under={covered} />
       </div>
     </section>
   );
@@ -99,9 +107,10 @@ function Newest({ overview }: { overview: Overview }) {
         {overview.newest.slice(0, 8).map((alert) => (
           <tr key={alert.id} className="go" onClick={() => void navigate(`/alerts/${encodeURIComponent(alert.id)}`)}>
             <td style={{ width: 36 }}><Severity level={alert.level} wordless /></td>
-            <td style={{ width: 92 }}><Time at={alert.last_seen} brief /></td>
+            <td style={{ width: 112 }}><Time at={alert.last_seen} brief /></td>
             <td><Link to={`/alerts/${encodeURIComponent(alert.id)}`} style={{ color: 'inherit' }}><Cut text={pick(alert.title_vi, alert.title_en)} /></Link></td>
-            <td style={{ width: '26%' }}><Cut text={agency(alert.organization, language)} className="soft" /></td>
+            <td style={{ width: '24%' }}><Cut text={entityText(alert)} mono className="soft" /></td>
+            <td style={{ width: '20%' }}><Cut text={agency(alert.organization, language)} className="soft" /></td>
           </tr>
         ))}
       </tbody>
@@ -171,7 +180,8 @@ export default function OverviewPage() {
   const { t } = useWords();
   const { organization } = useScope();
   const { line } = useLive();
-  const [drill, setDrill] = useState<Drill>('exclude');
+  const { drill, setDrill, next } = useDrill();
+  useKeys({ d: next });
   const overview = useOverview(organization, drill, line !== 'paused');
   const more = (to: string) => <Link to={to}>{t('common.more')}</Link>;
   return (
@@ -179,14 +189,7 @@ export default function OverviewPage() {
       <div className="head" style={{ alignItems: 'center' }}>
         <h1>{t('overview.title')}</h1>
         <span className="soft grow">{t('overview.window')}</span>
-        <Segmented
-          size="small"
-          data-test="drill"
-          aria-label={t('alerts.drillSwitch')}
-          value={drill}
-          options={DRILLS.map((mode) => ({ value: mode, label: t(`drill.${mode}`) }))}
-          onChange={setDrill}
-        />
+        <DrillSwitch drill={drill} choose={setDrill} />
       </div>
       <Loaded query={overview} lines={16}>
         {(found) => (
@@ -198,8 +201,8 @@ export default function OverviewPage() {
                 <Suspense fallback={<Skeleton lines={10} />}><Series overview={found} drill={drill} /></Suspense>
               </Panel>
               <Panel title={t('overview.newest')} flush extra={more(`/alerts?${encode({ ...OPEN, drill, level: ['critical', 'high'] })}`)}><Newest overview={found} /></Panel>
-              <Panel title={t('overview.incidents')} flush extra={more('/incidents')}><Incidents overview={found} /></Panel>
-              <Panel title={t('overview.agencies')} flush extra={more('/alerts')}><Agencies overview={found} drill={drill} /></Panel>
+              <Panel title={t('overview.incidents')} flush extra={more(listLink('/incidents', drill))}><Incidents overview={found} /></Panel>
+              <Panel title={t('overview.agencies')} flush extra={more(`/alerts?${encode({ ...OPEN, drill })}`)}><Agencies overview={found} drill={drill} /></Panel>
               <Panel title={t('overview.rules')} flush extra={more('/rules')}><Rules overview={found} drill={drill} /></Panel>
             </div>
           </>

@@ -9,6 +9,7 @@ import { useSession } from '../../api/session';
 import type { Sensor } from '../../api/types';
 import { useWords } from '../../i18n';
 import { useConfirm } from '../../look/Confirm';
+import { DrillMark, DrillSwitch, useDrill } from '../../look/DrillSwitch';
 import { Empty, Loaded, useFailure } from '../../look/States';
 import { Cut, Time } from '../../look/Text';
 import { useKeys } from '../../shell/keyboard';
@@ -18,13 +19,13 @@ import { FIGURES, reading, sensorState } from './state';
 import { SensorDrawer } from './SensorDrawer';
 import { State } from './State';
 
-function Row({ sensor, current, choose }: { sensor: Sensor; current: boolean; choose: () => void }) {
+function Row({ sensor, current, marked, choose }: { sensor: Sensor; current: boolean; marked: boolean; choose: () => void }) {
   const { number, language } = useWords();
   const agency = useOrganizationName();
   const version = sensor.health?.['version'];
   return (
     <tr className={`go ${current ? 'current' : ''}`} onClick={choose} data-test="sensor">
-      <td><button type="button" className="plain cut" style={{ maxWidth: '100%' }} onClick={choose}><Cut text={sensor.node} mono /></button></td>
+      <td><span className="row">{marked && sensor.drill && <DrillMark />}<button type="button" className="plain cut" style={{ maxWidth: '100%' }} onClick={choose}><Cut text={sensor.node} mono /></button></span></td>
       <td><Cut text={agency(sensor.organization, language)} /></td>
       <td><State state={sensorState(sensor)} /></td>
       <td><Time at={sensor.last_seen} brief /></td>
@@ -46,7 +47,8 @@ export default function SensorsPage() {
   const queries = useQueryClient();
   const confirm = useConfirm();
   const words = useFailure();
-  const sensors = useSensors(10_000);
+  const { drill, setDrill, next } = useDrill();
+  const sensors = useSensors(10_000, drill);
   const [enrolling, setEnrolling] = useState(false);
   const [chosen, setChosen] = useState<string | null>(null);
 
@@ -74,7 +76,7 @@ export default function SensorsPage() {
     const next = shown[Math.min(Math.max(at + step, 0), shown.length - 1)];
     if (next !== undefined) setChosen(next.id);
   };
-  useKeys({ j: () => move(1), k: () => move(-1), ArrowDown: () => move(1), ArrowUp: () => move(-1), Escape: () => setChosen(null) });
+  useKeys({ d: next, j: () => move(1), k: () => move(-1), ArrowDown: () => move(1), ArrowUp: () => move(-1), Escape: () => setChosen(null) });
 
   return (
     <div className="page fixed">
@@ -82,6 +84,7 @@ export default function SensorsPage() {
         <div className="left page">
           <div className="head">
             <h1 className="grow">{t('sensors.title')}</h1>
+            <DrillSwitch drill={drill} choose={setDrill} />
             {isAdministrator && <Button type="primary" onClick={() => setEnrolling(true)} data-test="enrol">{t('sensors.enrol')}</Button>}
           </div>
           <section className="panel"><div className="flush">
@@ -95,7 +98,7 @@ export default function SensorsPage() {
                       <th style={{ width: 84 }}>{t('sensors.version')}</th><th style={{ width: '14%' }}>{t('admin.owner')}</th>
                     </tr>
                   </thead>
-                  <tbody>{shown.map((sensor) => <Row key={sensor.id} sensor={sensor} current={sensor.id === chosen} choose={() => setChosen(sensor.id)} />)}</tbody>
+                  <tbody>{shown.map((sensor) => <Row key={sensor.id} sensor={sensor} current={sensor.id === chosen} marked={drill === 'include'} choose={() => setChosen(sensor.id)} />)}</tbody>
                 </table>
               ))}
             </Loaded>
