@@ -157,10 +157,10 @@ impl ApiError {
             names => (format!(" Được dùng: {names}."), format!(" Allowed: {names}.")),
         };
         let refused = Self::of_parameter(field, reason);
-        let named = if field.is_empty() { "JSON" } else { "" };
+        let prefix = if field.is_empty() { "JSON" } else { "" };
         Self {
-            vi: format!("{named}{}{place_vi}.{known_vi}", refused.vi),
-            en: format!("{named}{}{place_en}.{known_en}", refused.en),
+            vi: format!("{prefix}{}{place_vi}.{known_vi}", refused.vi),
+            en: format!("{prefix}{}{place_en}.{known_en}", refused.en),
             field: refused.field.filter(|name| !name.is_empty()),
             ..self
         }
