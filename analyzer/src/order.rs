@@ -70,10 +70,12 @@ type Told = BTreeMap<u8, BTreeMap<u32, Round>>;
 type Round = (u64, Watermarks);
 
 #[derive(Serialize, Deserialize)]
-struct Marks<O, T> {
+struct Marks<O, T, D> {
     version: u32,
     outline: O,
     told: T,
+    /// How deep correlations stand in chains; not those that stand at their begin.
+    depths: D,
 }
 
 impl Order {
@@ -102,14 +104,19 @@ impl Order {
     }
 
     fn level(&self, item: &Item) -> u8 {
-        match item {
-            Item::Counted { seen, .. } => self.depths.get(&seen.correlation).copied().unwrap_or(0),
-            _ => 0,
-        }
+        level_of(item, &self.depths)
+    }
+
+    fn chained(&self) -> BTreeMap<&str, u8> {
+        self.depths.iter().filter(|(_, depth)| **depth > 0).map(|(id, depth)| (id.as_str(), *depth)).collect()
+    }
+
+    fn deepest(&self) -> u8 {
+        self.depths.values().copied().max().unwrap_or(0)
     }
 
     fn advance(&mut self, level: u8, from: u32, round: Round, out: &mut Vec<Item>) {
-        let deepest = self.depths.values().copied().max().unwrap_or(0);
+        let deepest = self.deepest();
         if level > deepest {
             return;
         }
@@ -150,7 +157,8 @@ impl Order {
 
     /// What of the saved state `batch` changed.
     pub(crate) fn save(&mut self, batch: &Batch, parts: &mut StateParts) -> Result<(), AnalyzerError> {
-        let marks = Marks { version: VERSION, outline: self.sequencer.outline(), told: &self.told };
+        let outline = self.sequencer.outline();
+        let marks = Marks { version: VERSION, outline, told: &self.told, depths: self.chained() };
         let marks = serde_json::to_vec(&marks).map_err(AnalyzerError::Encode)?;
         if marks != self.saved {
             parts.insert(MARKS.to_owned(), Some(marks.clone()));
@@ -192,28 +200,40 @@ impl Order {
     pub(crate) fn restore(&mut self, parts: &BTreeMap<String, Vec<u8>>) -> Result<(), OrderError> {
         let pieces: BTreeMap<(u64, u64), &[u8]> =
             parts.iter().filter_map(|(name, piece)| Some((piece_offsets(name)?, piece.as_slice()))).collect();
-        let mut failed = match parts.get(MARKS) {
-            Some(text) => self.restore_marks(text),
-            None if pieces.is_empty() => Ok(()),
-            None => Err(OrderError::Marks("there are none".to_owned())),
+        let (depths, mut failed) = match parts.get(MARKS).map(|text| self.restore_marks(text)) {
+            Some(Ok(depths)) => (Some(depths), Ok(())),
+            Some(Err(error)) => (None, Err(error)),
+            None if pieces.is_empty() => (None, Ok(())),
+            None => (None, Err(OrderError::Marks("there are none".to_owned()))),
         };
-        let is_known = failed.is_ok();
         for ((first, last), piece) in pieces {
             // Also one of which nothing waits any more is known, so that it is removed.
             self.pieces.insert(first, last);
             for (offset, value) in records_of(piece) {
-                let numbered = (offset, value.len());
-                match serde_json::from_slice::<Item>(value) {
-                    Ok(item) if is_known => drop(self.sequencer.put_back(self.level(&item), numbered, item)),
-                    Ok(item) => self.sequencer.hold_again(self.level(&item), numbered, item),
+                match serde_json::from_slice(value) {
+                    Ok(item) => self.put_back((offset, value.len()), item, depths.as_ref()),
                     Err(reason) => failed = failed.and(Err(OrderError::Record { offset, reason })),
                 }
             }
         }
+        self.sequencer.keep_levels(self.deepest());
         failed
     }
 
-    fn restore_marks(&mut self, text: &[u8]) -> Result<(), OrderError> {
+    /// Takes back an item that was once held; `depths` are those of then, `None` when nothing is known of then.
+    fn put_back(&mut self, numbered: (u64, usize), item: Item, depths: Option<&BTreeMap<String, u8>>) {
+        let level = self.level(&item);
+        let before = depths.map(|depths| level_of(&item, depths));
+        if before == Some(level) {
+            self.sequencer.put_back(level, numbered, item);
+        } else if before.is_none_or(|before| self.sequencer.still_waits(before, numbered.0, &item)) {
+            // The rules are other ones now: it stands elsewhere in chains.
+            self.sequencer.hold_again(level, numbered, item);
+        }
+    }
+
+    /// Takes the marks; answers how deep correlations stood then.
+    fn restore_marks(&mut self, text: &[u8]) -> Result<BTreeMap<String, u8>, OrderError> {
         #[derive(Deserialize)]
         struct Head {
             #[serde(default)]
@@ -225,11 +245,14 @@ impl Order {
             let reason = format!("they have version {version}; this program reads version {VERSION}");
             return Err(OrderError::Marks(reason));
         }
-        let marks: Marks<Outline, Told> = serde_json::from_slice(text).map_err(unreadable)?;
+        let marks: Marks<Outline, Told, BTreeMap<String, u8>> =
+            serde_json::from_slice(text).map_err(unreadable)?;
         self.sequencer = Sequencer::restore(Room::default(), marks.outline);
         self.told = marks.told;
+        let deepest = self.deepest();
+        self.told.retain(|level, _| *level <= deepest);
         self.saved = text.to_vec();
-        Ok(())
+        Ok(marks.depths)
     }
 
     /// How many wait.
@@ -240,6 +263,14 @@ impl Order {
     /// What did not go by the order, since the start.
     pub(crate) fn disorder(&self) -> Disorder {
         self.sequencer.disorder()
+    }
+}
+
+/// The level at which an item waits: how deep its correlation stands in chains.
+fn level_of(item: &Item, depths: &BTreeMap<String, u8>) -> u8 {
+    match item {
+        Item::Counted { seen, .. } => depths.get(&seen.correlation).copied().unwrap_or(0),
+        _ => 0,
     }
 }
 
@@ -270,11 +301,21 @@ fn records_of(mut piece: &[u8]) -> Vec<(u64, &[u8])> {
 mod tests {
     use super::*;
     use dongson_event::Timestamp;
-    use dongson_rules::{LoadOptions, correlate::RuleMatchKeyed};
+    use dongson_rules::LoadOptions;
+    use dongson_rules::correlate::{RuleMatchKeyed, Timed as _};
 
-    /// A correlation, and one of its matches.
+    /// A correlation, and one that counts it.
     fn rules() -> RuleSet {
-        let text = "
+        loaded(CHAIN)
+    }
+
+    fn loaded(text: &str) -> RuleSet {
+        let report = RuleSet::from_documents([("r.yml", text)], &LoadOptions::default());
+        assert_eq!(report.refused, []);
+        report.rules
+    }
+
+    const CHAIN: &str = "
 title: Fail
 id: fail
 logsource: {product: dongson, service: conn}
@@ -288,10 +329,6 @@ title: More
 id: more
 correlation: {type: event_count, rules: [many], group-by: [user.name], timespan: 8s, condition: {gte: 3}}
 ";
-        let report = RuleSet::from_documents([("r.yml", text)], &LoadOptions::default());
-        assert_eq!(report.refused, []);
-        report.rules
-    }
 
     fn counted(correlation: &str, second: i64) -> Item {
         let seen = RuleMatchKeyed {
@@ -331,12 +368,29 @@ correlation: {type: event_count, rules: [many], group-by: [user.name], timespan:
         assert_eq!(out, [counted("more", 18), counted("more", 19)]);
     }
 
-    /// What is saved of two records that wait.
-    fn saved() -> BTreeMap<String, Vec<u8>> {
-        let items = [counted("many", 5), counted("many", 3)];
+    #[test]
+    fn other_rules_lose_nothing_that_waits() {
+        let flat = loaded(&CHAIN.replace("rules: [many]", "rules: [fail]"));
+        for (before, now) in [(rules(), flat.clone()), (flat, rules())] {
+            let items = [counted("more", 5), counted("many", 4), counted("more", 3)];
+            let parts = saved(&before, items);
+            let mut order = Order::new(&now, 1);
+            order.restore(&parts).unwrap();
+            let mut out = Vec::new();
+            for (offset, level) in (20..).zip([0, 1]) {
+                order.take((offset, 100), marks(level, 0, offset, Some(6)), &mut out);
+            }
+            out.sort_by_key(Item::place);
+            assert_eq!(out, [counted("more", 3), counted("many", 4), counted("more", 5)]);
+        }
+    }
+
+    /// What is saved of records that wait, of offset 7 and those that follow.
+    fn saved<const N: usize>(rules: &RuleSet, items: [Item; N]) -> BTreeMap<String, Vec<u8>> {
         let records: Vec<Record> = items.iter().map(|item| item.to_record().unwrap()).collect();
-        let batch = Batch { topic: "t".to_owned(), partition: 0, first: 7, last: 8, records };
-        let mut order = Order::new(&rules(), 1);
+        let last = 6 + records.len() as u64;
+        let batch = Batch { topic: "t".to_owned(), partition: 0, first: 7, last, records };
+        let mut order = Order::new(rules, 1);
         for (offset, item) in (7..).zip(items) {
             order.take((offset, 100), item, &mut Vec::new());
         }
@@ -347,7 +401,7 @@ correlation: {type: event_count, rules: [many], group-by: [user.name], timespan:
 
     #[test]
     fn what_waits_outlives_marks_and_neighbours_that_cannot_be_read() {
-        let whole = saved();
+        let whole = saved(&rules(), [counted("many", 5), counted("many", 3)]);
         assert_eq!(whole.keys().collect::<Vec<_>>(), ["held/7-8", MARKS]);
         let with = |name: &str, value: &str| {
             let mut parts = whole.clone();

@@ -341,7 +341,7 @@ proptest! {
         piece in prop::collection::vec(any::<u8>(), 0..40),
         name in "held/[0-9]{0,3}-?[0-9]{0,3}",
     ) {
-        let whole = r#"{"version":1,"outline":{"lanes":[]},"told":{}}"#;
+        let whole = r#"{"version":1,"outline":{"lanes":[]},"told":{},"depths":{}}"#;
         for order in [order.as_str(), whole] {
             let parts = BTreeMap::from([("order".to_owned(), order.into()), (name.clone(), piece.clone())]);
             Partition::new(&CONTENT, 0, 1).restore(&parts, Some(order.as_bytes()));

@@ -208,13 +208,22 @@ impl<T: Timed> Sequencer<T> {
     /// Takes back an item that was once held under `number`; true when it is held still. What has been released
     /// since is dropped.
     pub fn put_back(&mut self, level: u8, (number, bytes): (u64, usize), item: T) -> bool {
-        let Some(lane) = self.lanes.get_mut(&(level, item.scope().to_owned())) else { return false };
-        let place = item.place();
-        if number < lane.mark.since || lane.has_passed(&place) {
-            return false;
+        let still = self.still_waits(level, number, &item);
+        if still && let Some(lane) = self.lanes.get_mut(&(level, item.scope().to_owned())) {
+            lane.hold(item.place(), Held { number, bytes, item }, &mut self.stock);
         }
-        lane.hold(place, Held { number, bytes, item }, &mut self.stock);
-        true
+        still
+    }
+
+    /// True when an item that was once held under `number` has not been released since.
+    pub fn still_waits(&self, level: u8, number: u64, item: &T) -> bool {
+        let lane = self.lanes.get(&(level, item.scope().to_owned()));
+        lane.is_some_and(|lane| number >= lane.mark.since && !lane.has_passed(&item.place()))
+    }
+
+    /// Forgets lanes of deeper levels, which nobody tells of any more; what they held is to be held again elsewhere.
+    pub fn keep_levels(&mut self, deepest: u8) {
+        self.lanes.retain(|(level, _), lane| *level <= deepest || !lane.held.is_empty());
     }
 
     /// Takes back an item of which is not known whether it was released since: it is held.

@@ -16,7 +16,7 @@ const ALL: &str = "SIGMA_SQL_ALL";
 /// Chooses another sample.
 const SEED: &str = "SIGMA_SQL_SEED";
 /// Of so many rules one is in the sample.
-const SAMPLE: u64 = 4;
+const SAMPLE: u64 = 8;
 
 /// Of the real events every so many are compared, beside those on which rules are known to hold.
 const STRIDE: usize = 6;
