@@ -95,6 +95,25 @@ pub fn read_name(name: &str) -> Option<(String, String, Option<u8>)> {
     serde_json::from_str(name).ok()
 }
 
+/// Gives each saved part to `take`, heads first: keys belong to a book. Answers the parts that are to go, because `take`
+/// had no place for them (false) or could not read them, and the first error; an error keeps no other part away.
+pub fn take_back<'p, E>(
+    parts: impl Iterator<Item = (&'p str, &'p str)> + Clone,
+    mut take: impl FnMut(&str, &str) -> Result<bool, E>,
+) -> (Parts, Result<(), E>) {
+    let is_head = |name: &str| matches!(read_name(name), Some((.., None)));
+    let heads = parts.clone().filter(|(name, _)| is_head(name));
+    let (mut gone, mut outcome) = (Parts::new(), Ok(()));
+    for (name, text) in heads.chain(parts.filter(|(name, _)| !is_head(name))) {
+        let taken = take(name, text);
+        if !matches!(taken, Ok(true)) {
+            gone.insert(name.to_owned(), None);
+        }
+        outcome = outcome.and(taken.map(drop));
+    }
+    (gone, outcome)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

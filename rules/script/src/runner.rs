@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dongson_event::{Matched, Timestamp, Value};
-use dongson_rules::parts::{Parts, read_name};
+use dongson_rules::parts::{Parts, read_name, take_back};
 use rhai::{Dynamic, Map};
 use serde::{Deserialize, Serialize};
 
@@ -336,22 +336,9 @@ impl Runner {
     ) -> Result<(), StateError> {
         self.shelves.clear();
         self.ledger = Ledger::default();
-        self.gone = Parts::new();
-        let mut failed = Ok(());
-        let is_head = |name: &str| matches!(read_name(name), Some((.., None)));
-        // Keys belong to a book, so that heads come first.
-        let heads = parts.clone().filter(|(name, _)| is_head(name));
-        for (name, text) in heads.chain(parts.filter(|(name, _)| !is_head(name))) {
-            match self.restore_part(name, text) {
-                Ok(true) => {}
-                Ok(false) => drop(self.gone.insert(name.to_owned(), None)),
-                Err(error) => {
-                    self.gone.insert(name.to_owned(), None);
-                    failed = failed.and(Err(error));
-                }
-            }
-        }
-        failed
+        let (gone, outcome) = take_back(parts, |name, text| self.restore_part(name, text));
+        self.gone = gone;
+        outcome
     }
 
     /// False when the part belongs to nothing that is there.

@@ -11,7 +11,7 @@ use super::definition::Definition;
 use super::recall::Recall;
 use super::window::{Group, hash_of, nanos};
 use super::{CorrelationMatch, RuleMatchKeyed, keyed};
-use crate::parts::{Parts, Saving, read_name};
+use crate::parts::{Parts, Saving, read_name, take_back};
 use crate::ruleset::RuleSet;
 
 /// Form of the saved state; one of another form is refused.
@@ -311,22 +311,9 @@ impl Correlator {
         parts: impl Iterator<Item = (&'p str, &'p str)> + Clone,
     ) -> Result<(), StateError> {
         self.state = State { version: VERSION, ..State::default() };
-        self.gone = Parts::new();
-        let mut failed = Ok(());
-        let is_head = |name: &str| matches!(read_name(name), Some((.., None)));
-        // Groups belong to a book, so that heads come first.
-        let heads = parts.clone().filter(|(name, _)| is_head(name));
-        for (name, text) in heads.chain(parts.filter(|(name, _)| !is_head(name))) {
-            match self.restore_part(name, text) {
-                Ok(true) => {}
-                Ok(false) => drop(self.gone.insert(name.to_owned(), None)),
-                Err(error) => {
-                    self.gone.insert(name.to_owned(), None);
-                    failed = failed.and(Err(error));
-                }
-            }
-        }
-        failed
+        let (gone, outcome) = take_back(parts, |name, text| self.restore_part(name, text));
+        self.gone = gone;
+        outcome
     }
 
     /// False when the part belongs to nothing that is there.
