@@ -91,20 +91,21 @@ impl Publisher {
             let now = now();
             let records = chunk.len() as u64;
             let parse = move || {
-                let mut out = Vec::with_capacity(chunk.len());
+                let (mut messages, mut normals) = (Messages::with_room(chunk.len()), Vec::new());
                 for item in &chunk {
-                    crate::intake::record(&origin_of_chunk, &item.raw, item.id, now, &mut out);
+                    crate::intake::record(&origin_of_chunk, &item.raw, item.id, now, &mut normals);
+                    normals.drain(..).for_each(|normal| messages.add(normal));
                 }
-                out
+                messages
             };
             // A few records are parsed at once; many would hold up the other tasks of this thread.
-            let normals = if records < 64 {
+            let messages = if records < 64 {
                 parse()
             } else {
                 tokio::task::spawn_blocking(parse).await.map_err(|_| PublishError::Parsing)?
             };
             let token = token.map(|token| format!("{token}/{number}"));
-            let more = self.append(origin, normals, records, token.as_deref()).await?;
+            let more = self.land(origin, messages, records, token.as_deref()).await?;
             landed.events.extend(more.events);
             landed.unparsed.extend(more.unparsed);
         }
@@ -119,24 +120,34 @@ impl Publisher {
         records: u64,
         token: Option<&str>,
     ) -> Result<Landed, PublishError> {
-        let parsed_records = normals.iter().filter(|normal| normal.parsed).count() as u64;
-        let (parsed, unparsed): (Vec<_>, Vec<_>) = normals.into_iter().partition(|normal| normal.parsed);
-        let unparsed = self.produce(TOPIC_UNPARSED, unparsed, token).await?;
-        let events = self.produce(TOPIC_EVENTS, parsed, token).await?;
-        self.tally.count(origin, parsed_records.min(records), records.saturating_sub(parsed_records), now());
+        let mut messages = Messages::with_room(normals.len());
+        normals.into_iter().for_each(|normal| messages.add(normal));
+        self.land(origin, messages, records, token).await
+    }
+
+    async fn land(
+        &self,
+        origin: &Origin,
+        messages: Messages,
+        records: u64,
+        token: Option<&str>,
+    ) -> Result<Landed, PublishError> {
+        let parsed = messages.events.len() as u64;
+        let unparsed = self.produce(TOPIC_UNPARSED, messages.unparsed, token).await?;
+        let events = self.produce(TOPIC_EVENTS, messages.events, token).await?;
+        self.tally.count(origin, parsed.min(records), records.saturating_sub(parsed), now());
         Ok(Landed { events, unparsed })
     }
 
     async fn produce(
         &self,
         topic: &str,
-        normals: Vec<Normal>,
+        records: Vec<Record>,
         token: Option<&str>,
     ) -> Result<Vec<Position>, BusError> {
-        if normals.is_empty() {
+        if records.is_empty() {
             return Ok(Vec::new());
         }
-        let records = normals.into_iter().map(|normal| message(topic, normal)).collect();
         match token {
             Some(token) => self.bus.produce_once(topic, &format!("{topic}/{token}"), records).await,
             None => self.bus.produce(topic, records).await,
@@ -144,16 +155,34 @@ impl Publisher {
     }
 }
 
-/// The key keeps the order of one observer; unparsed records of an agency stay together.
-fn message(topic: &str, normal: Normal) -> Record {
-    let organization = normal.event.organization();
-    let key = if topic == TOPIC_UNPARSED {
-        organization.to_owned()
-    } else {
-        format!("{organization}/{}", normal.event.text("observer.name").unwrap_or_default())
-    };
-    let ingested = normal.event.time("event.ingested").unwrap_or_default();
-    Record::new(key, normal.json, ingested)
+/// What goes to the bus.
+struct Messages {
+    events: Vec<Record>,
+    unparsed: Vec<Record>,
+    /// The key of the last event: most follow others of the same observer.
+    key: Bytes,
+}
+
+impl Messages {
+    fn with_room(records: usize) -> Self {
+        Self { events: Vec::with_capacity(records), unparsed: Vec::new(), key: Bytes::new() }
+    }
+
+    /// The key keeps the order of one observer; unparsed records of an agency stay together.
+    fn add(&mut self, normal: Normal) {
+        let Normal { event, json, parsed } = normal;
+        let organization = event.organization();
+        let ingested = event.time("event.ingested").unwrap_or_default();
+        if !parsed {
+            self.unparsed.push(Record::new(organization.to_owned(), json, ingested));
+            return;
+        }
+        let key = [organization, "/", event.text("observer.name").unwrap_or_default()];
+        if !self.key.iter().eq(key.iter().flat_map(|part| part.as_bytes())) {
+            self.key = key.concat().into();
+        }
+        self.events.push(Record::new(self.key.clone(), json, ingested));
+    }
 }
 
 /// Cuts by number and raw length of the records alone.

@@ -13,7 +13,7 @@ use dongson_event::{
     Event, TOPIC_EVENTS, TOPIC_SIGNALS, TOPIC_UNPARSED, Timestamp, UNPARSED, Value, identity,
 };
 use dongson_registry::now;
-use dongson_store::{EventRow, REQUIRED, StoreClient};
+use dongson_store::{EventRows, REQUIRED, StoreClient};
 use futures::future::try_join_all;
 use futures::stream::{StreamExt as _, TryStreamExt as _};
 use tokio::sync::watch;
@@ -52,8 +52,10 @@ pub(crate) struct EventsStage {
 }
 
 /// What a batch became.
+#[derive(Default)]
 struct Worked {
-    rows: Vec<EventRow>,
+    /// A block for each thread that worked on it.
+    rows: Vec<EventRows>,
     items: Vec<Item>,
     heard: Heard,
 }
@@ -172,7 +174,7 @@ impl EventsStage {
         });
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let mut parts = futures::stream::iter(parts).buffered(cores);
-        let mut worked = Worked::with_room(batch.records.len());
+        let mut worked = Worked::default();
         while let Some(part) = parts.try_next().await? {
             worked.rows.extend(part.rows);
             worked.items.extend(part.items);
@@ -187,7 +189,7 @@ impl EventsStage {
         let inventory = Arc::clone(&self.inventory.borrow());
         let intel = Arc::clone(&self.intel.borrow());
         let mut detector = lock(&self.detectors).pop().unwrap_or_else(|| Detector::new(&self.content));
-        let mut worked = Worked::with_room(WORK_RECORDS);
+        let (mut worked, mut rows) = (Worked::default(), EventRows::new());
         for (offset, record) in (batch.first..).zip(&batch.records).skip(from).take(WORK_RECORDS) {
             let mut event = decode(record);
             complete(&mut event, record, || format!("{}/{}/{offset}", batch.topic, batch.partition));
@@ -199,16 +201,11 @@ impl EventsStage {
                 worked.heard.items(&items);
                 worked.items.extend(items);
             }
-            worked.rows.push(EventRow::from_event(&event, &self.config.retention)?);
+            rows.push(&event, &self.config.retention)?;
         }
+        worked.rows.push(rows);
         lock(&self.detectors).push(detector);
         Ok(worked)
-    }
-}
-
-impl Worked {
-    fn with_room(records: usize) -> Self {
-        Self { rows: Vec::with_capacity(records), items: Vec::new(), heard: Heard::default() }
     }
 }
 

@@ -8,14 +8,15 @@ use clickhouse::{Client, Compression};
 use dongson_event::{Alert, Signal};
 
 use crate::facts::{AlertRow, SignalRow};
-use crate::row::EventRow;
+use crate::row::EventRows;
 use crate::shim::{READER, SCOPE_SETTING, WRITER};
 use crate::{Result, StoreError, migrations};
 
 /// Most rows of one insert: a larger one might be cut into several blocks, and a block is what a token protects.
 pub const MAX_INSERT_ROWS: usize = 100_000;
-/// Most bytes of one insert.
-pub const MAX_INSERT_BYTES: usize = 64 << 20;
+/// Most bytes of one insert: what 40 MiB of events become at worst (five times as much, by words of rare signs), and less
+/// than what the engine takes for one block.
+pub const MAX_INSERT_BYTES: usize = 224 << 20;
 /// Bytes of one piece on the way.
 const PIECE_BYTES: usize = 1 << 20;
 
@@ -113,35 +114,35 @@ impl StoreClient {
     ///
     /// # Errors
     /// `InsertTooLarge` above [`MAX_INSERT_ROWS`] or [`MAX_INSERT_BYTES`]; cut the batch at fixed places then.
-    pub async fn insert_events(&self, rows: &[EventRow], token: &str) -> Result<()> {
-        let total: usize = rows.iter().map(EventRow::size).sum();
-        if rows.len() > MAX_INSERT_ROWS || total > MAX_INSERT_BYTES {
-            return Err(StoreError::InsertTooLarge { rows: rows.len(), bytes: total });
+    pub async fn insert_events(&self, blocks: &[EventRows], token: &str) -> Result<()> {
+        let rows: usize = blocks.iter().map(EventRows::len).sum();
+        let bytes: usize = blocks.iter().map(EventRows::size).sum();
+        if rows > MAX_INSERT_ROWS || bytes > MAX_INSERT_BYTES {
+            return Err(StoreError::InsertTooLarge { rows, bytes });
         }
-        if rows.is_empty() {
+        if rows == 0 {
             return Ok(());
         }
-        let filled = EventRow::filled(rows);
-        let names: Vec<String> =
-            filled.iter().map(|(_, field)| format!("`{}`", field.column_name())).collect();
+        // An insert that names the columns in which something stands is taken more than twice as fast.
+        let filled = EventRows::filled(blocks);
+        let names: Vec<String> = filled.iter().map(|field| format!("`{}`", field.column_name())).collect();
         let names = names.join(",");
-        let sql = format!(
-            "INSERT INTO dongson.events ({names},original,rest,retention_days,words) FORMAT RowBinary"
-        );
+        let sql =
+            format!("INSERT INTO dongson.events ({names},original,rest,retention_days,words) FORMAT Native");
         // Merges build the indexes: with every insert they would cost more than the rows do. Rows without them are few
         // and young, and are found by reading them.
         let writing = self.writing(token).with_setting("materialize_skip_indexes_on_insert", "0");
         let mut insert = writing.insert_formatted_with(sql);
-        let mut piece = BytesMut::with_capacity(PIECE_BYTES.min(total) + 4_096);
-        for row in rows {
-            row.write(&filled, &mut piece);
+        let mut piece = BytesMut::with_capacity(PIECE_BYTES.min(bytes) + 4_096);
+        for block in blocks.iter().filter(|block| !block.is_empty()) {
+            block.write(&mut piece);
             if piece.len() >= PIECE_BYTES {
                 insert.send(piece.split().freeze()).await?;
             }
         }
         insert.send(Bytes::from(piece)).await?;
         insert.end().await?;
-        metrics::counter!("store_inserted_events_total").increment(rows.len() as u64);
+        metrics::counter!("store_inserted_events_total").increment(rows as u64);
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 //! - [`run_store`] is the process `dongson store`: the engine (`libchdb.so`, loaded at run time) on one folder, behind
 //!   `ClickHouse`'s HTTP interface; [`Supervisor`] keeps it running as a child of `dongson up`.
 //! - [`StoreClient`] is the only way to the data, embedded or on a server, through the official `clickhouse` crate.
-//!   It writes rows ([`EventRow`], signals, alerts) exactly once per token and reads within a [`Scope`].
+//!   It writes rows ([`EventRows`], signals, alerts) exactly once per token and reads within a [`Scope`].
 //! - [`migrate`] makes the tables. Each has `organization_id`.
 //! - [`install_engine`] unpacks the pinned engine package.
 
@@ -27,6 +27,6 @@ pub use query::{
     AlertBucket, Around, Condition, Count, EventBucket, EventFilter, LISTED_CHARS, Listed, Listing,
     MAX_EVENTS, Period, Span, StoredAlert, TopValues,
 };
-pub use row::{EventRow, REQUIRED, RetentionPolicy};
+pub use row::{EventRows, REQUIRED, RetentionPolicy};
 pub use server::{StoreOptions, run_store};
 pub use supervise::{ChildCommand, READER_KEY_VARIABLE, Supervisor, WRITER_KEY_VARIABLE};

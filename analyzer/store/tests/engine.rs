@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use clickhouse::Row;
 use dongson_event::{Alert, Entity, Event, Level, Signal, Timestamp, Value};
 use dongson_store::{
-    Around, ChildCommand, Condition, EventFilter, EventRow, Period, RetentionPolicy, Scope, StoreClient,
+    Around, ChildCommand, Condition, EventFilter, EventRows, Period, RetentionPolicy, Scope, StoreClient,
     StoreError, StoreOptions, Supervisor, engine_path, run_store,
 };
 use serde::{Deserialize, Serialize};
@@ -125,9 +125,11 @@ fn event(organization: &str, number: i64) -> Event {
     event
 }
 
-fn rows(events: &[Event]) -> Vec<EventRow> {
+/// In two blocks, as two threads make them.
+fn rows(events: &[Event]) -> Vec<EventRows> {
     let policy = RetentionPolicy::default();
-    events.iter().map(|event| EventRow::from_event(event, &policy).unwrap()).collect()
+    let (one, other) = events.split_at(events.len() / 2);
+    [one, other].map(|events| EventRows::of(events, &policy).unwrap()).to_vec()
 }
 
 fn signal(organization: &str, number: i64) -> Signal {
@@ -631,7 +633,7 @@ fn the_child_dies_with_its_parent() {
 fn rows_per_second() {
     with_store(|client| async move {
         let size = 10_000_i64;
-        let batches: Vec<Vec<EventRow>> = (0..10)
+        let batches: Vec<Vec<EventRows>> = (0..10)
             .map(|batch| {
                 rows(&(0..size).map(|number| event("so-yte", batch * size + number)).collect::<Vec<_>>())
             })

@@ -2,7 +2,7 @@
 //! principal; what a client claims for them moves to `dongson.claimed.*`, so nothing is lost and nothing believed.
 
 use crate::fields::{self, Setter};
-use crate::{Event, Timestamp, clock};
+use crate::{Event, Name, Timestamp, clock};
 
 /// Who sent a record, as authentication found it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,13 +24,17 @@ const CLAIMED: &str = "dongson.claimed.";
 /// Moves what `right` may not set to `dongson.claimed.*`; answers how many fields were moved. The claimed time stays:
 /// [`clock::stamp`] corrects and clamps it, and keeps it beside.
 pub fn disclaim(event: &mut Event, right: Setter) -> usize {
-    let forbidden: Vec<String> = event
-        .iter()
-        .filter(|(name, _)| *name != "@timestamp" && fields::setter(name) > right)
-        .map(|(name, _)| name.to_owned())
+    let setter = |name: &Name| {
+        let listed = name.field().map(|field| field.setter);
+        listed.unwrap_or_else(|| fields::setter_of_unlisted(name.as_str()))
+    };
+    let forbidden: Vec<Name> = event
+        .named()
+        .filter(|(name, _)| setter(name) > right && name.as_str() != "@timestamp")
+        .map(|(name, _)| name.clone())
         .collect();
     for name in &forbidden {
-        if let Some(value) = event.remove(name) {
+        if let Some(value) = event.remove(name.as_str()) {
             event.merge(format!("{CLAIMED}{name}"), value);
         }
     }

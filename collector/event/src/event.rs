@@ -1,12 +1,8 @@
 //! One thing that happened on one host or wire, as a parser understood it.
 
-use std::borrow::Cow;
 use std::net::IpAddr;
 
-use crate::{Timestamp, Value, fields};
-
-/// The name of a field; names of the table are borrowed, others owned.
-pub type Name = Cow<'static, str>;
+use crate::{Name, Timestamp, Value, fields};
 
 /// A flat record: names in byte order, one value each.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -88,13 +84,9 @@ impl Event {
     /// Sets `name` to `value`, replacing what was there; the value that was there is returned.
     pub fn set(&mut self, name: impl Into<Name>, value: impl Into<Value>) -> Option<Value> {
         let (name, value) = (name.into(), value.into());
-        match self.position(&name) {
+        match self.fields.binary_search_by(|(held, _)| held.cmp(&name)) {
             Ok(at) => self.fields.get_mut(at).map(|(_, old)| std::mem::replace(old, value)),
             Err(at) => {
-                let name = match name {
-                    Cow::Borrowed(known) => Cow::Borrowed(known),
-                    Cow::Owned(text) => fields::intern(text),
-                };
                 self.fields.insert(at, (name, value));
                 None
             }
@@ -108,10 +100,33 @@ impl Event {
         }
     }
 
+    /// Sets `name` to `value` unless the event has it.
+    pub fn set_absent(&mut self, name: impl Into<Name>, value: impl Into<Value>) {
+        let name = name.into();
+        if let Err(at) = self.fields.binary_search_by(|(held, _)| held.cmp(&name)) {
+            self.fields.insert(at, (name, value.into()));
+        }
+    }
+
+    /// Takes from `other` the fields that it lacks.
+    pub fn fill(&mut self, other: Self) {
+        let room = self.fields.len() + other.fields.len();
+        let own = std::mem::replace(&mut self.fields, Vec::with_capacity(room));
+        let mut rest = other.fields.into_iter().peekable();
+        for (name, value) in own {
+            while let Some(before) = rest.next_if(|(held, _)| *held < name) {
+                self.fields.push(before);
+            }
+            rest.next_if(|(held, _)| *held == name);
+            self.fields.push((name, value));
+        }
+        self.fields.extend(rest);
+    }
+
     /// Adds `value` under `name`; a value already there and this one become a list. True when one was there.
     pub fn merge(&mut self, name: impl Into<Name>, value: Value) -> bool {
         let name = name.into();
-        let old = self.remove(&name);
+        let old = self.remove(name.as_str());
         let joined = old.is_some();
         self.set(
             name,
@@ -131,7 +146,12 @@ impl Event {
 
     /// Names and values in the byte order of the names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
-        self.fields.iter().map(|(name, value)| (name.as_ref(), value))
+        self.fields.iter().map(|(name, value)| (name.as_str(), value))
+    }
+
+    /// As [`Event::iter`], with the names' numbers in the table of fields.
+    pub fn named(&self) -> impl Iterator<Item = (&Name, &Value)> {
+        self.fields.iter().map(|(name, value)| (name, value))
     }
 
     /// How many names it holds.
@@ -146,11 +166,17 @@ impl Event {
 
     /// Keeps the fields for which `keep` answers true.
     pub fn retain(&mut self, mut keep: impl FnMut(&str, &Value) -> bool) {
-        self.fields.retain(|(name, value)| keep(name, value));
+        self.fields.retain(|(name, value)| keep(name.as_str(), value));
     }
 
     fn position(&self, name: &str) -> Result<usize, usize> {
-        self.fields.binary_search_by(|(held, _)| held.as_ref().cmp(name))
+        let Some(number) = fields::number(name) else {
+            return self.fields.binary_search_by(|(held, _)| held.as_str().cmp(name));
+        };
+        self.fields.binary_search_by(|(held, _)| match held.number() {
+            Some(held) => held.cmp(&number),
+            None => held.as_str().cmp(name),
+        })
     }
 }
 
@@ -177,6 +203,7 @@ impl IntoIterator for Event {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn one_value_per_name() {
@@ -186,6 +213,24 @@ mod tests {
         assert!(event.merge("source.port", Value::Int(8080)));
         assert_eq!(event.get("source.port"), Some(&Value::List(vec![Value::Int(80), Value::Int(8080)])));
         assert_eq!(event.len(), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn filling_is_setting_what_is_absent(own in pairs(), other in pairs()) {
+            let (event, other): (Event, Event) = (own.into_iter().collect(), other.into_iter().collect());
+            let (mut filled, mut set) = (event.clone(), event);
+            for (name, value) in other.clone() {
+                set.set_absent(name, value);
+            }
+            filled.fill(other);
+            prop_assert_eq!(filled, set);
+        }
+    }
+
+    fn pairs() -> impl Strategy<Value = Vec<(Name, Value)>> {
+        let name = prop_oneof!["[a-c]{1,2}", Just("event.id".to_owned()), Just("@timestamp".to_owned())];
+        prop::collection::vec((name.prop_map(Name::from), any::<i64>().prop_map(Value::Int)), 0..9)
     }
 
     #[test]

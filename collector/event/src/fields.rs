@@ -4,12 +4,12 @@
 
 mod table;
 
-use std::borrow::Cow;
-use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 pub use table::FIELDS;
+
+use crate::NameIndex;
 
 /// What a field holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,27 +150,39 @@ impl Field {
     }
 }
 
-static BY_NAME: LazyLock<HashMap<&'static str, &'static Field, ahash::RandomState>> =
-    LazyLock::new(|| FIELDS.iter().map(|field| (field.name, field)).collect());
+/// The names of the table, by which their lines are found.
+struct Index {
+    names: NameIndex,
+    /// The lines in the byte order of their names.
+    lines: Vec<&'static Field>,
+}
+
+static INDEX: LazyLock<Index> = LazyLock::new(|| {
+    let mut lines: Vec<&'static Field> = FIELDS.iter().collect();
+    lines.sort_unstable_by_key(|field| field.name);
+    Index { names: NameIndex::new(FIELDS.iter().map(|field| field.name.into())), lines }
+});
+
+/// The place of `name` among the names of the table in byte order, when it is one of them.
+#[inline]
+pub fn number(name: &str) -> Option<u16> {
+    INDEX.names.find(name).and_then(|place| u16::try_from(place).ok())
+}
+
+/// The line whose name has this place among those of the table in byte order.
+#[inline]
+pub fn by_number(number: u16) -> Option<&'static Field> {
+    INDEX.lines.get(usize::from(number)).copied()
+}
 
 /// The line of `name`, when it has one.
 pub fn find(name: &str) -> Option<&'static Field> {
-    BY_NAME.get(name).copied()
+    by_number(number(name)?)
 }
 
 /// The fields that have a column, in the order of the table.
 pub fn columns() -> impl Iterator<Item = &'static Field> {
     FIELDS.iter().filter(|field| field.column)
-}
-
-/// The name as one of the table, without an allocation of its own, when it is there.
-pub fn intern(name: String) -> Cow<'static, str> {
-    find(&name).map_or(Cow::Owned(name), |field| Cow::Borrowed(field.name))
-}
-
-/// As [`intern`], for a name that is not owned yet.
-pub(crate) fn intern_str(name: &str) -> Cow<'static, str> {
-    find(name).map_or_else(|| Cow::Owned(name.to_owned()), |field| Cow::Borrowed(field.name))
 }
 
 /// Names under these belong to the collector, whether the table lists them or not.
@@ -180,10 +192,13 @@ const ANALYZER_PREFIXES: &[&str] = &["dongson.asset.", "dongson.match."];
 
 /// Who may set `name`; a name that nobody lists belongs to its source.
 pub fn setter(name: &str) -> Setter {
+    find(name).map_or_else(|| setter_of_unlisted(name), |field| field.setter)
+}
+
+/// Who may set a name that the table does not have.
+pub(crate) fn setter_of_unlisted(name: &str) -> Setter {
     let under = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
-    if let Some(field) = find(name) {
-        field.setter
-    } else if under(ANALYZER_PREFIXES) {
+    if under(ANALYZER_PREFIXES) {
         Setter::Analyzer
     } else if under(COLLECTOR_PREFIXES) || matches!(name, "observer" | "organization" | "dongson") {
         Setter::Collector

@@ -15,7 +15,7 @@ use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{Event, MAX_FIELDS, MAX_NAME_BYTES, Value, fields};
+use crate::{Event, MAX_FIELDS, MAX_NAME_BYTES, Name, Value};
 
 /// Why a text is not an event.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -144,7 +144,7 @@ impl Flattener {
             }
             last_in_list = in_list;
         }
-        let fields = sorted.into_iter().map(|(name, value)| (fields::intern(name), value)).collect();
+        let fields = sorted.into_iter().map(|(name, value)| (Name::from(name), value)).collect();
         (Event::from_sorted(fields), self.anomalies)
     }
 }

@@ -13,13 +13,17 @@ pub mod clock;
 mod event;
 pub mod fields;
 pub mod identity;
+mod index;
 mod json;
+mod name;
 mod timestamp;
 mod value;
 
 pub use alert::{Alert, Entity, Level, Matched, Signal};
-pub use event::{Event, Name};
+pub use event::Event;
+pub use index::NameIndex;
 pub use json::{Anomalies, ParseError};
+pub use name::Name;
 pub use timestamp::{Timestamp, TimestampError};
 pub use value::Value;
 

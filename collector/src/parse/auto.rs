@@ -56,11 +56,7 @@ fn shipped(mut envelope: Parsed, context: &Context<'_>) -> Parsed {
         parsed.basis = envelope.basis;
     }
     refine_dataset(&envelope.event, &mut parsed.event);
-    for (name, value) in envelope.event {
-        if parsed.event.get(&name).is_none() {
-            parsed.event.set(name, value);
-        }
-    }
+    parsed.event.fill(envelope.event);
     parsed
 }
 
@@ -142,11 +138,7 @@ fn under(outer: Parsed, inner: Parsed, dataset: Option<&'static str>) -> Parsed 
     if parsed.event.get("@timestamp").is_none() {
         parsed.basis = outer.basis;
     }
-    for (name, value) in outer.event {
-        if parsed.event.get(&name).is_none() {
-            parsed.event.set(name, value);
-        }
-    }
+    parsed.event.fill(outer.event);
     if let (Some(dataset), "web.access") = (dataset, parsed.event.dataset()) {
         parsed.event.set("event.dataset", dataset);
     }

@@ -119,10 +119,7 @@ impl Parsed {
 
     /// Sets `name` unless it has a value.
     pub(crate) fn default_to(&mut self, name: impl Into<Name>, value: impl Into<Value>) {
-        let name = name.into();
-        if self.event.get(&name).is_none() {
-            self.event.set(name, value);
-        }
+        self.event.set_absent(name, value);
     }
 
     /// Sets `<side>.address`, and `<side>.ip` or `<side>.domain` by what it is.

@@ -19,7 +19,8 @@ pub fn unpack(event: Event) -> Event {
     }
     let mut flat = Event::new();
     let mut data = Vec::new();
-    for (name, value) in event {
+    for (field, value) in event {
+        let name = field.as_str();
         if let Some(rest) = name.strip_prefix("Event.System.") {
             flat.set(plain(rest), value);
         } else if let Some(rest) = name.strip_prefix("Event.EventData.") {
@@ -30,7 +31,7 @@ pub fn unpack(event: Event) -> Event {
                 data.push((plain(inner.map_or(rest, |(_, inner)| inner)), value));
             }
         } else if !name.starts_with("Event.") {
-            flat.set(name, value);
+            flat.set(field, value);
         }
     }
     if let Some(time) = flat.get("TimeCreated_SystemTime").cloned() {

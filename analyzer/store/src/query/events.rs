@@ -6,7 +6,7 @@ use dongson_event::{Event, Timestamp};
 use serde::Serialize;
 
 use super::Period;
-use crate::row::{EventRow, column_names, words};
+use crate::row::{column_names, read_event, words};
 use crate::{Result, Scope, StoreClient, StoreError};
 
 /// Most events of one answer.
@@ -313,6 +313,6 @@ impl StoreClient {
             answer.extend_from_slice(&piece);
         }
         let mut rest = answer.as_slice();
-        std::iter::from_fn(|| EventRow::read_event(&mut rest).transpose()).collect()
+        std::iter::from_fn(|| read_event(&mut rest).transpose()).collect()
     }
 }

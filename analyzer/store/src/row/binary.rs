@@ -1,4 +1,4 @@
-//! `RowBinary`: the layout of `ClickHouse`'s types on the wire, as far as our columns need it.
+//! The layout of `ClickHouse`'s types on the wire, as far as our columns need it: values, and rows in `RowBinary`.
 
 use std::net::Ipv6Addr;
 
@@ -7,23 +7,8 @@ use dongson_event::fields::Kind;
 
 use super::cell::{Cell, element};
 
-/// Appends a cell of a column of `kind`.
-pub(super) fn put_cell(bytes: &mut Vec<u8>, kind: Kind, cell: &Cell<'_>, nullable: bool) {
-    if element(kind).is_some() {
-        let cells = if let Cell::List(cells) = cell { cells.as_slice() } else { &[] };
-        put_count(bytes, cells.len());
-        for cell in cells {
-            put_value(bytes, cell);
-        }
-        return;
-    }
-    if nullable {
-        bytes.push(u8::from(*cell == Cell::Null));
-    }
-    put_value(bytes, cell);
-}
-
-fn put_value(bytes: &mut Vec<u8>, cell: &Cell<'_>) {
+/// Appends the value of a cell; nothing for null and for lists.
+pub(super) fn put_value(bytes: &mut Vec<u8>, cell: &Cell<'_>) {
     match cell {
         Cell::Null | Cell::List(_) => {}
         Cell::Text(text) => put_text(bytes, text),
@@ -53,14 +38,6 @@ pub(super) fn put_count(bytes: &mut Vec<u8>, count: usize) {
 pub(super) fn put_text(bytes: &mut Vec<u8>, text: &str) {
     put_count(bytes, text.len());
     bytes.extend_from_slice(text.as_bytes());
-}
-
-/// Appends a Nullable(String).
-pub(super) fn put_nullable_text(bytes: &mut Vec<u8>, text: Option<&str>) {
-    bytes.push(u8::from(text.is_none()));
-    if let Some(text) = text {
-        put_text(bytes, text);
-    }
 }
 
 /// Takes a cell of a column of `kind`; `None` when the bytes end too early or are not such a cell.

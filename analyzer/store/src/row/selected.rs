@@ -1,9 +1,7 @@
 //! Reading rows that hold some of the columns, and values that are too long for a list.
 
-use std::borrow::Cow;
-
-use dongson_event::fields::{self, Field};
-use dongson_event::{Event, Value};
+use dongson_event::fields::Field;
+use dongson_event::{Event, Name, Value};
 
 use super::{ORIGINAL, REQUIRED, binary};
 use crate::query::listing::READ_CHARS;
@@ -31,9 +29,9 @@ impl Selected<'_> {
         }
         let unreadable = || StoreError::Unreadable("a row of events ends too early".to_owned());
         let (mut event, mut truncated) = (Event::new(), Vec::new());
-        let mut set = |name: Cow<'static, str>, mut value: Value, cut: bool| {
+        let mut set = |name: Name, mut value: Value, cut: bool| {
             // What stands outside its column is read last and wins.
-            truncated.retain(|one| *one != name);
+            truncated.retain(|one: &String| name != **one);
             if self.shorten(&mut value) || cut {
                 truncated.push(name.to_string());
             }
@@ -55,7 +53,7 @@ impl Selected<'_> {
             let name = binary::take_text(bytes).ok_or_else(unreadable)?;
             let json = binary::take_text(bytes).ok_or_else(unreadable)?;
             let (value, cut) = self.value(&name, &json)?;
-            set(fields::intern(name), value, cut);
+            set(name.into(), value, cut);
         }
         Ok(Some((event, truncated)))
     }

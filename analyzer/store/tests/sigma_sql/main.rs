@@ -24,7 +24,7 @@ use dongson_event::{Event, Timestamp};
 use dongson_rules::sql::{Source, Within};
 use dongson_rules::{Engine, Matcher, Mode, RuleSet, Taxonomies};
 use dongson_store::{
-    ChildCommand, EventRow, RetentionPolicy, StoreClient, StoreOptions, Supervisor, engine_path, run_store,
+    ChildCommand, EventRows, RetentionPolicy, StoreClient, StoreOptions, Supervisor, engine_path, run_store,
 };
 use futures::StreamExt as _;
 use serde::Deserialize;
@@ -165,9 +165,8 @@ fn by_engine(case: &Case, taxonomies: &Arc<Taxonomies>) -> Found {
 async fn insert(client: &StoreClient, events: &[Event]) {
     let policy = RetentionPolicy::default();
     for (number, events) in events.chunks(INSERT_ROWS).enumerate() {
-        let rows: Vec<EventRow> =
-            events.iter().map(|event| EventRow::from_event(event, &policy).unwrap()).collect();
-        client.insert_events(&rows, &format!("part-{number}")).await.unwrap();
+        let rows = EventRows::of(events, &policy).unwrap();
+        client.insert_events(&[rows], &format!("part-{number}")).await.unwrap();
     }
 }
 

@@ -82,12 +82,19 @@ struct Staged {
     open: Option<(u64, frame::Builder)>,
 }
 
+impl Staged {
+    fn is(&self, topic: &Arc<Topic>, number: u32) -> bool {
+        self.number == number && Arc::ptr_eq(&self.topic, topic)
+    }
+}
+
 /// What one sync will write, and who is told after it.
 struct Round<'a> {
     shared: &'a Arc<Shared>,
     now_ms: u64,
     batch: OwnedWriteBatch,
-    staged: BTreeMap<(String, u32), Staged>,
+    /// One for each partition that something is appended to.
+    staged: Vec<Staged>,
     staged_bytes: usize,
     records: u64,
     tokens: BTreeMap<Vec<u8>, Runs>,
@@ -108,7 +115,7 @@ impl<'a> Round<'a> {
             batch: shared.db.batch().durability(Some(PersistMode::SyncData)),
             now_ms: (shared.options.clock)(),
             shared,
-            staged: BTreeMap::new(),
+            staged: Vec::new(),
             staged_bytes: 0,
             records: 0,
             tokens: BTreeMap::new(),
@@ -208,14 +215,18 @@ impl<'a> Round<'a> {
 
     fn append_one(&mut self, topic: &Arc<Topic>, record: &Record) -> Result<Position> {
         let number = partition_of(&record.key, topic.count());
-        let partition = topic.partition(number)?;
-        let staged = self.staged.entry((topic.name.clone(), number)).or_insert_with(|| Staged {
-            topic: Arc::clone(topic),
-            number,
-            next: partition.next(),
-            bytes_end: partition.bytes_end.load(Ordering::Acquire),
-            open: None,
-        });
+        let staged = match self.staged.iter().position(|staged| staged.is(topic, number)) {
+            Some(at) => self.staged.get_mut(at),
+            None => {
+                let (next, bytes_end) = {
+                    let partition = topic.partition(number)?;
+                    (partition.next(), partition.bytes_end.load(Ordering::Acquire))
+                };
+                self.staged.push(Staged { topic: Arc::clone(topic), number, next, bytes_end, open: None });
+                self.staged.last_mut()
+            }
+        }
+        .ok_or(BusError::Stopped)?;
         let offset = staged.next;
         let (_, builder) =
             staged.open.get_or_insert_with(|| (offset, frame::Builder::new(self.now_ms, staged.bytes_end)));
@@ -250,7 +261,7 @@ impl<'a> Round<'a> {
             return;
         }
         let heard = !self.staged.is_empty();
-        for staged in self.staged.into_values() {
+        for staged in self.staged {
             if let Ok(partition) = staged.topic.partition(staged.number) {
                 partition.bytes_end.store(staged.bytes_end, Ordering::Release);
                 partition.next.store(staged.next, Ordering::Release);
@@ -271,7 +282,7 @@ impl<'a> Round<'a> {
     }
 
     fn write(&mut self) -> Result<()> {
-        for staged in self.staged.values_mut() {
+        for staged in &mut self.staged {
             close(staged, &mut self.batch)?;
         }
         if self.batch.is_empty() {

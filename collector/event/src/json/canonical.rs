@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 
-use crate::{Event, MAX_FIELDS, MAX_NAME_BYTES, Name, Value, fields};
+use crate::{Event, MAX_FIELDS, MAX_NAME_BYTES, Name, Value};
 
 /// Reads `text` if it is canonical; `None` says nothing about what else it may be.
 pub(super) fn read(text: &str) -> Option<Event> {
@@ -20,13 +20,16 @@ pub(super) fn read(text: &str) -> Option<Event> {
     loop {
         cursor.take(b'"')?;
         let name = cursor.plain()?;
-        let rising = held.last().is_none_or(|(last, _)| last.as_ref() < name);
-        if name.is_empty() || name.len() > MAX_NAME_BYTES || !rising || held.len() >= MAX_FIELDS {
+        if name.is_empty() || name.len() > MAX_NAME_BYTES || held.len() >= MAX_FIELDS {
+            return None;
+        }
+        let name = Name::new(name);
+        if held.last().is_some_and(|(last, _)| *last >= name) {
             return None;
         }
         cursor.take(b':')?;
         let value = cursor.value()?;
-        held.push((fields::intern_str(name), value));
+        held.push((name, value));
         match cursor.next()? {
             b',' => {}
             b'}' => return cursor.done().then(|| Event::from_sorted(held)),
@@ -40,10 +43,14 @@ pub(super) fn print(event: &Event) -> String {
     let size: usize = event.iter().map(|(name, value)| name.len() + room(value)).sum();
     let mut out = String::with_capacity(size + 2);
     let mut sign = '{';
-    for (name, value) in event.iter() {
+    for (name, value) in event.named() {
         out.push(sign);
         sign = ',';
-        text(name, &mut out);
+        match name.field() {
+            // No name of the table needs an escape: a test looks at all.
+            Some(field) => quoted(field.name, &mut out),
+            None => text(name.as_str(), &mut out),
+        }
         out.push(':');
         put(value, &mut out);
     }
@@ -87,10 +94,14 @@ fn text(text: &str, out: &mut String) {
     if holds(text, |byte| matches!(byte, b'"' | b'\\' | 0..b' ')) {
         out.push_str(&serde_json::to_string(text).unwrap_or_default());
     } else {
-        out.push('"');
-        out.push_str(text);
-        out.push('"');
+        quoted(text, out);
     }
+}
+
+fn quoted(text: &str, out: &mut String) {
+    out.push('"');
+    out.push_str(text);
+    out.push('"');
 }
 
 /// True when any byte is `special`. All are looked at, because many are in one step; an early end would prevent it.
