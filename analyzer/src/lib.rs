@@ -122,6 +122,7 @@ pub async fn run(config: Config, parts: Parts, stop: CancellationToken) -> Resul
         inventory,
         intel,
         detectors: Arc::new(Mutex::new(Vec::new())),
+        spare: Arc::default(),
         config: config.clone(),
     };
     let signals = Arc::new(SignalsStage {

@@ -94,7 +94,9 @@ impl Publisher {
                 let (mut messages, mut normals) = (Messages::with_room(chunk.len()), Vec::new());
                 for item in &chunk {
                     crate::intake::record(&origin_of_chunk, &item.raw, item.id, now, &mut normals);
-                    normals.drain(..).for_each(|normal| messages.add(normal));
+                    for normal in normals.drain(..) {
+                        messages.add(normal);
+                    }
                 }
                 messages
             };
@@ -121,7 +123,9 @@ impl Publisher {
         token: Option<&str>,
     ) -> Result<Landed, PublishError> {
         let mut messages = Messages::with_room(normals.len());
-        normals.into_iter().for_each(|normal| messages.add(normal));
+        for normal in normals {
+            messages.add(normal);
+        }
         self.land(origin, messages, records, token).await
     }
 

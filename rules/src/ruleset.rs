@@ -45,6 +45,8 @@ pub struct LoadReport {
     pub filters: usize,
     /// Documents and files that were refused.
     pub refused: Vec<Refusal>,
+    /// Scripts in the folders that were passed over.
+    pub scripts_left_out: Vec<String>,
 }
 
 /// Compiled rules. A rule's number is its place in [`RuleSet::rules`].
@@ -169,6 +171,18 @@ mod tests {
         let refusal = &report.refused[0];
         assert_eq!((refusal.file.as_str(), refusal.line), ("x.yml", 6));
         assert!(refusal.reason.contains("write \"contains\""), "{}", refusal.reason);
+    }
+
+    #[test]
+    fn a_file_is_read_once_and_scripts_left_out_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let (rule, script) = (folder.path().join("a.yml"), folder.path().join("b.rhai"));
+        fs::write(&rule, RULE).unwrap();
+        fs::write(&script, "").unwrap();
+        let paths = [rule, folder.path().to_owned(), folder.path().join(".")];
+        let report = RuleSet::load(&paths, &LoadOptions::default());
+        assert_eq!((report.files, report.compiled, report.refused.len()), (1, 1, 0));
+        assert_eq!(report.scripts_left_out.first(), Some(&script.display().to_string()));
     }
 
     #[test]

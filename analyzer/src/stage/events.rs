@@ -33,6 +33,10 @@ pub(crate) const GROUP: &str = "analyzer-events";
 /// Records that one thread works on at a time.
 const WORK_RECORDS: usize = 2_500;
 
+/// Most blocks whose memory is kept, and the largest of them in bytes.
+const SPARE_BLOCKS: usize = 32;
+const SPARE_BYTES: usize = 8 << 20;
+
 /// How often watermarks are told at most.
 const MARKS_EVERY: Duration = Duration::from_secs(1);
 
@@ -48,6 +52,8 @@ pub(crate) struct EventsStage {
     pub(crate) inventory: watch::Receiver<Arc<Inventory>>,
     pub(crate) intel: watch::Receiver<Arc<Intel>>,
     pub(crate) detectors: Arc<Mutex<Vec<Detector>>>,
+    /// Memory of blocks that the store has taken.
+    pub(crate) spare: Arc<Mutex<Vec<EventRows>>>,
     pub(crate) config: Config,
 }
 
@@ -98,6 +104,7 @@ impl EventsStage {
                 ready.iter().map(|(batch, worked)| ((batch.topic.as_str(), batch.partition), &worked.heard)),
                 read,
             );
+            self.recycle(ready);
             if told.elapsed() >= MARKS_EVERY {
                 told = Instant::now();
                 self.tell(&mut marks).await?;
@@ -155,6 +162,18 @@ impl EventsStage {
         Ok(())
     }
 
+    /// Keeps the memory of blocks of usual size.
+    fn recycle(&self, ready: Vec<Ready>) {
+        let mut spare = lock(&self.spare);
+        let usual =
+            ready.into_iter().flat_map(|(_, worked)| worked.rows).filter(|rows| rows.size() <= SPARE_BYTES);
+        let room = SPARE_BLOCKS.saturating_sub(spare.len());
+        spare.extend(usual.take(room).map(|mut rows| {
+            rows.clear();
+            rows
+        }));
+    }
+
     async fn publish(&self, items: &[Item], token: &str) -> Result<(), AnalyzerError> {
         metrics::counter!("analyzer_signals_total").increment(items.len() as u64);
         let records = items.iter().map(Item::to_record).collect::<Result<Vec<Record>, _>>()?;
@@ -189,7 +208,7 @@ impl EventsStage {
         let inventory = Arc::clone(&self.inventory.borrow());
         let intel = Arc::clone(&self.intel.borrow());
         let mut detector = lock(&self.detectors).pop().unwrap_or_else(|| Detector::new(&self.content));
-        let (mut worked, mut rows) = (Worked::default(), EventRows::new());
+        let (mut worked, mut rows) = (Worked::default(), lock(&self.spare).pop().unwrap_or_default());
         for (offset, record) in (batch.first..).zip(&batch.records).skip(from).take(WORK_RECORDS) {
             let mut event = decode(record);
             complete(&mut event, record, || format!("{}/{}/{offset}", batch.topic, batch.partition));

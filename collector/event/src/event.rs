@@ -36,12 +36,14 @@ impl Event {
     }
 
     /// The value of `name`; `None` when the field is absent (a `null` is [`Value::Null`]).
+    #[inline]
     pub fn get(&self, name: &str) -> Option<&Value> {
         let at = self.position(name).ok()?;
         self.fields.get(at).map(|(_, value)| value)
     }
 
     /// The text of `name`, when it is present and text.
+    #[inline]
     pub fn text(&self, name: &str) -> Option<&str> {
         self.get(name)?.as_str()
     }
@@ -169,6 +171,7 @@ impl Event {
         self.fields.retain(|(name, value)| keep(name.as_str(), value));
     }
 
+    #[inline]
     fn position(&self, name: &str) -> Result<usize, usize> {
         let Some(number) = fields::number(name) else {
             return self.fields.binary_search_by(|(held, _)| held.as_str().cmp(name));

@@ -93,6 +93,13 @@ impl Event {
     }
 }
 
+impl Value {
+    /// Appends its JSON text to `out`.
+    pub fn put_json(&self, out: &mut String) {
+        canonical::put(self, out);
+    }
+}
+
 fn read(text: &str) -> Result<(Event, Anomalies), ParseError> {
     let mut flat = Flattener::default();
     let mut deserializer = serde_json::Deserializer::from_str(text);

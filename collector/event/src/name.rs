@@ -24,11 +24,13 @@ enum Held {
 
 impl Name {
     /// The name whose text this is.
+    #[inline]
     pub fn new(text: &str) -> Self {
         Self(fields::number(text).map_or_else(|| Held::Other(text.into()), Held::Known))
     }
 
     /// The text.
+    #[inline]
     pub fn as_str(&self) -> &str {
         match &self.0 {
             Held::Known(number) => fields::by_number(*number).map_or("", |field| field.name),
@@ -37,12 +39,14 @@ impl Name {
     }
 
     /// Its line of the table, when it has one.
+    #[inline]
     pub fn field(&self) -> Option<&'static Field> {
         fields::by_number(self.number()?)
     }
 
     /// The place of its line among those of the table in the byte order of their names; below [`fields::FIELDS`]'
     /// length. None for a name that the table does not have.
+    #[inline]
     pub const fn number(&self) -> Option<u16> {
         match &self.0 {
             Held::Known(number) => Some(*number),
@@ -52,6 +56,7 @@ impl Name {
 }
 
 impl Ord for Name {
+    #[inline]
     fn cmp(&self, other: &Self) -> Ordering {
         match (&self.0, &other.0) {
             (Held::Known(one), Held::Known(other)) => one.cmp(other),
@@ -85,6 +90,7 @@ impl fmt::Debug for Name {
 }
 
 impl From<&str> for Name {
+    #[inline]
     fn from(text: &str) -> Self {
         Self::new(text)
     }

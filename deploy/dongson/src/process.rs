@@ -16,10 +16,13 @@ pub(crate) enum LogFormat {
     Json,
 }
 
+/// What is logged unless `RUST_LOG` says otherwise: libraries only what is wrong, and `evtx` nothing, because `detect`
+/// tells itself what it could not read.
+const FILTER: &str = "info,fjall=warn,lsm_tree=warn,evtx=off";
+
 /// Starts the log (level by `RUST_LOG`, default `info`) and installs the TLS provider.
 pub(crate) fn prepare(format: LogFormat) {
-    let filter =
-        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,fjall=warn,lsm_tree=warn"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(FILTER));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -1,4 +1,6 @@
-//! What was found in parts, put together in the order of the files: correlations count here.
+//! What was found in parts, put together in the order of the files, and what correlations make of it.
+//!
+//! Correlations count in the order of event time over all files, as live: their matches wait until everything was read.
 
 use std::sync::Arc;
 
@@ -6,7 +8,7 @@ use dongson_event::{Level, Matched, Timestamp};
 
 use super::Hit;
 use super::scan::{Found, Held};
-use crate::correlate::Correlator;
+use crate::correlate::{Correlator, RuleMatchKeyed};
 use crate::ruleset::RuleSet;
 
 /// Which matches are wanted.
@@ -37,7 +39,10 @@ impl Wanted {
     }
 }
 
-/// Takes what was found, in order, and gives matches.
+/// Most matches that wait to be counted: beyond it the older half is counted early.
+const MOST_WAITING: usize = 500_000;
+
+/// Takes what was found, in the order of files and records, and gives matches.
 #[derive(Debug)]
 pub struct Merger {
     rules: Arc<RuleSet>,
@@ -45,17 +50,47 @@ pub struct Merger {
     wanted: Wanted,
     /// Records of the file in the parts before.
     before: u64,
+    /// What correlations have still to count.
+    waiting: Vec<Waiting>,
+    most_waiting: usize,
+    /// The last that was counted.
+    counted: Option<(Timestamp, String)>,
+    late: u64,
+}
+
+/// A match that a correlation counts, with where it was found.
+#[derive(Debug)]
+struct Waiting {
+    seen: RuleMatchKeyed,
+    at: Place,
+}
+
+/// Where a match was found.
+#[derive(Debug, Clone)]
+struct Place {
+    file: Arc<str>,
+    number: u64,
+    time: Option<Timestamp>,
+    host: Option<String>,
 }
 
 impl Merger {
     /// Nothing was found yet.
     pub fn new(rules: Arc<RuleSet>, wanted: Wanted) -> Self {
-        let correlator = Correlator::new(Arc::clone(&rules));
-        Self { rules, correlator, wanted, before: 0 }
+        Self {
+            correlator: Correlator::new(Arc::clone(&rules)),
+            rules,
+            wanted,
+            before: 0,
+            waiting: Vec::new(),
+            most_waiting: MOST_WAITING,
+            counted: None,
+            late: 0,
+        }
     }
 
     /// Gives the matches of one part to `take`, one record after the other; the numbers of all records become those
-    /// of the file.
+    /// of the file. What correlations count waits for [`Merger::count`].
     pub fn add<E>(&mut self, found: &mut Found, take: &mut dyn FnMut(Hit) -> Result<(), E>) -> Result<(), E> {
         if found.first {
             self.before = 0;
@@ -68,10 +103,13 @@ impl Merger {
         for held in std::mem::take(&mut found.hits) {
             self.record(&found.file, held, take)?;
         }
+        if self.waiting.len() > self.most_waiting {
+            self.count_oldest(self.most_waiting / 2, take)?;
+        }
         Ok(())
     }
 
-    /// Gives the matches of one record to `take`.
+    /// Gives the matches of one record to `take`; what correlations count waits for [`Merger::count`].
     pub(super) fn record<E>(
         &mut self,
         file: &Arc<str>,
@@ -81,34 +119,123 @@ impl Merger {
         if !self.wanted.holds(held.time) {
             return Ok(());
         }
-        let rules = Arc::clone(&self.rules);
-        let mut tell = |rule: usize, count: Option<u64>, fields: Vec<Matched>| {
-            // Rules that only feed correlations, and the inner correlations of a chain, are not told.
-            let told = rules.rule(rule).filter(|one| one.reported && one.level >= self.wanted.level);
-            told.map_or(Ok(()), |told| {
-                take(Hit {
-                    event: held.number,
-                    rule_id: told.id.clone(),
-                    rule_title: told.title.clone(),
-                    level: told.level,
-                    file: Arc::clone(file),
-                    timestamp: held.time.map(|moment| moment.to_string()),
-                    host: held.host.clone(),
-                    count,
-                    fields,
-                    rule,
-                    moment: held.time,
-                })
-            })
-        };
+        let at = Place { file: Arc::clone(file), number: held.number, time: held.time, host: held.host };
         for (found, keyed) in held.matches {
-            tell(found.rule, None, found.because)?;
-            for one in keyed {
-                for reached in self.correlator.observe_all(&one) {
-                    tell(reached.rule, Some(reached.count), Vec::new())?;
-                }
+            self.tell(&at, found.rule, None, found.because, take)?;
+            self.waiting.extend(keyed.into_iter().map(|seen| Waiting { seen, at: at.clone() }));
+        }
+        Ok(())
+    }
+
+    /// Counts all that waits, in the order of event time and id, and gives what correlations found to `take`.
+    pub fn count<E>(&mut self, take: &mut dyn FnMut(Hit) -> Result<(), E>) -> Result<(), E> {
+        self.count_oldest(usize::MAX, take)
+    }
+
+    /// How many matches were older than what had to be counted before them, because too much waited.
+    pub const fn late(&self) -> u64 {
+        self.late
+    }
+
+    fn count_oldest<E>(&mut self, most: usize, take: &mut dyn FnMut(Hit) -> Result<(), E>) -> Result<(), E> {
+        // Stable: where both are the same, the order of files and records decides.
+        self.waiting.sort_by(|one, other| order(one).cmp(&order(other)));
+        let oldest: Vec<Waiting> = self.waiting.drain(..most.min(self.waiting.len())).collect();
+        for one in oldest {
+            let place = (one.seen.at, one.seen.event.clone());
+            if self.counted.as_ref().is_some_and(|counted| *counted > place) {
+                self.late += 1;
+            } else {
+                self.counted = Some(place);
+            }
+            for reached in self.correlator.observe_all(&one.seen) {
+                self.tell(&one.at, reached.rule, Some(reached.count), Vec::new(), take)?;
             }
         }
         Ok(())
+    }
+
+    /// Rules that only feed correlations, and the inner correlations of a chain, are not told.
+    fn tell<E>(
+        &self,
+        at: &Place,
+        rule: usize,
+        count: Option<u64>,
+        fields: Vec<Matched>,
+        take: &mut dyn FnMut(Hit) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let told = self.rules.rule(rule).filter(|one| one.reported && one.level >= self.wanted.level);
+        told.map_or(Ok(()), |told| {
+            take(Hit {
+                event: at.number,
+                rule_id: told.id.clone(),
+                rule_title: told.title.clone(),
+                level: told.level,
+                file: Arc::clone(&at.file),
+                timestamp: at.time.map(|moment| moment.to_string()),
+                host: at.host.clone(),
+                count,
+                fields,
+                rule,
+                moment: at.time,
+            })
+        })
+    }
+}
+
+fn order(one: &Waiting) -> (Timestamp, &str) {
+    (one.seen.at, &one.seen.event)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{Engine, Tuner};
+    use crate::ruleset::LoadOptions;
+    use crate::taxonomy::{Mode, Taxonomies};
+    use dongson_event::Event;
+
+    const RULES: &str = "title: failed\nid: 0198c7a0-0000-4000-8000-000000000001\nname: failed\nlevel: low\nlogsource: {product: a}\ndetection: {s: {result: bad}, condition: s}\n---\ntitle: done\nid: 0198c7a0-0000-4000-8000-000000000002\nname: done\nlevel: low\nlogsource: {product: a}\ndetection: {s: {result: good}, condition: s}\n---\ntitle: guessed\nid: 0198c7a0-0000-4000-8000-000000000003\nlevel: high\ncorrelation: {type: temporal_ordered, rules: [failed, done], group-by: [user], timespan: 60s}\n";
+
+    /// What is found in records of (second, user, result), and how many came late.
+    fn found(records: &[(u32, &str, &str)], most_waiting: usize) -> (Vec<String>, u64) {
+        let loaded = RuleSet::from_documents([("rules.yml", RULES)], &LoadOptions::default());
+        assert_eq!(loaded.refused, []);
+        let rules = Arc::new(loaded.rules);
+        let engine = Engine::new(Arc::clone(&rules), Arc::new(Taxonomies::embedded()), Mode::Sigma, None);
+        let mut scanner = super::super::scan::Scanner::new(Arc::new(Tuner::new(Arc::new(engine))), false);
+        let mut merger = Merger { most_waiting, ..Merger::new(rules, Wanted::default()) };
+        let mut users = Vec::new();
+        let mut take = |hit: Hit| {
+            if hit.count.is_some() {
+                users.push(hit.host.unwrap_or_default());
+            }
+            Ok::<(), std::convert::Infallible>(())
+        };
+        for (number, (second, user, result)) in (1..).zip(records) {
+            let json = format!(
+                r#"{{"@timestamp":"2026-11-23T10:00:{second:02}Z","product":"a","user":"{user}","result":"{result}","Computer":"{user}"}}"#
+            );
+            let (event, _) = Event::parse(json.as_bytes()).unwrap();
+            let Some(held) = scanner.event(number, event) else { continue };
+            merger.record(&Arc::from("a.jsonl"), held, &mut take).unwrap();
+            if merger.waiting.len() > most_waiting {
+                merger.count_oldest(most_waiting / 2, &mut take).unwrap();
+            }
+        }
+        merger.count(&mut take).unwrap();
+        (users, merger.late())
+    }
+
+    #[test]
+    fn correlations_count_by_event_time_whatever_the_order_of_records() {
+        let records = [(5, "bob", "good"), (0, "bob", "bad"), (20, "dan", "bad"), (10, "dan", "good")];
+        assert_eq!(found(&records, 100), (vec!["bob".to_owned()], 0));
+    }
+
+    #[test]
+    fn what_had_to_be_counted_early_is_told() {
+        let records = [(5, "bob", "good"), (6, "eve", "bad"), (7, "eve", "good"), (0, "bob", "bad")];
+        assert_eq!(found(&records, 2), (vec!["eve".to_owned()], 1));
     }
 }

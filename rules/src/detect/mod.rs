@@ -99,11 +99,12 @@ impl Detector {
             self.file = Arc::from(file);
         }
         let mut hits = Vec::new();
-        let outcome: Result<(), std::convert::Infallible> =
-            self.merger.record(&self.file, held, &mut |hit| {
-                hits.push(hit);
-                Ok(())
-            });
+        let mut take = |hit| {
+            hits.push(hit);
+            Ok::<(), std::convert::Infallible>(())
+        };
+        let outcome =
+            self.merger.record(&self.file, held, &mut take).and_then(|()| self.merger.count(&mut take));
         match outcome {
             Ok(()) => hits,
         }

@@ -18,7 +18,8 @@ const AHEAD: usize = 4;
 pub trait Sink {
     /// Why it cannot go on.
     type Error;
-    /// A match, in the order of files and records whatever the number of threads.
+    /// A match, in the order of files and records whatever the number of threads; those of correlations come last, in the
+    /// order of event time.
     fn hit(&mut self, hit: Hit) -> Result<(), Self::Error>;
     /// Something that is no record.
     fn bad(&mut self, file: &str, bad: &BadRecord);
@@ -37,6 +38,8 @@ pub struct Totals {
     pub bytes: u64,
     /// What rules cost, where it was asked for.
     pub costs: Costs,
+    /// Matches that correlations counted out of their order, because too many waited.
+    pub late: u64,
 }
 
 /// How to go about it.
@@ -69,7 +72,7 @@ pub fn run<S: Sink>(
             gather.take(scanner.look(job))?;
         }
         gather.totals.costs.add(&scanner.costs());
-        return Ok(gather.totals);
+        return gather.end();
     }
     // The reader pays with a permit for each part; the permit comes back when the part was told.
     let (permits, returned) = sync_channel::<()>(plan.threads * AHEAD);
@@ -114,7 +117,7 @@ pub fn run<S: Sink>(
                 gather.totals.costs.add(&costs);
             }
         }
-        outcome.map(|()| gather.totals)
+        outcome.and_then(|()| gather.end())
     })
 }
 
@@ -136,6 +139,13 @@ struct Gather<'s, S> {
 }
 
 impl<S: Sink> Gather<'_, S> {
+    /// Everything was read: what correlations found comes last.
+    fn end(mut self) -> Result<Totals, S::Error> {
+        self.merger.count(&mut |hit| self.sink.hit(hit))?;
+        self.totals.late = self.merger.late();
+        Ok(self.totals)
+    }
+
     fn take(&mut self, mut found: Found) -> Result<(), S::Error> {
         self.totals.records += found.records;
         self.totals.unruled += found.unruled;

@@ -1,6 +1,6 @@
 //! From files to a [`RuleSet`]: documents one by one, then what waits for all of them (correlations, filters).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -42,6 +42,8 @@ pub(super) struct Loader<'o> {
     pending: Vec<Pending>,
     filters: Vec<(Filter, Place)>,
     ids: HashMap<String, String>,
+    /// The files that were read.
+    read: HashSet<PathBuf>,
 }
 
 impl<'o> Loader<'o> {
@@ -52,6 +54,7 @@ impl<'o> Loader<'o> {
             pending: Vec::new(),
             filters: Vec::new(),
             ids: HashMap::new(),
+            read: HashSet::new(),
         }
     }
 
@@ -81,12 +84,18 @@ impl<'o> Loader<'o> {
             // A folder that is a link could lead round in a circle.
             if (child.is_dir() && !child.is_symlink()) || (child.is_file() && self.is_wanted(&child)) {
                 self.path(&child, depth + 1);
+            } else if child.is_file() && is_script(&child) {
+                self.report.scripts_left_out.push(child.display().to_string());
             }
         }
         Ok(())
     }
 
     fn file(&mut self, path: &Path, name: &str) -> Result<(), String> {
+        // Paths may overlap: a file is read once.
+        if fs::canonicalize(path).is_ok_and(|whole| !self.read.insert(whole)) {
+            return Ok(());
+        }
         self.report.files += 1;
         let size = fs::metadata(path).map_err(|error| format!("cannot be read: {error}"))?.len();
         if size > MAX_FILE_BYTES {

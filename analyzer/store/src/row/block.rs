@@ -141,11 +141,6 @@ impl EventRows {
         let original = event.text(ORIGINAL);
         words::put_beyond_ascii(original.unwrap_or_default(), &mut words);
         rest.retain(|(name, _)| original.is_none() || *name != ORIGINAL);
-        let rest = rest.into_iter().map(|(name, value)| {
-            let json = serde_json::to_string(value);
-            Ok((name, json.map_err(|error| StoreError::Unreadable(error.to_string()))?))
-        });
-        let rest = rest.collect::<Result<Vec<(&str, String)>>>()?;
         for (column, cell) in placed {
             if let Some(filling) = self.cells.get_mut(column.number) {
                 filling.put(column.field.kind, self.rows, &cell);
@@ -161,18 +156,29 @@ impl EventRows {
         Ok(())
     }
 
-    fn put_rest(&mut self, rest: &[(&str, String)]) {
+    fn put_rest(&mut self, rest: &[(&str, &Value)]) {
         let (names, values) = &mut self.rest;
-        for (name, json) in rest {
+        let mut json = String::new();
+        for (name, value) in rest {
+            json.clear();
+            value.put_json(&mut json);
             binary::put_text(&mut names.values, name);
-            binary::put_text(values, json);
+            binary::put_text(values, &json);
         }
         names.end_list(rest.len());
         names.rows += 1;
     }
 
+    /// Takes all rows out and keeps the memory.
+    pub fn clear(&mut self) {
+        let Self { rows, cells, original, rest: (names, values), retention, words } = self;
+        *rows = 0;
+        cells.iter_mut().chain([original, names]).for_each(Filling::clear);
+        [values, retention, words].into_iter().for_each(Vec::clear);
+    }
+
     /// Bytes that it takes, about.
-    pub(crate) fn size(&self) -> usize {
+    pub fn size(&self) -> usize {
         let cells: usize = self.cells.iter().map(Filling::size).sum();
         let (names, values) = &self.rest;
         cells + self.original.size() + names.size() + values.len() + self.retention.len() + self.words.len()
@@ -209,6 +215,12 @@ impl EventRows {
 }
 
 impl Filling {
+    fn clear(&mut self) {
+        let Self { rows, nulls, ends, elements, values } = self;
+        (*rows, *elements) = (0, 0);
+        [nulls, ends, values].into_iter().for_each(Vec::clear);
+    }
+
     fn size(&self) -> usize {
         self.nulls.len() + self.ends.len() + self.values.len()
     }
@@ -219,7 +231,9 @@ impl Filling {
         put_nothing(&mut self.nulls, &mut self.ends, &mut self.values, kind, (self.elements, skipped));
         self.rows = row + 1;
         if let Cell::List(cells) = cell {
-            cells.iter().for_each(|cell| binary::put_value(&mut self.values, cell));
+            for cell in cells {
+                binary::put_value(&mut self.values, cell);
+            }
             self.end_list(cells.len());
         } else {
             self.nulls.push(0);
@@ -410,13 +424,13 @@ mod tests {
             _ => Some(8),
         };
         (0..rows)
-            .map(|_| match fixed {
-                Some(width) => take(bytes, width),
-                None => {
-                    let mut rest = *bytes;
+            .map(|_| {
+                let mut rest = *bytes;
+                let width = fixed.unwrap_or_else(|| {
                     let length = binary::take_count(&mut rest).unwrap();
-                    take(bytes, bytes.len() - rest.len() + length)
-                }
+                    bytes.len() - rest.len() + length
+                });
+                take(bytes, width)
             })
             .collect()
     }
@@ -447,7 +461,12 @@ mod tests {
     proptest! {
         #[test]
         fn events_come_back_whole(events in prop::collection::vec(event(), 0..6)) {
-            let rows = EventRows::of(&events, &RetentionPolicy::default()).unwrap();
+            let mut rows = EventRows::of(&events, &RetentionPolicy::default()).unwrap();
+            let first = rows.clone();
+            rows.clear();
+            prop_assert_eq!(&rows, &EventRows::new());
+            events.iter().try_for_each(|event| rows.push(event, &RetentionPolicy::default())).unwrap();
+            prop_assert_eq!(&rows, &first);
             prop_assert_eq!(rows.len(), events.len());
             let mut written = Vec::new();
             rows.write(&mut written);

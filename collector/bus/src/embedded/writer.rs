@@ -215,18 +215,14 @@ impl<'a> Round<'a> {
 
     fn append_one(&mut self, topic: &Arc<Topic>, record: &Record) -> Result<Position> {
         let number = partition_of(&record.key, topic.count());
-        let staged = match self.staged.iter().position(|staged| staged.is(topic, number)) {
-            Some(at) => self.staged.get_mut(at),
-            None => {
-                let (next, bytes_end) = {
-                    let partition = topic.partition(number)?;
-                    (partition.next(), partition.bytes_end.load(Ordering::Acquire))
-                };
-                self.staged.push(Staged { topic: Arc::clone(topic), number, next, bytes_end, open: None });
-                self.staged.last_mut()
-            }
+        let known = self.staged.iter().position(|staged| staged.is(topic, number));
+        let at = known.unwrap_or(self.staged.len());
+        if known.is_none() {
+            let partition = topic.partition(number)?;
+            let (next, bytes_end) = (partition.next(), partition.bytes_end.load(Ordering::Acquire));
+            self.staged.push(Staged { topic: Arc::clone(topic), number, next, bytes_end, open: None });
         }
-        .ok_or(BusError::Stopped)?;
+        let staged = self.staged.get_mut(at).ok_or(BusError::Stopped)?;
         let offset = staged.next;
         let (_, builder) =
             staged.open.get_or_insert_with(|| (offset, frame::Builder::new(self.now_ms, staged.bytes_end)));

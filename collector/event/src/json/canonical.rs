@@ -67,7 +67,8 @@ fn room(value: &Value) -> usize {
     }
 }
 
-fn put(value: &Value, out: &mut String) {
+/// Appends the JSON text of a value.
+pub(super) fn put(value: &Value, out: &mut String) {
     match value {
         Value::Null => out.push_str("null"),
         Value::Bool(truth) => out.push_str(if *truth { "true" } else { "false" }),
@@ -90,12 +91,42 @@ fn put(value: &Value, out: &mut String) {
     }
 }
 
+/// Bytes that are looked at in one step.
+const STEP: usize = 32;
+
 fn text(text: &str, out: &mut String) {
-    if holds(text, |byte| matches!(byte, b'"' | b'\\' | 0..b' ')) {
-        out.push_str(&serde_json::to_string(text).unwrap_or_default());
-    } else {
-        quoted(text, out);
+    out.push('"');
+    let mut rest = text;
+    while let Some((plain, byte, after)) = until_special(rest) {
+        out.push_str(plain);
+        match byte {
+            b'"' => out.push_str("\\\""),
+            b'\\' => out.push_str("\\\\"),
+            b'\n' => out.push_str("\\n"),
+            b'\t' => out.push_str("\\t"),
+            b'\r' => out.push_str("\\r"),
+            0x08 => out.push_str("\\b"),
+            0x0c => out.push_str("\\f"),
+            // Writing to a String cannot fail.
+            _ => drop(write!(out, "\\u{byte:04x}")),
+        }
+        rest = after;
     }
+    out.push_str(rest);
+    out.push('"');
+}
+
+/// What stands before the first byte that needs an escape, the byte, and what stands behind it.
+fn until_special(text: &str) -> Option<(&str, u8, &str)> {
+    let special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..b' ');
+    let chunks = text.as_bytes().chunks(STEP);
+    // All bytes of a chunk are looked at, because many are in one step; an early end would prevent it.
+    let from =
+        chunks.take_while(|chunk| chunk.iter().filter(|byte| special(byte)).count() == 0).count() * STEP;
+    let at = from + text.as_bytes().get(from..)?.iter().position(special)?;
+    let (plain, rest) = text.split_at_checked(at)?;
+    let byte = *rest.as_bytes().first()?;
+    Some((plain, byte, rest.get(1..)?))
 }
 
 fn quoted(text: &str, out: &mut String) {

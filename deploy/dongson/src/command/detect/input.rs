@@ -10,6 +10,7 @@ use std::thread;
 use anyhow::{Context as _, Result, anyhow, bail};
 use dongson_event::Event;
 use dongson_rules::detect::{Job, Records, Texts, Work};
+use encoding_rs_io::DecodeReaderBytes;
 
 /// Deepest folder below a given one that is read.
 const MAX_FOLDER_DEPTH: usize = 32;
@@ -124,6 +125,12 @@ fn unpacked(stream: Stream) -> io::Result<(Kind, Stream)> {
         peek(Box::new(flate2::read::MultiGzDecoder::new(stream)))?
     } else if head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
         peek(Box::new(zstd::Decoder::new(stream)?))?
+    } else {
+        (head, stream)
+    };
+    // PowerShell writes UTF-16 with a byte order mark.
+    let (head, stream) = if head.starts_with(&[0xff, 0xfe]) || head.starts_with(&[0xfe, 0xff]) {
+        peek(Box::new(DecodeReaderBytes::new(stream)))?
     } else {
         (head, stream)
     };
@@ -382,6 +389,16 @@ mod tests {
         let mut text = String::new();
         stream.read_to_string(&mut text).unwrap();
         assert_eq!((kind, text.as_str()), (Kind::Json, "[{}]"));
+        for (mark, bytes) in
+            [([0xff, 0xfe], u16::to_le_bytes as fn(u16) -> [u8; 2]), ([0xfe, 0xff], u16::to_be_bytes)]
+        {
+            let units = "{\"ạ\":1}".encode_utf16().flat_map(bytes);
+            let wide: Vec<u8> = mark.into_iter().chain(units).collect();
+            let (kind, mut stream) = unpacked(Box::new(io::Cursor::new(wide))).unwrap();
+            let mut text = String::new();
+            stream.read_to_string(&mut text).unwrap();
+            assert_eq!((kind, text.as_str()), (Kind::Json, "{\"ạ\":1}"));
+        }
     }
 
     #[test]

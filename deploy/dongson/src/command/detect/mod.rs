@@ -71,7 +71,7 @@ enum Stats {
 /// Detection over files.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "example: dongson detect --rules rules/content/sigma --format html --output found.html evidence/ capture.pcap Security.evtx\n         zcat events.json.gz | dongson detect --rules rules/content/sigma --format jsonl --level high -\n\nMatches go to standard output or --output; the summary, what could not be read and --stats to standard error.\nMatches, and their order, are the same whatever the number of threads.\nexit codes: 0 everything was read (matches or not), 1 something could not be read, 2 wrong usage"
+    after_help = "example: dongson detect --rules rules/content/sigma --format html --output found.html evidence/ capture.pcap Security.evtx\n         zcat events.json.gz | dongson detect --rules rules/content/sigma --format jsonl --level high -\n\nMatches go to standard output or --output; the summary, what could not be read and --stats to standard error.\nMatches, and their order, are the same whatever the number of threads. Correlations count in the order of event time over\nall files; what they find comes last. Scripts (*.rhai) are not run here: they run live and in `dongson rules test`.\nexit codes: 0 everything was read (matches or not), 1 something could not be read, 2 wrong usage"
 )]
 pub(crate) struct Detect {
     /// Folder or file of Sigma rules; may be given several times.
@@ -169,6 +169,13 @@ impl Detect {
                 let (unruled, records) = (totals.unruled, totals.records);
                 tell(&format!("{unruled} of {records} events have no log source that a rule asks for"));
             }
+            if totals.late > 0 {
+                let late = totals.late;
+                tell(&format!(
+                    "correlations may have missed something: {late} matches came after their turn, because too many waited; \
+                     give the files in the order of time, or narrow them by --from and --to"
+                ));
+            }
             if skipped > 0 {
                 tell(&format!("{skipped} files of folders were skipped"));
             }
@@ -196,6 +203,9 @@ impl Detect {
             for refusal in &loaded.refused {
                 tell(&format!("{}:{}: refused: {}", refusal.file, refusal.line, refusal.reason));
             }
+        }
+        if !self.quiet && !loaded.scripts_left_out.is_empty() {
+            tell(&format!("scripts are not run here: {}", loaded.scripts_left_out.join(", ")));
         }
         if loaded.compiled == 0 {
             bail!("no rule could be used");

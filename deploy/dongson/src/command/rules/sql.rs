@@ -25,7 +25,7 @@ enum Taxonomy {
 /// Which rules, over which events.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "example: dongson rules sql --from 2026-11-01 --organization so-yte rules/content/sigma/my_rule.yml | clickhouse-client -n\n\nOne SELECT per rule over the table dongson.events, which finds the stored events that the engine matches. A rule that\nSQL cannot say exactly stands there as a comment with the reason; so do refused rules.\nexit codes: 0 all rules were said, 1 some were not, 2 wrong usage"
+    after_help = "examples:\n  dongson rules sql --from 2026-11-01 --organization so-yte my_rule.yml | clickhouse-client -n      (a cluster)\n  dongson rules sql my_rule.yml | curl --data-binary @- \\                                           (one machine)\n      -H \"X-ClickHouse-User: reader\" -H \"X-ClickHouse-Key: READER_KEY\" \"URL/?dongson_organizations=*\"\nOn one machine the file store/connection.json in the data folder has URL and READER_KEY; the store takes one statement at a\ntime, so give one rule. dongson_organizations is * or a JSON list of agencies' ids.\n\nOne SELECT per rule over the table dongson.events, which finds the stored events that the engine matches. A rule that\nSQL cannot say exactly stands there as a comment with the reason; so do refused rules.\nexit codes: 0 all rules were said, 1 some were not, 2 wrong usage"
 )]
 pub(crate) struct Sql {
     /// Folders or files of Sigma rules.
