@@ -35,7 +35,7 @@ const VALUES_HELP: &str = "\n\na values file (YAML):\n  placeholders:\n    Serve
 #[derive(Debug, Subcommand)]
 pub(crate) enum Rules {
     /// Says what was read, compiled, refused and why; exit code 1 if anything was refused.
-    #[command(after_help = format!("example: dongson rules check --format json --values values.yml rules/content/sigma{VALUES_HELP}\n\nexit codes: 0 nothing was refused, 1 something was, 2 wrong usage"))]
+    #[command(after_help = format!("example: dongson rules check --format json --values values.yml rules/content/sigma{VALUES_HELP}\n\nexit codes: 0 nothing was refused, 1 something was or there is no rule, 2 wrong usage"))]
     Check(Which),
     /// Runs each rule over the samples beside it (`RULE.test.yml`); exit code 1 if one fails or is missing.
     #[command(after_help = "example: dongson rules test rules/content/sigma")]
@@ -95,11 +95,11 @@ fn check(which: &Which) -> Result<ExitCode> {
                 report.compiled,
                 report.refused.len()
             ))?;
-            if report.files == 0 {
-                let paths: Vec<String> = which.paths.iter().map(|path| path.display().to_string()).collect();
-                output::line(&format!("there is no rule (*.yml, *.yaml) in {}", paths.join(", ")))?;
-            }
         }
+    }
+    if report.files == 0 {
+        let paths: Vec<String> = which.paths.iter().map(|path| path.display().to_string()).collect();
+        eprintln!("there is no rule (*.yml, *.yaml) in {}", output::harmless(&paths.join(", ")));
     }
     Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
