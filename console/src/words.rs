@@ -146,6 +146,10 @@ const REASONS: &[(&str, &str)] = &[
     ("is closed already", "đã đóng"),
     ("belongs to another agency than the incident", "thuộc cơ quan khác với sự cố"),
     ("belongs to another incident", "đã thuộc sự cố khác"),
+    (
+        "is real and the incident belongs to a drill: raise an incident of its own",
+        "là cảnh báo thật, còn sự cố thuộc diễn tập: hãy lập sự cố riêng cho cảnh báo này",
+    ),
     ("must lie between the year 2000 and now", "phải từ năm 2000 đến hiện tại"),
     ("give an address or a host", "phải có địa chỉ hoặc tên máy"),
     ("is no address or network", "không phải địa chỉ hoặc dải mạng"),
