@@ -73,7 +73,14 @@ async fn open_alerts_mean_the_same_everywhere() {
         assert_eq!(odd.status, StatusCode::UNPROCESSABLE_ENTITY, "{path}: one meaning everywhere");
         let problem = odd.json();
         assert_eq!(problem["field"], "drill", "{problem}");
-        assert_eq!(problem["message_vi"], "drill: không phải một trong các giá trị cho phép");
+        assert_eq!(
+            problem["message_vi"],
+            "drill: không phải một trong các giá trị cho phép. Được dùng: exclude, only, include."
+        );
+        assert_eq!(
+            problem["message_en"],
+            "drill: is not one of the values. Allowed: exclude, only, include."
+        );
     }
     let footer = an.get(&router, "/api/v1/stream").await.body;
     assert!(footer.contains("\"open_alerts\":1"), "{footer}");
