@@ -110,12 +110,24 @@ fn expected(words: &str) -> Vec<&str> {
     names.map_or_else(Vec::new, |(_, names)| names.split('`').skip(1).step_by(2).collect())
 }
 
+/// A sentence with those names in Vietnamese and English, shortened.
+fn allowed(words: &str) -> Option<(String, String)> {
+    let names: String = expected(words).join(", ").chars().take(300).collect();
+    (!names.is_empty()).then(|| (format!(" Được dùng: {names}."), format!(" Allowed: {names}.")))
+}
+
 impl From<rejection::QueryRejection> for ApiError {
     fn from(refused: rejection::QueryRejection) -> Self {
         let told =
             std::error::Error::source(&refused).map_or_else(|| refused.body_text(), ToString::to_string);
         let (name, reason) = of_query(&told);
-        Self::of_parameter(name, reason).with_detail(&told)
+        let error = Self::of_parameter(name, reason).with_detail(&told);
+        match allowed(&told) {
+            Some((vi, en)) if reason == "is not one of the values" => {
+                Self { vi: format!("{}.{vi}", error.vi), en: format!("{}.{en}", error.en), ..error }
+            }
+            _ => error,
+        }
     }
 }
 
@@ -151,11 +163,7 @@ impl ApiError {
         let (words, (place_vi, place_en)) = place(told);
         let words = words.split_once("target type: ").map_or(words, |(_, words)| words);
         let (field, reason) = of_data(words);
-        let names: String = expected(words).join(", ").chars().take(300).collect();
-        let (known_vi, known_en) = match names.as_str() {
-            "" => (String::new(), String::new()),
-            names => (format!(" Được dùng: {names}."), format!(" Allowed: {names}.")),
-        };
+        let (known_vi, known_en) = allowed(words).unwrap_or_default();
         let refused = Self::of_parameter(field, reason);
         let prefix = if field.is_empty() { "JSON" } else { "" };
         Self {

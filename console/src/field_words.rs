@@ -10,7 +10,7 @@ const MEANINGS: &[(&str, &str)] = &[
     ("dongson.time.claimed", "Thời điểm ghi trong bản ghi, giữ nguyên văn"),
     ("dongson.time.basis", "Căn cứ của @timestamp: claimed, corrected, clamped-past, clamped-future, ingested"),
     ("event.id", "Mã sự kiện (UUIDv8), tạo từ danh tính đã xác thực và vị trí hoặc tên bản ghi"),
-    ("organization.id", "Cơ quan"),
+    ("organization.id", "Đơn vị"),
     ("observer.name", "Điểm giám sát hoặc nguồn nhật ký"),
     ("dongson.principal", "Bên gửi theo kết quả xác thực: sensor:ID, key:ID, syslog:ID"),
     ("dongson.drill", "Phiên diễn tập mà sự kiện được gửi trong đó"),

@@ -73,7 +73,14 @@ async fn open_alerts_mean_the_same_everywhere() {
         assert_eq!(odd.status, StatusCode::UNPROCESSABLE_ENTITY, "{path}: one meaning everywhere");
         let problem = odd.json();
         assert_eq!(problem["field"], "drill", "{problem}");
-        assert_eq!(problem["message_vi"], "drill: không phải một trong các giá trị cho phép");
+        assert_eq!(
+            problem["message_vi"],
+            "drill: không phải một trong các giá trị cho phép. Được dùng: exclude, only, include."
+        );
+        assert_eq!(
+            problem["message_en"],
+            "drill: is not one of the values. Allowed: exclude, only, include."
+        );
     }
     let footer = an.get(&router, "/api/v1/stream").await.body;
     assert!(footer.contains("\"open_alerts\":1"), "{footer}");
@@ -81,6 +88,28 @@ async fn open_alerts_mean_the_same_everywhere() {
     assert_eq!((odd.status, odd.code().as_str()), (StatusCode::UNPROCESSABLE_ENTITY, "invalid"));
     let vi = odd.json()["message_vi"].as_str().unwrap().to_owned();
     assert!(!vi.contains("variant") && odd.json()["detail"].as_str().unwrap().contains("exclude"), "{vi}");
+}
+
+#[tokio::test]
+async fn a_real_alert_does_not_vanish_into_a_drill() {
+    let (_folder, registry) = start().await;
+    let an = person(&registry, "an", Role::Analyst, None).await;
+    alert(&registry, "real-1", "a").await;
+    drill_alert(&registry).await;
+    let router = console(registry, Memory::default());
+    let new = json!({ "title": "Diễn tập", "class": "XN", "severity": "high", "legal_category": "thuong", "alerts": ["drill-1"] });
+    let made = an.post(&router, "/api/v1/incidents", new).await.json();
+    assert_eq!((&made["number"], &made["drill"]), (&json!("DT-2026-0001"), &json!(true)));
+    let path = format!("/api/v1/incidents/{}/alerts", made["id"].as_str().unwrap());
+    let refused = an.post(&router, &path, json!({ "alerts": ["real-1"] })).await;
+    assert_eq!((refused.status, refused.code().as_str()), (StatusCode::CONFLICT, "refused"));
+    let problem = refused.json();
+    assert!(
+        problem["message_vi"].as_str().unwrap().ends_with("hãy lập sự cố riêng cho cảnh báo này"),
+        "{problem}"
+    );
+    assert!(problem["message_en"].as_str().unwrap().ends_with("raise an incident of its own"), "{problem}");
+    assert_eq!(an.get(&router, "/api/v1/alerts").await.json()["total"], 1);
 }
 
 #[tokio::test]

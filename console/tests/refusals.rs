@@ -133,10 +133,7 @@ async fn an_unknown_agency_is_told_like_everywhere() {
     ] {
         let refused = admin.post(&router, path, body).await;
         check(&refused, field);
-        assert_eq!(
-            refused.json()["message_vi"],
-            format!("{field}: không phải cơ quan thuộc phạm vi của bạn")
-        );
+        assert_eq!(refused.json()["message_vi"], format!("{field}: không phải đơn vị thuộc phạm vi của bạn"));
     }
     let made = admin.post(&router, "/api/v1/users", viewer("a")).await.json();
     let mut moved = viewer("nowhere");

@@ -11,7 +11,7 @@ pub enum StoreError {
     /// There is no engine at the path.
     #[error(
         "the store engine is not at {0:?}: run `deploy/fetch-engine` (or `deploy/fetch-engine --file PACKAGE.tgz` \
-         without a network), or give the address of a ClickHouse server"
+         without a network) and leave `[store] engine` out, or let `[store] engine` name a libchdb.so that is there"
     )]
     EngineMissing(PathBuf),
     /// The file is not the engine we know.

@@ -100,7 +100,8 @@ pub struct Incident {
     /// Id.
     pub id: String,
     /// Its number for the reader: `SC-2026-0001` in the centre's register, the agency's own number for whoever sees only
-    /// some agencies, because the centre's numbers would tell how many incidents others have.
+    /// some agencies, because the centre's numbers would tell how many incidents others have. Those of drills are counted
+    /// apart: `DT-2026-0001`.
     pub number: String,
     /// Its number in its agency's register: `SC-SO-YTE-2026-0001`. None for an incident of the whole province.
     pub agency_number: Option<String>,

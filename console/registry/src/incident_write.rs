@@ -98,7 +98,8 @@ pub struct Closing {
 }
 
 impl Registry {
-    /// Raises an incident, numbers it (per year without gaps) and links its alerts, all together or not at all.
+    /// Raises an incident, numbers it (per year without gaps) and links its alerts, all together or not at all. It
+    /// belongs to a drill if all of its alerts do.
     pub async fn create_incident(
         &self,
         scope: &Scope,
@@ -183,7 +184,8 @@ impl Registry {
         Ok(after.seen_by(scope))
     }
 
-    /// Links alerts of the incident's agency (any agency's for one of the province).
+    /// Links alerts of the incident's agency (any agency's for one of the province). A drill takes only alerts of
+    /// drills: lists leave drills out, and a real alert would be gone from them.
     pub async fn link_alerts(
         &self,
         scope: &Scope,
@@ -203,6 +205,12 @@ impl Registry {
             return Err(Error::Refused {
                 what: "alert",
                 reason: "belongs to another agency than the incident",
+            });
+        }
+        if before.drill && alerts.iter().any(|alert| !alert.drill) {
+            return Err(Error::Refused {
+                what: "alert",
+                reason: "is real and the incident belongs to a drill: raise an incident of its own",
             });
         }
         for alert in &alerts {
@@ -323,14 +331,25 @@ fn home(scope: &Scope, new: &NewIncident, alerts: &[Alert]) -> Result<Option<Str
     Ok(home)
 }
 
-/// The next number of a register: one series a year, without gaps because the counter moves in the same transaction.
-async fn number(tx: &mut SqliteConnection, year: i16, agency: Option<&str>) -> Result<String> {
-    let counter = format!("incident.{year}.{}", agency.unwrap_or_default());
-    let next = next_number(tx, &counter).await?;
-    Ok(match agency {
-        Some(agency) => format!("SC-{}-{year}-{next:04}", agency.to_uppercase()),
-        None => format!("SC-{year}-{next:04}"),
-    })
+/// The series that incidents are numbered in.
+#[derive(Clone, Copy)]
+struct Series {
+    year: i16,
+    /// Drills (diễn tập) are counted apart, so that they leave no gaps between the real ones (sự cố).
+    drill: bool,
+}
+
+impl Series {
+    /// The next number of a register: without gaps because the counter moves in the same transaction.
+    async fn next(self, tx: &mut SqliteConnection, agency: Option<&str>) -> Result<String> {
+        let Self { year, drill } = self;
+        let (kind, letters) = if drill { ("drill_incident", "DT") } else { ("incident", "SC") };
+        let next = next_number(tx, &format!("{kind}.{year}.{}", agency.unwrap_or_default())).await?;
+        Ok(match agency {
+            Some(agency) => format!("{letters}-{}-{year}-{next:04}", agency.to_uppercase()),
+            None => format!("{letters}-{year}-{next:04}"),
+        })
+    }
 }
 
 /// The year in Viet Nam (UTC+7) at `at`.
@@ -348,10 +367,10 @@ async fn insert(
     drill: bool,
 ) -> Result<String> {
     let id = new_id();
-    let year = local_year(change.at)?;
-    let central = number(tx, year, None).await?;
+    let series = Series { year: local_year(change.at)?, drill };
+    let central = series.next(tx, None).await?;
     let agency = match organization {
-        Some(agency) => Some(number(tx, year, Some(agency)).await?),
+        Some(agency) => Some(series.next(tx, Some(agency)).await?),
         None => None,
     };
     sqlx::query(

@@ -93,7 +93,7 @@ pub struct SourceEdit {
     /// Name of the listener that it uses.
     #[serde(default)]
     pub listener: Option<String>,
-    /// SHA-256 fingerprint of its client certificate, hexadecimal.
+    /// SHA-256 fingerprint of its client certificate, hexadecimal; colons between the bytes are taken out.
     #[serde(default)]
     pub certificate: Option<String>,
     /// Id of its API key.
@@ -131,39 +131,98 @@ pub struct SourceCount {
     pub unparsed: u64,
 }
 
+/// A correction of a clock, or a time of silence, beyond this is a slip: 366 days.
+const MOST_SECONDS: i64 = 366 * 86_400;
+/// More events per hour than any source sends.
+const MOST_PER_HOUR: i64 = 1_000_000_000;
+
 impl SourceEdit {
-    fn check(&self) -> Result<()> {
+    /// The edit as it is stored, or what is wrong with it.
+    fn checked(&self) -> Result<Self> {
         check_id("name", &self.name)?;
-        if [&self.address, &self.listener, &self.certificate, &self.api_key].iter().all(|one| one.is_none()) {
-            return Err(Error::Invalid {
-                field: "address",
-                reason: "give an address, listener, certificate or api_key",
-            });
-        }
-        if let Some(address) = &self.address {
-            parse_network(address)
-                .ok_or(Error::Invalid { field: "address", reason: "is no address or network" })?;
-        }
-        if self.listener.as_deref().is_some_and(|name| !LISTENERS.contains(&name)) {
-            let reason = "is no listener: leave it out, so that every listener counts";
-            return Err(Error::NoneOf { field: "listener", reason, known: LISTENERS });
-        }
+        self.check_marks()?;
         if jiff::tz::TimeZone::get(&self.time_zone).is_err() {
             return Err(Error::Invalid {
                 field: "time_zone",
                 reason: "is not a name of the time zone database",
             });
         }
-        for (field, number) in [
-            ("expected_per_hour", self.expected_per_hour),
-            ("silence_after_seconds", self.silence_after_seconds),
-        ] {
-            if number.is_some_and(|number| number <= 0) {
-                return Err(Error::Invalid { field, reason: "must be more than zero" });
-            }
-        }
-        self.owner.as_deref().map_or(Ok(()), |owner| check_text("owner", owner, 200))
+        self.check_numbers()?;
+        self.owner.as_deref().map_or(Ok(()), |owner| check_text("owner", owner, 200))?;
+        let certificate = self.certificate.as_deref().map(fingerprint).transpose()?;
+        Ok(Self { certificate, ..self.clone() })
     }
+
+    /// What intake tells senders apart by: a key over HTTP, otherwise where records come from and the certificate shown.
+    fn check_marks(&self) -> Result<()> {
+        let marks =
+            [("address", &self.address), ("listener", &self.listener), ("certificate", &self.certificate)];
+        let given = marks.iter().find(|(_, mark)| mark.is_some());
+        match (self.kind, given, &self.api_key) {
+            (SourceKind::Http, _, None) => {
+                let reason = "must be given: a source over HTTP is known by its key";
+                return Err(Error::Invalid { field: "api_key", reason });
+            }
+            (SourceKind::Http, Some(&(field, _)), _) => {
+                let reason = "tells nothing of a source over HTTP: leave it out";
+                return Err(Error::Invalid { field, reason });
+            }
+            (SourceKind::Http, None, Some(_)) => return Ok(()),
+            (_, _, Some(_)) => {
+                let reason = "is for sources over HTTP only: leave it out";
+                return Err(Error::Invalid { field: "api_key", reason });
+            }
+            (_, None, None) => {
+                let reason = "give an address, listener or certificate";
+                return Err(Error::Invalid { field: "address", reason });
+            }
+            (_, Some(_), None) => {}
+        }
+        if let Some(address) = &self.address {
+            parse_network(address)
+                .ok_or(Error::Invalid { field: "address", reason: "is no address or network" })?;
+        }
+        let Some(listener) = self.listener.as_deref() else { return Ok(()) };
+        if !LISTENERS.contains(&listener) {
+            let reason = "is no listener: leave it out, so that every listener counts";
+            return Err(Error::NoneOf { field: "listener", reason, known: LISTENERS });
+        }
+        if (listener == "relp") != (self.kind == SourceKind::Relp) {
+            let reason = "takes another kind of source: leave it out, so that every listener counts";
+            return Err(Error::Invalid { field: "listener", reason });
+        }
+        Ok(())
+    }
+
+    fn check_numbers(&self) -> Result<()> {
+        if !(-MOST_SECONDS * 1000..=MOST_SECONDS * 1000).contains(&self.clock_offset_ms) {
+            let reason = "must be at most 366 days, forward or back";
+            return Err(Error::Invalid { field: "clock_offset_ms", reason });
+        }
+        if self.silence_after_seconds.is_some_and(|seconds| !(1..=MOST_SECONDS).contains(&seconds)) {
+            let reason = "must be 1 second to 366 days";
+            return Err(Error::Invalid { field: "silence_after_seconds", reason });
+        }
+        if self.expected_per_hour.is_some_and(|events| !(1..=MOST_PER_HOUR).contains(&events)) {
+            let reason = "must be 1 to 1,000,000,000";
+            return Err(Error::Invalid { field: "expected_per_hour", reason });
+        }
+        Ok(())
+    }
+}
+
+/// A SHA-256 fingerprint as intake makes it, 64 lower-case hexadecimal digits; `openssl` prints capitals and colons
+/// between the bytes.
+fn fingerprint(text: &str) -> Result<String> {
+    let bytes: Vec<&str> = text.split(':').collect();
+    let whole = text.len() == 64 && bytes.len() == 1;
+    let in_bytes = bytes.len() == 32 && bytes.iter().all(|byte| byte.len() == 2);
+    let digits = bytes.concat().to_ascii_lowercase();
+    if (whole || in_bytes) && digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return Ok(digits);
+    }
+    let reason = "is no SHA-256 fingerprint: 64 hexadecimal digits, colons may stand between the bytes";
+    Err(Error::Invalid { field: "certificate", reason })
 }
 
 /// An address or a network; IPv4 written as IPv6 (`::ffff:10.0.0.1`) is IPv4, as peers are.
@@ -227,7 +286,7 @@ impl Registry {
 
     /// Enters a source. Where no owner is named, it is the person who enters it.
     pub async fn create_source(&self, change: &Change, edit: &SourceEdit) -> Result<Source> {
-        edit.check()?;
+        let edit = &edit.checked()?;
         let id = new_id();
         let mut tx = self.write().await?;
         sqlx::query(
@@ -263,7 +322,7 @@ impl Registry {
         version: i64,
         edit: &SourceEdit,
     ) -> Result<Source> {
-        edit.check()?;
+        let edit = &edit.checked()?;
         let mut tx = self.write().await?;
         let before = fetch(&mut tx, id).await?;
         scope.admit(&before.organization, "source")?;
@@ -377,7 +436,22 @@ async fn refuse_same_marks(tx: &mut SqliteConnection, id: &str, edit: &SourceEdi
     }
 }
 
+/// Keys of other agencies are as those that do not exist.
+async fn check_key(tx: &mut SqliteConnection, edit: &SourceEdit) -> Result<()> {
+    let Some(key) = &edit.api_key else { return Ok(()) };
+    let found = sqlx::query("SELECT 1 FROM api_key WHERE id = $1 AND organization = $2")
+        .bind(key)
+        .bind(&edit.organization)
+        .fetch_optional(tx)
+        .await?;
+    match found {
+        Some(_) => Ok(()),
+        None => Err(Error::Invalid { field: "api_key", reason: "is no API key of this agency" }),
+    }
+}
+
 async fn write_edit(tx: &mut SqliteConnection, id: &str, edit: &SourceEdit) -> Result<Source> {
+    check_key(tx, edit).await?;
     sqlx::query(
         "UPDATE source SET name = $2, kind = $3, address = $4, listener = $5, certificate = $6, api_key = $7, parser = $8,
          time_zone = $9, clock_offset_ms = $10, expected_per_hour = $11, silence_after_seconds = $12, owner = $13,
@@ -493,6 +567,71 @@ mod tests {
         assert!(matches!(registry.create_source(&change, &edit()).await, Err(Error::Taken(_))));
         let stale = registry.update_source(&Scope::All, &change, &made.id, 7, &edit()).await;
         assert!(matches!(stale, Err(Error::Stale { .. })));
+    }
+
+    #[tokio::test]
+    async fn every_value_without_sense_is_named() {
+        let registry = registry().await;
+        let change = Change::service("test", 0);
+        let organization = OrganizationEdit { name: "B".into(), name_en: "B".into(), parent: None, level: 1 };
+        registry.create_organization(&change, "b", &organization).await.unwrap();
+        let foreign = registry.create_api_key(&change, "b", "web", false).await.unwrap().key.id;
+        let key = registry.create_api_key(&change, "a", "web", false).await.unwrap().key.id;
+        let http = |api_key: Option<&str>| SourceEdit {
+            kind: SourceKind::Http,
+            address: None,
+            api_key: api_key.map(Into::into),
+            ..edit()
+        };
+        let certificate = |text: &str| SourceEdit { certificate: Some(text.into()), ..edit() };
+        let year = MOST_SECONDS * 1000;
+        for (bad, named) in [
+            (certificate("abcd"), "certificate"),
+            (certificate(&"g".repeat(64)), "certificate"),
+            (certificate(&"ab:".repeat(32)), "certificate"),
+            (certificate(&["abc", "d"].repeat(16).join(":")), "certificate"),
+            (SourceEdit { clock_offset_ms: year + 1, ..edit() }, "clock_offset_ms"),
+            (SourceEdit { clock_offset_ms: i64::MIN, ..edit() }, "clock_offset_ms"),
+            (SourceEdit { silence_after_seconds: Some(MOST_SECONDS + 1), ..edit() }, "silence_after_seconds"),
+            (SourceEdit { expected_per_hour: Some(0), ..edit() }, "expected_per_hour"),
+            (SourceEdit { expected_per_hour: Some(MOST_PER_HOUR + 1), ..edit() }, "expected_per_hour"),
+            (SourceEdit { listener: Some("relp".into()), ..edit() }, "listener"),
+            (SourceEdit { kind: SourceKind::Relp, listener: Some("tls".into()), ..edit() }, "listener"),
+            (SourceEdit { api_key: Some(key.clone()), ..edit() }, "api_key"),
+            (http(None), "api_key"),
+            (http(Some("nosuch")), "api_key"),
+            (http(Some(&foreign)), "api_key"),
+            (SourceEdit { address: Some("10.0.0.1".into()), ..http(Some(&key)) }, "address"),
+            (SourceEdit { organization: "nosuch".into(), ..http(Some(&key)) }, "organization"),
+        ] {
+            match registry.create_source(&change, &bad).await.unwrap_err() {
+                Error::Invalid { field, reason } => assert_eq!(field, named, "{reason}"),
+                other => panic!("{named}: {other}"),
+            }
+        }
+        for (name, offset) in [("fast", -year), ("slow", year)] {
+            let edit = SourceEdit { name: name.into(), clock_offset_ms: offset, ..http(Some(&key)) };
+            let made = registry.create_source(&change, &edit).await.unwrap();
+            registry.delete_source(&Scope::All, &change, &made.id).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn fingerprints_are_stored_as_intake_makes_them() {
+        let registry = registry().await;
+        let change = Change::service("test", 0);
+        let (plain, printed) = ("0123456789abcdef".repeat(4), ["01:23:45:67:89:AB:CD:EF"; 4].join(":"));
+        let with = |text: &str| SourceEdit { certificate: Some(text.into()), ..edit() };
+        let made = registry.create_source(&change, &with(&printed)).await.unwrap();
+        assert_eq!(made.certificate.as_deref(), Some(plain.as_str()));
+        assert_eq!(made.matches("10.1.2.3".parse().unwrap(), "tls", Some(&plain)), Some(16));
+        let twin = SourceEdit { name: "twin".into(), ..with(&plain.to_uppercase()) };
+        assert!(matches!(registry.create_source(&change, &twin).await, Err(Error::SameMarks { .. })));
+        let again = registry
+            .update_source(&Scope::All, &change, &made.id, made.version, &with(&plain))
+            .await
+            .unwrap();
+        assert_eq!(again.certificate, made.certificate);
     }
 
     #[tokio::test]

@@ -5,8 +5,8 @@
 mod support;
 
 use dongson_registry::{
-    Change, Class, Closing, Entry, EntryKind, Error, IncidentFilter, IncidentPatch, IncidentStatus,
-    LegalCategory, Level, NewIncident, Scope, Severity, State, Verdict,
+    AlertUpsert, Change, Class, Closing, Entry, EntryKind, Error, Incident, IncidentFilter, IncidentPatch,
+    IncidentStatus, LegalCategory, Level, NewIncident, Scope, Severity, State, Verdict,
 };
 use support::{START, alert, analyst, apply, only, registry};
 
@@ -148,4 +148,32 @@ async fn other_agencies_incidents_do_not_exist_and_do_not_count() {
     let of_drills = |drill| IncidentFilter { drill: Some(drill), ..IncidentFilter::default() };
     assert_eq!(registry.incidents(&Scope::All, &of_drills(true), 10).await.unwrap().len(), 0);
     assert_eq!(registry.incidents(&Scope::All, &of_drills(false), 10).await.unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn drills_are_numbered_apart_and_take_no_real_alert() {
+    let (_folder, registry) = registry().await;
+    let an = analyst(&registry, "an", None).await;
+    let change = Change::by(&an.id, None, START);
+    let of_drill = |id: &str| AlertUpsert { drill: true, ..alert(id, "a", Level::High) };
+    let drills = vec![of_drill("d1"), of_drill("d2"), of_drill("d3"), of_drill("d4")];
+    apply(&registry, [drills, vec![alert("x", "a", Level::High), alert("y", "a", Level::High)]].concat())
+        .await;
+    let numbers = |one: &Incident| (one.number.clone(), one.agency_number.clone().unwrap());
+    let drill = registry.create_incident(&Scope::All, &change, &new(&["d1"])).await.unwrap();
+    assert_eq!(numbers(&drill), ("DT-2026-0001".into(), "DT-A-2026-0001".into()));
+    let mixed = registry.create_incident(&Scope::All, &change, &new(&["d2", "x"])).await.unwrap();
+    assert!(!mixed.drill, "a real alert makes an incident real");
+    assert_eq!(numbers(&mixed), ("SC-2026-0001".into(), "SC-A-2026-0001".into()));
+    let refused = registry.link_alerts(&Scope::All, &change, &drill.id, &["d3".into(), "y".into()]).await;
+    let refused = refused.unwrap_err();
+    assert!(matches!(refused, Error::Refused { what: "alert", .. }), "{refused}");
+    assert!(refused.to_string().contains("raise an incident of its own"), "{refused}");
+    for id in ["d3", "y"] {
+        assert_eq!(registry.alert(&Scope::All, id).await.unwrap().incident, None);
+    }
+    registry.link_alerts(&Scope::All, &change, &drill.id, &["d3".into()]).await.unwrap();
+    registry.link_alerts(&Scope::All, &change, &mixed.id, &["d4".into(), "y".into()]).await.unwrap();
+    let found = IncidentFilter { text: Some("dt-2026".into()), ..IncidentFilter::default() };
+    assert_eq!(registry.incidents(&Scope::All, &found, 10).await.unwrap().len(), 1);
 }

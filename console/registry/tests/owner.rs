@@ -32,7 +32,7 @@ fn source(owner: Option<&str>) -> SourceEdit {
         address: Some("10.1.0.0/16".into()),
         listener: None,
         // No two sources have the same marks.
-        certificate: Some(new_id()),
+        certificate: Some(format!("{:0>64}", new_id().replace('-', ""))),
         api_key: None,
         parser: None,
         time_zone: "UTC".into(),

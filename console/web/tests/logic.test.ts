@@ -6,10 +6,11 @@ import { describe, expect, test } from 'vitest';
 
 import { NO_FILTER } from '../src/api/alerts';
 import { gather } from '../src/api/live';
-import { LEVELS, type Alert, type Deadline, type Level } from '../src/api/types';
+import { LEVELS, type Alert, type Deadline, type Level, type Source } from '../src/api/types';
 import { PALETTES } from '../src/look/theme';
 import { starPath } from '../src/look/star';
 import { toBody, toFields } from '../src/pages/admin/channel';
+import { body as sourceBody, initial as sourceFields, type Fields as SourceFields } from '../src/pages/admin/source';
 import { cited, entityParts, eventTime, matchedNames, rows, summary } from '../src/pages/alert/record';
 import { incidentClass, incidentTitle, legalCategory, techniques, worst } from '../src/pages/alerts/classify';
 import { news } from '../src/pages/alerts/news';
@@ -175,6 +176,18 @@ describe('channels', () => {
     expect(stored({ tls: 'tls' })).toMatchObject({ tls: 'tls', port: 465 });
     expect(stored({ tls: 'none', port: 25 })).toMatchObject({ tls: 'none', port: 25 });
     expect(toBody({ ...fields, kind: 'webhook', url: ' https://hook.example ' }).settings).toEqual({ url: 'https://hook.example' });
+  });
+});
+
+describe('sources', () => {
+  test('a stored source opens and saves unchanged', () => {
+    const stored = {
+      organization: 'a', name: 'fw', kind: 'syslog', address: '192.0.2.10', listener: null, certificate: null, api_key: null, parser: null,
+      time_zone: 'UTC', clock_offset_ms: -1500, expected_per_hour: null, silence_after_seconds: 100, owner: null,
+    };
+    expect(sourceBody(sourceFields(stored as Source) as SourceFields)).toEqual(stored);
+    const never = { ...stored, silence_after_seconds: null };
+    expect(sourceBody(sourceFields(never as Source) as SourceFields)).toEqual(never);
   });
 });
 

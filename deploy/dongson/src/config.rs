@@ -248,6 +248,8 @@ impl Config {
             let reason = "leaves no rule: name a folder in analyzer.rules, or leave the key out";
             return Err(format!("analyzer.without_shipped_rules: {reason}"));
         }
+        dongson_analyzer::notify::Notifier::new(&self.analyzer.notify_ca_files)
+            .map_err(|problem| format!("analyzer.notify_ca_files: {problem}"))?;
         within("analyzer.lateness_seconds", self.analyzer.lateness_seconds, 0, 3_600)?;
         within("analyzer.behind_seconds", self.analyzer.behind_seconds, 1, 3_600)?;
         within("analyzer.idle_seconds", self.analyzer.idle_seconds, 1, 3_600)?;
@@ -341,6 +343,7 @@ mod tests {
             ("[analyzer]\nwithout_shipped_rules = true", "analyzer.without_shipped_rules"),
             ("[analyzer]\nlateness_seconds = 86400", "analyzer.lateness_seconds"),
             ("[analyzer]\nidle_seconds = 0", "analyzer.idle_seconds"),
+            ("[analyzer]\nnotify_ca_files = [\"/nowhere/ca.pem\"]", "analyzer.notify_ca_files: "),
             ("console_url = \"soc.example\"", "console_url"),
             ("metrics = \"9464\"", "ADDRESS:PORT"),
         ] {
@@ -365,6 +368,47 @@ mod tests {
                 drop(Config::load(Some(&path)));
             }
         }
+    }
+
+    /// The keys that the reader of the configuration would take in the table at `path` of `example`.
+    fn known(example: &toml::Table, path: &[&str]) -> Vec<String> {
+        let mut odd = example.clone();
+        let table = path.iter().fold(&mut odd, |table, name| table[*name].as_table_mut().unwrap());
+        table.insert("nosuch".into(), true.into());
+        let told = odd.try_into::<Config>().unwrap_err().message().to_owned();
+        let (_, names) = told.split_once("unknown field `nosuch`, expected ").unwrap();
+        names.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    }
+
+    /// Keys of the table at `path`, and of those in it, that the example does not have.
+    fn missing(example: &toml::Table, path: &[&str]) -> Vec<String> {
+        let table = path.iter().fold(example, |table, name| table[*name].as_table().unwrap());
+        let absent = |name: &String| !table.contains_key(name);
+        let mut found: Vec<String> = known(example, path)
+            .into_iter()
+            .filter(absent)
+            .map(|name| format!("{}.{name}", path.join(".")))
+            .collect();
+        for (name, value) in table {
+            if value.is_table() {
+                found.extend(missing(example, &[path, &[name.as_str()]].concat()));
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn the_example_has_every_key() {
+        let is_key = |line: &str| {
+            line.split_once(" = ")
+                .is_some_and(|(key, _)| key.bytes().all(|sign| sign.is_ascii_lowercase() || sign == b'_'))
+        };
+        let bare = |line: &'static str| line.strip_prefix("# ").filter(|rest| is_key(rest)).unwrap_or(line);
+        let example = include_str!("../../dongson.example.toml");
+        let example =
+            example.lines().map(bare).collect::<Vec<_>>().join("\n").parse::<toml::Table>().unwrap();
+        assert_eq!(missing(&example, &[]), Vec::<String>::new());
+        assert!(known(&example, &["store"]).contains(&"engine".to_owned()));
     }
 
     #[test]

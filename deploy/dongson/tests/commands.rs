@@ -149,6 +149,57 @@ fn values_without_sense_stop_the_start() {
 }
 
 #[test]
+fn an_unknown_agency_or_an_odd_life_of_a_token_is_told_plainly() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let data = data.to_str().unwrap();
+    assert!(dongson(&["admin", "first-password", "--data", data]).status.success());
+    let refused = |args: &[&str], said: &str| {
+        let output = dongson(&[&["admin"][..], args, &["--data", data]].concat());
+        let error = text(&output.stderr);
+        assert!(!output.status.success() && error.contains(said), "{error}");
+    };
+    for args in [["token", "nosuch", "gw"], ["key", "nosuch", "web"]] {
+        refused(&args, "there is no agency with the id \"nosuch\"");
+    }
+    assert!(
+        dongson(&["admin", "agency", "--data", data, "xa-a", "UBND xã A", "--name-en", "A"]).status.success()
+    );
+    for args in [["token", "nosuch", "gw"], ["key", "nosuch", "web"]] {
+        refused(&args, "there is no agency with the id \"nosuch\"; there are: xa-a");
+    }
+    for hours in ["0", "169"] {
+        refused(&["token", "xa-a", "gw", "--hours", hours], "--hours");
+    }
+    assert!(text(&dongson(&["admin", "token", "--help"]).stdout).contains("1 to 168"));
+}
+
+#[test]
+fn a_drill_without_its_program_says_how_to_start_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_str().unwrap();
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let running = serde_json::json!({ "process": 1, "console": "https://127.0.0.1:1", "collector": closed });
+    write(folder.path(), "running.json", &running.to_string());
+    let output = dongson(&["drill", "run", "--data", data]);
+    let error = text(&output.stderr);
+    assert!(!output.status.success() && error.contains("does not run"), "{error}");
+    assert!(error.contains(&format!("start `dongson up --data {data}`")), "{error}");
+}
+
+#[test]
+fn an_absent_engine_is_told_what_can_be_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = "metrics = \"off\"\n[store]\nengine = \"/nonexist.so\"\n";
+    let config = write(folder.path(), "engine.toml", file);
+    let data = folder.path().join("data");
+    let output = dongson(&["up", "--data", data.to_str().unwrap(), "--config", &config]);
+    let error = text(&output.stderr);
+    assert!(error.contains("/nonexist.so") && error.contains("leave `[store] engine` out"), "{error}");
+    assert!(!error.contains("ClickHouse server"), "{error}");
+}
+
+#[test]
 fn errors_of_an_inventory_name_file_and_line() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");

@@ -608,6 +608,7 @@ export const en: Record<keyof typeof vi, string> = {
   'admin.clockOffsetHelp': 'Added to the source’s time; negative where its clock is ahead.',
   'admin.sourceOwnerHelp': 'Who gets the alerts when the source falls silent: a login, or a name and telephone.',
   'admin.minutesUnit': 'min',
+  'admin.secondsUnit': 's',
   'admin.events': 'Events',
   'admin.unparsed': 'Unparsed',
   'admin.lastUsed': 'Last used',

@@ -12,6 +12,9 @@ use serde_json::json;
 
 use crate::output::{self, Format};
 
+/// How many agencies a refusal names.
+const NAMED_AGENCIES: usize = 20;
+
 /// Where the registry is.
 #[derive(Debug, Args)]
 pub(crate) struct Place {
@@ -63,8 +66,8 @@ pub(crate) enum Admin {
         agency: String,
         /// The node that the sensor watches.
         node: String,
-        /// Hours until it expires.
-        #[arg(long, default_value_t = 24)]
+        /// Hours until it expires, 1 to 168.
+        #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(i64).range(1..=168))]
         hours: i64,
         #[command(flatten)]
         place: Place,
@@ -131,7 +134,9 @@ impl Admin {
             }
             Self::Token { agency, node, hours, place } => token(&place, &agency, &node, hours).await,
             Self::Key { agency, source, place } => {
-                let made = place.open().await?.create_api_key(&change(), &agency, &source, false).await?;
+                let registry = place.open().await?;
+                check_agency(&registry, &agency).await?;
+                let made = registry.create_api_key(&change(), &agency, &source, false).await?;
                 place.print(&[("id", &made.key.id), ("secret", &made.secret)])
             }
             Self::SensorOwner { sensor, owner, place } => {
@@ -193,15 +198,34 @@ async fn first_password(place: &Place) -> Result<()> {
     }
 }
 
+/// Refuses an agency that does not exist and names those that do.
+async fn check_agency(registry: &Registry, wanted: &str) -> Result<()> {
+    let mut known: Vec<String> =
+        registry.organizations(&Scope::All).await?.into_iter().map(|agency| agency.id).collect();
+    if known.iter().any(|id| id == wanted) {
+        return Ok(());
+    }
+    if known.is_empty() {
+        bail!(
+            "there is no agency with the id {wanted:?}, nor any other: enter it with `dongson admin agency`"
+        );
+    }
+    let more = known.len().saturating_sub(NAMED_AGENCIES);
+    known.truncate(NAMED_AGENCIES);
+    let rest = if more == 0 { String::new() } else { format!(" and {more} more, which the page lists") };
+    bail!("there is no agency with the id {wanted:?}; there are: {}{rest}", known.join(", "));
+}
+
 async fn token(place: &Place, agency: &str, node: &str, hours: i64) -> Result<()> {
     let registry = place.open().await?;
+    check_agency(&registry, agency).await?;
     let at = now();
     let authority = dongson_collector::authority::Authority::open(
         &crate::config::Paths::new(&place.data).collector(),
         at,
     )?;
     let made = registry
-        .create_enrolment_token(&Change::service("admin", at), agency, node, hours.saturating_mul(3_600_000))
+        .create_enrolment_token(&Change::service("admin", at), agency, node, hours * 3_600_000)
         .await?;
     let text = authority.token(&made.secret);
     place.print(&[("agency", agency), ("node", node), ("token", &text)])

@@ -1,6 +1,7 @@
 //! Sends the drill: two sensors enrol, read the captures and ship what they see; the logs go in as their agents
 //! would send them. All of it under one authenticated drill session.
 
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -46,12 +47,22 @@ pub(crate) fn run(data: &Path, seed: u64) -> Result<Outcome> {
         format!("no system runs on {}: start `dongson up --data {}`", data.display(), data.display())
     })?;
     let running: Running = serde_json::from_str(&text).context("reading running.json")?;
+    // A program that was killed leaves its file behind.
+    let collector = SocketAddr::from(([127, 0, 0, 1], running.collector.port()));
+    TcpStream::connect_timeout(&collector, Duration::from_secs(5)).with_context(|| {
+        format!(
+            "the program of {} does not run (process {} wrote its running.json): start `dongson up --data {}`",
+            data.display(),
+            running.process,
+            data.display()
+        )
+    })?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let registry = runtime.block_on(Registry::open(&paths.registry()))?;
     let began = now();
     let drill = runtime.block_on(prepare(&registry))?;
     let authority = Authority::open(&paths.collector(), began)?;
-    let url = format!("https://127.0.0.1:{}", running.collector.port());
+    let url = format!("https://{collector}");
     let folder = paths.drill(&drill.session.id);
     // The attack ends now, so that nothing of it lies in the future.
     let start = Timestamp::from_millis(began).minus(LENGTH);

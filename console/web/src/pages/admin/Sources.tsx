@@ -11,49 +11,10 @@ import { FormDialogue, useRequired } from '../../look/FormDialogue';
 import { Cut, Time } from '../../look/Text';
 import { AgencySelect } from './AgencySelect';
 import { Roster } from './Roster';
+import { MOST_SECONDS, body, initial, type Fields } from './source';
 
 const KINDS = ['syslog', 'relp', 'http'] as const;
 const ZONES = ['Asia/Ho_Chi_Minh', 'UTC'];
-
-interface Fields {
-  organization: string;
-  name: string;
-  kind: string;
-  address?: string;
-  listener?: string | null;
-  certificate?: string;
-  api_key?: string | null;
-  parser?: string | null;
-  time_zone: string;
-  silence_minutes?: number | null;
-  expected_per_hour?: number | null;
-  clock_offset_ms?: number | null;
-  owner?: string;
-}
-
-/** What was not filled is absent for the console, not an empty text. */
-const filled = (text: string | null | undefined) => (text === undefined || text === null || text.trim() === '' ? null : text.trim());
-
-function body(fields: Fields) {
-  return {
-    organization: fields.organization, name: fields.name.trim(), kind: fields.kind,
-    address: filled(fields.address), listener: filled(fields.listener), certificate: filled(fields.certificate), api_key: filled(fields.api_key),
-    parser: filled(fields.parser), time_zone: fields.time_zone,
-    clock_offset_ms: fields.clock_offset_ms ?? 0, expected_per_hour: fields.expected_per_hour ?? null,
-    silence_after_seconds: fields.silence_minutes == null ? null : fields.silence_minutes * 60,
-    owner: filled(fields.owner),
-  };
-}
-
-function initial(source: Source | null): Partial<Fields> {
-  if (source === null) return { kind: 'syslog', time_zone: 'Asia/Ho_Chi_Minh', silence_minutes: 60, clock_offset_ms: 0 };
-  return {
-    organization: source.organization, name: source.name, kind: source.kind, address: source.address ?? '', listener: source.listener, certificate: source.certificate ?? '',
-    api_key: source.api_key, parser: source.parser, time_zone: source.time_zone,
-    clock_offset_ms: source.clock_offset_ms, expected_per_hour: source.expected_per_hour, owner: source.owner ?? '',
-    silence_minutes: source.silence_after_seconds === null ? null : Math.round(source.silence_after_seconds / 60),
-  };
-}
 
 const options = (names: readonly string[] | undefined) => (names ?? []).map((value) => ({ value, label: value }));
 
@@ -70,7 +31,7 @@ function Match({ listeners }: { listeners: readonly string[] | undefined }) {
         <>
           <div className="row" style={{ alignItems: 'flex-start' }}>
             <Form.Item name="address" label={t('admin.address')} className="grow"><Input placeholder="192.0.2.10" maxLength={64} className="mono" /></Form.Item>
-            <Form.Item name="listener" label={t('admin.listener')} extra={t('admin.listenerHelp')} className="grow"><Select allowClear options={options(listeners)} /></Form.Item>
+            <Form.Item name="listener" label={t('admin.listener')} extra={t('admin.listenerHelp')} className="grow"><Select allowClear options={options(listeners?.filter((listener) => (listener === 'relp') === (kind === 'relp')))} /></Form.Item>
           </div>
           <Form.Item name="certificate" label={t('admin.fingerprint')}><Input maxLength={128} className="mono" /></Form.Item>
         </>
@@ -97,17 +58,17 @@ function Editor({ source, close }: { source: Source | null; close: () => void })
   };
   return (
     <FormDialogue<Fields> title={source?.name ?? t('admin.newSource')} act={source === null ? t('common.create') : t('common.save')} close={close} initial={initial(source)} submit={submit}>
-      <Form.Item name="name" label={t('admin.sourceName')} rules={[required]}><Input autoFocus maxLength={100} /></Form.Item>
+      <Form.Item name="name" label={t('admin.sourceName')} rules={[required]}><Input autoFocus maxLength={64} /></Form.Item>
       <Form.Item name="organization" label={t('admin.agency')} rules={[required]}><AgencySelect /></Form.Item>
       <Match listeners={choices?.listeners} />
       <Form.Item name="parser" label={t('admin.parser')}><Select allowClear showSearch placeholder={t('admin.parserHint')} options={options(choices?.parsers)} /></Form.Item>
       <div className="row" style={{ alignItems: 'flex-start' }}>
         <Form.Item name="time_zone" label={t('admin.zone')} className="grow"><Select options={ZONES.map((zone) => ({ value: zone, label: zone }))} /></Form.Item>
-        <Form.Item name="silence_minutes" label={t('admin.silence')} className="grow"><InputNumber min={1} max={100_000} style={{ width: '100%' }} suffix={t('admin.minutesUnit')} /></Form.Item>
+        <Form.Item name="silence_after_seconds" label={t('admin.silence')} className="grow"><InputNumber min={1} max={MOST_SECONDS} precision={0} style={{ width: '100%' }} suffix={t('admin.secondsUnit')} /></Form.Item>
       </div>
       <div className="row" style={{ alignItems: 'flex-start' }}>
-        <Form.Item name="expected_per_hour" label={t('admin.expected')} extra={t('admin.expectedHelp')} className="grow"><InputNumber min={1} precision={0} style={{ width: '100%' }} /></Form.Item>
-        <Form.Item name="clock_offset_ms" label={t('admin.clockOffset')} extra={t('admin.clockOffsetHelp')} className="grow"><InputNumber precision={0} style={{ width: '100%' }} suffix="ms" /></Form.Item>
+        <Form.Item name="expected_per_hour" label={t('admin.expected')} extra={t('admin.expectedHelp')} className="grow"><InputNumber min={1} max={1_000_000_000} precision={0} style={{ width: '100%' }} /></Form.Item>
+        <Form.Item name="clock_offset_ms" label={t('admin.clockOffset')} extra={t('admin.clockOffsetHelp')} className="grow"><InputNumber min={-MOST_SECONDS * 1000} max={MOST_SECONDS * 1000} precision={0} style={{ width: '100%' }} suffix="ms" /></Form.Item>
       </div>
       <Form.Item name="owner" label={t('admin.owner')} extra={t('admin.sourceOwnerHelp')}>
         <AutoComplete options={people.map((person) => ({ value: person.login, label: `${person.full_name} (${person.login})` }))}><Input maxLength={200} /></AutoComplete>
