@@ -288,14 +288,10 @@ impl fmt::Display for Explanation {
         writeln!(out, "{} ({}): {fires}", self.rule_title, self.rule_id)?;
         let given: Vec<String> =
             self.logsource.given.iter().map(|words| format!("[{}]", words.join(", "))).collect();
-        let given = if given.is_empty() { "of no log source that is known".to_owned() } else { given.join(" or ") };
+        let given =
+            if given.is_empty() { "of no log source that is known".to_owned() } else { given.join(" or ") };
         let sign = sign(self.logsource.holds);
-        writeln!(
-            out,
-            "{sign} log source {}; the event is {}",
-            self.logsource.wanted.join(", "),
-            given
-        )?;
+        writeln!(out, "{sign} log source {}; the event is {}", self.logsource.wanted.join(", "), given)?;
         self.condition.write(out, 0)
     }
 }

@@ -18,6 +18,12 @@ pub(crate) fn line(text: &str) -> io::Result<()> {
     written(writeln!(io::stdout().lock(), "{text}"))
 }
 
+/// Tells the person at the terminal; standard output is for results.
+#[expect(clippy::print_stderr, reason = "standard output is for results")]
+pub(crate) fn tell(text: &str) {
+    eprintln!("{}", harmless(text));
+}
+
 /// Prints `value` as one JSON text.
 pub(crate) fn json(value: &impl serde::Serialize) -> anyhow::Result<()> {
     Ok(line(&serde_json::to_string(value)?)?)

@@ -24,8 +24,10 @@ use dongson_event::{Level, Timestamp};
 use dongson_rules::detect::{self, Plan, Wanted};
 use dongson_rules::{Engine, LoadOptions, LoadReport, Mode, RuleSet, Taxonomies};
 
+use crate::output::tell;
+
 use input::Inputs;
-use report::{Report, tell};
+use report::Report;
 use usage::{Moment, Usage};
 
 /// How events are to be read.

@@ -9,7 +9,7 @@ use dongson_rules::detect::{BadRecord, Hit, Sink, Totals};
 use super::html::Page;
 use super::summary::Summary;
 use super::{Format, Lang, csv};
-use crate::output::harmless;
+use crate::output::{harmless, tell};
 
 /// Most bad records of one file that are named one by one.
 const MAX_NAMED: u64 = 20;
@@ -116,12 +116,4 @@ impl Sink for Report {
         self.bad_files += 1;
         tell(&format!("{file}: {reason}"));
     }
-}
-
-#[expect(
-    clippy::print_stderr,
-    reason = "what could not be read is for the person at the terminal, matches are on standard output"
-)]
-pub(super) fn tell(text: &str) {
-    eprintln!("{}", harmless(text));
 }

@@ -99,7 +99,7 @@ fn check(which: &Which) -> Result<ExitCode> {
     }
     if report.files == 0 {
         let paths: Vec<String> = which.paths.iter().map(|path| path.display().to_string()).collect();
-        eprintln!("there is no rule (*.yml, *.yaml) in {}", output::harmless(&paths.join(", ")));
+        output::tell(&format!("there is no rule (*.yml, *.yaml) in {}", paths.join(", ")));
     }
     Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
