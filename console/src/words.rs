@@ -199,6 +199,7 @@ const REASONS: &[(&str, &str)] = &[
         "tells nothing of a source over HTTP: leave it out",
         "không dùng để nhận biết nguồn gửi qua HTTP: hãy để trống",
     ),
+    ("is only shown over syslog with TLS: leave it out", "chỉ có khi gửi syslog qua TLS: hãy để trống"),
     ("is for sources over HTTP only: leave it out", "chỉ dùng cho nguồn gửi qua HTTP: hãy để trống"),
     ("is no API key of this agency", "không phải khóa API của đơn vị này"),
     (

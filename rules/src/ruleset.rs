@@ -182,7 +182,7 @@ mod tests {
         let paths = [rule, folder.path().to_owned(), folder.path().join(".")];
         let report = RuleSet::load(&paths, &LoadOptions::default());
         assert_eq!((report.files, report.compiled, report.refused.len()), (1, 1, 0));
-        assert_eq!(report.scripts_left_out.first(), Some(&script.display().to_string()));
+        assert_eq!(report.scripts_left_out, [script.display().to_string()]);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! by a later one, and one that is repeated says nothing new.
 
 use std::num::NonZeroUsize;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -30,8 +31,9 @@ use crate::{AnalyzerError, Config};
 /// The consumer group of this stage.
 pub(crate) const GROUP: &str = "analyzer-events";
 
-/// Records that one thread works on at a time.
+/// Records that one thread works on at a time, and their bytes.
 const WORK_RECORDS: usize = 2_500;
+const WORK_BYTES: usize = 4 << 20;
 
 /// Most blocks whose memory is kept, and the largest of them in bytes.
 const SPARE_BLOCKS: usize = 32;
@@ -60,7 +62,7 @@ pub(crate) struct EventsStage {
 /// What a batch became.
 #[derive(Default)]
 struct Worked {
-    /// A block for each thread that worked on it.
+    /// A block for each piece.
     rows: Vec<EventRows>,
     items: Vec<Item>,
     heard: Heard,
@@ -165,8 +167,10 @@ impl EventsStage {
     /// Keeps the memory of blocks of usual size.
     fn recycle(&self, ready: Vec<Ready>) {
         let mut spare = lock(&self.spare);
-        let usual =
-            ready.into_iter().flat_map(|(_, worked)| worked.rows).filter(|rows| rows.size() <= SPARE_BYTES);
+        let usual = ready
+            .into_iter()
+            .flat_map(|(_, worked)| worked.rows)
+            .filter(|rows| rows.capacity() <= SPARE_BYTES);
         let room = SPARE_BLOCKS.saturating_sub(spare.len());
         spare.extend(usual.take(room).map(|mut rows| {
             rows.clear();
@@ -186,9 +190,9 @@ impl EventsStage {
     /// Decodes, enriches and matches, on all cores and away from the tasks that wait for disks.
     async fn work(&self, batch: Batch) -> Result<Ready, AnalyzerError> {
         let batch = Arc::new(batch);
-        let parts = (0..batch.records.len()).step_by(WORK_RECORDS).map(|from| {
+        let parts = pieces(&batch.records).into_iter().map(|piece| {
             let (stage, batch) = (self.clone(), Arc::clone(&batch));
-            let work = move || stage.work_now(&batch, from);
+            let work = move || stage.work_now(&batch, piece);
             async { tokio::task::spawn_blocking(work).await.map_err(AnalyzerError::Panicked)? }
         });
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
@@ -203,13 +207,14 @@ impl EventsStage {
         Ok((batch, worked))
     }
 
-    /// The part of a batch that begins at its record number `from`.
-    fn work_now(&self, batch: &Batch, from: usize) -> Result<Worked, AnalyzerError> {
+    /// Some records of a batch, by their numbers in it.
+    fn work_now(&self, batch: &Batch, piece: Range<usize>) -> Result<Worked, AnalyzerError> {
         let inventory = Arc::clone(&self.inventory.borrow());
         let intel = Arc::clone(&self.intel.borrow());
         let mut detector = lock(&self.detectors).pop().unwrap_or_else(|| Detector::new(&self.content));
         let (mut worked, mut rows) = (Worked::default(), lock(&self.spare).pop().unwrap_or_default());
-        for (offset, record) in (batch.first..).zip(&batch.records).skip(from).take(WORK_RECORDS) {
+        let records = (batch.first..).zip(&batch.records).skip(piece.start).take(piece.len());
+        for (offset, record) in records {
             let mut event = decode(record);
             complete(&mut event, record, || format!("{}/{}/{offset}", batch.topic, batch.partition));
             inventory.enrich(&mut event);
@@ -226,6 +231,22 @@ impl EventsStage {
         lock(&self.detectors).push(detector);
         Ok(worked)
     }
+}
+
+/// Cuts records into pieces for the threads.
+fn pieces(records: &[Record]) -> Vec<Range<usize>> {
+    let (mut pieces, mut start, mut bytes) = (Vec::new(), 0, 0);
+    for (number, record) in records.iter().enumerate() {
+        if number - start == WORK_RECORDS || (number > start && bytes + record.size() > WORK_BYTES) {
+            pieces.push(start..number);
+            (start, bytes) = (number, 0);
+        }
+        bytes += record.size();
+    }
+    if start < records.len() {
+        pieces.push(start..records.len());
+    }
+    pieces
 }
 
 /// True when a poll gave as much as was asked for: there may be more.
@@ -274,6 +295,31 @@ fn complete(event: &mut Event, record: &Record, place: impl Fn() -> String) {
         };
         if let Some(claimed) = event.set(name, value) {
             event.merge(format!("dongson.claimed.{name}"), claimed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn pieces_are_all_records_and_bounded(sizes in prop::collection::vec(prop_oneof![8 => 0_usize..900, 1 => 0..3 * WORK_BYTES], 0..6_000)) {
+            // One memory for all, so that large records cost nothing.
+            let memory = bytes::Bytes::from(vec![0; 3 * WORK_BYTES]);
+            let record = |size: &usize| Record::new("", memory.slice(..*size), Timestamp::default());
+            let records: Vec<Record> = sizes.iter().map(record).collect();
+            let mut next = 0;
+            for piece in pieces(&records) {
+                prop_assert_eq!(piece.start, next);
+                prop_assert!(!piece.is_empty() && piece.len() <= WORK_RECORDS);
+                let bytes: usize = records[piece.clone()].iter().map(Record::size).sum();
+                prop_assert!(bytes <= WORK_BYTES || piece.len() == 1);
+                next = piece.end;
+            }
+            prop_assert_eq!(next, records.len());
         }
     }
 }

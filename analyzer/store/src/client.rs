@@ -176,6 +176,9 @@ impl StoreClient {
             .with_setting("async_insert", "0")
             .with_setting("insert_deduplicate", "1")
             .with_setting("insert_deduplication_token", token)
+            // However many blocks are sent, they become one: the token is for all of them.
+            .with_setting("min_insert_block_size_rows", "1000000000")
+            .with_setting("min_insert_block_size_bytes", "4294967296")
     }
 }
 

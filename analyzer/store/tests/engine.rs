@@ -277,6 +277,12 @@ fn a_token_counts_once() {
         assert_eq!(count(&client, &Scope::All).await, 200, "another token is another insert");
         let found = client.search_events(&Scope::All, &EventFilter::default(), 1_000).await.unwrap();
         assert_eq!(found.len(), 100, "an event id is shown once all the same");
+        let many: Vec<EventRows> = events.chunks(3).flat_map(rows).collect();
+        client.insert_events(&many, "dongson.events/0/200-299/1").await.unwrap();
+        let largest = "SELECT max(rows) FROM system.parts WHERE table = 'events'";
+        let largest = client.writer().query(largest).fetch_one::<u64>().await.unwrap();
+        assert!(largest >= 100, "many blocks are one insert, and so one part: {largest}");
+        assert_eq!(count(&client, &Scope::All).await, 300);
     });
 }
 

@@ -563,6 +563,13 @@ mod tests {
         prop_oneof![scalar(), prop::collection::vec(scalar(), 0..5).prop_map(Value::List)]
     }
 
+    #[test]
+    fn names_of_the_table_are_printed_as_they_are() {
+        let event: Event =
+            crate::fields::FIELDS.iter().map(|field| (field.name.into(), Value::Null)).collect();
+        assert_eq!(event.to_json(), serde_json::to_string(&event).unwrap());
+    }
+
     proptest! {
         #[test]
         fn print_and_read_again(pairs in prop::collection::btree_map("[a-z@.]{1,12}", value(), 0..20)) {

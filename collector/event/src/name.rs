@@ -1,6 +1,5 @@
 //! Names of fields: those of the table as small numbers, others as text.
 
-use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 
@@ -99,12 +98,6 @@ impl From<&str> for Name {
 impl From<String> for Name {
     fn from(text: String) -> Self {
         Self(fields::number(&text).map_or_else(|| Held::Other(text.into()), Held::Known))
-    }
-}
-
-impl From<Cow<'_, str>> for Name {
-    fn from(text: Cow<'_, str>) -> Self {
-        Self::new(&text)
     }
 }
 

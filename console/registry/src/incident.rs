@@ -103,7 +103,7 @@ pub struct Incident {
     /// some agencies, because the centre's numbers would tell how many incidents others have. Those of drills are counted
     /// apart: `DT-2026-0001`.
     pub number: String,
-    /// Its number in its agency's register: `SC-SO-YTE-2026-0001`. None for an incident of the whole province.
+    /// Its number in its agency's register: `SC-SO-YTE-2026-0001`, of a drill `DT-SO-YTE-2026-0001`. None for an incident of the whole province.
     pub agency_number: Option<String>,
     /// Its agency; none = the whole province.
     pub organization: Option<String>,

@@ -182,6 +182,12 @@ impl SourceEdit {
             parse_network(address)
                 .ok_or(Error::Invalid { field: "address", reason: "is no address or network" })?;
         }
+        let shows_certificate = self.kind == SourceKind::Syslog
+            && self.listener.as_deref().is_none_or(|listener| listener == "tls");
+        if self.certificate.is_some() && !shows_certificate {
+            let reason = "is only shown over syslog with TLS: leave it out";
+            return Err(Error::Invalid { field: "certificate", reason });
+        }
         let Some(listener) = self.listener.as_deref() else { return Ok(()) };
         if !LISTENERS.contains(&listener) {
             let reason = "is no listener: leave it out, so that every listener counts";
@@ -590,6 +596,8 @@ mod tests {
             (certificate(&"g".repeat(64)), "certificate"),
             (certificate(&"ab:".repeat(32)), "certificate"),
             (certificate(&["abc", "d"].repeat(16).join(":")), "certificate"),
+            (SourceEdit { listener: Some("udp".into()), ..certificate(&"ab".repeat(32)) }, "certificate"),
+            (SourceEdit { kind: SourceKind::Relp, ..certificate(&"ab".repeat(32)) }, "certificate"),
             (SourceEdit { clock_offset_ms: year + 1, ..edit() }, "clock_offset_ms"),
             (SourceEdit { clock_offset_ms: i64::MIN, ..edit() }, "clock_offset_ms"),
             (SourceEdit { silence_after_seconds: Some(MOST_SECONDS + 1), ..edit() }, "silence_after_seconds"),

@@ -1,6 +1,5 @@
-//! What was found in parts, put together in the order of the files, and what correlations make of it.
-//!
-//! Correlations count in the order of event time over all files, as live: their matches wait until everything was read.
+//! What was found in parts: single matches in the order of files and records, then what correlations make of them. These
+//! count in the order of event time over all files, as live: their matches wait until everything was read.
 
 use std::sync::Arc;
 
@@ -39,8 +38,14 @@ impl Wanted {
     }
 }
 
-/// Most matches that wait to be counted: beyond it the older half is counted early.
-const MOST_WAITING: usize = 500_000;
+/// How much may wait to be counted: beyond it the older half is counted early.
+#[derive(Debug, Clone, Copy)]
+struct Room {
+    matches: usize,
+    bytes: usize,
+}
+
+const ROOM: Room = Room { matches: 500_000, bytes: 256 << 20 };
 
 /// Takes what was found, in the order of files and records, and gives matches.
 #[derive(Debug)]
@@ -52,7 +57,8 @@ pub struct Merger {
     before: u64,
     /// What correlations have still to count.
     waiting: Vec<Waiting>,
-    most_waiting: usize,
+    waiting_bytes: usize,
+    room: Room,
     /// The last that was counted.
     counted: Option<(Timestamp, String)>,
     late: u64,
@@ -62,11 +68,30 @@ pub struct Merger {
 #[derive(Debug)]
 struct Waiting {
     seen: RuleMatchKeyed,
-    at: Place,
+    at: Arc<Place>,
+}
+
+impl Waiting {
+    /// Bytes of memory, about.
+    fn size(&self) -> usize {
+        let seen = &self.seen;
+        let texts =
+            [&seen.correlation, &seen.scope, &seen.base, &seen.event, &seen.source, &seen.organization];
+        let pairs = seen.group.iter().map(|(name, value)| (name, value)).chain(&seen.carried);
+        let pairs: usize =
+            pairs.map(|(name, value)| name.len() + value.len() + 2 * size_of::<String>()).sum();
+        let host = self.at.host.as_ref().map_or(0, String::len);
+        size_of::<Self>()
+            + size_of::<Place>()
+            + texts.iter().map(|text| text.len()).sum::<usize>()
+            + seen.value.as_ref().map_or(0, String::len)
+            + pairs
+            + host
+    }
 }
 
 /// Where a match was found.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Place {
     file: Arc<str>,
     number: u64,
@@ -83,7 +108,8 @@ impl Merger {
             wanted,
             before: 0,
             waiting: Vec::new(),
-            most_waiting: MOST_WAITING,
+            waiting_bytes: 0,
+            room: ROOM,
             counted: None,
             late: 0,
         }
@@ -103,10 +129,7 @@ impl Merger {
         for held in std::mem::take(&mut found.hits) {
             self.record(&found.file, held, take)?;
         }
-        if self.waiting.len() > self.most_waiting {
-            self.count_oldest(self.most_waiting / 2, take)?;
-        }
-        Ok(())
+        self.keep_to_room(take)
     }
 
     /// Gives the matches of one record to `take`; what correlations count waits for [`Merger::count`].
@@ -119,10 +142,15 @@ impl Merger {
         if !self.wanted.holds(held.time) {
             return Ok(());
         }
-        let at = Place { file: Arc::clone(file), number: held.number, time: held.time, host: held.host };
+        let at =
+            Arc::new(Place { file: Arc::clone(file), number: held.number, time: held.time, host: held.host });
         for (found, keyed) in held.matches {
             self.tell(&at, found.rule, None, found.because, take)?;
-            self.waiting.extend(keyed.into_iter().map(|seen| Waiting { seen, at: at.clone() }));
+            for seen in keyed {
+                let waiting = Waiting { seen, at: Arc::clone(&at) };
+                self.waiting_bytes += waiting.size();
+                self.waiting.push(waiting);
+            }
         }
         Ok(())
     }
@@ -137,11 +165,21 @@ impl Merger {
         self.late
     }
 
+    fn keep_to_room<E>(&mut self, take: &mut dyn FnMut(Hit) -> Result<(), E>) -> Result<(), E> {
+        while self.waiting.len() > self.room.matches
+            || self.waiting_bytes > self.room.bytes && !self.waiting.is_empty()
+        {
+            self.count_oldest(self.waiting.len().div_ceil(2), take)?;
+        }
+        Ok(())
+    }
+
     fn count_oldest<E>(&mut self, most: usize, take: &mut dyn FnMut(Hit) -> Result<(), E>) -> Result<(), E> {
         // Stable: where both are the same, the order of files and records decides.
         self.waiting.sort_by(|one, other| order(one).cmp(&order(other)));
         let oldest: Vec<Waiting> = self.waiting.drain(..most.min(self.waiting.len())).collect();
         for one in oldest {
+            self.waiting_bytes = self.waiting_bytes.saturating_sub(one.size());
             let place = (one.seen.at, one.seen.event.clone());
             if self.counted.as_ref().is_some_and(|counted| *counted > place) {
                 self.late += 1;
@@ -198,13 +236,13 @@ mod tests {
     const RULES: &str = "title: failed\nid: 0198c7a0-0000-4000-8000-000000000001\nname: failed\nlevel: low\nlogsource: {product: a}\ndetection: {s: {result: bad}, condition: s}\n---\ntitle: done\nid: 0198c7a0-0000-4000-8000-000000000002\nname: done\nlevel: low\nlogsource: {product: a}\ndetection: {s: {result: good}, condition: s}\n---\ntitle: guessed\nid: 0198c7a0-0000-4000-8000-000000000003\nlevel: high\ncorrelation: {type: temporal_ordered, rules: [failed, done], group-by: [user], timespan: 60s}\n";
 
     /// What is found in records of (second, user, result), and how many came late.
-    fn found(records: &[(u32, &str, &str)], most_waiting: usize) -> (Vec<String>, u64) {
+    fn found(records: &[(u32, &str, &str)], room: Room) -> (Vec<String>, u64) {
         let loaded = RuleSet::from_documents([("rules.yml", RULES)], &LoadOptions::default());
         assert_eq!(loaded.refused, []);
         let rules = Arc::new(loaded.rules);
         let engine = Engine::new(Arc::clone(&rules), Arc::new(Taxonomies::embedded()), Mode::Sigma, None);
         let mut scanner = super::super::scan::Scanner::new(Arc::new(Tuner::new(Arc::new(engine))), false);
-        let mut merger = Merger { most_waiting, ..Merger::new(rules, Wanted::default()) };
+        let mut merger = Merger { room, ..Merger::new(rules, Wanted::default()) };
         let mut users = Vec::new();
         let mut take = |hit: Hit| {
             if hit.count.is_some() {
@@ -219,23 +257,24 @@ mod tests {
             let (event, _) = Event::parse(json.as_bytes()).unwrap();
             let Some(held) = scanner.event(number, event) else { continue };
             merger.record(&Arc::from("a.jsonl"), held, &mut take).unwrap();
-            if merger.waiting.len() > most_waiting {
-                merger.count_oldest(most_waiting / 2, &mut take).unwrap();
-            }
+            merger.keep_to_room(&mut take).unwrap();
         }
         merger.count(&mut take).unwrap();
+        assert_eq!(merger.waiting_bytes, 0);
         (users, merger.late())
     }
 
     #[test]
     fn correlations_count_by_event_time_whatever_the_order_of_records() {
         let records = [(5, "bob", "good"), (0, "bob", "bad"), (20, "dan", "bad"), (10, "dan", "good")];
-        assert_eq!(found(&records, 100), (vec!["bob".to_owned()], 0));
+        assert_eq!(found(&records, ROOM), (vec!["bob".to_owned()], 0));
     }
 
     #[test]
     fn what_had_to_be_counted_early_is_told() {
         let records = [(5, "bob", "good"), (6, "eve", "bad"), (7, "eve", "good"), (0, "bob", "bad")];
-        assert_eq!(found(&records, 2), (vec!["eve".to_owned()], 1));
+        for room in [Room { matches: 2, ..ROOM }, Room { bytes: 1_500, ..ROOM }] {
+            assert_eq!(found(&records, room), (vec!["eve".to_owned()], 1), "{room:?}");
+        }
     }
 }

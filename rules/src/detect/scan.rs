@@ -30,6 +30,8 @@ const HOSTS: [&str; 12] = [
 ];
 /// Longest value of a field that a match keeps, in characters.
 const MAX_VALUE_CHARS: usize = 4_096;
+/// Longest name of a host in characters; a domain name has at most 253 (RFC 1035, section 2.3.4).
+const MAX_HOST_CHARS: usize = 256;
 /// One event in so many is asked which rules it cost, where costs are wanted.
 const SAMPLE: u64 = 16;
 
@@ -214,7 +216,8 @@ impl Scanner {
             return None;
         }
         let host = HOSTS.iter().find_map(|name| event.get(name));
-        let host = host.map(|host| host.to_text().into_owned()).filter(|host| !host.is_empty());
+        let host = host.map(|host| host.to_text().chars().take(MAX_HOST_CHARS).collect::<String>());
+        let host = host.filter(|host| !host.is_empty());
         let event = time::dated(event);
         let matches = std::mem::take(&mut self.found).into_iter().map(|mut one| {
             one.because.iter_mut().for_each(shorten);

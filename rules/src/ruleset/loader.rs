@@ -42,8 +42,8 @@ pub(super) struct Loader<'o> {
     pending: Vec<Pending>,
     filters: Vec<(Filter, Place)>,
     ids: HashMap<String, String>,
-    /// The files that were read.
-    read: HashSet<PathBuf>,
+    /// The files that were met.
+    met: HashSet<PathBuf>,
 }
 
 impl<'o> Loader<'o> {
@@ -54,7 +54,7 @@ impl<'o> Loader<'o> {
             pending: Vec::new(),
             filters: Vec::new(),
             ids: HashMap::new(),
-            read: HashSet::new(),
+            met: HashSet::new(),
         }
     }
 
@@ -84,7 +84,7 @@ impl<'o> Loader<'o> {
             // A folder that is a link could lead round in a circle.
             if (child.is_dir() && !child.is_symlink()) || (child.is_file() && self.is_wanted(&child)) {
                 self.path(&child, depth + 1);
-            } else if child.is_file() && is_script(&child) {
+            } else if child.is_file() && is_script(&child) && self.is_new(&child) {
                 self.report.scripts_left_out.push(child.display().to_string());
             }
         }
@@ -93,7 +93,7 @@ impl<'o> Loader<'o> {
 
     fn file(&mut self, path: &Path, name: &str) -> Result<(), String> {
         // Paths may overlap: a file is read once.
-        if fs::canonicalize(path).is_ok_and(|whole| !self.read.insert(whole)) {
+        if !self.is_new(path) {
             return Ok(());
         }
         self.report.files += 1;
@@ -111,6 +111,11 @@ impl<'o> Loader<'o> {
             self.text(name, &text);
         }
         Ok(())
+    }
+
+    /// False where the same file was met before.
+    fn is_new(&mut self, path: &Path) -> bool {
+        fs::canonicalize(path).map_or(true, |whole| self.met.insert(whole))
     }
 
     fn is_wanted(&self, path: &Path) -> bool {

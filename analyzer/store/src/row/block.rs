@@ -177,8 +177,15 @@ impl EventRows {
         [values, retention, words].into_iter().for_each(Vec::clear);
     }
 
-    /// Bytes that it takes, about.
-    pub fn size(&self) -> usize {
+    /// Bytes of memory that it holds, also of rows that were taken out.
+    pub fn capacity(&self) -> usize {
+        let Self { rows: _, cells, original, rest: (names, values), retention, words } = self;
+        let fillings = cells.iter().chain([original, names]).map(Filling::capacity);
+        fillings.chain([values, retention, words].map(Vec::capacity)).sum()
+    }
+
+    /// Bytes that its rows take, about.
+    pub(crate) fn size(&self) -> usize {
         let cells: usize = self.cells.iter().map(Filling::size).sum();
         let (names, values) = &self.rest;
         cells + self.original.size() + names.size() + values.len() + self.retention.len() + self.words.len()
@@ -219,6 +226,10 @@ impl Filling {
         let Self { rows, nulls, ends, elements, values } = self;
         (*rows, *elements) = (0, 0);
         [nulls, ends, values].into_iter().for_each(Vec::clear);
+    }
+
+    fn capacity(&self) -> usize {
+        self.nulls.capacity() + self.ends.capacity() + self.values.capacity()
     }
 
     fn size(&self) -> usize {

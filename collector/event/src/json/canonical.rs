@@ -108,7 +108,9 @@ fn text(text: &str, out: &mut String) {
             0x08 => out.push_str("\\b"),
             0x0c => out.push_str("\\f"),
             // Writing to a String cannot fail.
-            _ => drop(write!(out, "\\u{byte:04x}")),
+            _ => {
+                let _written = write!(out, "\\u{byte:04x}");
+            }
         }
         rest = after;
     }

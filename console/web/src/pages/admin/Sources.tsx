@@ -21,19 +21,21 @@ const options = (names: readonly string[] | undefined) => (names ?? []).map((val
 function Match({ listeners }: { listeners: readonly string[] | undefined }) {
   const { t, name, language } = useWords();
   const agency = useOrganizationName();
+  const form = Form.useFormInstance();
   const kind = Form.useWatch<string | undefined>('kind') ?? 'syslog';
+  const listener = Form.useWatch<string | null | undefined>('listener') ?? 'tls';
   const keys = useKeys();
   const required = useRequired();
   return (
     <>
-      <Form.Item name="kind" label={t('admin.kind')}><Select options={KINDS.map((value) => ({ value, label: name('sourceKind', value) }))} /></Form.Item>
+      <Form.Item name="kind" label={t('admin.kind')}><Select onChange={() => { form.setFieldsValue({ listener: null, certificate: null }); }} options={KINDS.map((value) => ({ value, label: name('sourceKind', value) }))} /></Form.Item>
       {kind !== 'http' && (
         <>
           <div className="row" style={{ alignItems: 'flex-start' }}>
             <Form.Item name="address" label={t('admin.address')} className="grow"><Input placeholder="192.0.2.10" maxLength={64} className="mono" /></Form.Item>
             <Form.Item name="listener" label={t('admin.listener')} extra={t('admin.listenerHelp')} className="grow"><Select allowClear options={options(listeners?.filter((listener) => (listener === 'relp') === (kind === 'relp')))} /></Form.Item>
           </div>
-          <Form.Item name="certificate" label={t('admin.fingerprint')}><Input maxLength={128} className="mono" /></Form.Item>
+          {kind === 'syslog' && listener === 'tls' && <Form.Item name="certificate" label={t('admin.fingerprint')}><Input maxLength={128} className="mono" /></Form.Item>}
         </>
       )}
       {kind === 'http' && (

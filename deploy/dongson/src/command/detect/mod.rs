@@ -30,6 +30,9 @@ use input::Inputs;
 use report::Report;
 use usage::{Moment, Usage};
 
+/// Scripts that are named one by one.
+const MOST_SCRIPTS: usize = 20;
+
 /// How events are to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Taxonomy {
@@ -109,7 +112,7 @@ pub(crate) struct Detect {
     /// Prints what the run cost: `--stats` for people, `--stats=json` for programs.
     #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "text")]
     stats: Option<Stats>,
-    /// No summary and no list of refused rules and skipped files.
+    /// No summary and no list of refused rules, scripts and skipped files.
     #[arg(long, short)]
     quiet: bool,
     /// Files or folders: JSON lines, JSON arrays, EVTX, pcap or pcapng; plain, gzip or Zstandard; `-` is standard input.
@@ -171,16 +174,16 @@ impl Detect {
                 let (unruled, records) = (totals.unruled, totals.records);
                 tell(&format!("{unruled} of {records} events have no log source that a rule asks for"));
             }
-            if totals.late > 0 {
-                let late = totals.late;
-                tell(&format!(
-                    "correlations may have missed something: {late} matches came after their turn, because too many waited; \
-                     give the files in the order of time, or narrow them by --from and --to"
-                ));
-            }
             if skipped > 0 {
                 tell(&format!("{skipped} files of folders were skipped"));
             }
+        }
+        if totals.late > 0 {
+            let late = totals.late;
+            tell(&format!(
+                "correlations may have missed something: {late} matches came after their turn, because too many waited; \
+                 give the files in the order of time, or narrow them by --from and --to"
+            ));
         }
         if let Some(form) = self.stats {
             let usage = Usage::new(&rules, &totals, threads, start, ready);
@@ -205,9 +208,13 @@ impl Detect {
             for refusal in &loaded.refused {
                 tell(&format!("{}:{}: refused: {}", refusal.file, refusal.line, refusal.reason));
             }
-        }
-        if !self.quiet && !loaded.scripts_left_out.is_empty() {
-            tell(&format!("scripts are not run here: {}", loaded.scripts_left_out.join(", ")));
+            let scripts = &loaded.scripts_left_out;
+            for script in scripts.iter().take(MOST_SCRIPTS) {
+                tell(&format!("{script}: left out: scripts are not run here"));
+            }
+            if scripts.len() > MOST_SCRIPTS {
+                tell(&format!("{} more scripts were left out", scripts.len() - MOST_SCRIPTS));
+            }
         }
         if loaded.compiled == 0 {
             bail!("no rule could be used");
