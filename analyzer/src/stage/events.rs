@@ -304,12 +304,13 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// One memory for all, so that large records cost nothing.
+    static MEMORY: [u8; 3 * WORK_BYTES] = [0; 3 * WORK_BYTES];
+
     proptest! {
         #[test]
         fn pieces_are_all_records_and_bounded(sizes in prop::collection::vec(prop_oneof![8 => 0_usize..900, 1 => 0..3 * WORK_BYTES], 0..6_000)) {
-            // One memory for all, so that large records cost nothing.
-            let memory = bytes::Bytes::from(vec![0; 3 * WORK_BYTES]);
-            let record = |size: &usize| Record::new("", memory.slice(..*size), Timestamp::default());
+            let record = |size: &usize| Record::new("", &MEMORY[..*size], Timestamp::default());
             let records: Vec<Record> = sizes.iter().map(record).collect();
             let mut next = 0;
             for piece in pieces(&records) {
