@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-/// The files that [`write`] made.
+/// The files that [`write()`] made.
 #[derive(Debug)]
 pub(crate) struct Files {
     /// Capture before the portal.
