@@ -1,7 +1,7 @@
 //! The collector: logs and sensor batches in, normalised events out to the bus.
 //!
 //! Bytes arrive in [`source`], become fields in [`parse`], become events of Dongson in [`intake`] (authority, identity,
-//! times), and go to the bus in [`publish`]. [`directory`] knows to whom a sender belongs, [`authority`] signs the
+//! times), and go to the bus in [`mod@publish`]. [`directory`] knows to whom a sender belongs, [`authority`] signs the
 //! certificates of sensors, [`tally`] counts, and a watch reports who has fallen silent.
 //!
 //! What always holds: nothing is acknowledged before the bus has synced it; nothing is dropped silently (received =

@@ -5,7 +5,7 @@
 //! `/healthz` and `/metrics` are for machines.
 //!
 //! What always holds: every handler that touches what belongs to an agency takes the caller's scope from the session
-//! (an extractor of [`auth`], never a parameter), and hands it to the registry and to [`Facts`], which both demand it;
+//! (an extractor of `auth`, never a parameter), and hands it to the registry and to [`Facts`], which both demand it;
 //! what lies outside answers 404 as if it were not there. Every answer that is not a success is a [`Problem`].
 
 mod api;

@@ -2,7 +2,7 @@
 //!
 //! A script is one file `NAME.rhai` (its head is read by [`dongson_rules::script`], its samples stand beside it in
 //! `NAME.test.yml`). The head is a Sigma rule: only events on which it holds reach `fn on(event, state)`. The road of an
-//! event has two halves, which may run in two processes: [`seen`] turns a match of a head into a [`Seen`], and a
+//! event has two halves, which may run in two processes: [`seen()`] turns a match of a head into a [`Seen`], and a
 //! [`Runner`] keeps the states and runs the scripts.
 //!
 //! What always holds: a script has no clock, chance, network, file or output; the same events in the same order give

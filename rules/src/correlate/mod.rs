@@ -1,7 +1,7 @@
 //! Rules over several events: counts, numbers and sequences of matches within a sliding window of event time.
 //!
 //! [`Definition`] is what a correlation rule says (Sigma correlation rules specification 2.1.0, with one marked
-//! extension: boolean conditions over the rules of a `temporal` correlation); [`keyed`] turns a match into what
+//! extension: boolean conditions over the rules of a `temporal` correlation); [`mod@keyed`] turns a match into what
 //! correlations need to know of it; [`Progress`] knows up to when the sources have told everything, [`Sequencer`] puts
 //! matches into the order of event time by it; [`Correlator`] is the state machine. All are told the time by their input, so that live traffic, replays and tests run the same code,
 //! and the last two can be saved and restored at any position.

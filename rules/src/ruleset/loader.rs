@@ -1,4 +1,4 @@
-//! From files to a [`RuleSet`]: documents one by one, then what waits for all of them (correlations, filters).
+//! From files to a [`super::RuleSet`]: documents one by one, then what waits for all of them (correlations, filters).
 
 use std::collections::{HashMap, HashSet};
 use std::fs;

@@ -3,7 +3,7 @@
 //!
 //! The table is `dongson.events`: known fields have columns, everything that a column does not hold exactly stands in
 //! `rest` as JSON text and wins. [`place`] says what a field's texts are there, [`source`] which events a rule's log
-//! source means, [`test`] and [`re2`] what a test asks of texts, [`writer`] puts a condition together, [`level`] prints.
+//! source means, [`mod@test`] and [`re2`] what a test asks of texts, [`writer`] puts a condition together, [`level`] prints.
 //! A test in `dongson-store` compares the answers with the engine's over real events in the real store.
 //!
 //! Numbers with fractions are read to the last digit where `precise_float_parsing` is on, as it is unless told otherwise.

@@ -1,6 +1,6 @@
 //! Text as Sigma compares it: without regard to case, with wildcards.
 //!
-//! [`fold`] makes two texts comparable, [`glyph`] reads `*`, `?` and backslashes, [`Pattern`] matches.
+//! [`mod@fold`] makes two texts comparable, [`glyph`] reads `*`, `?` and backslashes, [`Pattern`] matches.
 
 mod fold;
 pub mod glyph;

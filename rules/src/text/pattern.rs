@@ -5,7 +5,7 @@ use memchr::memmem::Finder;
 use super::glyph::{DASHES, Glyph, print};
 use super::{any_case, fold, fold_char};
 
-/// A value with wildcards, ready to match. Without `cased`, the text must be given folded ([`fold`]).
+/// A value with wildcards, ready to match. Without `cased`, the text must be given folded ([`fold()`]).
 #[derive(Debug, Clone)]
 pub struct Pattern {
     plan: Plan,

@@ -1,4 +1,4 @@
-//! Where frames come from: capture files ([`file`]), a kernel ring ([`ring`]), or a portable socket ([`portable`]).
+//! Where frames come from: capture files ([`mod@file`]), a kernel ring ([`ring`]), or a portable socket ([`portable`]).
 //!
 //! Each source hands out [`Frame`]s, borrowed from its own buffer, in the order in which they were captured. Nothing
 //! here looks inside a frame.

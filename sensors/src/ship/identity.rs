@@ -81,7 +81,7 @@ impl Identity {
             .map_err(|error| IdentityError::Spoilt { path, problem: format!("is not an identity: {error}") })
     }
 
-    /// Writes the identity; the key is written by [`save_key`] before.
+    /// Writes the identity; the key is written by `save_key` before.
     pub fn save(&self, folder: &Path) -> Result<(), IdentityError> {
         let path = folder.join(FILE);
         let text = serde_json::to_vec_pretty(self)

@@ -2,7 +2,7 @@
 //! gives the sensor its certificate.
 //!
 //! [`spool`] keeps every batch on disk until the collector has acknowledged it; [`link`] sends them in order and
-//! never gives one up because of the network; [`enrol`] makes the key (which never leaves this machine) and gets the
+//! never gives one up because of the network; [`enrol()`] makes the key (which never leaves this machine) and gets the
 //! certificate; [`renew`] replaces both before the certificate ends; [`identity`] is what enrolment leaves on disk;
 //! [`health`] is what the sensor says about itself.
 
