@@ -1,8 +1,8 @@
 //! Records out of files: JSON lines, a JSON array, or JSON values one after another, also as Elasticsearch exports them
 //! (hits with a `_source`, answers with hits); plain, gzip or Zstandard.
 //!
-//! Streaming: memory holds one record of at most [`MAX_RECORD_BYTES`]. What is not a record is reported with its
-//! number and reading goes on.
+//! Streaming: memory holds one record of at most [`MAX_RECORD_BYTES`], at the beginning of a file twice as much. What is
+//! not a record is reported with its number and reading goes on.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -217,14 +217,15 @@ impl Records {
     /// Whether the object that begins here goes on beyond its line. A line that was cut does not: it ends inside a
     /// text, which no line break may stand in (RFC 8259, 7), or whole objects follow it, each in its line.
     fn look_ahead(&mut self) -> io::Result<Shape> {
-        let mut objects = 0;
+        let (mut objects, mut bytes) = (0, 0);
         while self.ahead.len() < MAX_AHEAD && self.fill_line()? {
             let line = std::mem::take(&mut self.line);
+            bytes += line.len();
             let parsed = serde_json::from_slice::<serde::de::IgnoredAny>(&line);
             let is_object = parsed.is_ok() && line.trim_ascii_start().starts_with(b"{");
             let is_blank = line.iter().all(u8::is_ascii_whitespace);
             let is_first = self.ahead.is_empty();
-            let is_short = line.len() <= MAX_RECORD_BYTES;
+            let is_short = bytes <= MAX_RECORD_BYTES;
             let goes_on = is_short && parsed.is_err_and(|error| error.is_eof()) && !ends_in_text(&line);
             self.ahead.push_back(line);
             if !is_short || (is_first && !goes_on) {

@@ -157,19 +157,13 @@ impl<'w> Writer<'w> {
                     let texts = self.texts(predicate.target)?;
                     self.count(2 * GROUP_BYTES)?;
                     let texts = self.levels.made(test::addresses(&texts, net));
-                    match nets.iter_mut().find(|(held, _)| *held == texts) {
-                        Some((_, nets)) => nets.push(net),
-                        None => nets.push((texts, vec![net])),
-                    }
+                    group(&mut nets, texts, net);
                     continue;
                 }
                 Test::Number { text, number } if !test::is_fraction(text) && test::is_sparse(*number) => {
                     self.count(2 * text.len() + GROUP_BYTES)?;
                     let texts = self.texts(predicate.target)?;
-                    match numbers.iter_mut().find(|(held, _)| *held == texts) {
-                        Some((_, numbers)) => numbers.push(text),
-                        None => numbers.push((texts, vec![text])),
-                    }
+                    group(&mut numbers, texts, text);
                     continue;
                 }
                 _ => {
@@ -180,10 +174,7 @@ impl<'w> Writer<'w> {
             self.count(pattern.key().len() + GROUP_BYTES)?;
             let texts = self.texts(predicate.target)?;
             if !pattern.cased() && !pattern.is_ascii() {
-                match expressions.iter_mut().find(|(held, _)| *held == texts) {
-                    Some((_, expressions)) => expressions.push(pattern.regex()),
-                    None => expressions.push((texts, vec![pattern.regex()])),
-                }
+                group(&mut expressions, texts, pattern.regex());
                 continue;
             }
             let texts = if pattern.cased() { texts } else { self.levels.made(test::folded(&texts)) };
@@ -288,6 +279,14 @@ impl<'w> Writer<'w> {
         self.count(0)?;
         self.known.insert(field, texts.clone());
         Ok(texts)
+    }
+}
+
+/// Puts what is asked of the same texts together.
+fn group<T>(groups: &mut Vec<(String, Vec<T>)>, texts: String, asked: T) {
+    match groups.iter_mut().find(|(held, _)| *held == texts) {
+        Some((_, group)) => group.push(asked),
+        None => groups.push((texts, vec![asked])),
     }
 }
 
