@@ -168,6 +168,11 @@ fn an_unknown_agency_or_an_odd_life_of_a_token_is_told_plainly() {
     for args in [["token", "nosuch", "gw"], ["key", "nosuch", "web"]] {
         refused(&args, "there is no agency with the id \"nosuch\"; there are: xa-a");
     }
+    let listed = dongson(&["admin", "agencies", "--data", data, "--format", "json"]);
+    let listed: serde_json::Value = serde_json::from_slice(&listed.stdout).unwrap();
+    assert_eq!(listed[0]["id"], "xa-a");
+    assert_eq!(listed[0]["name"], "UBND xã A");
+    assert_eq!(listed[0]["level"], 1);
     for hours in ["0", "169"] {
         refused(&["token", "xa-a", "gw", "--hours", hours], "--hours");
     }

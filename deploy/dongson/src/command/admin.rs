@@ -59,6 +59,11 @@ pub(crate) enum Admin {
         #[command(flatten)]
         place: Place,
     },
+    /// Lists the agencies.
+    Agencies {
+        #[command(flatten)]
+        place: Place,
+    },
     /// Makes a one-time token with which a sensor enrols.
     #[command(after_help = "example: dongson admin token --data /var/lib/dongson xa-dong-son gw-dong-son")]
     Token {
@@ -132,6 +137,7 @@ impl Admin {
                 let made = place.open().await?.create_organization(&change(), &id, &edit).await?;
                 place.print(&[("agency", &made.id), ("name", &made.name)])
             }
+            Self::Agencies { place } => agencies(&place).await,
             Self::Token { agency, node, hours, place } => token(&place, &agency, &node, hours).await,
             Self::Key { agency, source, place } => {
                 let registry = place.open().await?;
@@ -198,6 +204,21 @@ async fn first_password(place: &Place) -> Result<()> {
     }
 }
 
+async fn agencies(place: &Place) -> Result<()> {
+    let agencies = place.open().await?.organizations(&Scope::All).await?;
+    if place.format == Format::Json {
+        return output::json(&agencies);
+    }
+    let rows: Vec<Vec<String>> = agencies
+        .into_iter()
+        .map(|agency| {
+            let parent = agency.parent.unwrap_or_default();
+            vec![agency.id, agency.level.to_string(), parent, agency.name, agency.name_en]
+        })
+        .collect();
+    Ok(output::table(&["id", "level", "parent", "name", "name_en"], &rows)?)
+}
+
 /// Refuses an agency that does not exist and names those that do.
 async fn check_agency(registry: &Registry, wanted: &str) -> Result<()> {
     let mut known: Vec<String> =
@@ -212,7 +233,11 @@ async fn check_agency(registry: &Registry, wanted: &str) -> Result<()> {
     }
     let more = known.len().saturating_sub(NAMED_AGENCIES);
     known.truncate(NAMED_AGENCIES);
-    let rest = if more == 0 { String::new() } else { format!(" and {more} more, which the page lists") };
+    let rest = if more == 0 {
+        String::new()
+    } else {
+        format!(" and {more} more; `dongson admin agencies` lists them")
+    };
     bail!("there is no agency with the id {wanted:?}; there are: {}{rest}", known.join(", "));
 }
 

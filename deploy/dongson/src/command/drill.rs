@@ -7,9 +7,10 @@ use anyhow::Result;
 use clap::Subcommand;
 use dongson_event::Timestamp;
 use dongson_registry::now;
+use serde_json::json;
 
-use crate::drill::{EXPECTED, LENGTH, make, run, write};
-use crate::output;
+use crate::drill::{EXPECTED, LENGTH, Outcome, make, run, write};
+use crate::output::{self, Format};
 
 /// The bundled attack.
 #[derive(Debug, Subcommand)]
@@ -25,6 +26,9 @@ pub(crate) enum Drill {
         /// The same seed makes the same attack.
         #[arg(long, default_value_t = 38)]
         seed: u64,
+        /// How the outcome is printed.
+        #[arg(long, value_enum, default_value = "table")]
+        format: Format,
     },
     /// Writes the captures and logs of the attack into a folder and sends nothing.
     Write {
@@ -39,39 +43,12 @@ pub(crate) enum Drill {
 impl Drill {
     pub(super) fn run(self) -> Result<ExitCode> {
         match self {
-            Self::Run { data, seed } => {
+            Self::Run { data, seed, format } => {
                 let outcome = run(&data, seed)?;
-                let mut rows: Vec<Vec<String>> = outcome
-                    .alerts
-                    .iter()
-                    .map(|alert| {
-                        vec![
-                            alert.level.as_str().to_owned(),
-                            alert.organization.clone(),
-                            alert.title_vi.clone(),
-                            format!("{} = {}", alert.entity_type, alert.entity_value),
-                            alert.count.to_string(),
-                            alert.rule_id.clone(),
-                        ]
-                    })
-                    .collect();
-                rows.sort();
-                output::table(&["level", "agency", "alert", "entity", "count", "rule"], &rows)?;
-                for one in &outcome.missing {
-                    output::line(&format!(
-                        "missing: {} ({}, rule {})",
-                        one.stage, one.organization, one.rule
-                    ))?;
+                match format {
+                    Format::Table => print_table(&outcome)?,
+                    Format::Json => print_json(&outcome)?,
                 }
-                output::line(&format!(
-                    "drill {}: {} sensor events, {} log records, {} alerts, {} of {} expected",
-                    outcome.session,
-                    outcome.sensor_events,
-                    outcome.log_records,
-                    outcome.alerts.len(),
-                    EXPECTED.len() - outcome.missing.len(),
-                    EXPECTED.len()
-                ))?;
                 Ok(if outcome.missing.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
             }
             Self::Write { folder, seed } => {
@@ -83,4 +60,67 @@ impl Drill {
             }
         }
     }
+}
+
+fn print_table(outcome: &Outcome) -> Result<()> {
+    let mut rows: Vec<Vec<String>> = outcome
+        .alerts
+        .iter()
+        .map(|alert| {
+            vec![
+                alert.level.as_str().to_owned(),
+                alert.organization.clone(),
+                alert.title_vi.clone(),
+                format!("{} = {}", alert.entity_type, alert.entity_value),
+                alert.count.to_string(),
+                alert.rule_id.clone(),
+            ]
+        })
+        .collect();
+    rows.sort();
+    output::table(&["level", "agency", "alert", "entity", "count", "rule"], &rows)?;
+    for one in &outcome.missing {
+        output::line(&format!("missing: {} ({}, rule {})", one.stage, one.organization, one.rule))?;
+    }
+    output::line(&format!(
+        "drill {}: {} sensor events, {} log records, {} alerts, {} of {} expected",
+        outcome.session,
+        outcome.sensor_events,
+        outcome.log_records,
+        outcome.alerts.len(),
+        EXPECTED.len() - outcome.missing.len(),
+        EXPECTED.len()
+    ))?;
+    Ok(())
+}
+
+fn print_json(outcome: &Outcome) -> Result<()> {
+    let alerts: Vec<_> = outcome
+        .alerts
+        .iter()
+        .map(|alert| {
+            json!({
+                "rule_id": alert.rule_id,
+                "title_vi": alert.title_vi,
+                "level": alert.level.as_str(),
+                "organization": alert.organization,
+                "entity_type": alert.entity_type,
+                "entity_value": alert.entity_value,
+                "count": alert.count,
+            })
+        })
+        .collect();
+    let missing: Vec<_> = outcome
+        .missing
+        .iter()
+        .map(|one| json!({"stage": one.stage, "rule_id": one.rule, "organization": one.organization}))
+        .collect();
+    output::json(&json!({
+        "session": outcome.session,
+        "sensor_events": outcome.sensor_events,
+        "log_records": outcome.log_records,
+        "expected": EXPECTED.len(),
+        "missing": missing,
+        "alerts": alerts,
+    }))
 }

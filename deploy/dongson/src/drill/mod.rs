@@ -9,7 +9,7 @@ mod wire;
 
 pub(crate) use expected::EXPECTED;
 pub(crate) use scenario::{Artifacts, LENGTH, make};
-pub(crate) use send::run;
+pub(crate) use send::{Outcome, run};
 
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
