@@ -1,8 +1,8 @@
 //! Application protocols: stream bytes and datagrams in, events out.
 //!
 //! [`Tcp`] and [`Udp`] hold what one connection or flow has said so far; the caller reassembles, adds addresses and decides how
-//! many there may be. They recognise what is spoken from the bytes (`detect`), parse DNS, HTTP/1, TLS and QUIC, and name the
-//! rest for `network.protocol` of the connection.
+//! many there may be. They recognise what is spoken from the bytes (`detect`), parse DNS, HTTP/1, TLS, QUIC and the services of
+//! `dissect`, and name the rest for `network.protocol` of the connection.
 //!
 //! What always holds: any bytes in any pieces give events and never a panic; the same stream in other pieces gives the same
 //! events; time comes from the caller; secrets (passwords, cookies, tokens) are sealed under [`Options::secret_key`].
@@ -10,11 +10,13 @@
 //! 2 MiB for an HTTP client that leaves 32 giant requests unanswered, and typically under 4 KiB.
 
 mod detect;
+mod dissect;
 mod dns;
 mod http;
 mod quic;
 mod secret;
 mod socks;
+mod ssh;
 mod tcp;
 mod tls;
 mod udp;

@@ -49,7 +49,7 @@ fn protocols_are_found_on_any_port() {
     check(&tls_turns(), "ssl", &["sensor.tls"]);
     let events = check(&http_turns(), "http", &["sensor.http"]);
     assert!(!format!("{events:?}").contains("secret"));
-    check(&vec![(S, b"SSH-2.0-OpenSSH\r\n".to_vec())], "ssh", &[]);
+    check(&vec![(S, b"SSH-2.0-OpenSSH\r\n".to_vec())], "ssh", &["sensor.ssh"]);
 }
 
 #[test]

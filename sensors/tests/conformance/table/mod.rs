@@ -3,6 +3,8 @@
 //! A line whose reason is empty only renames, or changes the way of writing. A line with a reason settles a difference;
 //! the run prints how many facts it touched. What is not in the table fails its fact.
 
+mod ssh;
+
 use dongson_event::Event;
 
 use crate::fact::Fact;
@@ -54,19 +56,24 @@ pub(crate) const EITHER_DIRECTION: &[&str] =
 pub(crate) const SOURCE_PORTS: &[&str] =
     &["id.orig_p", "id_orig_p", "src_port", "first_p", "tcp.srcport", "udp.srcport", "srcport", "sport"];
 
-/// Which of our events a kind of facts is about.
-pub(crate) fn dataset(kind: &str) -> &'static str {
-    match kind {
+/// Which of our events a kind of facts is about; `None` where the kind is not compared yet.
+pub(crate) fn dataset(kind: &str) -> Option<&'static str> {
+    Some(match kind {
+        "conn" | "community_id" => "sensor.conn",
         "dns" => "sensor.dns",
         "http" => "sensor.http",
         "tls" | "fingerprint" => "sensor.tls",
-        _ => "sensor.conn",
-    }
+        "ssh" => "sensor.ssh",
+        _ => return None,
+    })
 }
+
+/// The tables: the first line that fits a name counts.
+const TABLES: &[&[Line]] = &[LINES, ssh::LINES];
 
 /// The line of a name (with `[*]` for any index).
 pub(crate) fn find(source: &str, kind: &str, theirs: &str) -> Option<&'static Line> {
-    LINES.iter().find(|line| {
+    TABLES.iter().copied().flatten().find(|line| {
         (line.source == "*" || line.source == source)
             && (line.kind == "*" || line.kind == kind)
             && line.theirs == theirs

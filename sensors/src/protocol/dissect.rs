@@ -1,0 +1,50 @@
+//! Parsers of services beside DNS, HTTP, TLS and QUIC: what one must do, and which service has one.
+//!
+//! A service that `detect` names and that has a parser here gets the bytes of its connection; the others are only named. A
+//! service that can turn into TLS ([`super::upgrade`]) is read by its parser until it does.
+
+use std::fmt::Debug;
+
+use dongson_event::{Event, Timestamp};
+
+use super::ssh::Ssh;
+use super::{Options, Side};
+
+/// What a parser of a stream starts with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Start<'a> {
+    /// Who asked for the service.
+    pub(super) client: Side,
+    /// Ports of originator and responder.
+    pub(super) ports: [u16; 2],
+    pub(super) options: &'a Options,
+}
+
+/// A parser of one service over TCP. Any bytes in any pieces give events and no panic, and the same bytes in other
+/// pieces the same events; its memory is bounded.
+pub(super) trait Stream: Debug + Send {
+    /// The next bytes of one side, in order.
+    fn data(&mut self, side: Side, at: Timestamp, bytes: &[u8], out: &mut Vec<Event>);
+
+    /// `length` bytes of one side are missing before its next data.
+    fn gap(&mut self, side: Side, length: u64);
+
+    /// The end of the connection, or of what is readable in it: what is incomplete goes out.
+    fn finish(&mut self, at: Timestamp, out: &mut Vec<Event>);
+
+    /// False when more bytes of this side would not change anything.
+    fn wants_more(&self, side: Side) -> bool;
+
+    /// A better name of the service than the detector's, Zeek's where it has one.
+    fn service(&self) -> Option<&'static str> {
+        None
+    }
+}
+
+/// The parser of a service over TCP, where there is one.
+pub(super) fn stream(service: &str, start: &Start<'_>) -> Option<Box<dyn Stream>> {
+    Some(match service {
+        "ssh" => Box::new(Ssh::new(start.client)),
+        _ => return None,
+    })
+}
