@@ -135,7 +135,11 @@ impl Engine {
     /// All counts of anomalies, those of the bounds among them.
     fn weird(&self) -> BTreeMap<&'static str, u64> {
         let counters = self.table.counters();
-        let bounds = [("flow_evicted", counters.evicted), ("stream_hole_skipped", counters.skipped_holes)];
+        let bounds = [
+            ("flow_evicted", counters.evicted),
+            ("stream_hole_skipped", counters.skipped_holes),
+            ("tcp_overlap_differs", counters.differing_segments),
+        ];
         let mut all: BTreeMap<&'static str, u64> =
             bounds.into_iter().filter(|(_, count)| *count > 0).collect();
         for (name, count) in self.decoder.weird().iter().chain(self.table.weird().iter()) {
