@@ -64,7 +64,9 @@ impl Config {
             return Err("console.session_minutes must be 5 to 10080");
         }
         if !(1..=self.session_minutes).contains(&self.idle_minutes) {
-            return Err("console.idle_minutes must be 1 to session_minutes");
+            return Err(
+                "console.idle_minutes (60 where it is not written) must be 1 to console.session_minutes",
+            );
         }
         if !(1..=60).contains(&self.search_seconds) {
             return Err("console.search_seconds must be 1 to 60");

@@ -176,9 +176,13 @@ pub(crate) fn inflate(encoding: Encoding, bytes: &[u8], limit: usize) -> Result<
     Ok(out.into())
 }
 
-/// The lines of an NDJSON body without the empty ones, as slices of it.
+/// What UTF-8 texts of Windows begin with; no part of JSON (RFC 8259, 8.1, lets a reader ignore it).
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// The lines of an NDJSON body without the empty ones and without a byte order mark before them, as slices of it.
 pub(crate) fn lines(body: &Bytes) -> impl Iterator<Item = Bytes> + '_ {
-    body.split(|byte| *byte == b'\n')
+    let text = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
+    text.split(|byte| *byte == b'\n')
         .map(<[u8]>::trim_ascii)
         .filter(|line| !line.is_empty())
         .map(|line| body.slice_ref(line))
@@ -205,5 +209,7 @@ mod tests {
     fn lines_without_the_empty_ones() {
         let body = Bytes::from_static(b"{}\r\n\n {\"a\":1}\n");
         assert_eq!(lines(&body).collect::<Vec<_>>(), ["{}", "{\"a\":1}"]);
+        let marked = Bytes::from_static(b"\xef\xbb\xbf{}\r\n");
+        assert_eq!(lines(&marked).collect::<Vec<_>>(), ["{}"]);
     }
 }

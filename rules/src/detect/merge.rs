@@ -187,7 +187,13 @@ impl Merger {
                 self.counted = Some(place);
             }
             for reached in self.correlator.observe_all(&one.seen) {
-                self.tell(&one.at, reached.rule, Some(reached.count), Vec::new(), take)?;
+                let group = reached.group.into_iter().map(|(field, value)| Matched {
+                    field,
+                    value: value.into(),
+                    selection: String::new(),
+                });
+                let group = group.collect();
+                self.tell(&one.at, reached.rule, Some(reached.count), group, take)?;
             }
         }
         Ok(())
@@ -246,7 +252,8 @@ mod tests {
         let mut users = Vec::new();
         let mut take = |hit: Hit| {
             if hit.count.is_some() {
-                users.push(hit.host.unwrap_or_default());
+                assert_eq!(hit.fields.len(), 1);
+                users.push(hit.fields[0].value.to_text().into_owned());
             }
             Ok::<(), std::convert::Infallible>(())
         };

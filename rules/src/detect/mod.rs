@@ -61,7 +61,7 @@ pub struct Hit {
     /// For a correlation: how many events or values were counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
-    /// Why it held.
+    /// Why it held; of a correlation the values of the fields that it groups by.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<Matched>,
     /// The rule's number in its rule set.

@@ -4,6 +4,7 @@
 //! Streaming: memory holds one record of at most [`MAX_RECORD_BYTES`]. What is not a record is reported with its
 //! number and reading goes on.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
@@ -17,6 +18,9 @@ const MAX_RECORD_BYTES: usize = 16 << 20;
 
 /// Deepest array within arrays in which records are looked for.
 const MAX_ARRAYS: i64 = 64;
+
+/// Most lines that are read in order to learn the shape.
+const MAX_AHEAD: usize = 64;
 
 /// One record.
 #[derive(Debug, Clone, PartialEq)]
@@ -89,8 +93,8 @@ pub struct Records {
     line: Vec<u8>,
     /// Records out of the last text that are not given yet, the next one last.
     held: Vec<Vec<u8>>,
-    /// A line that was read in order to learn the shape.
-    ahead: bool,
+    /// Lines that were read in order to learn the shape.
+    ahead: VecDeque<Vec<u8>>,
     done: bool,
     /// Arrays at the top that are open.
     open: i64,
@@ -120,7 +124,7 @@ impl Records {
             number: 0,
             line: Vec::new(),
             held: Vec::new(),
-            ahead: false,
+            ahead: VecDeque::new(),
             done: false,
             open: 0,
         })
@@ -203,14 +207,41 @@ impl Records {
                 None => self.input.consume(blank),
             }
         }
-        self.fill_line()?;
-        self.ahead = true;
-        let whole = serde_json::from_slice::<serde::de::IgnoredAny>(&self.line);
-        if whole.is_err_and(|error| error.is_eof()) {
+        let shape = self.look_ahead()?;
+        if shape == Shape::Values {
             self.number = 0;
-            return Ok(Shape::Values);
         }
-        Ok(Shape::Lines)
+        Ok(shape)
+    }
+
+    /// Whether the object that begins here goes on beyond its line. A line that was cut does not: it ends inside a
+    /// text, which no line break may stand in (RFC 8259, 7), or whole objects follow it, each in its line.
+    fn look_ahead(&mut self) -> io::Result<Shape> {
+        let mut objects = 0;
+        while self.ahead.len() < MAX_AHEAD && self.fill_line()? {
+            let line = std::mem::take(&mut self.line);
+            let parsed = serde_json::from_slice::<serde::de::IgnoredAny>(&line);
+            let is_object = parsed.is_ok() && line.trim_ascii_start().starts_with(b"{");
+            let is_blank = line.iter().all(u8::is_ascii_whitespace);
+            let is_first = self.ahead.is_empty();
+            let is_short = line.len() <= MAX_RECORD_BYTES;
+            let goes_on = is_short && parsed.is_err_and(|error| error.is_eof()) && !ends_in_text(&line);
+            self.ahead.push_back(line);
+            if !is_short || (is_first && !goes_on) {
+                return Ok(Shape::Lines);
+            }
+            if is_first || is_blank {
+                continue;
+            }
+            objects += usize::from(is_object);
+            if !is_object {
+                return Ok(Shape::Values);
+            }
+            if objects == 2 {
+                return Ok(Shape::Lines);
+            }
+        }
+        Ok(if objects > 0 { Shape::Lines } else { Shape::Values })
     }
 
     /// Reads up to the end of the line; what is beyond the limit is read and thrown away. False at the end.
@@ -236,7 +267,9 @@ impl Records {
 
     fn line(&mut self) -> io::Result<Option<Result<u64, BadRecord>>> {
         loop {
-            if !std::mem::take(&mut self.ahead) && !self.fill_line()? {
+            if let Some(ahead) = self.ahead.pop_front() {
+                self.line = ahead;
+            } else if !self.fill_line()? {
                 return Ok(None);
             }
             self.number += 1;
@@ -248,10 +281,13 @@ impl Records {
 
     /// The next object at the top, or in the array at the top.
     fn value(&mut self) -> io::Result<Option<Result<u64, BadRecord>>> {
-        // The line that was read ahead comes first, then the rest of the file.
-        let ahead = if std::mem::take(&mut self.ahead) { Some(std::mem::take(&mut self.line)) } else { None };
-        if let Some(mut ahead) = ahead {
-            ahead.push(b'\n');
+        // The lines that were read ahead come first, then the rest of the file.
+        if !self.ahead.is_empty() {
+            let mut ahead = Vec::new();
+            for line in self.ahead.drain(..) {
+                ahead.extend_from_slice(&line);
+                ahead.push(b'\n');
+            }
             let rest = std::mem::replace(&mut self.input, Box::new(io::empty()));
             self.input = Box::new(BufReader::new(io::Cursor::new(ahead).chain(rest)));
         }
@@ -380,6 +416,15 @@ impl Scan {
     }
 }
 
+/// Whether a text is open at the end of a line that begins an object.
+fn ends_in_text(line: &[u8]) -> bool {
+    let mut scan = Scan::default();
+    for byte in line {
+        scan.inside(*byte);
+    }
+    scan.in_text
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Write;
@@ -423,6 +468,23 @@ mod tests {
         check(&answer.replace(',', ",\n"), &[1, -2, 3]);
         check(&format!("{answer}\n{{\"took\":1,\"hits\":{{\"hits\":[]}}}}\n{{\"a\":1}}"), &[1, -2, 3, 4]);
         check("", &[]);
+    }
+
+    #[test]
+    fn a_first_line_that_was_cut_hides_no_other() {
+        let good = "{\"a\":1}\n{\"a\":2}\n{\"a\":3}\n";
+        let deep = "{\"a\":".repeat(200);
+        for cut in
+            ["{", "{\"a\":\"b", "{\"a\":\"b\\\"", "{\"a\":{\"b\":[1,2,{\"c\":\"d\"", &deep, "{\"a\":1,"]
+        {
+            check(&format!("{cut}\n{good}"), &[-1, 2, 3, 4]);
+            check(&format!("\n{cut}\n\n{{\"a\":1}}"), &[-2, 4]);
+        }
+        check("{\n \"a\": 1,\n", &[-1]);
+        check("{\"a\":\n{\"b\":1}\n}\n{\"a\":2}\n", &[1, 2]);
+        check("{\"hits\":{\"hits\":[\n{\"_source\":{\"a\":1}}\n,{\"_source\":{\"a\":2}}\n]}}\n", &[1, 2]);
+        let long = format!("{{\"a\":\"{}\"}}\n{good}", "x".repeat(MAX_RECORD_BYTES));
+        assert_eq!(numbers(long.as_bytes()), [-1, 2, 3, 4]);
     }
 
     #[test]

@@ -177,22 +177,24 @@ impl<'v> Values<'v> {
             .collect();
         fits.extend(self.start.iter().map(|text| format!("startsWith(x, {})", literal(text))));
         fits.extend(self.end.iter().map(|text| format!("endsWith(x, {})", literal(text))));
-        let mut joined = String::new();
-        for expression in &self.expressions {
-            if !joined.is_empty() && joined.len() + expression.len() > MAX_JOINED {
-                fits.push(matches(&joined));
-                joined.clear();
-            }
-            if !joined.is_empty() {
-                joined.push('|');
-            }
-            joined.push_str(expression);
-        }
-        if !joined.is_empty() {
-            fits.push(matches(&joined));
-        }
+        fits.extend(joined(&self.expressions).iter().map(|glob| matches(glob)));
         fits
     }
+}
+
+/// As few expressions as hold the same, each of about [`MAX_JOINED`] bytes.
+fn joined(expressions: &[String]) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for expression in expressions {
+        match all.last_mut().filter(|last| last.len() + expression.len() <= MAX_JOINED) {
+            Some(last) => {
+                last.push('|');
+                last.push_str(expression);
+            }
+            None => all.push(expression.clone()),
+        }
+    }
+    all
 }
 
 fn matches(glob: &str) -> String {
@@ -202,6 +204,13 @@ fn matches(glob: &str) -> String {
 /// True when any of the texts fits an expression that RE2 reads.
 pub(super) fn found(texts: &str, expression: &str) -> String {
     format!("arrayExists(x -> match(x, {}), {texts})", literal(expression))
+}
+
+/// True when any of the texts fits any of these expressions, which all set the same flags.
+pub(super) fn found_any(texts: &str, expressions: &[String]) -> String {
+    let fits: Vec<String> =
+        joined(expressions).iter().map(|one| format!("match(x, {})", literal(one))).collect();
+    format!("arrayExists(x -> {}, {texts})", fits.join(" OR "))
 }
 
 /// True when any text is one of these, whose case was folded.

@@ -142,6 +142,7 @@ impl<'w> Writer<'w> {
         let rules = self.rules;
         let mut parts = Vec::new();
         let mut values: Vec<(String, Values<'w>)> = Vec::new();
+        let mut expressions: Vec<(String, Vec<String>)> = Vec::new();
         let mut nets: Vec<(String, Vec<&IpNet>)> = Vec::new();
         let mut numbers: Vec<(String, Vec<&str>)> = Vec::new();
         for node in nodes {
@@ -179,7 +180,10 @@ impl<'w> Writer<'w> {
             self.count(pattern.key().len() + GROUP_BYTES)?;
             let texts = self.texts(predicate.target)?;
             if !pattern.cased() && !pattern.is_ascii() {
-                parts.push(test::found(&texts, &pattern.regex()));
+                match expressions.iter_mut().find(|(held, _)| *held == texts) {
+                    Some((_, expressions)) => expressions.push(pattern.regex()),
+                    None => expressions.push((texts, vec![pattern.regex()])),
+                }
                 continue;
             }
             let texts = if pattern.cased() { texts } else { self.levels.made(test::folded(&texts)) };
@@ -189,6 +193,9 @@ impl<'w> Writer<'w> {
             }
         }
         parts.extend(values.iter().map(|(texts, values)| values.hold(texts)));
+        for (texts, expressions) in expressions {
+            parts.push(test::found_any(&texts, &expressions));
+        }
         for (texts, nets) in nets {
             parts.push(test::inside(&texts, &nets));
         }
