@@ -99,11 +99,6 @@ impl File {
         self.size
     }
 
-    /// The type by content, where it can be told.
-    pub(super) fn mime_type(&self) -> Option<&'static str> {
-        sniff::sniff(&self.start)
-    }
-
     /// The event of this file, at the time of its first byte.
     pub(super) fn describe(self, state: State) -> Event {
         let mut event = Event::of("sensor.file", self.started);

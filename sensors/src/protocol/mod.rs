@@ -18,6 +18,7 @@ mod multipart;
 mod pe;
 mod quic;
 mod secret;
+mod smtp;
 mod sniff;
 mod socks;
 mod ssh;

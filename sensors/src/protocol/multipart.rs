@@ -242,7 +242,6 @@ impl Reader {
         let encoding = value("content-transfer-encoding").unwrap_or_default().trim();
         self.encoding = match encoding {
             _ if !self.mail => Encoding::Plain,
-            "" => Encoding::Plain,
             _ if encoding.eq_ignore_ascii_case("base64") => Encoding::Base64(0, 0),
             _ if encoding.eq_ignore_ascii_case("quoted-printable") => Encoding::Quoted(Vec::new()),
             _ => Encoding::Plain,
@@ -313,7 +312,7 @@ fn base64(bytes: &[u8], bits: &mut u32, count: &mut u8) -> Vec<u8> {
             0 => 0,
             _ => continue,
         };
-        out.push((*bits >> shift & 0xff) as u8);
+        out.extend(u8::try_from(*bits >> shift & 0xff));
     }
     out
 }
@@ -330,7 +329,7 @@ fn quoted(bytes: &[u8], held: &mut Vec<u8>) -> Vec<u8> {
             [b'=', b'\r'] if sign == b'\n' => held.clear(),
             [b'=', high] if high.is_ascii_hexdigit() && sign.is_ascii_hexdigit() => {
                 let digit = |sign: u8| char::from(sign).to_digit(16).unwrap_or(0);
-                out.push((digit(*high) << 4 | digit(sign)) as u8);
+                out.extend(u8::try_from(digit(*high) << 4 | digit(sign)));
                 held.clear();
             }
             _ => {
@@ -515,7 +514,8 @@ mod tests {
 
     #[test]
     fn parameters_are_found() {
-        let check = |header, expected: Option<&str>| assert_eq!(parameter(header, "filename").as_deref(), expected);
+        let check =
+            |header, expected: Option<&str>| assert_eq!(parameter(header, "filename").as_deref(), expected);
         check("attachment; filename=a.txt; size=3", Some("a.txt"));
         check("attachment; x; FileName=\"a;\\\"b\"", Some("a;\"b"));
         check("attachment; filename*=UTF-8''ti%E1%BB%87n%20.txt", Some("tiện .txt"));

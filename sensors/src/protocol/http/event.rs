@@ -2,9 +2,9 @@
 
 use dongson_event::{Event, Timestamp};
 
+use super::Transaction;
 use super::body::Body;
 use super::head::{self, Request, Response, Shared};
-use super::Transaction;
 use crate::protocol::sniff;
 
 /// What the event of a file takes over from that of its transaction.

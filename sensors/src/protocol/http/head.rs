@@ -238,9 +238,11 @@ impl Shared {
             b"content-encoding" => self.content_encoding = Some(text(value, 64).to_ascii_lowercase()),
             b"upgrade" => self.upgrade = Some(text(value, 64)),
             b"content-disposition" => {
-                drop(self.disposition.get_or_insert_with(|| text(value, MAX_VALUE)));
+                self.disposition.get_or_insert_with(|| text(value, MAX_VALUE));
             }
-            b"content-range" => drop(self.range.get_or_insert_with(|| text(value, 256))),
+            b"content-range" => {
+                self.range.get_or_insert_with(|| text(value, 256));
+            }
             _ => {}
         }
     }

@@ -341,7 +341,8 @@ fn content(
     }
     let given = head.disposition.as_deref().and_then(|header| multipart::parameter(header, "filename"));
     let path = target.split(['?', '#']).next().unwrap_or(target);
-    let path = path.split_once("://").map_or(path, |(_, rest)| rest.split_once('/').map_or("", |(_, path)| path));
+    let path =
+        path.split_once("://").map_or(path, |(_, rest)| rest.split_once('/').map_or("", |(_, path)| path));
     let last = path.rsplit('/').next().filter(|name| !name.is_empty()).map(str::to_owned);
     let total = head.content_length.filter(|_| !head.chunked && head.content_encoding.is_none());
     let about = About { protocol: "http", name: given.or(last), total, depth: Some(u64::from(depth)) };

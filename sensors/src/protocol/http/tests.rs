@@ -26,6 +26,7 @@ fn check(turns: &[Turn<'_>], expected: &[&str]) {
     assert_eq!(run(turns, 13), whole);
     let shown: Vec<String> = whole
         .iter()
+        .filter(|event| event.dataset() == "sensor.http")
         .map(|event| {
             let text = |name| event.get(name).map_or("-".to_owned(), |value| value.to_text().into_owned());
             let names = [
