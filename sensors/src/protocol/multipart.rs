@@ -324,9 +324,8 @@ fn quoted(bytes: &[u8], held: &mut Vec<u8>) -> Vec<u8> {
         match held.as_slice() {
             [] if sign == b'=' => held.push(sign),
             [] => out.push(sign),
-            [b'='] if sign == b'\n' => held.clear(),
             [b'='] if sign == b'\r' || sign.is_ascii_hexdigit() => held.push(sign),
-            [b'=', b'\r'] if sign == b'\n' => held.clear(),
+            [b'='] | [b'=', b'\r'] if sign == b'\n' => held.clear(),
             [b'=', high] if high.is_ascii_hexdigit() && sign.is_ascii_hexdigit() => {
                 let digit = |sign: u8| char::from(sign).to_digit(16).unwrap_or(0);
                 out.extend(u8::try_from(digit(*high) << 4 | digit(sign)));
@@ -377,13 +376,12 @@ fn parameters(header: &str) -> Vec<(String, String)> {
             continue;
         }
         let after = after.trim_start();
-        let (value, next) = match after.strip_prefix('"') {
-            Some(inner) => quoted_string(inner),
-            None => {
-                let end = after.find(';').unwrap_or(after.len());
-                let (value, next) = after.split_at_checked(end).unwrap_or((after, ""));
-                (value.trim().to_owned(), next)
-            }
+        let (value, next) = if let Some(inner) = after.strip_prefix('"') {
+            quoted_string(inner)
+        } else {
+            let end = after.find(';').unwrap_or(after.len());
+            let (value, next) = after.split_at_checked(end).unwrap_or((after, ""));
+            (value.trim().to_owned(), next)
         };
         found.push((name.trim().to_owned(), value));
         rest = next.split_once(';').map_or("", |(_, next)| next);

@@ -61,6 +61,8 @@ enum Mode {
 struct Mail {
     started: Timestamp,
     number: u32,
+    /// As Zeek counts: mails that were sent whole before, and this one.
+    depth: u32,
     from: Option<String>,
     recipients: Vec<String>,
     reader: Option<Reader>,
@@ -79,6 +81,7 @@ pub(super) struct Smtp {
     waiting: VecDeque<Asked>,
     mails: VecDeque<Mail>,
     number: u32,
+    completed: u32,
     told: bool,
     helo: Option<String>,
     last_reply: Option<String>,
@@ -101,6 +104,7 @@ impl Smtp {
             waiting: VecDeque::from([Asked::Greeting]),
             mails: VecDeque::new(),
             number: 0,
+            completed: 0,
             told: false,
             helo: None,
             last_reply: None,
@@ -197,6 +201,7 @@ impl Smtp {
             self.mails.push_back(Mail {
                 started: at,
                 number: self.number,
+                depth: self.completed.saturating_add(1),
                 from: None,
                 recipients: Vec::new(),
                 reader: None,
@@ -251,6 +256,7 @@ impl Smtp {
     fn complete(&mut self) -> u32 {
         let Some(mail) = self.mails.back_mut() else { return 0 };
         mail.complete = true;
+        self.completed = self.completed.saturating_add(1);
         mail.number
     }
 
@@ -328,7 +334,7 @@ impl Smtp {
     fn tell_first(&mut self, out: &mut Vec<Event>) {
         let Some(mut mail) = self.mails.pop_front() else { return };
         self.told = true;
-        let mut event = self.describe(mail.started, mail.number);
+        let mut event = self.describe(mail.started, mail.depth);
         event.set_some("dongson.smtp.mail_from", mail.from);
         if !mail.recipients.is_empty() {
             event.set("dongson.smtp.rcpt_to", mail.recipients);

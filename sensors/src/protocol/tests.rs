@@ -79,7 +79,7 @@ fn tls_inside_a_tunnel_and_behind_starttls() {
         (S, b"250 STARTTLS\r\n220 go\r\n".to_vec()),
     ];
     turns.extend(tls_turns());
-    check(&turns, "smtp,ssl", &["sensor.tls"]);
+    check(&turns, "smtp,ssl", &["sensor.smtp", "sensor.tls"]);
 }
 
 #[test]

@@ -19,7 +19,7 @@ const MAX_UNPACKED: u64 = 8 * 1024 * 1024;
 /// What the unpacked bytes are.
 #[derive(Debug)]
 pub(super) enum Content {
-    File(File),
+    File(Box<File>),
     /// A form, whose parts may be files.
     Form(Reader),
 }

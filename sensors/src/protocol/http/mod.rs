@@ -346,7 +346,7 @@ fn content(
     let last = path.rsplit('/').next().filter(|name| !name.is_empty()).map(str::to_owned);
     let total = head.content_length.filter(|_| !head.chunked && head.content_encoding.is_none());
     let about = About { protocol: "http", name: given.or(last), total, depth: Some(u64::from(depth)) };
-    Some(Content::File(File::new(about, sender, at)))
+    Some(Content::File(Box::new(File::new(about, sender, at))))
 }
 
 /// Whether a stream begins with a request, or with a response (`Role::Server`).

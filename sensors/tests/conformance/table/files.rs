@@ -16,7 +16,7 @@ pub(super) const LINES: &[Line] = &[
         "fileinfo",
         "fileinfo.filename",
         By(name),
-        "Suricata calls a body without a name by its URL's path, we by the last part of it",
+        "Suricata calls a body without a name by its URL's path, we by the last part of it; it cuts names at 255 bytes",
     ),
     line(
         "suricata-verify",
@@ -78,8 +78,20 @@ pub(super) const LINES: &[Line] = &[
     line("zeek", "files", "seen_bytes", Is("file.size"), ""),
     line("zeek", "files", "total_bytes", Is("dongson.file.total_bytes"), ""),
     line("zeek", "files", "missing_bytes", Is("dongson.file.missing_bytes"), ""),
-    line("zeek", "files", "overflow_bytes", By(|_, v| v == "0"), ""),
-    line("zeek", "files", "timedout", By(|_, v| v == "F"), ""),
+    line(
+        "zeek",
+        "files",
+        "overflow_bytes",
+        By(|_, v| v == "0"),
+        "we have no bound that bytes of a file are dropped at",
+    ),
+    line(
+        "zeek",
+        "files",
+        "timedout",
+        By(|_, v| v == "F"),
+        "our files end with their protocol or flow, not by a clock of their own",
+    ),
     line("zeek", "files", "analyzers", Drop, "which of Zeek's analyzers were on"),
     line("zeek", "files", "md5", Is("file.hash.md5"), ""),
     line("zeek", "files", "sha1", Is("file.hash.sha1"), ""),
@@ -121,7 +133,8 @@ fn ends(case: &Case<'_>, theirs: &str, what: &str) -> bool {
 
 fn name(case: &Case<'_>, theirs: &str) -> bool {
     let path = case.text("url.path");
-    case.text("file.name") == theirs || path == theirs || case.text("file.path") == theirs
+    let cut = theirs.len() == 255 && case.text("file.name").starts_with(theirs);
+    cut || case.text("file.name") == theirs || path == theirs || case.text("file.path") == theirs
 }
 
 fn suricata_size(case: &Case<'_>, theirs: &str) -> bool {

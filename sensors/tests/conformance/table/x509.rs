@@ -14,14 +14,14 @@ pub(super) const LINES: &[Line] = &[
         "zeek",
         "x509",
         "certificate.subject",
-        By(|case, v| reversed_name(&case.text("file.x509.subject.distinguished_name")) == v),
+        By(|case, v| name(&case.text("file.x509.subject.distinguished_name")) == v),
         ORDER,
     ),
     line(
         "zeek",
         "x509",
         "certificate.issuer",
-        By(|case, v| reversed_name(&case.text("file.x509.issuer.distinguished_name")) == v),
+        By(|case, v| name(&case.text("file.x509.issuer.distinguished_name")) == v),
         ORDER,
     ),
     line(
@@ -74,6 +74,11 @@ pub(super) const LINES: &[Line] = &[
         "",
     ),
 ];
+
+/// Two attributes have other short names (RFC 4519 has `street`, PKCS #9 `emailAddress`).
+fn name(ours: &str) -> String {
+    reversed_name(ours).replace("Email=", "emailAddress=").replace("streetAddress=", "street=")
+}
 
 fn moment(ours: &str, theirs: &str) -> bool {
     let seconds = theirs.split('.').next().and_then(|whole| whole.parse().ok());
