@@ -21,7 +21,7 @@ const MAX_UNPACKED: u64 = 8 * 1024 * 1024;
 pub(super) enum Content {
     File(Box<File>),
     /// A form, whose parts may be files.
-    Form(Reader),
+    Form(Box<Reader>),
 }
 
 /// Counts what is written, keeps the beginning and passes it on to the files.

@@ -337,7 +337,7 @@ fn content(
     let kind = head.content_type.as_deref().unwrap_or_default();
     let boundary = multipart::parameter(kind, "boundary").filter(|_| multipart::is_form(kind));
     if let Some(boundary) = boundary.filter(|boundary| !boundary.is_empty()) {
-        return Some(Content::Form(Reader::form("http", &boundary, sender, at)));
+        return Some(Content::Form(Box::new(Reader::form("http", &boundary, sender, at))));
     }
     let given = head.disposition.as_deref().and_then(|header| multipart::parameter(header, "filename"));
     let path = target.split(['?', '#']).next().unwrap_or(target);
