@@ -26,7 +26,7 @@ fn read_prints_one_json_object_a_line() {
         .map(|line| serde_json::from_slice(line).unwrap())
         .collect();
     let datasets: Vec<&str> = lines.iter().filter_map(|line| line["event.dataset"].as_str()).collect();
-    assert_eq!(datasets, ["sensor.http", "sensor.conn"]);
+    assert_eq!(datasets, ["sensor.http", "sensor.file", "sensor.conn"]);
     assert!(lines.iter().all(|line| line["observer.name"] == "cong-ubnd"));
 }
 

@@ -7,6 +7,7 @@ use std::fmt::Debug;
 
 use dongson_event::{Event, Timestamp};
 
+use super::smtp::Smtp;
 use super::ssh::Ssh;
 use super::{Options, Side};
 
@@ -44,6 +45,7 @@ pub(super) trait Stream: Debug + Send {
 /// The parser of a service over TCP, where there is one.
 pub(super) fn stream(service: &str, start: &Start<'_>) -> Option<Box<dyn Stream>> {
     Some(match service {
+        "smtp" => Box::new(Smtp::new(start)),
         "ssh" => Box::new(Ssh::new(start.client)),
         _ => return None,
     })

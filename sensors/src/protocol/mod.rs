@@ -12,9 +12,14 @@
 mod detect;
 mod dissect;
 mod dns;
+mod file;
 mod http;
+mod multipart;
+mod pe;
 mod quic;
 mod secret;
+mod smtp;
+mod sniff;
 mod socks;
 mod ssh;
 mod tcp;
@@ -63,11 +68,23 @@ impl Side {
     }
 }
 
+/// What is told of files in passing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Files {
+    /// A `sensor.file` event with hashes for each.
+    #[default]
+    Told,
+    /// Nothing: hashing costs more than everything else about a packet that carries a file.
+    Off,
+}
+
 /// Settings that parsers share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Options {
     /// Key under which secrets are hashed before they leave the parser; all zeros for files, random for live traffic.
     pub secret_key: [u8; 32],
+    /// Whether files are told and hashed.
+    pub files: Files,
 }
 
 #[cfg(test)]

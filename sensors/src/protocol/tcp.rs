@@ -266,7 +266,7 @@ impl Tcp {
             }
             Found::Http(client) => {
                 self.service = Some("http");
-                self.parser = TcpParser::Http(Box::new(Http::new(client, self.options.secret_key)));
+                self.parser = TcpParser::Http(Box::new(Http::new(client, self.options)));
             }
             Found::Dns => {
                 let [source, destination] = self.ports;

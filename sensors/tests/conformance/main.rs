@@ -22,10 +22,13 @@ const FLOORS: &[(&str, &str, u32)] = &[
     ("community-id-spec", "community_id", 100),
     ("ja4", "fingerprint", 94),
     ("ndpi", "conn", 96),
+    ("ndpi", "quic", 86),
     ("ndpi", "tls", 95),
     ("suricata-verify", "conn", 76),
     ("suricata-verify", "dns", 100),
+    ("suricata-verify", "fileinfo", 57),
     ("suricata-verify", "http", 77),
+    ("suricata-verify", "smtp", 91),
     ("suricata-verify", "tls", 100),
     ("tshark", "conn", 100),
     ("tshark", "dns", 99),
@@ -33,8 +36,11 @@ const FLOORS: &[(&str, &str, u32)] = &[
     ("tshark", "tls", 100),
     ("zeek", "conn", 93),
     ("zeek", "dns", 100),
+    ("zeek", "files", 50),
     ("zeek", "http", 82),
+    ("zeek", "smtp", 100),
     ("zeek", "tls", 100),
+    ("zeek", "x509", 72),
 ];
 
 /// Facts tried and held.
