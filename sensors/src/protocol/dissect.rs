@@ -7,8 +7,15 @@ use std::fmt::Debug;
 
 use dongson_event::{Event, Timestamp};
 
+use super::dhcp::Dhcp;
+use super::dnp3::Dnp3;
+use super::mysql::Mysql;
 use super::ntp::Ntp;
+use super::radius::Radius;
+use super::redis::Redis;
+use super::sip::Sip;
 use super::ssh::Ssh;
+use super::syslog::Syslog;
 use super::{Options, Side};
 
 /// What a parser of a stream starts with.
@@ -45,6 +52,10 @@ pub(super) trait Stream: Debug + Send {
 /// The parser of a service over TCP, where there is one.
 pub(super) fn stream(service: &str, start: &Start<'_>) -> Option<Box<dyn Stream>> {
     Some(match service {
+        "dnp3_tcp" => Box::new(Dnp3::default()),
+        "mysql" => Box::new(Mysql::new(start)),
+        "redis" => Box::new(Redis::new(start)),
+        "sip" => Box::new(Sip::default()),
         "ssh" => Box::new(Ssh::new(start.client)),
         _ => return None,
     })
@@ -72,7 +83,13 @@ pub(super) trait Datagrams: Debug + Send {
 /// The parser of a service over UDP, where there is one; the client is who sent the first datagram that was recognised.
 pub(super) fn datagrams(service: &str, _start: &Start<'_>) -> Option<Box<dyn Datagrams>> {
     Some(match service {
+        "dhcp" => Box::new(Dhcp::V4),
+        "dhcpv6" => Box::new(Dhcp::V6),
+        "dnp3_udp" => Box::new(Dnp3::default()),
         "ntp" => Box::new(Ntp),
+        "radius" => Box::new(Radius::default()),
+        "sip" => Box::new(Sip::default()),
+        "syslog" => Box::new(Syslog),
         _ => return None,
     })
 }
