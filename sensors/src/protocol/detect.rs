@@ -120,7 +120,12 @@ pub(super) fn udp(ports: [u16; 2], bytes: &[u8]) -> Option<&'static str> {
         [first, ..] if on(123) && bytes.len() >= 12 && matches!((first >> 3) & 7, 1..=4) => "ntp",
         [b'<', b'0'..=b'9', ..] if on(514) => "syslog",
         // Without a priority only what is text, since the port is all that tells (RFC 3164, 4.3.3).
-        _ if on(514) && bytes.len() >= 8 && bytes.iter().all(|sign| matches!(sign, b' '..=b'~' | b'\n' | b'\r' | 0)) => "syslog",
+        _ if on(514)
+            && bytes.len() >= 8
+            && bytes.iter().all(|sign| matches!(sign, b' '..=b'~' | b'\n' | b'\r' | 0)) =>
+        {
+            "syslog"
+        }
         [1..=5 | 11 | 12 | 40..=45, _, high, low, ..]
             if [1812, 1813, 1645, 1646, 3799].into_iter().any(on)
                 && usize::from(u16::from_be_bytes([*high, *low])) == bytes.len() =>

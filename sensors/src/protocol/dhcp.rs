@@ -51,9 +51,12 @@ fn message(at: Timestamp, bytes: &[u8]) -> Option<Event> {
     event.set("dongson.dhcp.operation", if operation == 1 { "request" } else { "reply" });
     event.set("dongson.dhcp.id", cursor.u32()?);
     cursor.take(4)?;
-    for name in
-        ["dongson.dhcp.client_ip", "dongson.dhcp.assigned_ip", "dongson.dhcp.next_server_ip", "dongson.dhcp.relay_ip"]
-    {
+    for name in [
+        "dongson.dhcp.client_ip",
+        "dongson.dhcp.assigned_ip",
+        "dongson.dhcp.next_server_ip",
+        "dongson.dhcp.relay_ip",
+    ] {
         set_ip(&mut event, name, cursor.take(4)?);
     }
     let address = cursor.take(16)?;
@@ -66,7 +69,9 @@ fn message(at: Timestamp, bytes: &[u8]) -> Option<Event> {
     gather(cursor.rest(), &mut options);
     // Options may go on in the fields of the boot protocol (RFC 2132, 9.3).
     let overload = find(&options, 52).and_then(|value| value.first().copied()).unwrap_or(0);
-    for (bit, field, name) in [(1, file, "dongson.dhcp.boot_file"), (2, server_name, "dongson.dhcp.server_name")] {
+    for (bit, field, name) in
+        [(1, file, "dongson.dhcp.boot_file"), (2, server_name, "dongson.dhcp.server_name")]
+    {
         if overload & bit != 0 {
             gather(field, &mut options);
         } else {
@@ -194,7 +199,10 @@ fn option6(event: &mut Event, code: u16, value: &[u8], depth: u8) {
         4 if depth < 3 => nested(event, value.get(4..).unwrap_or_default(), depth),
         5 => {
             set_ip(event, "dongson.dhcp.assigned_ip", value.get(..16).unwrap_or_default());
-            event.set_some("dongson.dhcp.lease_time", value.get(20..24).and_then(|time| Cursor::new(time).u32()));
+            event.set_some(
+                "dongson.dhcp.lease_time",
+                value.get(20..24).and_then(|time| Cursor::new(time).u32()),
+            );
         }
         6 => {
             let codes = super::wire::numbers16(value);
@@ -275,9 +283,24 @@ fn set_ips6(event: &mut Event, name: &'static str, value: &[u8]) {
 /// RFC 2132, 9.6; RFC 3203; RFC 4388; RFC 6926.
 fn kind_name(kind: u8) -> &'static str {
     const NAMES: [&str; 18] = [
-        "DISCOVER", "OFFER", "REQUEST", "DECLINE", "ACK", "NAK", "RELEASE", "INFORM", "FORCERENEW", "LEASEQUERY",
-        "LEASEUNASSIGNED", "LEASEUNKNOWN", "LEASEACTIVE", "BULKLEASEQUERY", "LEASEQUERYDONE", "ACTIVELEASEQUERY",
-        "LEASEQUERYSTATUS", "TLS",
+        "DISCOVER",
+        "OFFER",
+        "REQUEST",
+        "DECLINE",
+        "ACK",
+        "NAK",
+        "RELEASE",
+        "INFORM",
+        "FORCERENEW",
+        "LEASEQUERY",
+        "LEASEUNASSIGNED",
+        "LEASEUNKNOWN",
+        "LEASEACTIVE",
+        "BULKLEASEQUERY",
+        "LEASEQUERYDONE",
+        "ACTIVELEASEQUERY",
+        "LEASEQUERYSTATUS",
+        "TLS",
     ];
     usize::from(kind).checked_sub(1).and_then(|at| NAMES.get(at)).copied().unwrap_or("unknown")
 }
@@ -285,7 +308,16 @@ fn kind_name(kind: u8) -> &'static str {
 /// RFC 8415, 7.3.
 fn kind_name6(kind: u8) -> &'static str {
     const NAMES: [&str; 11] = [
-        "SOLICIT", "ADVERTISE", "REQUEST", "CONFIRM", "RENEW", "REBIND", "REPLY", "RELEASE", "DECLINE", "RECONFIGURE",
+        "SOLICIT",
+        "ADVERTISE",
+        "REQUEST",
+        "CONFIRM",
+        "RENEW",
+        "REBIND",
+        "REPLY",
+        "RELEASE",
+        "DECLINE",
+        "RECONFIGURE",
         "INFORMATION-REQUEST",
     ];
     usize::from(kind).checked_sub(1).and_then(|at| NAMES.get(at)).copied().unwrap_or("unknown")
@@ -308,7 +340,8 @@ mod tests {
 
     #[test]
     fn an_offer() {
-        let options = [53, 1, 2, 51, 4, 0, 0, 14, 16, 12, 3, b'm', b'a', b'y', 82, 5, 1, 3, b'p', b'/', b'1', 255];
+        let options =
+            [53, 1, 2, 51, 4, 0, 0, 14, 16, 12, 3, b'm', b'a', b'y', 82, 5, 1, 3, b'p', b'/', b'1', 255];
         let event = message(Timestamp::default(), &offer(&options)).unwrap();
         assert_eq!(event.int("dongson.dhcp.id"), Some(258));
         assert_eq!(event.text("dongson.dhcp.message_type"), Some("OFFER"));

@@ -43,7 +43,8 @@ impl Half {
     /// The next whole message of what is held.
     fn next(&mut self) -> Option<Message> {
         loop {
-            let &[5, 0x64, length @ 5.., control, d0, d1, s0, s1, _, _] = self.held.first_chunk::<10>()? else {
+            let &[5, 0x64, length @ 5.., control, d0, d1, s0, s1, _, _] = self.held.first_chunk::<10>()?
+            else {
                 *self = Self { ended: true, ..Self::default() };
                 return None;
             };
@@ -54,7 +55,8 @@ impl Half {
             }
             let frame: Vec<u8> = self.held.drain(..whole).collect();
             let blocks = frame.get(10..).unwrap_or_default().chunks(18);
-            let user = blocks.flat_map(|block| block.get(..block.len().saturating_sub(2)).unwrap_or_default());
+            let user =
+                blocks.flat_map(|block| block.get(..block.len().saturating_sub(2)).unwrap_or_default());
             if self.segment(user.copied()) {
                 let body = std::mem::take(&mut self.fragment);
                 let (destination, source) = (u16::from_le_bytes([d0, d1]), u16::from_le_bytes([s0, s1]));
@@ -185,12 +187,40 @@ impl Datagrams for Dnp3 {
 /// IEEE 1815, 4.2.2.5.
 fn function_name(code: u8) -> &'static str {
     const NAMES: [&str; 34] = [
-        "CONFIRM", "READ", "WRITE", "SELECT", "OPERATE", "DIRECT_OPERATE", "DIRECT_OPERATE_NR", "IMMED_FREEZE",
-        "IMMED_FREEZE_NR", "FREEZE_CLEAR", "FREEZE_CLEAR_NR", "FREEZE_AT_TIME", "FREEZE_AT_TIME_NR", "COLD_RESTART",
-        "WARM_RESTART", "INITIALIZE_DATA", "INITIALIZE_APPL", "START_APPL", "STOP_APPL", "SAVE_CONFIG",
-        "ENABLE_UNSOLICITED", "DISABLE_UNSOLICITED", "ASSIGN_CLASS", "DELAY_MEASURE", "RECORD_CURRENT_TIME",
-        "OPEN_FILE", "CLOSE_FILE", "DELETE_FILE", "GET_FILE_INFO", "AUTHENTICATE_FILE", "ABORT_FILE",
-        "ACTIVATE_CONFIG", "AUTHENTICATE_REQ", "AUTHENTICATE_ERR",
+        "CONFIRM",
+        "READ",
+        "WRITE",
+        "SELECT",
+        "OPERATE",
+        "DIRECT_OPERATE",
+        "DIRECT_OPERATE_NR",
+        "IMMED_FREEZE",
+        "IMMED_FREEZE_NR",
+        "FREEZE_CLEAR",
+        "FREEZE_CLEAR_NR",
+        "FREEZE_AT_TIME",
+        "FREEZE_AT_TIME_NR",
+        "COLD_RESTART",
+        "WARM_RESTART",
+        "INITIALIZE_DATA",
+        "INITIALIZE_APPL",
+        "START_APPL",
+        "STOP_APPL",
+        "SAVE_CONFIG",
+        "ENABLE_UNSOLICITED",
+        "DISABLE_UNSOLICITED",
+        "ASSIGN_CLASS",
+        "DELAY_MEASURE",
+        "RECORD_CURRENT_TIME",
+        "OPEN_FILE",
+        "CLOSE_FILE",
+        "DELETE_FILE",
+        "GET_FILE_INFO",
+        "AUTHENTICATE_FILE",
+        "ABORT_FILE",
+        "ACTIVATE_CONFIG",
+        "AUTHENTICATE_REQ",
+        "AUTHENTICATE_ERR",
     ];
     match code {
         129 => "RESPONSE",
@@ -232,7 +262,11 @@ mod tests {
     fn an_answer_in_two_segments() {
         let turns = [
             (C, frame(0xc4, &[0xc0, 0xc1, 1, 60, 2, 6])),
-            (S, [frame(0x44, &[&[0x40, 0xc1, 129, 0x90, 0][..], &[7; 20]].concat()), frame(0x44, &[0x81, 9])].concat()),
+            (
+                S,
+                [frame(0x44, &[&[0x40, 0xc1, 129, 0x90, 0][..], &[7; 20]].concat()), frame(0x44, &[0x81, 9])]
+                    .concat(),
+            ),
         ];
         let events = run(&turns, usize::MAX);
         assert_eq!(events, run(&turns, 1));

@@ -38,7 +38,8 @@ impl Packets {
             *bytes = rest;
             self.header.push(byte);
             if self.header.len() == 4 {
-                let length = self.header.first_chunk::<3>().map(|&[a, b, c]| u32::from_le_bytes([a, b, c, 0]));
+                let length =
+                    self.header.first_chunk::<3>().map(|&[a, b, c]| u32::from_le_bytes([a, b, c, 0]));
                 self.left = length.and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
             }
         }
@@ -202,7 +203,10 @@ impl Mysql {
         event.set("event.duration", at.nanos().saturating_sub(asked.nanos()));
         if first == 0xff {
             event.set("event.outcome", "failure");
-            let code = packet.get(1..3).and_then(|code| code.first_chunk::<2>()).map(|code| u16::from_le_bytes(*code));
+            let code = packet
+                .get(1..3)
+                .and_then(|code| code.first_chunk::<2>())
+                .map(|code| u16::from_le_bytes(*code));
             event.set_some("dongson.mysql.error_code", code);
             let words = packet.get(3..).unwrap_or_default();
             let words = if words.first() == Some(&b'#') { words.get(6..).unwrap_or_default() } else { words };
@@ -234,7 +238,8 @@ impl Mysql {
         let capabilities = |cursor: &mut Cursor<'_>| {
             cursor.take(13)?;
             let low = u32::from(cursor.u16()?.swap_bytes());
-            let high = cursor.take(3).and_then(|_| cursor.u16()).map_or(0, |high| u32::from(high.swap_bytes()));
+            let high =
+                cursor.take(3).and_then(|_| cursor.u16()).map_or(0, |high| u32::from(high.swap_bytes()));
             Some(low | high << 16)
         };
         self.offered = capabilities(&mut cursor).unwrap_or(0);
@@ -327,10 +332,37 @@ fn behind_attributes(bytes: &[u8]) -> Option<&[u8]> {
 
 fn command_name(code: u8) -> &'static str {
     const NAMES: [&str; 32] = [
-        "sleep", "quit", "init_db", "query", "field_list", "create_db", "drop_db", "refresh", "shutdown", "statistics",
-        "process_info", "connect", "process_kill", "debug", "ping", "time", "delayed_insert", "change_user",
-        "binlog_dump", "table_dump", "connect_out", "register_slave", "stmt_prepare", "stmt_execute",
-        "stmt_send_long_data", "stmt_close", "stmt_reset", "set_option", "stmt_fetch", "daemon", "binlog_dump_gtid",
+        "sleep",
+        "quit",
+        "init_db",
+        "query",
+        "field_list",
+        "create_db",
+        "drop_db",
+        "refresh",
+        "shutdown",
+        "statistics",
+        "process_info",
+        "connect",
+        "process_kill",
+        "debug",
+        "ping",
+        "time",
+        "delayed_insert",
+        "change_user",
+        "binlog_dump",
+        "table_dump",
+        "connect_out",
+        "register_slave",
+        "stmt_prepare",
+        "stmt_execute",
+        "stmt_send_long_data",
+        "stmt_close",
+        "stmt_reset",
+        "set_option",
+        "stmt_fetch",
+        "daemon",
+        "binlog_dump_gtid",
         "reset_connection",
     ];
     NAMES.get(usize::from(code)).copied().unwrap_or("unknown")

@@ -124,7 +124,9 @@ fn code_name(code: u8) -> &'static str {
 fn describe(event: &mut Event, bytes: &[u8]) {
     let mut cursor = Cursor::new(bytes);
     while let (Some(kind), Some(length)) = (cursor.u8(), cursor.u8()) {
-        let Some(value) = usize::from(length).checked_sub(2).and_then(|length| cursor.take(length)) else { return };
+        let Some(value) = usize::from(length).checked_sub(2).and_then(|length| cursor.take(length)) else {
+            return;
+        };
         let words = || text(value, 253);
         let number = || Cursor::new(value).u32();
         let address = || value.first_chunk::<4>().map(|four| std::net::IpAddr::from(Ipv4Addr::from(*four)));

@@ -121,7 +121,8 @@ impl Sip {
     ) {
         let mut words = status.splitn(3, |sign| *sign == b' ');
         let version = words.next().unwrap_or_default();
-        let Some(code) = words.next().and_then(|code| std::str::from_utf8(code).ok()?.parse::<u16>().ok()) else {
+        let Some(code) = words.next().and_then(|code| std::str::from_utf8(code).ok()?.parse::<u16>().ok())
+        else {
             return;
         };
         let asked = self.pending.iter_mut().rev().find(|known| known.side != side && known.key == key);
@@ -206,7 +207,9 @@ fn description(event: &mut Event, body: &[u8]) {
     for line in body.split(|sign| *sign == b'\n').map(<[u8]>::trim_ascii_end).take(128) {
         match line {
             [b'o', b'=', value @ ..] => drop(event.set("dongson.sip.sdp.origin", text(value, MAX_VALUE))),
-            [b's', b'=', value @ ..] => drop(event.set("dongson.sip.sdp.session_name", text(value, MAX_VALUE))),
+            [b's', b'=', value @ ..] => {
+                drop(event.set("dongson.sip.sdp.session_name", text(value, MAX_VALUE)))
+            }
             [b'c', b'=', value @ ..] if media.is_empty() => {
                 event.set("dongson.sip.sdp.connection", text(value, MAX_VALUE));
             }

@@ -71,7 +71,8 @@ impl Resp {
                 continue;
             }
             let end = bytes.iter().position(|sign| *sign == b'\n');
-            let (head, rest) = bytes.split_at_checked(end.map_or(bytes.len(), |end| end + 1)).unwrap_or((bytes, &[]));
+            let (head, rest) =
+                bytes.split_at_checked(end.map_or(bytes.len(), |end| end + 1)).unwrap_or((bytes, &[]));
             bytes = rest;
             if self.line.len() + head.len() > MAX_LINE {
                 return self.lose();

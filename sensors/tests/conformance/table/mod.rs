@@ -3,6 +3,9 @@
 //! A line whose reason is empty only renames, or changes the way of writing. A line with a reason settles a difference;
 //! the run prints how many facts it touched. What is not in the table fails its fact.
 
+mod dhcp;
+mod ntp;
+mod services;
 mod ssh;
 
 use dongson_event::Event;
@@ -64,12 +67,20 @@ pub(crate) fn dataset(kind: &str) -> Option<&'static str> {
         "http" => "sensor.http",
         "tls" | "fingerprint" => "sensor.tls",
         "ssh" => "sensor.ssh",
+        "ntp" | "ntp_control" | "ntp_private" => "sensor.ntp",
+        "dhcp" => "sensor.dhcp",
+        "radius" => "sensor.radius",
+        "syslog" => "sensor.syslog",
+        "redis" => "sensor.redis",
+        "mysql" => "sensor.mysql",
+        "dnp3" => "sensor.dnp3",
+        "sip" => "sensor.sip",
         _ => return None,
     })
 }
 
 /// The tables: the first line that fits a name counts.
-const TABLES: &[&[Line]] = &[LINES, ssh::LINES];
+const TABLES: &[&[Line]] = &[ntp::LINES, dhcp::LINES, services::LINES, LINES, ssh::LINES];
 
 /// The line of a name (with `[*]` for any index).
 pub(crate) fn find(source: &str, kind: &str, theirs: &str) -> Option<&'static Line> {
