@@ -3,7 +3,7 @@
 //! In: datagrams. Out: one `sensor.dhcp` event per message; messages of one exchange share `dongson.dhcp.id`. Memory:
 //! nothing is kept between datagrams; an event holds at most four times its datagram.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use dongson_event::{Event, Timestamp, Value};
 
@@ -263,20 +263,18 @@ fn set_ip(event: &mut Event, name: &'static str, value: &[u8]) {
     if value.iter().all(|byte| *byte == 0) {
         return;
     }
-    let four = value.first_chunk::<4>().filter(|_| value.len() == 4).map(|four| Ipv4Addr::from(*four).into());
-    let six = value.first_chunk::<16>().map(|six| Ipv6Addr::from(*six).into());
-    event.set_some(name, four.or(six).map(|ip: std::net::IpAddr| ip));
+    let four = value.first_chunk::<4>().filter(|_| value.len() == 4).map(|four| IpAddr::from(*four));
+    let six = value.first_chunk::<16>().map(|six| IpAddr::from(*six));
+    event.set_some(name, four.or(six));
 }
 
 fn set_ips(event: &mut Event, name: &'static str, value: &[u8]) {
-    let list: Vec<std::net::IpAddr> =
-        value.as_chunks::<4>().0.iter().map(|four| Ipv4Addr::from(*four).into()).collect();
+    let list: Vec<IpAddr> = value.as_chunks::<4>().0.iter().map(|four| IpAddr::from(*four)).collect();
     event.set(name, Value::from(list));
 }
 
 fn set_ips6(event: &mut Event, name: &'static str, value: &[u8]) {
-    let list: Vec<std::net::IpAddr> =
-        value.as_chunks::<16>().0.iter().map(|six| Ipv6Addr::from(*six).into()).collect();
+    let list: Vec<IpAddr> = value.as_chunks::<16>().0.iter().map(|six| IpAddr::from(*six)).collect();
     event.set(name, Value::from(list));
 }
 

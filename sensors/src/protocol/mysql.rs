@@ -43,7 +43,7 @@ impl Packets {
                 self.left = length.and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
             }
         }
-        let (head, rest) = bytes.split_at_checked(self.left).unwrap_or((bytes, &[]));
+        let (head, rest) = bytes.split_at_checked(self.left).unwrap_or((*bytes, &[]));
         *bytes = rest;
         self.left -= head.len();
         let room = MAX_KEPT.saturating_sub(self.kept.len());
@@ -107,7 +107,7 @@ impl Mysql {
         event
     }
 
-    fn from_client(&mut self, at: Timestamp, number: u8, packet: &[u8], out: &mut Vec<Event>) {
+    fn client_says(&mut self, at: Timestamp, number: u8, packet: &[u8], out: &mut Vec<Event>) {
         match self.phase {
             Phase::Greeting => {
                 if let Some(event) = self.login(at, packet) {
@@ -115,8 +115,6 @@ impl Mysql {
                     self.phase = Phase::Login;
                 }
             }
-            // What goes on about the password.
-            Phase::Login => {}
             Phase::Commands if number == 0 => {
                 self.flush(out);
                 if let Some(event) = self.command(at, packet) {
@@ -128,7 +126,8 @@ impl Mysql {
                     }
                 }
             }
-            Phase::Commands => {}
+            // What goes on about the password, or belongs to the command before.
+            Phase::Login | Phase::Commands => {}
         }
     }
 
@@ -143,7 +142,7 @@ impl Mysql {
             event.set("user.name", text(until_nul(cursor.rest()).0, 128));
             return Some(event);
         }
-        self.chosen = low | u32::from(cursor.u16()?.swap_bytes()) << 16;
+        self.chosen = low | (u32::from(cursor.u16()?.swap_bytes()) << 16);
         cursor.take(28)?;
         if cursor.is_empty() && self.chosen & TLS != 0 {
             return None;
@@ -190,7 +189,7 @@ impl Mysql {
         Some(event)
     }
 
-    fn from_server(&mut self, at: Timestamp, packet: &[u8], out: &mut Vec<Event>) {
+    fn server_says(&mut self, at: Timestamp, packet: &[u8], out: &mut Vec<Event>) {
         if self.phase == Phase::Greeting {
             return self.greeting(packet);
         }
@@ -240,7 +239,7 @@ impl Mysql {
             let low = u32::from(cursor.u16()?.swap_bytes());
             let high =
                 cursor.take(3).and_then(|_| cursor.u16()).map_or(0, |high| u32::from(high.swap_bytes()));
-            Some(low | high << 16)
+            Some(low | (high << 16))
         };
         self.offered = capabilities(&mut cursor).unwrap_or(0);
     }
@@ -255,9 +254,9 @@ impl Stream for Mysql {
         while !side.of(&self.sides).ended {
             let Some((number, packet)) = side.of_mut(&mut self.sides).next(&mut bytes) else { return };
             if side == self.client {
-                self.from_client(at, number, &packet, out);
+                self.client_says(at, number, &packet, out);
             } else {
-                self.from_server(at, &packet, out);
+                self.server_says(at, &packet, out);
             }
         }
     }
@@ -290,7 +289,7 @@ fn lenenc(cursor: &mut Cursor<'_>) -> Option<u64> {
         small => return Some(u64::from(small)),
     };
     let bytes = cursor.take(wide)?;
-    Some(bytes.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte)))
+    Some(bytes.iter().rev().fold(0, |value, byte| (value << 8) | u64::from(*byte)))
 }
 
 /// The statement behind its attributes (COM_QUERY with CLIENT_QUERY_ATTRIBUTES).
@@ -313,7 +312,7 @@ fn behind_attributes(bytes: &[u8]) -> Option<&[u8]> {
         cursor.take(usize::try_from(name).ok()?)?;
     }
     for (at, kind) in kinds.into_iter().enumerate() {
-        if nulls.get(at / 8).is_some_and(|bits| bits >> (at % 8) & 1 == 1) {
+        if nulls.get(at / 8).is_some_and(|bits| (bits >> (at % 8)) & 1 == 1) {
             continue;
         }
         let length = match kind {

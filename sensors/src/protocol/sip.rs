@@ -224,8 +224,12 @@ fn description(event: &mut Event, body: &[u8]) {
 
 /// Where the head ends: behind an empty line.
 fn head_end(bytes: &[u8]) -> Option<usize> {
-    let strict = bytes.windows(4).position(|window| window == b"\r\n\r\n").map(|at| at + 4);
-    strict.or_else(|| bytes.windows(2).position(|window| window == b"\n\n").map(|at| at + 2))
+    let ends = |at: usize| match bytes.get(at + 1..).unwrap_or_default() {
+        [b'\n', ..] => Some(at + 2),
+        [b'\r', b'\n', ..] => Some(at + 3),
+        _ => None,
+    };
+    bytes.iter().enumerate().filter(|(_, sign)| **sign == b'\n').find_map(|(at, _)| ends(at))
 }
 
 impl Datagrams for Sip {
@@ -266,7 +270,7 @@ impl Stream for Sip {
             self.message(side, at, &Message::new(head, body), out);
             rest = next;
         }
-        if head_end(rest).is_none() && rest.len() > MAX_HEAD {
+        if rest.len() > MAX_HEAD && head_end(rest.get(..MAX_HEAD).unwrap_or(rest)).is_none() {
             return self.lose(side);
         }
         *side.of_mut(&mut self.held) = rest.to_vec();

@@ -4,7 +4,7 @@ use super::secret;
 use super::wire::{contains_no_case, text};
 
 /// Longest statement that is told.
-pub(super) const MAX_STATEMENT: usize = 4096;
+const MAX_STATEMENT: usize = 4096;
 
 /// The statement as text; where it sets a password, each quoted text in it is sealed.
 pub(super) fn statement(key: &[u8; 32], bytes: &[u8]) -> String {
