@@ -8,7 +8,15 @@ use std::fmt::Debug;
 use dongson_event::{Event, Timestamp};
 
 use super::smtp::Smtp;
+use super::dhcp::Dhcp;
+use super::dnp3::Dnp3;
+use super::mysql::Mysql;
+use super::ntp::Ntp;
+use super::radius::Radius;
+use super::redis::Redis;
+use super::sip::Sip;
 use super::ssh::Ssh;
+use super::syslog::Syslog;
 use super::{Options, Side};
 
 /// What a parser of a stream starts with.
@@ -46,7 +54,44 @@ pub(super) trait Stream: Debug + Send {
 pub(super) fn stream(service: &str, start: &Start<'_>) -> Option<Box<dyn Stream>> {
     Some(match service {
         "smtp" => Box::new(Smtp::new(start)),
+        "dnp3_tcp" => Box::new(Dnp3::default()),
+        "mysql" => Box::new(Mysql::new(start)),
+        "redis" => Box::new(Redis::new(start)),
+        "sip" => Box::new(Sip::default()),
         "ssh" => Box::new(Ssh::new(start.client)),
+        _ => return None,
+    })
+}
+
+/// A parser of one service over UDP. Any datagrams give events and no panic; its memory is bounded.
+pub(super) trait Datagrams: Debug + Send {
+    /// The next datagram's payload.
+    fn datagram(&mut self, side: Side, at: Timestamp, bytes: &[u8], out: &mut Vec<Event>);
+
+    /// The end of the flow: what is incomplete goes out.
+    fn finish(&mut self, _at: Timestamp, _out: &mut Vec<Event>) {}
+
+    /// False when more datagrams would not change anything.
+    fn wants_more(&self) -> bool {
+        true
+    }
+
+    /// A better name of the service than the detector's, Zeek's where it has one.
+    fn service(&self) -> Option<&'static str> {
+        None
+    }
+}
+
+/// The parser of a service over UDP, where there is one; the client is who sent the first datagram that was recognised.
+pub(super) fn datagrams(service: &str, _start: &Start<'_>) -> Option<Box<dyn Datagrams>> {
+    Some(match service {
+        "dhcp" => Box::new(Dhcp::V4),
+        "dhcpv6" => Box::new(Dhcp::V6),
+        "dnp3_udp" => Box::new(Dnp3::default()),
+        "ntp" => Box::new(Ntp),
+        "radius" => Box::new(Radius::default()),
+        "sip" => Box::new(Sip::default()),
+        "syslog" => Box::new(Syslog),
         _ => return None,
     })
 }

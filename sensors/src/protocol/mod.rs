@@ -10,18 +10,27 @@
 //! 2 MiB for an HTTP client that leaves 32 giant requests unanswered, and typically under 4 KiB.
 
 mod detect;
+mod dhcp;
 mod dissect;
+mod dnp3;
 mod dns;
 mod file;
 mod http;
 mod multipart;
 mod pe;
+mod mysql;
+mod ntp;
 mod quic;
+mod radius;
+mod redis;
 mod secret;
 mod smtp;
 mod sniff;
+mod sip;
 mod socks;
+mod sql;
 mod ssh;
+mod syslog;
 mod tcp;
 mod tls;
 mod udp;

@@ -6,6 +6,9 @@
 mod files;
 mod quic;
 mod smtp;
+mod dhcp;
+mod ntp;
+mod services;
 mod ssh;
 mod x509;
 
@@ -71,12 +74,30 @@ pub(crate) fn dataset(kind: &str) -> Option<&'static str> {
         "smtp" => "sensor.smtp",
         "ssh" => "sensor.ssh",
         "x509" => "sensor.x509",
+        "ntp" | "ntp_control" | "ntp_private" => "sensor.ntp",
+        "dhcp" => "sensor.dhcp",
+        "radius" => "sensor.radius",
+        "syslog" => "sensor.syslog",
+        "redis" => "sensor.redis",
+        "mysql" => "sensor.mysql",
+        "dnp3" => "sensor.dnp3",
+        "sip" => "sensor.sip",
         _ => return None,
     })
 }
 
 /// The tables: the first line that fits a name counts.
-const TABLES: &[&[Line]] = &[files::LINES, smtp::LINES, x509::LINES, quic::LINES, LINES, ssh::LINES];
+const TABLES: &[&[Line]] = &[
+    files::LINES,
+    smtp::LINES,
+    x509::LINES,
+    quic::LINES,
+    ntp::LINES,
+    dhcp::LINES,
+    services::LINES,
+    LINES,
+    ssh::LINES,
+];
 
 /// The line of a name (with `[*]` for any index).
 pub(crate) fn find(source: &str, kind: &str, theirs: &str) -> Option<&'static Line> {
