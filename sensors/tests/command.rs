@@ -96,3 +96,35 @@ fn an_unknown_interface_is_named() {
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("no-such-link"));
 }
+
+#[test]
+fn folders_filters_and_the_standard_input() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = pcap(&exchange(), false, false);
+    std::fs::create_dir(folder.path().join("below")).unwrap();
+    std::fs::write(folder.path().join("a.pcap"), &bytes).unwrap();
+    std::fs::write(folder.path().join("below/b.cap"), &bytes).unwrap();
+    std::fs::write(folder.path().join("notes.txt"), "not read").unwrap();
+    let path = folder.path().to_str().unwrap();
+    let connections = |arguments: &[&str]| {
+        let output = sensor(arguments);
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().matches("\"sensor.conn\"").count()
+    };
+    assert_eq!(connections(&["read", path]), 2);
+    assert_eq!(connections(&["read", "--filter", "tcp and port 8080", path]), 2);
+    assert_eq!(connections(&["read", "--filter", "udp", path]), 0);
+    let output = sensor(&["read", "--filter", "tcp greater 5", path]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("greater"), "the word is named");
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_dongson-sensor"))
+        .args(["read", "-"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), &bytes).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(String::from_utf8(output.stdout).unwrap().matches("\"sensor.conn\"").count(), 1);
+}
