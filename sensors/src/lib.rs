@@ -11,6 +11,8 @@
 //! packets, so a capture read twice gives the same events with the same ids.
 
 pub mod capture;
+#[cfg(target_os = "linux")]
+pub mod doctor;
 pub mod engine;
 pub mod flow;
 pub mod follow;

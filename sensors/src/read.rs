@@ -89,12 +89,10 @@ impl Gate {
         if self.program.as_ref().is_none_or(|(link, _)| *link != frame.link) {
             self.program = Some((frame.link, filter.compile(frame.link).ok()));
         }
-        match &self.program {
-            Some((_, Some(program))) => program.takes(frame),
-            _ => {
-                self.unfiltered += 1;
-                false
-            }
+        if let Some((_, Some(program))) = &self.program {
+            return program.takes(frame);
         }
+        self.unfiltered += 1;
+        false
     }
 }

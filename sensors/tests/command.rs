@@ -97,6 +97,26 @@ fn an_unknown_interface_is_named() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("no-such-link"));
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn the_doctor_says_what_it_finds() {
+    let output = sensor(&["doctor", "--interface", "no-such-link"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no-such-link"));
+    let arguments = ["doctor", "--interface", "lo", "--seconds", "0", "--vlan", "77", "--format", "json"];
+    let output = sensor(&arguments);
+    if output.status.code() == Some(2) {
+        assert!(String::from_utf8_lossy(&output.stderr).contains("CAP_NET_RAW"));
+        return;
+    }
+    assert_eq!(output.status.code(), Some(1));
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(told["facts"]["interface"], "lo");
+    let names: Vec<&str> =
+        told["findings"].as_array().unwrap().iter().filter_map(|finding| finding["name"].as_str()).collect();
+    assert!(names.contains(&"vlan_not_seen"), "{names:?}");
+}
+
 #[test]
 fn folders_filters_and_the_standard_input() {
     let folder = tempfile::tempdir().unwrap();

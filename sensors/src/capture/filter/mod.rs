@@ -7,7 +7,7 @@
 //! nothing), and a value always has a word in front (`port 80 or port 443`). Extension headers of IPv6 are not passed. A
 //! frame too short for what is asked of it is not taken.
 //!
-//! Memory: at most [`MAX_TESTS`] tests and 4,096 instructions. Sources: McCanne and Jacobson, "The BSD Packet Filter" (1993);
+//! Memory: at most [`MAX_TESTS`] tests and 4,096 instructions, which is about a hundred addresses. Sources: "The BSD Packet Filter" (USENIX, 1993);
 //! the kernel's documentation, `networking/filter`.
 
 mod code;

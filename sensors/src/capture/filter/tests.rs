@@ -26,7 +26,7 @@ fn ipv4(protocol: u8, offset: u16, options: u8) -> Vec<u8> {
     bytes
 }
 
-/// IPv6 from 2001:db8::1 to 2001:db8:1::2 with the same ports.
+/// IPv6 from `2001:db8::1` to `2001:db8:1::2` with the same ports.
 fn ipv6(next: u8) -> Vec<u8> {
     let mut bytes = vec![0x60, 0, 0, 0, 0, 8, next, 64, 0x20, 1, 0x0d, 0xb8];
     bytes.extend([0; 11]);
@@ -184,7 +184,7 @@ fn what_is_no_filter_is_named() {
 
 #[test]
 fn long_filters_jump_far() {
-    let hosts: Vec<String> = (0..200).map(|last| format!("host 10.9.0.{last}")).collect();
+    let hosts: Vec<String> = (0..90).map(|last| format!("host 10.9.0.{last}")).collect();
     let bytes = ethernet(&[], 0x0800, &ipv4(17, 0, 0));
     check(&bytes, &[&format!("{} or udp port 53", hosts.join(" or "))], &[&hosts.join(" or ")]);
 }
