@@ -44,7 +44,7 @@ enum Message {
     Trouble(PathBuf, CaptureError),
 }
 
-/// Reads the captures at `path` until `stop` is set. `emit` is given each event, and `None`
+/// Reads the captures at `path` until `stop` is set, the file that is being read then to where it ends at that time. `emit` is given each event, and `None`
 /// about five times a second; `trouble` for each file that is cut or cannot be read; the others are read all the same.
 pub fn follow(
     path: &Path,
@@ -204,7 +204,7 @@ impl Source {
         let growing = Growing { file, path: path.to_owned(), source: self.clone(), known, ends: false };
         let mut capture = CaptureFile::from_reader(growing)?;
         while let Some(frame) = capture.next_frame()? {
-            if self.is_over() || sender.send(Message::Frame(Owned::of(&frame))).is_err() {
+            if sender.send(Message::Frame(Owned::of(&frame))).is_err() {
                 return Ok(false);
             }
         }

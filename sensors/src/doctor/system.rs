@@ -9,7 +9,6 @@ use std::path::Path;
 use serde::Serialize;
 
 /// Settings of an interface; `None` where the system does not tell.
-#[expect(clippy::struct_excessive_bools, reason = "switches of the interface are so many")]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Settings {
     /// It is switched on.
