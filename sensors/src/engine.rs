@@ -109,6 +109,11 @@ impl Engine {
         statistics
     }
 
+    /// How many frames were taken and events handed out.
+    pub fn seen(&self) -> (u64, u64) {
+        (self.statistics.frames, self.statistics.events)
+    }
+
     /// How many flows are live.
     pub fn live_flows(&self) -> usize {
         self.table.len()

@@ -6,7 +6,7 @@
 use super::{Bytes, Mac, Path, Walk};
 
 /// `EtherType`s.
-mod ether {
+mod kind {
     pub(super) const IPV4: u16 = 0x0800;
     pub(super) const ARP: u16 = 0x0806;
     pub(super) const BRIDGED: u16 = 0x6558;
@@ -43,26 +43,26 @@ impl Walk<'_> {
     pub(super) fn ether_type(&mut self, path: Path, kind: u16, bytes: &[u8]) -> Option<()> {
         let path = path.step()?;
         match kind {
-            ether::IPV4 | ether::IPV6 => self.any_ip(path, bytes),
-            ether::VLAN | ether::PROVIDER_VLAN => self.vlan(path, bytes),
-            kind if ether::OLD_QINQ.contains(&kind) => self.vlan(path, bytes),
-            kind if ether::MPLS.contains(&kind) => self.mpls(path, bytes),
-            ether::PPPOE_SESSION => self.pppoe(path, bytes),
-            ether::PPP => self.ppp(path, bytes),
-            ether::BRIDGED => self.ethernet(path, bytes),
+            kind::IPV4 | kind::IPV6 => self.any_ip(path, bytes),
+            kind::VLAN | kind::PROVIDER_VLAN => self.vlan(path, bytes),
+            kind if kind::OLD_QINQ.contains(&kind) => self.vlan(path, bytes),
+            kind if kind::MPLS.contains(&kind) => self.mpls(path, bytes),
+            kind::PPPOE_SESSION => self.pppoe(path, bytes),
+            kind::PPP => self.ppp(path, bytes),
+            kind::BRIDGED => self.ethernet(path, bytes),
             // I-TAG: four bytes, then the customer's frame.
-            ether::BACKBONE => self.ethernet(path, bytes.after(4)?),
+            kind::BACKBONE => self.ethernet(path, bytes.after(4)?),
             // VN-Tag and the ring's tag have four bytes in front of the next type, E-TAG has six.
-            ether::VN_TAG | ether::RING => self.ether_type(path, bytes.be16(4)?, bytes.after(6)?),
-            ether::BRIDGE_PORT => self.ether_type(path, bytes.be16(6)?, bytes.after(8)?),
-            ether::MAC_SECURITY => self.mac_security(path, bytes),
-            ether::CISCO_METADATA => {
+            kind::VN_TAG | kind::RING => self.ether_type(path, bytes.be16(4)?, bytes.after(6)?),
+            kind::BRIDGE_PORT => self.ether_type(path, bytes.be16(6)?, bytes.after(8)?),
+            kind::MAC_SECURITY => self.mac_security(path, bytes),
+            kind::CISCO_METADATA => {
                 let length = usize::from(bytes.byte(1)?) * 4;
                 self.ether_type(path, bytes.be16(length + 2)?, bytes.after(length + 4)?)
             }
-            ether::SERVICE_HEADER => self.service_header(path, bytes),
-            kind if kind < ether::FIRST => self.llc(path, bytes),
-            ether::ARP | ether::PPPOE_DISCOVERY => Some(()),
+            kind::SERVICE_HEADER => self.service_header(path, bytes),
+            kind if kind < kind::FIRST => self.llc(path, bytes),
+            kind::ARP | kind::PPPOE_DISCOVERY => Some(()),
             _ => {
                 self.weird.add("unknown_ether_type");
                 Some(())
@@ -170,8 +170,7 @@ fn is_likely_ip(bytes: &[u8]) -> bool {
 /// True when the type in what would be an Ethernet header is a known one, or a length that can be right.
 fn is_likely_frame(bytes: &[u8]) -> bool {
     let Some(kind) = bytes.be16(12) else { return false };
-    let known =
-        [ether::IPV4, ether::ARP, ether::VLAN, ether::IPV6, ether::PPPOE_SESSION, ether::PROVIDER_VLAN];
-    let length = (3..ether::FIRST).contains(&kind) && usize::from(kind) + 14 <= bytes.len();
-    known.contains(&kind) || ether::MPLS.contains(&kind) || length
+    let known = [kind::IPV4, kind::ARP, kind::VLAN, kind::IPV6, kind::PPPOE_SESSION, kind::PROVIDER_VLAN];
+    let length = (3..kind::FIRST).contains(&kind) && usize::from(kind) + 14 <= bytes.len();
+    known.contains(&kind) || kind::MPLS.contains(&kind) || length
 }

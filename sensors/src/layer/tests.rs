@@ -75,8 +75,11 @@ fn tunnels_give_carrier_and_cargo() {
     assert_eq!(count(101, &ipv4(17, &udp(2_152, &gtp))), 2);
 }
 
+/// Kinds of the tunnels, outer ports, identifier, key of the networks.
+type Inside = (Vec<&'static str>, Option<(u16, u16)>, Option<u32>, VlanKey);
+
 /// The innermost packet of a frame: its tunnels, the outer ports, the identifier and the key of its networks.
-fn innermost(link: u32, bytes: &[u8]) -> (Vec<&'static str>, Option<(u16, u16)>, Option<u32>, VlanKey) {
+fn innermost(link: u32, bytes: &[u8]) -> Inside {
     let mut decoder = Decoder::new(FragmentLimits::default(), Vlans::default());
     let frame = Frame { at: Timestamp::default(), link: LinkType(link), bytes, wire_length: 0, vlan: None };
     let (mut found, mut payload) = (None, Vec::new());

@@ -51,13 +51,13 @@ impl Walk<'_> {
             (false, true) => Some((address(16)?, address(4)?)),
             (true, true) => Some((address(24)?, address(16)?)),
         };
-        let body = bytes.after(header_length(bytes)?)?;
+        let body = bytes.after(header_length(bytes, decrypted)?)?;
         if aggregated { self.aggregate(path, body) } else { self.llc(path, body) }
     }
 
     /// A frame whose header was padded to four bytes by the driver: the padding is taken out.
     fn padded(&mut self, path: Path, bytes: &[u8]) -> Option<()> {
-        let length = header_length(bytes)?;
+        let length = header_length(bytes, false)?;
         let (header, rest) = bytes.split_at_checked(length)?;
         let rest = rest.after(length.next_multiple_of(4) - length)?;
         self.wireless(path, &[header, rest].concat(), false)
@@ -84,11 +84,12 @@ impl Walk<'_> {
     }
 }
 
-/// Length of the header of a data frame: a fourth address, quality of service and its control field make it longer.
-fn header_length(bytes: &[u8]) -> Option<usize> {
+/// Length of the header of a data frame: a fourth address, quality of service and its control field make it longer. A
+/// controller that takes the encryption off takes that field out too, and leaves the bit that announces it.
+fn header_length(bytes: &[u8], decrypted: bool) -> Option<usize> {
     let (control, flags) = (bytes.byte(0)?, bytes.byte(1)?);
     let fixed = if flags & 3 == 3 { 30 } else { 24 };
-    Some(match (control & 0x80 != 0, flags & 0x80 != 0) {
+    Some(match (control & 0x80 != 0, flags & 0x80 != 0 && !decrypted) {
         (false, _) => fixed,
         (true, false) => fixed + 2,
         (true, true) => fixed + 6,

@@ -94,7 +94,7 @@ impl Walk<'_> {
         self.any_ip(path, rest)
     }
 
-    /// Clients also speak to relays and to one another, on any ports: their addresses start with 2001:0::/32.
+    /// Clients also speak to relays and to one another, on any ports: their addresses start with `2001:0::/32`.
     fn teredo_anywhere(&mut self, path: Path, bytes: &[u8]) -> Option<()> {
         (bytes.byte(0)? >> 4 == 6).then_some(())?;
         let exact = usize::from(bytes.be16(4)?) + 40 == bytes.len();
