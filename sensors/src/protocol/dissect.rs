@@ -7,6 +7,7 @@ use std::fmt::Debug;
 
 use dongson_event::{Event, Timestamp};
 
+use super::ntp::Ntp;
 use super::ssh::Ssh;
 use super::{Options, Side};
 
@@ -45,6 +46,33 @@ pub(super) trait Stream: Debug + Send {
 pub(super) fn stream(service: &str, start: &Start<'_>) -> Option<Box<dyn Stream>> {
     Some(match service {
         "ssh" => Box::new(Ssh::new(start.client)),
+        _ => return None,
+    })
+}
+
+/// A parser of one service over UDP. Any datagrams give events and no panic; its memory is bounded.
+pub(super) trait Datagrams: Debug + Send {
+    /// The next datagram's payload.
+    fn datagram(&mut self, side: Side, at: Timestamp, bytes: &[u8], out: &mut Vec<Event>);
+
+    /// The end of the flow: what is incomplete goes out.
+    fn finish(&mut self, _at: Timestamp, _out: &mut Vec<Event>) {}
+
+    /// False when more datagrams would not change anything.
+    fn wants_more(&self) -> bool {
+        true
+    }
+
+    /// A better name of the service than the detector's, Zeek's where it has one.
+    fn service(&self) -> Option<&'static str> {
+        None
+    }
+}
+
+/// The parser of a service over UDP, where there is one; the client is who sent the first datagram that was recognised.
+pub(super) fn datagrams(service: &str, _start: &Start<'_>) -> Option<Box<dyn Datagrams>> {
+    Some(match service {
+        "ntp" => Box::new(Ntp),
         _ => return None,
     })
 }

@@ -13,6 +13,7 @@ mod detect;
 mod dissect;
 mod dns;
 mod http;
+mod ntp;
 mod quic;
 mod secret;
 mod socks;
