@@ -7,7 +7,11 @@ use std::fmt::Debug;
 
 use dongson_event::{Event, Timestamp};
 
+use super::dcerpc::{Connectionless, Dcerpc};
+use super::kerberos::Kerberos;
+use super::ldap::Ldap;
 use super::ntp::Ntp;
+use super::rfb::Rfb;
 use super::ssh::Ssh;
 use super::{Options, Side};
 
@@ -45,6 +49,10 @@ pub(super) trait Stream: Debug + Send {
 /// The parser of a service over TCP, where there is one.
 pub(super) fn stream(service: &str, start: &Start<'_>) -> Option<Box<dyn Stream>> {
     Some(match service {
+        "dce_rpc" => Box::new(Dcerpc::default()),
+        "krb_tcp" => Box::new(Kerberos::default()),
+        "ldap_tcp" => Box::new(Ldap::new(start)),
+        "rfb" => Box::new(Rfb::new(start.client.other())),
         "ssh" => Box::new(Ssh::new(start.client)),
         _ => return None,
     })
@@ -70,8 +78,11 @@ pub(super) trait Datagrams: Debug + Send {
 }
 
 /// The parser of a service over UDP, where there is one; the client is who sent the first datagram that was recognised.
-pub(super) fn datagrams(service: &str, _start: &Start<'_>) -> Option<Box<dyn Datagrams>> {
+pub(super) fn datagrams(service: &str, start: &Start<'_>) -> Option<Box<dyn Datagrams>> {
     Some(match service {
+        "dce_rpc" => Box::new(Connectionless::default()),
+        "krb" => Box::new(Kerberos::default()),
+        "ldap_udp" => Box::new(Ldap::new(start)),
         "ntp" => Box::new(Ntp),
         _ => return None,
     })

@@ -9,12 +9,21 @@
 //! Memory per connection is bounded: 2 KiB until the protocol is known, then as the parser's own page says, at most about
 //! 2 MiB for an HTTP client that leaves 32 giant requests unanswered, and typically under 4 KiB.
 
+mod dcerpc;
+mod der;
 mod detect;
 mod dissect;
 mod dns;
+mod frames;
+mod gss;
 mod http;
+mod kerberos;
+mod ldap;
+mod le;
+mod ntlm;
 mod ntp;
 mod quic;
+mod rfb;
 mod secret;
 mod socks;
 mod ssh;

@@ -3,6 +3,10 @@
 //! A line whose reason is empty only renames, or changes the way of writing. A line with a reason settles a difference;
 //! the run prints how many facts it touched. What is not in the table fails its fact.
 
+mod kerberos;
+mod ldap;
+mod microsoft;
+mod rfb;
 mod ssh;
 
 use dongson_event::Event;
@@ -63,13 +67,18 @@ pub(crate) fn dataset(kind: &str) -> Option<&'static str> {
         "dns" => "sensor.dns",
         "http" => "sensor.http",
         "tls" | "fingerprint" => "sensor.tls",
+        "dce_rpc" | "dcerpc" => "sensor.dce_rpc",
+        "kerberos" => "sensor.kerberos",
+        "ldap" | "ldap_search" => "sensor.ldap",
+        "ntlm" => "sensor.ntlm",
+        "rfb" => "sensor.rfb",
         "ssh" => "sensor.ssh",
         _ => return None,
     })
 }
 
 /// The tables: the first line that fits a name counts.
-const TABLES: &[&[Line]] = &[LINES, ssh::LINES];
+const TABLES: &[&[Line]] = &[LINES, kerberos::LINES, ldap::LINES, microsoft::LINES, rfb::LINES, ssh::LINES];
 
 /// The line of a name (with `[*]` for any index).
 pub(crate) fn find(source: &str, kind: &str, theirs: &str) -> Option<&'static Line> {
@@ -169,7 +178,13 @@ const LINES: &[Line] = &[
     line("zeek", "conn", "service", By(service), ""),
     line("zeek", "conn", "orig_l2_addr", By(|case, v| mac(v, &case.text("source.mac"))), ""),
     line("zeek", "conn", "resp_l2_addr", By(|case, v| mac(v, &case.text("destination.mac"))), ""),
-    line("suricata-verify", "*", "event_type", By(|_, v| ["flow", "dns", "http", "tls"].contains(&v)), ""),
+    line(
+        "suricata-verify",
+        "*",
+        "event_type",
+        By(|_, v| ["flow", "dns", "http", "tls", "krb5", "ldap", "dcerpc"].contains(&v)),
+        "",
+    ),
     line(
         "suricata-verify",
         "*",
@@ -806,6 +821,12 @@ fn moment(theirs: &str, ours: &str) -> bool {
     let parse = |text: &str| dongson_event::Timestamp::parse(text).ok();
     let theirs = parse(&format!("{theirs}Z"));
     theirs.is_some() && theirs == parse(ours)
+}
+
+/// Seconds since 1970 beside a time.
+fn epoch(theirs: &str, ours: &str) -> bool {
+    let Ok(ours) = dongson_event::Timestamp::parse(ours) else { return false };
+    seconds(theirs, Some(ours.nanos()))
 }
 
 fn hexadecimal(text: &str) -> Option<i64> {
