@@ -60,7 +60,8 @@ impl Gss {
                 if inside.take(6).is_some() {
                     self.seen.gssapi = true;
                     let rest = inside.rest();
-                    let inner = if rest.first().is_some_and(|first| *first < 8) { rest.get(2..) } else { Some(rest) };
+                    let inner =
+                        if rest.first().is_some_and(|first| *first < 8) { rest.get(2..) } else { Some(rest) };
                     self.seek(at, inner.unwrap_or_default(), depth + 1, out);
                 }
             }

@@ -45,7 +45,14 @@ impl Call {
 }
 
 impl Connectionless {
-    fn request(&mut self, at: Timestamp, activity: String, sequence: u32, event: Event, out: &mut Vec<Event>) -> usize {
+    fn request(
+        &mut self,
+        at: Timestamp,
+        activity: String,
+        sequence: u32,
+        event: Event,
+        out: &mut Vec<Event>,
+    ) -> usize {
         if self.calls.len() >= MAX_CALLS {
             out.push(self.calls.remove(0).told());
         }

@@ -76,14 +76,20 @@ pub(super) fn describe_request(event: &mut Event, bytes: &[u8]) {
     // Bits of kdc-options from the left (RFC 4120, 5.4.1), behind the count of unused bits.
     let options = body.explicit(0, 3).and_then(|bits| bits.get(1).copied());
     event.set_some("dongson.kerberos.forwardable", options.map(|bits| bits & 0x40 != 0));
-    event.set_some("dongson.kerberos.renewable", body.explicit(0, 3).and_then(|bits| bits.get(2)).map(|bits| bits & 0x80 != 0));
+    event.set_some(
+        "dongson.kerberos.renewable",
+        body.explicit(0, 3).and_then(|bits| bits.get(2)).map(|bits| bits & 0x80 != 0),
+    );
     event.set_some("user.name", body.explicit(1, 0x30).and_then(principal));
     event.set_some("dongson.kerberos.realm", string(body.find(0xa2)));
     event.set_some("dongson.kerberos.service", body.explicit(3, 0x30).and_then(principal));
     event.set_some("dongson.kerberos.from", body.explicit(4, 0x18).and_then(moment));
     event.set_some("dongson.kerberos.till", body.explicit(5, 0x18).and_then(moment));
     if let Some(offered) = body.explicit(8, 0x30) {
-        event.set("dongson.kerberos.ciphers", numbers(offered).into_iter().map(names::cipher).collect::<Vec<_>>());
+        event.set(
+            "dongson.kerberos.ciphers",
+            numbers(offered).into_iter().map(names::cipher).collect::<Vec<_>>(),
+        );
     }
 }
 
@@ -92,7 +98,9 @@ fn describe_padata(event: &mut Event, fields: &Der<'_>) {
     let Some(list) = fields.explicit(3, 0x30) else { return };
     let (mut list, mut kinds) = (Der::new(list), Vec::new());
     while let Some(entry) = list.take(0x30).map(Der::new) {
-        let (Some(kind), value) = (entry.explicit(1, 2).and_then(number), entry.explicit(2, 4)) else { continue };
+        let (Some(kind), value) = (entry.explicit(1, 2).and_then(number), entry.explicit(2, 4)) else {
+            continue;
+        };
         if kinds.len() < MAX_LIST {
             kinds.push(names::preauthentication(kind));
         }

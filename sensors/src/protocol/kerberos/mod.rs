@@ -133,13 +133,9 @@ mod tests {
         ]
         .concat();
         let padata = tlv(0x30, &tlv(0x30, &[tlv(0xa1, &[2, 1, 2]), tlv(0xa2, &tlv(4, b""))].concat()));
-        let fields = [
-            tlv(0xa1, &[2, 1, 5]),
-            tlv(0xa2, &[2, 1, 10]),
-            tlv(0xa3, &padata),
-            tlv(0xa4, &tlv(0x30, &body)),
-        ]
-        .concat();
+        let fields =
+            [tlv(0xa1, &[2, 1, 5]), tlv(0xa2, &[2, 1, 10]), tlv(0xa3, &padata), tlv(0xa4, &tlv(0x30, &body))]
+                .concat();
         tlv(0x6a, &tlv(0x30, &fields))
     }
 
