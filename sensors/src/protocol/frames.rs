@@ -141,18 +141,6 @@ impl Frames {
     }
 }
 
-/// NetBIOS session messages and SMB's direct transport (RFC 1002, 4.3.1; MS-SMB2, 2.1).
-pub(super) fn netbios(bytes: &[u8]) -> Length {
-    match bytes {
-        [0 | 0x81..=0x85, high, middle, low, ..] => {
-            let length = u32::from_be_bytes([0, *high, *middle, *low]);
-            usize::try_from(length).map_or(Length::Broken, |length| Length::Is(length + 4))
-        }
-        [] | [0 | 0x81..=0x85, ..] => Length::Unknown,
-        _ => Length::Broken,
-    }
-}
-
 /// DCE/RPC over a connection (C706, 12.6.3.1): version 5, length at 8 in the byte order that byte 4 tells.
 pub(super) fn rpc(bytes: &[u8]) -> Length {
     match bytes.first() {
@@ -171,6 +159,17 @@ mod tests {
 
     const SHAPE: Shape =
         Shape { length: netbios, magic: Some(|eight| eight.ends_with(b"\xfeSMB")), keep: 40 };
+
+    /// Four bytes of length.
+    fn netbios(bytes: &[u8]) -> Length {
+        match bytes {
+            [0, high, middle, low, ..] => {
+                Length::Is(4 + usize::try_from(u32::from_be_bytes([0, *high, *middle, *low])).unwrap())
+            }
+            [] | [0, ..] => Length::Unknown,
+            _ => Length::Broken,
+        }
+    }
 
     fn cut(stream: &[u8], chunk: usize) -> Vec<Vec<u8>> {
         let (mut frames, mut out) = (Frames::default(), Vec::new());

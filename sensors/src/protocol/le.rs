@@ -1,15 +1,11 @@
-//! Numbers and texts of Microsoft's protocols: least significant byte first, UTF-16LE, times since 1601 (MS-DTYP).
+//! Numbers and texts of Microsoft's protocols: least significant byte first, UTF-16LE (MS-DTYP).
 //!
-//! In: a slice and a place in it. Out: the number, text or time there; `None` beyond the end. Memory: none beyond the text.
-
-use dongson_event::Timestamp;
+//! In: a slice and a place in it. Out: the number or text there; `None` beyond the end. Memory: none beyond the text.
 
 use super::wire;
 
 /// Longest text, in bytes on the wire.
 const MAX_TEXT: usize = 2048;
-/// Seconds from 1601 to 1970.
-const EPOCH: i64 = 11_644_473_600;
 
 fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
     bytes.get(at..)?.first_chunk().copied()
@@ -25,10 +21,6 @@ pub(super) fn u16(bytes: &[u8], at: usize) -> Option<u16> {
 
 pub(super) fn u32(bytes: &[u8], at: usize) -> Option<u32> {
     array(bytes, at).map(u32::from_le_bytes)
-}
-
-pub(super) fn u64(bytes: &[u8], at: usize) -> Option<u64> {
-    array(bytes, at).map(u64::from_le_bytes)
 }
 
 /// A 16-bit number in the order that is told.
@@ -61,13 +53,6 @@ pub(super) fn ascii(bytes: &[u8]) -> String {
     wire::text(bytes.split(|byte| *byte == 0).next().unwrap_or_default(), MAX_TEXT)
 }
 
-/// A FILETIME: steps of 100 ns since 1601; `None` for 0 and for times out of range.
-pub(super) fn filetime(value: u64) -> Option<Timestamp> {
-    let steps = i64::try_from(value).ok().filter(|steps| *steps != 0)?;
-    let nanos = steps.checked_sub(EPOCH.checked_mul(10_000_000)?)?.checked_mul(100)?;
-    Some(Timestamp::from_nanos(nanos))
-}
-
 /// A UUID as it is written, its first three parts in the order that is told (C706, appendix A).
 pub(super) fn uuid(bytes: &[u8], little: bool) -> Option<String> {
     let mut raw: [u8; 16] = array(bytes, 0)?;
@@ -89,13 +74,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_texts_and_times() {
+    fn numbers_and_texts() {
         assert_eq!(u16(&[0, 1, 2], 1), Some(0x0201));
         assert_eq!(u32(&[0, 1, 2], 0), None);
         assert_eq!(utf16(b"a\0\xd5\x1e\0\0b\0"), "aổ");
         assert_eq!(ascii(b"IPC\0rest"), "IPC");
-        assert_eq!(filetime(116_444_736_000_000_010), Some(Timestamp::from_nanos(1000)));
-        assert_eq!(filetime(u64::MAX), None);
         let bytes: Vec<u8> = (0..16).collect();
         assert_eq!(uuid(&bytes, true).as_deref(), Some("03020100-0504-0706-0809-0a0b0c0d0e0f"));
     }
