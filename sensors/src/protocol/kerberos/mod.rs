@@ -177,7 +177,7 @@ mod tests {
             ("user.name", "an"),
             ("dongson.kerberos.realm", "TINH.VN"),
             ("dongson.kerberos.service", "krbtgt/TINH.VN"),
-            ("dongson.kerberos.till", "2037-09-13T02:48:05Z"),
+            ("dongson.kerberos.till", "2037-09-13T02:48:05.000Z"),
             ("dongson.kerberos.error_name", "KDC_ERR_PREAUTH_FAILED"),
             ("event.outcome", "failure"),
         ];
