@@ -140,6 +140,7 @@ pub(super) fn udp(ports: [u16; 2], bytes: &[u8]) -> Option<&'static str> {
         [2, 0, 0, 0, ..] if bytes.len() == 92 => "wireguard",
         [0x38 | 0x40, ..] if on(1194) && bytes.len() >= 14 => "openvpn",
         _ if (on(500) || on(4500)) && ike(bytes) => "ipsec",
+        _ if super::dcerpc::is_message(bytes) => "dce_rpc",
         _ if dnp3(bytes) == Verdict::Yes => "dnp3_udp",
         _ => return None,
     })

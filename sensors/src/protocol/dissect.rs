@@ -7,14 +7,18 @@ use std::fmt::Debug;
 
 use dongson_event::{Event, Timestamp};
 
-use super::smtp::Smtp;
+use super::dcerpc::{Connectionless, Dcerpc};
 use super::dhcp::Dhcp;
 use super::dnp3::Dnp3;
+use super::kerberos::Kerberos;
+use super::ldap::Ldap;
 use super::mysql::Mysql;
 use super::ntp::Ntp;
 use super::radius::Radius;
 use super::redis::Redis;
+use super::rfb::Rfb;
 use super::sip::Sip;
+use super::smtp::Smtp;
 use super::ssh::Ssh;
 use super::syslog::Syslog;
 use super::{Options, Side};
@@ -24,8 +28,6 @@ use super::{Options, Side};
 pub(super) struct Start<'a> {
     /// Who asked for the service.
     pub(super) client: Side,
-    /// Ports of originator and responder.
-    pub(super) ports: [u16; 2],
     pub(super) options: &'a Options,
 }
 
@@ -58,6 +60,10 @@ pub(super) fn stream(service: &str, start: &Start<'_>) -> Option<Box<dyn Stream>
         "mysql" => Box::new(Mysql::new(start)),
         "redis" => Box::new(Redis::new(start)),
         "sip" => Box::new(Sip::default()),
+        "dce_rpc" => Box::new(Dcerpc::default()),
+        "krb_tcp" => Box::new(Kerberos::default()),
+        "ldap_tcp" => Box::new(Ldap::new(start)),
+        "rfb" => Box::new(Rfb::new(start.client.other())),
         "ssh" => Box::new(Ssh::new(start.client)),
         _ => return None,
     })
@@ -83,15 +89,18 @@ pub(super) trait Datagrams: Debug + Send {
 }
 
 /// The parser of a service over UDP, where there is one; the client is who sent the first datagram that was recognised.
-pub(super) fn datagrams(service: &str, _start: &Start<'_>) -> Option<Box<dyn Datagrams>> {
+pub(super) fn datagrams(service: &str, start: &Start<'_>) -> Option<Box<dyn Datagrams>> {
     Some(match service {
         "dhcp" => Box::new(Dhcp::V4),
         "dhcpv6" => Box::new(Dhcp::V6),
         "dnp3_udp" => Box::new(Dnp3::default()),
-        "ntp" => Box::new(Ntp),
         "radius" => Box::new(Radius::default()),
         "sip" => Box::new(Sip::default()),
         "syslog" => Box::new(Syslog),
+        "dce_rpc" => Box::new(Connectionless::default()),
+        "krb" => Box::new(Kerberos::default()),
+        "ldap_udp" => Box::new(Ldap::new(start)),
+        "ntp" => Box::new(Ntp),
         _ => return None,
     })
 }

@@ -43,7 +43,8 @@ impl Half {
     /// The next whole message of what is held.
     fn next(&mut self) -> Option<Message> {
         loop {
-            let &[5, 0x64, length @ 5..=255, control, d0, d1, s0, s1, _, _] = self.held.first_chunk::<10>()?
+            let &[5, 0x64, length @ 5..=255, control, d0, d1, s0, s1, _, _] =
+                self.held.first_chunk::<10>()?
             else {
                 *self = Self { ended: true, ..Self::default() };
                 return None;

@@ -9,24 +9,33 @@
 //! Memory per connection is bounded: 2 KiB until the protocol is known, then as the parser's own page says, at most about
 //! 2 MiB for an HTTP client that leaves 32 giant requests unanswered, and typically under 4 KiB.
 
+mod dcerpc;
+mod der;
 mod detect;
 mod dhcp;
 mod dissect;
 mod dnp3;
 mod dns;
 mod file;
+mod frames;
+mod gss;
 mod http;
+mod kerberos;
+mod ldap;
+mod le;
 mod multipart;
-mod pe;
 mod mysql;
+mod ntlm;
 mod ntp;
+mod pe;
 mod quic;
 mod radius;
 mod redis;
+mod rfb;
 mod secret;
+mod sip;
 mod smtp;
 mod sniff;
-mod sip;
 mod socks;
 mod sql;
 mod ssh;

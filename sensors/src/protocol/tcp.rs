@@ -249,7 +249,7 @@ impl Tcp {
     /// The client of a named service whose `side` was recognised; greetings come from servers.
     fn client_of(&self, named: &detect::Named, side: Side) -> Side {
         let prefix = side.of(&self.beginnings).bytes.as_slice();
-        let greets = [&b"220"[..], b"+OK", b"* "].iter().any(|start| prefix.starts_with(start));
+        let greets = [&b"220"[..], b"+OK", b"* ", b"RFB "].iter().any(|start| prefix.starts_with(start));
         let proxy =
             named.service == "socks" && detect::answers_socks(&side.other().of(&self.beginnings).bytes);
         let server = greets || proxy || named.upgrade == Some(upgrade::Kind::Mysql);
@@ -275,7 +275,7 @@ impl Tcp {
             }
             Found::Named(named, client) => {
                 self.service = Some(named.service);
-                let start = Start { client, ports: self.ports, options: &self.options };
+                let start = Start { client, options: &self.options };
                 let stream = dissect::stream(named.service, &start);
                 let upgrade = named.upgrade.map(|kind| Upgrade::new(kind, client));
                 self.parser = if named.service == "socks" {

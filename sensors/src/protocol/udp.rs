@@ -75,7 +75,7 @@ impl Udp {
             (Some("ssdp"), UdpParser::Ssdp)
         } else if let Some(service) = detect::udp(self.ports, bytes) {
             // STUN opens the way for DTLS on the same flow.
-            let start = Start { client: side, ports: self.ports, options: &self.options };
+            let start = Start { client: side, options: &self.options };
             let parser = match dissect::datagrams(service, &start) {
                 Some(parser) => UdpParser::Service(parser),
                 None if service == "stun" => UdpParser::Detecting(passed),

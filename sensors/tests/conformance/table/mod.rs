@@ -3,12 +3,16 @@
 //! A line whose reason is empty only renames, or changes the way of writing. A line with a reason settles a difference;
 //! the run prints how many facts it touched. What is not in the table fails its fact.
 
-mod files;
-mod quic;
-mod smtp;
 mod dhcp;
+mod files;
+mod kerberos;
+mod ldap;
+mod microsoft;
 mod ntp;
+mod quic;
+mod rfb;
 mod services;
+mod smtp;
 mod ssh;
 mod x509;
 
@@ -72,6 +76,11 @@ pub(crate) fn dataset(kind: &str) -> Option<&'static str> {
         "tls" | "fingerprint" | "quic" => "sensor.tls",
         "fileinfo" | "files" | "pe" => "sensor.file",
         "smtp" => "sensor.smtp",
+        "dce_rpc" | "dcerpc" => "sensor.dce_rpc",
+        "kerberos" => "sensor.kerberos",
+        "ldap" | "ldap_search" => "sensor.ldap",
+        "ntlm" => "sensor.ntlm",
+        "rfb" => "sensor.rfb",
         "ssh" => "sensor.ssh",
         "x509" => "sensor.x509",
         "ntp" | "ntp_control" | "ntp_private" => "sensor.ntp",
@@ -96,6 +105,10 @@ const TABLES: &[&[Line]] = &[
     dhcp::LINES,
     services::LINES,
     LINES,
+    kerberos::LINES,
+    ldap::LINES,
+    microsoft::LINES,
+    rfb::LINES,
     ssh::LINES,
 ];
 
@@ -197,7 +210,13 @@ const LINES: &[Line] = &[
     line("zeek", "conn", "service", By(service), ""),
     line("zeek", "conn", "orig_l2_addr", By(|case, v| mac(v, &case.text("source.mac"))), ""),
     line("zeek", "conn", "resp_l2_addr", By(|case, v| mac(v, &case.text("destination.mac"))), ""),
-    line("suricata-verify", "*", "event_type", By(|_, v| ["flow", "dns", "http", "tls"].contains(&v)), ""),
+    line(
+        "suricata-verify",
+        "*",
+        "event_type",
+        By(|_, v| ["flow", "dns", "http", "tls", "krb5", "ldap", "dcerpc"].contains(&v)),
+        "",
+    ),
     line(
         "suricata-verify",
         "*",
@@ -840,6 +859,12 @@ fn moment(theirs: &str, ours: &str) -> bool {
     let parse = |text: &str| dongson_event::Timestamp::parse(text).ok();
     let theirs = parse(&format!("{theirs}Z"));
     theirs.is_some() && theirs == parse(ours)
+}
+
+/// Seconds since 1970 beside a time.
+fn epoch(theirs: &str, ours: &str) -> bool {
+    let Ok(ours) = dongson_event::Timestamp::parse(ours) else { return false };
+    seconds(theirs, Some(ours.nanos()))
 }
 
 fn hexadecimal(text: &str) -> Option<i64> {
