@@ -30,7 +30,7 @@ impl Datagrams for Dhcp {
     }
 }
 
-/// Whether a datagram is DHCPv6: a known kind and options that fill it.
+/// Whether a datagram is `DHCPv6`: a known kind and options that fill it.
 pub(super) fn is_v6(bytes: &[u8]) -> bool {
     let mut cursor = Cursor::new(bytes);
     let header = match cursor.u8() {
@@ -226,10 +226,7 @@ fn nested(event: &mut Event, bytes: &[u8], depth: u8) {
 /// A DUID; those from a link-layer address tell it (RFC 8415, 11).
 fn duid(event: &mut Event, value: &[u8]) {
     event.set("dongson.dhcp.client_id", hex::encode(value));
-    let address = match value {
-        [0, 1, 0, 1, _, _, _, _, address @ ..] | [0, 3, 0, 1, address @ ..] => address,
-        _ => return,
-    };
+    let ([0, 1, 0, 1, _, _, _, _, address @ ..] | [0, 3, 0, 1, address @ ..]) = value else { return };
     if address.len() == 6 {
         event.set("dongson.dhcp.client_mac", mac(address));
     }

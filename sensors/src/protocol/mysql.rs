@@ -1,4 +1,4 @@
-//! MySQL: the login, and each command with its outcome (MySQL client/server protocol, "Connection Phase", "Text Protocol").
+//! `MySQL`: the login, and each command with its outcome (`MySQL` client/server protocol, "Connection Phase", "Text Protocol").
 //!
 //! In: both directions. Out: one `sensor.mysql` event per command, when the first packet of its answer is whole, or at the
 //! end. Results are not read. Password proofs are not read, passwords in statements are sealed. Memory: the first
@@ -292,7 +292,7 @@ fn lenenc(cursor: &mut Cursor<'_>) -> Option<u64> {
     Some(bytes.iter().rev().fold(0, |value, byte| (value << 8) | u64::from(*byte)))
 }
 
-/// The statement behind its attributes (COM_QUERY with CLIENT_QUERY_ATTRIBUTES).
+/// The statement behind its attributes (`COM_QUERY` with `CLIENT_QUERY_ATTRIBUTES`).
 fn behind_attributes(bytes: &[u8]) -> Option<&[u8]> {
     let mut cursor = Cursor::new(bytes);
     let count = usize::try_from(lenenc(&mut cursor)?).ok().filter(|count| *count <= 1024)?;
@@ -383,7 +383,7 @@ mod tests {
 
     fn run(turns: &[(Side, Vec<u8>)], chunk: usize) -> Vec<Event> {
         let options = Options::default();
-        let mut mysql = Mysql::new(&Start { client: C, ports: [1, 2], options: &options });
+        let mut mysql = Mysql::new(&Start { client: C, options: &options });
         let mut out = Vec::new();
         for (side, bytes) in turns {
             for part in bytes.chunks(chunk) {

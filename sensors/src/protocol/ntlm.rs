@@ -1,7 +1,7 @@
 //! NTLM authentication inside other protocols (MS-NLMP, 2.2.1).
 //!
 //! In: messages that begin with `NTLMSSP\0`. Out: one `sensor.ntlm` event per attempt, when its outcome is known, at the next
-//! attempt or at the end. Challenges and responses are not kept; only whether the response was NTLMv1, NTLMv2 or anonymous.
+//! attempt or at the end. Challenges and responses are not kept; only whether the response was `NTLMv1`, `NTLMv2` or anonymous.
 //! Memory: the names of one attempt, each at most 2 KiB.
 
 use dongson_event::{Event, Timestamp};

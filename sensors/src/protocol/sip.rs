@@ -97,7 +97,7 @@ impl Sip {
     fn message(&mut self, side: Side, at: Timestamp, message: &Message<'_>, out: &mut Vec<Event>) {
         let key = (message.get("call-id").unwrap_or_default(), message.get("cseq").unwrap_or_default());
         if let Some(status) = message.first.strip_prefix(b"SIP/") {
-            self.response(side, at, key, status, message, out);
+            self.response(side, at, &key, status, message, out);
         } else if let Some(event) = request(at, message) {
             // The same request once more.
             if self.pending.iter().any(|known| known.side == side && known.key == key && !known.answered) {
@@ -114,7 +114,7 @@ impl Sip {
         &mut self,
         side: Side,
         at: Timestamp,
-        key: (String, String),
+        key: &(String, String),
         status: &[u8],
         message: &Message<'_>,
         out: &mut Vec<Event>,
@@ -125,7 +125,7 @@ impl Sip {
         else {
             return;
         };
-        let asked = self.pending.iter_mut().rev().find(|known| known.side != side && known.key == key);
+        let asked = self.pending.iter_mut().rev().find(|known| known.side != side && known.key == *key);
         let mut event = if let Some(pending) = asked {
             pending.answered = true;
             let mut event = pending.event.clone();
@@ -208,7 +208,7 @@ fn description(event: &mut Event, body: &[u8]) {
         match line {
             [b'o', b'=', value @ ..] => drop(event.set("dongson.sip.sdp.origin", text(value, MAX_VALUE))),
             [b's', b'=', value @ ..] => {
-                drop(event.set("dongson.sip.sdp.session_name", text(value, MAX_VALUE)))
+                drop(event.set("dongson.sip.sdp.session_name", text(value, MAX_VALUE)));
             }
             [b'c', b'=', value @ ..] if media.is_empty() => {
                 event.set("dongson.sip.sdp.connection", text(value, MAX_VALUE));
@@ -256,18 +256,17 @@ impl Stream for Sip {
         loop {
             // Empty lines keep a connection alive (RFC 5626, 3.5.1).
             rest = rest.trim_ascii_start();
-            let head = rest.get(..MAX_HEAD).unwrap_or(rest);
-            let Some(end) = head_end(head) else { break };
-            let (head, behind) = rest.split_at_checked(end).unwrap_or((rest, &[]));
-            let length = Message::new(head, &[]).length().unwrap_or(0);
+            let Some(end) = head_end(rest.get(..MAX_HEAD).unwrap_or(rest)) else { break };
+            let (start, behind) = rest.split_at_checked(end).unwrap_or((rest, &[]));
+            let length = Message::new(start, &[]).length().unwrap_or(0);
             let Some((body, next)) = behind.split_at_checked(length).filter(|_| length <= MAX_HEAD) else {
                 if length > MAX_HEAD {
-                    self.message(side, at, &Message::new(head, &[]), out);
+                    self.message(side, at, &Message::new(start, &[]), out);
                     return self.lose(side);
                 }
                 break;
             };
-            self.message(side, at, &Message::new(head, body), out);
+            self.message(side, at, &Message::new(start, body), out);
             rest = next;
         }
         if rest.len() > MAX_HEAD && head_end(rest.get(..MAX_HEAD).unwrap_or(rest)).is_none() {

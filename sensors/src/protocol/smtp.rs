@@ -515,7 +515,7 @@ mod tests {
 
     fn run(turns: &[(Side, Vec<u8>)], chunk: usize) -> Vec<Event> {
         let options = Options::default();
-        let mut smtp = Smtp::new(&Start { client: C, ports: [40_000, 25], options: &options });
+        let mut smtp = Smtp::new(&Start { client: C, options: &options });
         let mut out = Vec::new();
         for (side, bytes) in turns {
             for part in bytes.chunks(chunk) {

@@ -233,7 +233,7 @@ mod tests {
 
     fn run(turns: &[(Side, Vec<u8>)], chunk: usize) -> Vec<Event> {
         let options = Options::default();
-        let start = Start { client: Side::Originator, ports: [1, 389], options: &options };
+        let start = Start { client: Side::Originator, options: &options };
         let (mut ldap, mut out) = (Ldap::new(&start), Vec::new());
         for (side, bytes) in turns {
             for part in bytes.chunks(chunk) {

@@ -169,7 +169,7 @@ mod tests {
 
     fn run(turns: &[(Side, Vec<u8>)], chunk: usize) -> Vec<Event> {
         let options = Options::default();
-        let mut redis = Redis::new(&Start { client: C, ports: [1, 2], options: &options });
+        let mut redis = Redis::new(&Start { client: C, options: &options });
         let mut out = Vec::new();
         for (side, bytes) in turns {
             for part in bytes.chunks(chunk) {

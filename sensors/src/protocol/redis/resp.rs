@@ -106,7 +106,7 @@ impl Resp {
         let Some((&kind, rest)) = line.split_first() else { return };
         if self.lists.is_empty() && self.message.kind.is_none() {
             if !b"+-:$*_#,(!=%~>|".contains(&kind) {
-                return self.inline(line, tell);
+                return inline(line, tell);
             }
             if kind != b'|' {
                 self.message.kind = Some(kind);
@@ -130,12 +130,6 @@ impl Resp {
             b'+' | b'-' | b':' | b',' | b'(' => self.scalar(rest, tell),
             _ => self.lose(),
         }
-    }
-
-    fn inline(&mut self, line: &[u8], tell: &mut impl FnMut(Message)) {
-        let words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-        let items = words.take(MAX_ITEMS).map(|word| word.get(..MAX_KEPT).unwrap_or(word).to_vec()).collect();
-        tell(Message { kind: None, items, text: text(line, MAX_TEXT) });
     }
 
     fn list(&mut self, kind: u8, count: u64, tell: &mut impl FnMut(Message)) {
@@ -213,6 +207,13 @@ impl Resp {
 
 fn number(digits: &[u8]) -> Option<u64> {
     std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+/// A command as a person types it.
+fn inline(line: &[u8], tell: &mut impl FnMut(Message)) {
+    let words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+    let items = words.take(MAX_ITEMS).map(|word| word.get(..MAX_KEPT).unwrap_or(word).to_vec()).collect();
+    tell(Message { kind: None, items, text: text(line, MAX_TEXT) });
 }
 
 #[cfg(test)]

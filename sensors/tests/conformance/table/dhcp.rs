@@ -11,7 +11,7 @@ const EXCHANGE: &str = "Zeek makes one row of up to some messages of an exchange
 pub(super) const LINES: &[Line] = &[
     line("zeek", "dhcp", "client_addr", By(client), ""),
     line("zeek", "dhcp", "server_addr", By(|case, v| any(case, "dongson.dhcp.server_ip", v)), EXCHANGE),
-    line("zeek", "dhcp", "mac", By(|case, v| mac(case, v)), ""),
+    line("zeek", "dhcp", "mac", By(mac), ""),
     line("zeek", "dhcp", "assigned_addr", By(|case, v| any(case, "dongson.dhcp.assigned_ip", v)), EXCHANGE),
     line("zeek", "dhcp", "requested_addr", By(|case, v| any(case, "dongson.dhcp.requested_ip", v)), EXCHANGE),
     line("zeek", "dhcp", "host_name", By(|case, v| any(case, "dongson.dhcp.host_name", v)), EXCHANGE),

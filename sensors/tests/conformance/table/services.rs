@@ -12,7 +12,7 @@ pub(super) const LINES: &[Line] = &[
     line("zeek", "radius", "connect_info", Is("dongson.radius.connect_info"), ""),
     line("zeek", "radius", "reply_msg", Is("dongson.radius.reply_message"), ""),
     line("zeek", "radius", "result", By(result), ""),
-    line("zeek", "radius", "ttl", By(|case, v| elapsed(case, v)), ""),
+    line("zeek", "radius", "ttl", By(elapsed), ""),
     line("zeek", "syslog", "facility", By(facility), ""),
     line("zeek", "syslog", "severity", By(severity), ""),
     line("zeek", "syslog", "message", Is("message"), ""),
