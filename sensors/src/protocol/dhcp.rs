@@ -184,8 +184,11 @@ fn message6(at: Timestamp, bytes: &[u8]) -> Option<Event> {
 fn options6(bytes: &[u8]) -> (Vec<(u16, &[u8])>, bool) {
     let mut cursor = Cursor::new(bytes);
     let mut options = Vec::new();
-    while let (Some(code), Some(value)) = (cursor.u16(), cursor.vec16()) {
-        options.push((code, value));
+    while !cursor.is_empty() {
+        let mut next = cursor;
+        let Some(option) = next.u16().zip(next.vec16()) else { break };
+        options.push(option);
+        cursor = next;
     }
     (options, cursor.is_empty())
 }
