@@ -15,7 +15,7 @@ use crate::sigma::modifier::{Order, Part};
 use crate::text::{Pattern, fold};
 
 /// Most texts of one field that are compared with those of another.
-const MAX_REFERRED: usize = 256;
+pub(crate) const MAX_REFERRED: usize = 256;
 
 /// Number of a field name in [`Tables`].
 pub(crate) type FieldId = usize;

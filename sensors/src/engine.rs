@@ -109,6 +109,11 @@ impl Engine {
         statistics
     }
 
+    /// How many frames were taken and events handed out.
+    pub fn seen(&self) -> (u64, u64) {
+        (self.statistics.frames, self.statistics.events)
+    }
+
     /// How many flows are live.
     pub fn live_flows(&self) -> usize {
         self.table.len()
@@ -135,7 +140,11 @@ impl Engine {
     /// All counts of anomalies, those of the bounds among them.
     fn weird(&self) -> BTreeMap<&'static str, u64> {
         let counters = self.table.counters();
-        let bounds = [("flow_evicted", counters.evicted), ("stream_hole_skipped", counters.skipped_holes)];
+        let bounds = [
+            ("flow_evicted", counters.evicted),
+            ("stream_hole_skipped", counters.skipped_holes),
+            ("tcp_overlap_differs", counters.differing_segments),
+        ];
         let mut all: BTreeMap<&'static str, u64> =
             bounds.into_iter().filter(|(_, count)| *count > 0).collect();
         for (name, count) in self.decoder.weird().iter().chain(self.table.weird().iter()) {

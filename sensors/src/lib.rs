@@ -5,14 +5,17 @@
 //! - [`flow`]: flows, TCP streams in order, `sensor.conn` events.
 //! - [`protocol`]: what the streams say: DNS, HTTP, TLS.
 //! - [`ship`]: the spool and the link to the collector.
-//! - [`engine`]: the three of them in a row; [`read_file`] runs it over a capture, [`live`] over an interface.
+//! - [`engine`]: the three of them in a row; [`read_file`] runs it over a capture, [`mod@follow`] over one that grows, [`live`] over an interface.
 //!
 //! What always holds: any bytes give events or counted anomalies, in bounded memory, without a panic; time comes from
 //! packets, so a capture read twice gives the same events with the same ids.
 
 pub mod capture;
+#[cfg(target_os = "linux")]
+pub mod doctor;
 pub mod engine;
 pub mod flow;
+pub mod follow;
 pub mod layer;
 pub mod live;
 pub mod protocol;
@@ -20,4 +23,4 @@ mod read;
 pub mod ship;
 
 pub use engine::{Engine, Options, Statistics};
-pub use read::{ReadError, Summary, read_file};
+pub use read::{ReadError, Summary, read_file, read_filtered};

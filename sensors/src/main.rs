@@ -1,7 +1,8 @@
 //! The command line: `read` takes the events of capture files, `run` those of an interface; both print them, or ship
 //! them to the collector once `enrol` has made this machine known there.
 //!
-//! Exit codes: 0 done, 1 something could not be read, 2 the command line is wrong.
+//! Exit codes: 0 done, 1 something could not be read (`doctor`: something is to be mended), 2 the command line is wrong
+//! (`doctor`: or the interface cannot be opened).
 
 mod command;
 
@@ -35,6 +36,10 @@ enum Command {
     /// Captures on an interface and prints the events, one JSON object a line, or ships them.
     #[command(after_help = "Example:\n  dongson-sensor run --interface eth1 --data sensor")]
     Run(command::run::Run),
+    /// Says what is wrong with an interface, and what to type to mend it: offloads, MTU, link, directions, VLANs, drops, clock.
+    #[cfg(target_os = "linux")]
+    #[command(after_help = "Example:\n  dongson-sensor doctor --interface eth1 --vlan 10 --vlan 20")]
+    Doctor(command::doctor::Doctor),
     /// Lists the interfaces that can be captured on.
     Interfaces,
 }
@@ -46,6 +51,8 @@ fn main() -> ExitCode {
         Command::Enrol(enrol) => command::enrol::enrol(&enrol),
         Command::Read(read) => command::read::read(&read),
         Command::Run(run) => command::run::run(&run),
+        #[cfg(target_os = "linux")]
+        Command::Doctor(doctor) => command::doctor::doctor(&doctor),
         Command::Interfaces => command::run::list(),
     }
 }

@@ -5,7 +5,8 @@ use std::path::Path;
 use dongson_event::{Event, identity};
 
 use crate::capture::file::sha256_of;
-use crate::capture::{CaptureError, CaptureFile};
+use crate::capture::filter::{Filter, Program};
+use crate::capture::{CaptureError, CaptureFile, Frame, LinkType};
 use crate::engine::{Engine, Options, Statistics};
 
 /// What reading a file gave, beside its events.
@@ -15,6 +16,8 @@ pub struct Summary {
     pub sha256: [u8; 32],
     /// What the engine saw.
     pub statistics: Statistics,
+    /// Frames that were left out because a filter cannot look into their link type.
+    pub unfiltered: u64,
     /// Why the file was not read to its end, where it is cut or damaged; everything before that was.
     pub warning: Option<CaptureError>,
 }
@@ -34,10 +37,21 @@ pub struct ReadError {
 ///
 /// A file that is cut or damaged in the middle gives what lies before, and a [`Summary::warning`].
 pub fn read_file(path: &Path, options: &Options, emit: &mut dyn FnMut(Event)) -> Result<Summary, ReadError> {
+    read_filtered(path, options, None, emit)
+}
+
+/// The same with the frames that `filter` takes; see [`Summary::unfiltered`].
+pub fn read_filtered(
+    path: &Path,
+    options: &Options,
+    filter: Option<&Filter>,
+    emit: &mut dyn FnMut(Event),
+) -> Result<Summary, ReadError> {
     let failed = |source| ReadError { path: path.to_owned(), source };
     let sha256 = sha256_of(path).map_err(failed)?;
     let mut capture = CaptureFile::open(path).map_err(failed)?;
     let mut engine = Engine::new(options.clone());
+    let mut gate = Gate::new(filter);
     let mut number = 0_u64;
     let mut identified = |mut event: Event| {
         number += 1;
@@ -46,11 +60,39 @@ pub fn read_file(path: &Path, options: &Options, emit: &mut dyn FnMut(Event)) ->
     };
     let warning = loop {
         match capture.next_frame() {
-            Ok(Some(frame)) => engine.packet(&frame, &mut identified),
+            Ok(Some(frame)) if gate.takes(&frame) => engine.packet(&frame, &mut identified),
+            Ok(Some(_)) => {}
             Ok(None) => break None,
             Err(error) => break Some(error),
         }
     };
     engine.finish(&mut identified);
-    Ok(Summary { sha256, statistics: engine.statistics(), warning })
+    Ok(Summary { sha256, statistics: engine.statistics(), unfiltered: gate.unfiltered, warning })
+}
+
+/// A filter before an engine; a capture may have several link types, each of which has a program of its own.
+pub(crate) struct Gate {
+    filter: Option<Filter>,
+    /// The link type seen last, and its program; `None` where there can be none.
+    program: Option<(LinkType, Option<Program>)>,
+    unfiltered: u64,
+}
+
+impl Gate {
+    pub(crate) fn new(filter: Option<&Filter>) -> Self {
+        Self { filter: filter.cloned(), program: None, unfiltered: 0 }
+    }
+
+    /// Whether `frame` is wanted.
+    pub(crate) fn takes(&mut self, frame: &Frame<'_>) -> bool {
+        let Some(filter) = &self.filter else { return true };
+        if self.program.as_ref().is_none_or(|(link, _)| *link != frame.link) {
+            self.program = Some((frame.link, filter.compile(frame.link).ok()));
+        }
+        if let Some((_, Some(program))) = &self.program {
+            return program.takes(frame);
+        }
+        self.unfiltered += 1;
+        false
+    }
 }

@@ -26,7 +26,7 @@ fn read_prints_one_json_object_a_line() {
         .map(|line| serde_json::from_slice(line).unwrap())
         .collect();
     let datasets: Vec<&str> = lines.iter().filter_map(|line| line["event.dataset"].as_str()).collect();
-    assert_eq!(datasets, ["sensor.http", "sensor.conn"]);
+    assert_eq!(datasets, ["sensor.http", "sensor.file", "sensor.conn"]);
     assert!(lines.iter().all(|line| line["observer.name"] == "cong-ubnd"));
 }
 
@@ -95,4 +95,56 @@ fn an_unknown_interface_is_named() {
     let output = sensor(&["run", "--interface", "no-such-link", "--seconds", "1"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("no-such-link"));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_doctor_says_what_it_finds() {
+    let output = sensor(&["doctor", "--interface", "no-such-link"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no-such-link"));
+    let arguments = ["doctor", "--interface", "lo", "--seconds", "0", "--vlan", "77", "--format", "json"];
+    let output = sensor(&arguments);
+    if output.status.code() == Some(2) {
+        assert!(String::from_utf8_lossy(&output.stderr).contains("CAP_NET_RAW"));
+        return;
+    }
+    assert_eq!(output.status.code(), Some(1));
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(told["facts"]["interface"], "lo");
+    let names: Vec<&str> =
+        told["findings"].as_array().unwrap().iter().filter_map(|finding| finding["name"].as_str()).collect();
+    assert!(names.contains(&"vlan_not_seen"), "{names:?}");
+}
+
+#[test]
+fn folders_filters_and_the_standard_input() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = pcap(&exchange(), false, false);
+    std::fs::create_dir(folder.path().join("below")).unwrap();
+    std::fs::write(folder.path().join("a.pcap"), &bytes).unwrap();
+    std::fs::write(folder.path().join("below/b.cap"), &bytes).unwrap();
+    std::fs::write(folder.path().join("notes.txt"), "not read").unwrap();
+    let path = folder.path().to_str().unwrap();
+    let connections = |arguments: &[&str]| {
+        let output = sensor(arguments);
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().matches("\"sensor.conn\"").count()
+    };
+    assert_eq!(connections(&["read", path]), 2);
+    assert_eq!(connections(&["read", "--filter", "tcp and port 8080", path]), 2);
+    assert_eq!(connections(&["read", "--filter", "udp", path]), 0);
+    let output = sensor(&["read", "--filter", "tcp greater 5", path]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("greater"), "the word is named");
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_dongson-sensor"))
+        .args(["read", "-"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), &bytes).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(String::from_utf8(output.stdout).unwrap().matches("\"sensor.conn\"").count(), 1);
 }

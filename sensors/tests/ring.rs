@@ -8,14 +8,25 @@ use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
 use dongson_event::Event;
+use dongson_sensor::capture::filter::Filter;
 use dongson_sensor::capture::ring::{Ring, RingError, RingOptions};
+use dongson_sensor::live::{Capture, LiveOptions};
 use dongson_sensor::{Engine, Options};
+
+fn small() -> RingOptions {
+    RingOptions {
+        block_bytes: 1 << 18,
+        blocks: 16,
+        retire_ms: 10,
+        promiscuous: false,
+        ..RingOptions::default()
+    }
+}
 
 /// A small ring on `lo`, or `None` where the process may not capture.
 #[expect(clippy::print_stdout, reason = "a skipped test says why")]
 fn open() -> Option<Ring> {
-    let options = RingOptions { block_bytes: 1 << 18, blocks: 16, retire_ms: 10, promiscuous: false };
-    match Ring::open("lo", options) {
+    match Ring::open(&["lo".to_owned()], None, small()) {
         Ok(ring) => Some(ring),
         Err(RingError::NotPermitted { .. }) => {
             println!("skipped: needs CAP_NET_RAW");
@@ -90,8 +101,61 @@ fn the_ring_sees_each_packet_once_with_the_kernels_time() {
 }
 
 #[test]
+fn the_kernel_filters_and_leaves_out_other_interfaces() {
+    if open().is_none() {
+        return;
+    }
+    let lo = || "lo".to_owned();
+    let (udp, _tcp) = talk();
+    let filter = Filter::parse(&format!("udp and port {udp}")).unwrap();
+    // Named twice, the interface is found by its number among all.
+    for interfaces in [vec![lo()], vec![lo(), lo()]] {
+        let mut ring = Ring::open(&interfaces, Some(&filter), small()).unwrap();
+        let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+        talk();
+        sender.send_to(b"wanted", ("127.0.0.1", udp)).unwrap();
+        let mut seen = Vec::new();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while seen.is_empty() && Instant::now() < deadline {
+            ring.poll(Duration::from_millis(50), &mut |frame| seen.push(frame.bytes.to_vec())).unwrap();
+        }
+        assert!(seen.iter().any(|bytes| bytes.ends_with(b"wanted")));
+        let only =
+            |bytes: &Vec<u8>| bytes.ends_with(b"wanted") || bytes.windows(6).any(|part| part == b"wanted");
+        assert!(seen.iter().all(only), "{seen:?}");
+    }
+}
+
+#[test]
+fn threads_share_the_flows() {
+    if open().is_none() {
+        return;
+    }
+    let live = LiveOptions { interfaces: vec!["lo".to_owned()], threads: 2, ..LiveOptions::default() };
+    let mut capture = Capture::open(&live, &Options::default()).unwrap();
+    let ports: Vec<(u16, u16)> = (0..8).map(|_| talk()).collect();
+    let mut events: Vec<Event> = Vec::new();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    // Eight conversations of eight segments or more, and eight datagrams.
+    while capture.counts().unwrap().frames < 64 && Instant::now() < deadline {
+        capture.poll(&mut |event| events.push(event)).unwrap();
+    }
+    let counts = capture.finish(&mut |event| events.push(event)).unwrap();
+    assert_eq!(counts.dropped, Some(0));
+    for (_, tcp) in ports {
+        let whole: Vec<&Event> = events
+            .iter()
+            .filter(|event| event.dataset() == "sensor.conn")
+            .filter(|event| event.int("destination.port") == Some(i64::from(tcp)))
+            .collect();
+        assert_eq!(whole.len(), 1, "both directions in one thread: {whole:?}");
+        assert_eq!(whole.first().unwrap().text("dongson.conn.state"), Some("SF"));
+    }
+}
+
+#[test]
 fn an_interface_that_is_not_there_is_named() {
-    match Ring::open("no-such-link", RingOptions::default()) {
+    match Ring::open(&["no-such-link".to_owned()], None, RingOptions::default()) {
         Err(RingError::NoInterface { interface }) => assert_eq!(interface, "no-such-link"),
         Err(other) => panic!("{other}"),
         Ok(_) => panic!("opened"),

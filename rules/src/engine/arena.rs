@@ -113,8 +113,7 @@ impl Arena {
 
     /// Folds the JSON text of an event, before anything else.
     pub(super) fn whole(&mut self, text: &[u8]) {
-        self.written.extend_from_slice(text);
-        self.written.make_ascii_lowercase();
+        self.written.extend(text.iter().map(u8::to_ascii_lowercase));
     }
 
     /// Begins to fill `slot`; what is pushed next belongs to it.

@@ -6,10 +6,11 @@
 use memchr::memmem::Finder;
 use regex_syntax::hir::{Hir, HirKind};
 
-use super::literal::guard;
+use super::literal::guards;
+use super::run::Run;
 use super::written::{aligned, written};
 use crate::predicate::Test;
-use crate::text::Shape;
+use crate::text::{Pattern, Piece, Shape};
 
 /// What to look for.
 #[derive(Debug)]
@@ -22,18 +23,27 @@ pub(super) enum Direct {
     End(Box<[u8]>),
     /// The text must have this inside.
     Inside(Box<Finder<'static>>),
-    /// The text must have so many signs and one of these literals inside, where there are any; then the test must still
-    /// be asked.
-    Guard { least: usize, literals: Vec<Finder<'static>> },
+    /// One of these must say so.
+    Among(Vec<Direct>),
+    /// Where the text passes it, the test must still be asked.
+    Guard(Guard),
+}
+
+/// What a text must have before a test is worth asking.
+#[derive(Debug)]
+pub(super) struct Guard {
+    /// So many signs.
+    least: usize,
+    run: Option<Run>,
+    /// One literal of each list.
+    literals: Vec<Vec<Finder<'static>>>,
 }
 
 impl Direct {
     /// What can be said of `test` without spelling out the text.
     pub(super) fn new(test: &Test) -> Option<Self> {
         if let Test::Regex(regex) = test {
-            let least = regex_syntax::parse(regex.as_str()).map_or(0, |hir| least_signs(&hir));
-            let literals = guard(test).unwrap_or_default();
-            return Some(Self::Guard { least, literals: literals.iter().map(|text| finder(text)).collect() });
+            return Some(Self::Guard(Guard::of_regex(&regex_syntax::parse(regex.as_str()).ok()?)));
         }
         let Test::Text(pattern) = test else { return None };
         // Capitals are not told apart in folded texts.
@@ -46,8 +56,26 @@ impl Direct {
             Shape::Start(text) => Self::Begin(written(text).into()),
             Shape::End(text) => Self::End(written(text).into()),
             Shape::Inside(text) => Self::Inside(Box::new(finder(text))),
-            Shape::Glob => return None,
+            Shape::Glob => Self::of_glob(pattern),
         })
+    }
+
+    fn of_glob(pattern: &Pattern) -> Self {
+        if let Some(only) = pattern.only_piece() {
+            return Self::Among(only.texts.iter().map(|text| Self::of_piece(&only, text)).collect());
+        }
+        let finders = |piece: Piece| piece.texts.iter().map(|text| finder(text)).collect();
+        let literals = pattern.pieces().into_iter().map(finders).collect();
+        Self::Guard(Guard { least: 0, run: None, literals })
+    }
+
+    fn of_piece(piece: &Piece, text: &str) -> Self {
+        match (piece.begins, piece.ends) {
+            (true, true) => Self::Whole(written(text).into()),
+            (true, false) => Self::Begin(written(text).into()),
+            (false, true) => Self::End(written(text).into()),
+            (false, false) => Self::Inside(Box::new(finder(text))),
+        }
     }
 
     /// Whether the test holds on `text`; `None` where it must be asked.
@@ -57,13 +85,30 @@ impl Direct {
             Self::Begin(own) => Some(text.starts_with(own)),
             Self::End(own) => Some(text.ends_with(own) && aligned(text, text.len() - own.len())),
             Self::Inside(own) => Some(stands(own, text)),
-            Self::Guard { least, literals } => {
-                // Folding leaves the number of signs as it is, and escapes only make texts longer.
-                let there =
-                    literals.is_empty() || literals.iter().any(|literal| literal.find(text).is_some());
-                if text.len() < *least || !there { Some(false) } else { None }
+            Self::Among(all) => Some(all.iter().any(|own| own.holds(text) == Some(true))),
+            Self::Guard(guard) => {
+                if guard.lets(text) {
+                    None
+                } else {
+                    Some(false)
+                }
             }
         }
+    }
+}
+
+impl Guard {
+    fn of_regex(regex: &Hir) -> Self {
+        let finders = |literals: Vec<String>| literals.iter().map(|text| finder(text)).collect();
+        let literals = guards(regex).into_iter().map(finders).collect();
+        Self { least: least_signs(regex), run: Run::of_regex(regex), literals }
+    }
+
+    /// Folding leaves the number of signs as it is, and escapes only make texts longer.
+    fn lets(&self, text: &[u8]) -> bool {
+        text.len() >= self.least
+            && self.run.as_ref().is_none_or(|run| run.stands(text))
+            && self.literals.iter().all(|all| all.iter().any(|literal| literal.find(text).is_some()))
     }
 }
 
@@ -99,24 +144,29 @@ fn stands(literal: &Finder<'_>, text: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::text::glyph::parse;
-    use crate::text::{Pattern, fold};
+    use crate::text::fold;
+    use crate::text::glyph::{parse, windash};
     use proptest::prelude::*;
 
     proptest! {
         #[test]
-        fn says_what_the_test_says(value in r"\*?[an\\]{1,5}\*?", text in "[aAn\\\\\n]{0,12}") {
-            let test = Test::Text(Box::new(Pattern::new(&parse(&value), false)));
+        fn says_what_the_test_says(
+            value in r"\*?[an\\ ?*-]{1,5}\*?", text in "[aAn\\\\\n /-]{0,12}", dashed: bool,
+        ) {
+            let glyphs = if dashed { windash(&parse(&value)) } else { parse(&value) };
+            let test = Test::Text(Box::new(Pattern::new(&glyphs, false)));
             let folded = fold(&text);
-            if let Some(direct) = Direct::new(&test) {
-                prop_assert_eq!(direct.holds(&written(&folded)), Some(test.fits(&text, &folded)));
+            let (direct, holds) = (Direct::new(&test).unwrap(), test.fits(&text, &folded));
+            match direct.holds(&written(&folded)) {
+                Some(given) => prop_assert_eq!(given, holds),
+                None => prop_assert!(matches!(direct, Direct::Guard(_))),
             }
         }
 
         #[test]
         fn refuses_only_what_does_not_match(
-            text in "[anKſđ\\\\\n]{0,12}",
-            regex in prop::sample::select(vec![r"n\\a|\na", "(?i)k{2}s?", "\u{212a}{3}|[aſ]{4,}", "đ(a|nn)+"]),
+            text in "[anKſđ\\\\\n]{0,12}|n?[akKA]{7,12}",
+            regex in prop::sample::select(vec![r"n\\a|\na", "(?i)k{2}s?", "\u{212a}{3}|[aſ]{4,}", "đ(a|nn)+", "(?i)[a-k]{9}", "n[ak]{8,}a"]),
         ) {
             let regex = regex::Regex::new(regex).unwrap();
             let holds = regex.is_match(&text);

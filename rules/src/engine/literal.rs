@@ -6,12 +6,16 @@
 use regex_syntax::hir::{Class, Hir, HirKind};
 
 use crate::predicate::Test;
-use crate::text::{Shape, fold, fold_char};
+use crate::text::{Pattern, Piece, Shape, fold, fold_char};
 
 /// Shortest literal in bytes that is looked for inside of texts by its rarest part.
 pub(super) const SHORTEST: usize = 4;
 /// Shortest literal in bytes that is looked for inside of texts at all.
 const LEAST: usize = 2;
+/// Signs that are as rare in logs as three others in a row; they are looked for by themselves.
+const RARE: &str = "`{}^~|$";
+/// Most parts of a regular expression whose literals are looked for before it is asked.
+const MAX_GUARDS: usize = 6;
 /// Most literals that stand for one regular expression.
 const MAX_LITERALS: usize = 16;
 /// Longest literal in bytes that is taken from a regular expression.
@@ -48,12 +52,9 @@ pub(super) fn required(test: &Test) -> Option<Required> {
                 Shape::Start(text) => Needle::Start(folded(text)),
                 Shape::End(text) => Needle::End(folded(text)),
                 Shape::Inside(text) => inside(folded(text))?,
-                Shape::Glob => inside(folded(&pattern.pieces().into_iter().max_by_key(String::len)?))?,
+                Shape::Glob => return of_glob(pattern),
             };
-            Some(Required {
-                needles: vec![needle],
-                certain: !pattern.cased() && pattern.shape() != Shape::Glob,
-            })
+            Some(Required { needles: vec![needle], certain: !pattern.cased() })
         }
         // Numbers that are written otherwise are found beside the index.
         Test::Number { text, .. } => Some(Required {
@@ -61,7 +62,7 @@ pub(super) fn required(test: &Test) -> Option<Required> {
             certain: text.bytes().all(|byte| byte.is_ascii_digit()),
         }),
         Test::Regex(regex) => {
-            let literals = of_regex(regex.as_str(), SHORTEST).or_else(|| of_regex(regex.as_str(), LEAST))?;
+            let literals = [SHORTEST, LEAST].iter().find_map(|least| of_regex(regex.as_str(), *least))?;
             Some(Required { needles: literals.into_iter().map(Needle::Inside).collect(), certain: false })
         }
         _ => None,
@@ -72,10 +73,53 @@ fn inside(text: String) -> Option<Needle> {
     (text.len() >= LEAST).then_some(Needle::Inside(text))
 }
 
-/// Literals of at least `least` bytes of which a folded text must have one before the test, a regular expression, can
-/// hold on it.
-pub(super) fn guard(test: &Test) -> Option<Vec<String>> {
-    if let Test::Regex(regex) = test { of_regex(regex.as_str(), 1) } else { None }
+/// What wildcards leave of a pattern: the piece that is likely to be rarest.
+fn of_glob(pattern: &Pattern) -> Option<Required> {
+    let certain = !pattern.cased() && pattern.only_piece().is_some();
+    let usable = |piece: &Piece| {
+        piece.begins || piece.ends || piece.texts.iter().all(|text| fold(text).len() >= LEAST)
+    };
+    let best = pattern.pieces().into_iter().filter(usable).max_by_key(weight)?;
+    let needle = |text: &String| {
+        let text = fold(text).into_owned();
+        match (best.begins, best.ends) {
+            (true, true) => Needle::Exact(text),
+            (true, false) => Needle::Start(text),
+            (false, true) => Needle::End(text),
+            (false, false) => Needle::Inside(text),
+        }
+    };
+    Some(Required { needles: best.texts.iter().map(needle).collect(), certain })
+}
+
+/// How much a piece tells: its signs, less the extension that most programs have.
+fn weight(piece: &Piece) -> usize {
+    let own = |text: &String| {
+        let bare = text.strip_suffix(".exe").or_else(|| text.strip_suffix(".dll"));
+        bare.unwrap_or(text).chars().count()
+    };
+    piece.texts.iter().map(own).min().unwrap_or(0)
+}
+
+/// Lists of literals; a folded text must have one of each list before the regular expression can hold on it.
+pub(super) fn guards(regex: &Hir) -> Vec<Vec<String>> {
+    let reach = Reach { least: 1, depth: 0 };
+    let mut all = Vec::from_iter(of_hir(regex, reach));
+    let mut whole = regex;
+    while let HirKind::Capture(capture) = whole.kind() {
+        whole = &capture.sub;
+    }
+    if let HirKind::Concat(parts) = whole.kind() {
+        for own in parts.iter().filter_map(|part| of_hir(part, reach)) {
+            if !all.contains(&own) {
+                all.push(own);
+            }
+        }
+    }
+    // First what is looked for most quickly.
+    all.sort_by_key(|literals| (literals.len(), literals.iter().all(|literal| literal.len() > 1)));
+    all.truncate(MAX_GUARDS);
+    all
 }
 
 fn of_regex(regex: &str, least: usize) -> Option<Vec<String>> {
@@ -96,7 +140,9 @@ impl Reach {
 
     /// How good a set of literals is: long ones, and few of them.
     fn worth(self, literals: &[String]) -> Option<usize> {
-        let shortest = literals.iter().map(String::len).min()?;
+        let rare = |literal: &str| literal.len() == 1 && RARE.contains(literal);
+        let length = |literal: &String| if rare(literal) { 3 } else { literal.len() };
+        let shortest = literals.iter().map(length).min()?;
         (shortest >= self.least).then(|| (shortest.min(12) * 4 + MAX_LITERALS).saturating_sub(literals.len()))
     }
 
@@ -257,9 +303,15 @@ mod tests {
 
     #[test]
     fn guards_may_be_short() {
-        for (regex, expected) in [(r"\w+`(\w+|-|.)`[\w+|\s]", "`"), (r"\s-O\s", "-o"), (r"a?b?", "")] {
-            let given = guard(&Test::Regex(Regex::new(regex).unwrap()));
-            assert_eq!(given.unwrap_or_default().concat(), expected, "{regex}");
+        for (regex, expected) in [
+            (r"\w+`(\w+|-|.)`[\w+|\s]", "`"),
+            (r"\s-O\s", "-o"),
+            (r"a?b?", ""),
+            (r#""(?:\{\d\})+"\s*-f"#, "{ \" -f"),
+        ] {
+            let given = guards(&regex_syntax::parse(regex).unwrap());
+            let given: Vec<String> = given.iter().map(|literals| literals.concat()).collect();
+            assert_eq!(given.join(" "), expected, "{regex}");
         }
     }
 
@@ -289,10 +341,9 @@ mod tests {
             text in "[abcdxeABC.]{0,24}",
         ) {
             let regex = Regex::new(&parts.concat()).unwrap();
-            let guard = guard(&Test::Regex(regex.clone()));
-            if let Some(guard) = guard && regex.is_match(&text) {
-                let folded = fold(&text);
-                prop_assert!(guard.iter().any(|literal| folded.contains(literal.as_str())), "{:?}", guard);
+            for guard in guards(&regex_syntax::parse(regex.as_str()).unwrap()) {
+                let there = guard.iter().any(|literal| fold(&text).contains(literal.as_str()));
+                prop_assert!(there || !regex.is_match(&text), "{:?}", guard);
             }
             if let Some(required) = required(&Test::Regex(regex.clone()))
                 && regex.is_match(&text)

@@ -35,6 +35,7 @@ mod plan;
 mod read;
 mod recall;
 mod record;
+mod run;
 mod session;
 mod shorts;
 mod sieve;

@@ -11,8 +11,9 @@ use super::names::{NameId, Names};
 use super::sieve::Sieve;
 use super::tree::{ANYWHERE, Asked, Shared, Tree};
 use super::witness::{Seen, chance, support, witness};
-use crate::predicate::{FieldId, PredicateId};
+use crate::predicate::{FieldId, PredicateId, Test};
 use crate::ruleset::RuleSet;
+use crate::text::Shape;
 
 /// Members up to which a union is asked member by member instead of being told by them.
 const SMALL_UNION: usize = 12;
@@ -128,7 +129,7 @@ impl Plan {
         let (seen, always) = witnesses(&planned, &shared, costs);
         let mut looked_for: Vec<Seen> = seen.iter().map(|(seen, _)| *seen).collect();
         looked_for.extend(planned.iter().flat_map(|rule| support(&rule.tree, &shared, costs)));
-        let unions = unions(&shared, &looked_for);
+        let mut unions = unions(&shared, &looked_for);
         if scope == Scope::Rules {
             leave_out(&mut shared, &looked_for, &unions);
         }
@@ -136,6 +137,10 @@ impl Plan {
         let (link_starts, links) = links(&shared, &unions, seen, &mut fields);
         let told: Vec<bool> = unions.iter().map(|union| union.told).collect();
         let chance = |test: u32| chance(test, &shared, costs);
+        for union in unions.iter_mut().filter(|union| !union.told) {
+            // One that holds is enough.
+            union.members.sort_by(|one, other| chance(*other).total_cmp(&chance(*one)));
+        }
         for rule in &mut planned {
             rule.tree =
                 shared.ordered(std::mem::replace(&mut rule.tree, Tree::Any(Vec::new())), &told, &chance);
@@ -234,7 +239,12 @@ fn indexes(shared: &Shared<'_>, anywhere: Option<Slot>, costs: &Costs) -> (Vec<F
 fn direct(shared: &Shared<'_>) -> Vec<Option<Direct>> {
     let tests = (0..).zip(&shared.tests);
     tests
-        .map(|(number, asked)| if asked.indexed { None } else { Direct::new(shared.test(number)?) })
+        .map(|(number, asked)| {
+            // What an index finds of the others may still not hold.
+            let test = shared.test(number)?;
+            let sure = matches!(test, Test::Text(pattern) if pattern.shape() != Shape::Glob);
+            if asked.indexed && sure { None } else { Direct::new(test) }
+        })
         .collect()
 }
 

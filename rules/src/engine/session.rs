@@ -20,7 +20,7 @@ use super::tape::Tape;
 use super::tree::{Asked, Tree};
 use crate::explain::{self, Facts};
 use crate::matcher::Match;
-use crate::predicate::{FieldId, PredicateId, Tables, Test, refers};
+use crate::predicate::{Affix, FieldId, MAX_REFERRED, PredicateId, Tables, Test, refers};
 
 /// Most signatures whose plans a session remembers.
 const MAX_SIGNATURES: usize = 4_096;
@@ -355,6 +355,11 @@ impl Look {
             }
         }
         let Self { arena, scratch, .. } = self;
+        if let Test::FieldRef { affix: Affix::Whole, cased: false, .. } = test {
+            // Folded texts are equal where they are written the same.
+            let mut others = arena.written(slot).take(MAX_REFERRED);
+            return others.any(|one| arena.written(other).take(MAX_REFERRED).any(|own| one == own));
+        }
         arena.spell(slot, case.record, scratch);
         if let Test::FieldRef { affix, cased, .. } = test {
             arena.spell(other, case.record, scratch);

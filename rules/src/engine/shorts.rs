@@ -1,4 +1,6 @@
-//! Literals of two and three bytes inside of texts, too short for [`super::grams`].
+//! Literals of one to three bytes inside of texts, too short for [`super::grams`].
+
+use memchr::memchr_iter;
 
 use super::buckets::{Buckets, Gate};
 use super::grams::{Literal, Target};
@@ -9,6 +11,8 @@ use super::written::aligned;
 pub(super) struct Shorts {
     /// One bit for each pair of bytes; empty when there is no literal of two bytes.
     twos: Vec<u64>,
+    /// Single bytes are looked for by themselves: there are few.
+    ones: Vec<(u8, Vec<Target>)>,
     threes: Gate,
     table: Buckets<Target>,
     all: Vec<u32>,
@@ -20,11 +24,16 @@ const MAX_TEXT: usize = 512;
 const PAIRS: usize = (1 << 16) / 64;
 
 impl Shorts {
-    /// Takes literals of two or three bytes.
+    /// Takes literals of one to three bytes.
     pub(super) fn new(literals: &[Literal]) -> Self {
         let (mut twos, mut threes, mut pairs) = (Vec::new(), Vec::new(), Vec::new());
+        let mut ones: Vec<(u8, Vec<Target>)> = Vec::new();
         for literal in literals {
             match *literal.text {
+                [only] => match ones.iter_mut().find(|(byte, _)| *byte == only) {
+                    Some((_, targets)) => targets.push(literal.target),
+                    None => ones.push((only, vec![literal.target])),
+                },
                 [first, second] => {
                     twos.resize(PAIRS, 0_u64);
                     let pair = u16::from_le_bytes([first, second]);
@@ -42,15 +51,23 @@ impl Shorts {
             }
         }
         let threes = if threes.is_empty() { Gate::default() } else { Gate::new(threes.into_iter()) };
-        let mut all: Vec<u32> = literals.iter().map(|literal| literal.target.test).collect();
+        let longer = literals.iter().filter(|literal| literal.text.len() > 1);
+        let mut all: Vec<u32> = longer.map(|literal| literal.target.test).collect();
         all.dedup();
-        Self { twos, threes, table: Buckets::new(pairs), all }
+        Self { twos, ones, threes, table: Buckets::new(pairs), all }
     }
 
     /// Tells every literal that `text` has; one may be told more than once. In a long text all may hold: to look for the
     /// few that a rule asks for is cheaper than to look for all.
     #[inline]
     pub(super) fn scan(&self, text: &[u8], found: &mut impl FnMut(Target)) {
+        for (byte, targets) in &self.ones {
+            if memchr_iter(*byte, text).any(|at| aligned(text, at)) {
+                for target in targets.iter() {
+                    found(*target);
+                }
+            }
+        }
         if self.table.is_empty() {
             return;
         }
@@ -96,7 +113,7 @@ mod tests {
     proptest! {
         #[test]
         fn finds_what_is_inside(
-            literals in prop::collection::vec("[ab]{2,3}|đ|đa|☠", 0..9), text in "[abcđ☠]{0,20}") {
+            literals in prop::collection::vec("[ab]{1,3}|đ|đa|☠", 0..9), text in "[abcđ☠]{0,20}") {
             let list: Vec<Literal> = (0..).zip(&literals)
                 .map(|(test, text)| Literal { text: text.clone().into_bytes(), target: Target { test, certain: true } })
                 .collect();

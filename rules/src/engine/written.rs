@@ -39,6 +39,11 @@ const fn letter(byte: u8) -> Option<u8> {
     }
 }
 
+/// True for a byte that is written as it is.
+pub(super) const fn plain(byte: u8) -> bool {
+    letter(byte).is_none()
+}
+
 /// True when `at` is not the inside of an escape.
 #[inline]
 pub(super) fn aligned(text: &[u8], at: usize) -> bool {

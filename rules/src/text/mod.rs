@@ -9,4 +9,4 @@ mod pattern;
 pub(crate) use fold::any_case;
 pub use fold::{fold, fold_char};
 pub use pattern::Pattern;
-pub(crate) use pattern::Shape;
+pub(crate) use pattern::{Piece, Shape};

@@ -41,6 +41,20 @@ pub(crate) enum Shape<'p> {
     Glob,
 }
 
+/// What stands between the wildcards of a pattern, in each way in which its dashes can be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Piece {
+    /// A text that fits has one of them.
+    pub(crate) texts: Vec<String>,
+    /// The text begins with it.
+    pub(crate) begins: bool,
+    /// The text ends with it.
+    pub(crate) ends: bool,
+}
+
+/// Most dashes that are spelled out; beyond that they are wildcards between pieces.
+const MAX_DASHES: usize = 2;
+
 /// A glyph cut down to single signs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sign {
@@ -93,14 +107,28 @@ impl Pattern {
         }
     }
 
-    /// The texts between the wildcards: every text that fits has each of them inside.
-    pub(crate) fn pieces(&self) -> Vec<String> {
+    /// The pieces between the wildcards: every text that fits has each of them.
+    pub(crate) fn pieces(&self) -> Vec<Piece> {
         let Plan::Glob(signs) = &self.plan else { return Vec::new() };
-        let runs = signs.split(|sign| !matches!(sign, Sign::Char(_)));
-        let text = |run: &[Sign]| -> String {
-            run.iter().filter_map(|sign| if let Sign::Char(own) = sign { Some(*own) } else { None }).collect()
-        };
-        runs.map(text).filter(|piece| !piece.is_empty()).collect()
+        let spelled = spells(signs);
+        let part = |sign: &Sign| matches!(sign, Sign::Char(_)) || (spelled && *sign == Sign::Dash);
+        let runs: Vec<&[Sign]> = signs.split(|sign| !part(sign)).collect();
+        let last = runs.len() - 1;
+        let pieces = runs.into_iter().enumerate().map(|(at, run)| Piece {
+            texts: spellings(run),
+            begins: at == 0,
+            ends: at == last,
+        });
+        pieces.filter(|piece| piece.texts.iter().all(|text| !text.is_empty())).collect()
+    }
+
+    /// The only piece, where a text fits whenever it has it.
+    pub(crate) fn only_piece(&self) -> Option<Piece> {
+        let Plan::Glob(signs) = &self.plan else { return None };
+        let others = !spells(signs) || signs.contains(&Sign::One);
+        let mut pieces = self.pieces();
+        let only = pieces.pop().filter(|_| pieces.is_empty());
+        only.filter(|_| !others)
     }
 
     /// The same as a regular expression that RE2 reads, for text that is not folded.
@@ -165,6 +193,26 @@ fn signs(glyphs: &[Glyph], cased: bool) -> Vec<Sign> {
         }
     }
     out
+}
+
+fn spells(signs: &[Sign]) -> bool {
+    signs.iter().filter(|sign| **sign == Sign::Dash).count() <= MAX_DASHES
+}
+
+/// All ways to write a run of signs.
+fn spellings(run: &[Sign]) -> Vec<String> {
+    let mut all = vec![String::new()];
+    for sign in run {
+        match sign {
+            Sign::Dash => {
+                let longer = |text: &String| DASHES.map(|dash| format!("{text}{dash}"));
+                all = all.iter().flat_map(longer).collect();
+            }
+            Sign::Char(own) => all.iter_mut().for_each(|text| text.push(*own)),
+            Sign::One | Sign::Many => {}
+        }
+    }
+    all
 }
 
 /// Wildcards as an expression that is found where the whole text fits.
@@ -274,6 +322,24 @@ mod tests {
             if pattern.shape() == Shape::Glob {
                 let glob = regex::Regex::new(&format!("(?s){}", pattern.glob())).unwrap();
                 prop_assert_eq!(pattern.matches(&given), glob.is_match(&given), "{} on {:?}", pattern.glob(), given);
+            }
+        }
+
+        #[test]
+        fn pieces_are_in_every_text_that_fits(value in r"[ab*?-]{0,9}", text in "[abB/—-]{0,10}", dashed: bool) {
+            let glyphs = if dashed { windash(&parse(&value)) } else { parse(&value) };
+            let pattern = Pattern::new(&glyphs, false);
+            let text = fold(&text);
+            let has = |piece: &Piece| piece.texts.iter().any(|own| match (piece.begins, piece.ends) {
+                (true, true) => *text == *own,
+                (true, false) => text.starts_with(own.as_str()),
+                (false, true) => text.ends_with(own.as_str()),
+                (false, false) => text.contains(own.as_str()),
+            });
+            let fits = pattern.matches(&text);
+            prop_assert!(!fits || pattern.pieces().iter().all(has));
+            if let Some(only) = pattern.only_piece() {
+                prop_assert_eq!(fits, has(&only));
             }
         }
 

@@ -4,6 +4,7 @@
 //! here looks inside a frame.
 
 pub mod file;
+pub mod filter;
 mod pcap;
 mod pcapng;
 pub mod portable;

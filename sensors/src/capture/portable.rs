@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use dongson_event::Timestamp;
 use pnet_datalink::{Channel, Config, DataLinkReceiver, NetworkInterface};
 
+use super::filter::{Filter, FilterError, Program};
 use super::{Frame, LinkType};
 
 /// Longest frame that the fallback takes whole.
@@ -33,6 +34,9 @@ pub enum PortableError {
         /// What the system says.
         source: io::Error,
     },
+    /// The filter does not fit.
+    #[error(transparent)]
+    Filter(#[from] FilterError),
     /// The interface has frames of a kind that the fallback does not know.
     #[error("interface {0:?} gives no Ethernet frames")]
     NotEthernet(String),
@@ -55,12 +59,14 @@ fn find(name: &str) -> Result<NetworkInterface, PortableError> {
 /// A capture on one interface.
 pub struct Portable {
     name: String,
+    filter: Option<Program>,
     receiver: Box<dyn DataLinkReceiver>,
 }
 
 impl Portable {
-    /// Opens `name` in promiscuous mode.
-    pub fn open(name: &str) -> Result<Self, PortableError> {
+    /// Opens `name` in promiscuous mode; frames that `filter` does not take are read and left out.
+    pub fn open(name: &str, filter: Option<&Filter>) -> Result<Self, PortableError> {
+        let filter = filter.map(|filter| filter.compile(LinkType::ETHERNET)).transpose()?;
         let interface = find(name)?;
         let config = Config {
             read_buffer_size: BUFFER,
@@ -70,7 +76,7 @@ impl Portable {
         };
         let failed = |source| PortableError::System { name: name.to_owned(), source };
         match pnet_datalink::channel(&interface, config).map_err(failed)? {
-            Channel::Ethernet(_, receiver) => Ok(Self { name: name.to_owned(), receiver }),
+            Channel::Ethernet(_, receiver) => Ok(Self { name: name.to_owned(), filter, receiver }),
             _ => Err(PortableError::NotEthernet(name.to_owned())),
         }
     }
@@ -79,13 +85,16 @@ impl Portable {
     pub fn poll(&mut self, sink: &mut dyn FnMut(&Frame<'_>)) -> Result<usize, PortableError> {
         match self.receiver.next() {
             Ok(bytes) => {
-                sink(&Frame {
+                let frame = Frame {
                     at: now(),
                     link: LinkType::ETHERNET,
                     bytes,
                     wire_length: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
                     vlan: None,
-                });
+                };
+                if self.filter.as_ref().is_none_or(|filter| filter.takes(&frame)) {
+                    sink(&frame);
+                }
                 Ok(1)
             }
             Err(error) if is_a_pause(&error) => Ok(0),

@@ -1,5 +1,7 @@
 //! The commands, one file each, and how they print.
 
+#[cfg(target_os = "linux")]
+pub(crate) mod doctor;
 pub(crate) mod enrol;
 pub(crate) mod read;
 pub(crate) mod run;

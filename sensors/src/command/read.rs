@@ -1,14 +1,19 @@
-//! `read FILE...`: the events of capture files.
+//! `read FILE...`: the events of capture files, of all below a folder, of the standard input (`-`), or with `--follow` of what
+//! another program is still writing.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use dongson_sensor::capture::CaptureError;
+use dongson_sensor::capture::filter::Filter;
 use dongson_sensor::flow::Checksums;
 use dongson_sensor::layer::Vlans;
 use dongson_sensor::ship::Counts;
-use dongson_sensor::{Options, read_file};
+use dongson_sensor::{Options, follow, read_filtered};
 
 use super::say;
 use super::sink::{Ship, Sink};
@@ -16,9 +21,16 @@ use super::sink::{Ship, Sink};
 /// What to read and how.
 #[derive(Debug, Args)]
 pub(crate) struct Read {
-    /// Capture files.
+    /// Capture files; a folder stands for all captures below it, - for the standard input.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// Go on reading one file, or the files of one folder, while another program writes them (dumpcap -b, tcpdump -C);
+    /// ends on SIGTERM or SIGINT.
+    #[arg(long)]
+    follow: bool,
+    /// Which frames, as in: not host 10.0.0.1 and (tcp port 443 or udp).
+    #[arg(long, value_name = "EXPRESSION", value_parser = Filter::parse)]
+    filter: Option<Filter>,
     /// How events are printed.
     #[arg(long, value_enum, default_value_t = Format::Jsonl)]
     format: Format,
@@ -64,30 +76,106 @@ fn read_all(arguments: &Read) -> anyhow::Result<ExitCode> {
     let observer = arguments.observer.clone();
     let mut options = Options { observer, checksums, vlans, ..Options::default() };
     let mut sink = arguments.ship.open(&mut options)?;
-    let mut code = ExitCode::SUCCESS;
-    for file in &arguments.files {
-        match read_file(file, &options, &mut |event| sink.event(event)) {
-            Ok(summary) => {
-                if let Some(warning) = summary.warning {
-                    let frames = summary.statistics.frames;
-                    say(format_args!(
-                        "warning: {}: {warning}; {frames} frames before that were read",
-                        file.display()
-                    ));
-                }
-            }
-            Err(error) => {
-                say(format_args!("{error}"));
+    let code = if arguments.follow {
+        follow_one(arguments, &options, &mut sink)?
+    } else {
+        let mut code = ExitCode::SUCCESS;
+        for file in files(&arguments.files) {
+            if !read_one(&file, arguments, &options, &mut sink) {
                 code = ExitCode::FAILURE;
             }
+            sink.settle()?;
+            if sink.is_closed() {
+                break;
+            }
         }
-        sink.settle()?;
-        if sink.is_closed() {
-            break;
-        }
-    }
+        code
+    };
     let all = finish(sink, Duration::from_secs(arguments.patience))?;
     Ok(if all { code } else { ExitCode::FAILURE })
+}
+
+/// The files, in the place of a folder all captures below it by name; loops of links end at the system's limit.
+fn files(named: &[PathBuf]) -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    for path in named {
+        if path.is_dir() {
+            let mut entries: Vec<PathBuf> =
+                path.read_dir().into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+            entries.retain(|entry| (entry.is_dir() && !entry.is_symlink()) || follow::is_capture(entry));
+            entries.sort();
+            all.extend(files(&entries));
+        } else {
+            all.push(path.clone());
+        }
+    }
+    all
+}
+
+/// Reads one capture; false when it gave nothing.
+fn read_one(file: &Path, arguments: &Read, options: &Options, sink: &mut Sink) -> bool {
+    let filter = arguments.filter.as_ref();
+    let read = if file == Path::new("-") {
+        let mut emit = |event: Option<dongson_event::Event>| {
+            if let Some(event) = event {
+                sink.event(event);
+            }
+        };
+        follow::read_stream(std::io::stdin(), options, filter, &mut emit)
+            .map(|(statistics, warning)| (statistics.frames, 0, warning))
+            .map_err(|error| format!("standard input: {error}"))
+    } else {
+        read_filtered(file, options, filter, &mut |event| sink.event(event))
+            .map(|summary| (summary.statistics.frames, summary.unfiltered, summary.warning))
+            .map_err(|error| error.to_string())
+    };
+    match read {
+        Ok((frames, unfiltered, warning)) => {
+            if let Some(warning) = warning {
+                warn(file, &warning, &format!("; {frames} frames before that were read"));
+            }
+            if unfiltered > 0 {
+                say(format_args!(
+                    "warning: {}: {unfiltered} frames of link types that cannot be filtered were left out",
+                    file.display()
+                ));
+            }
+            true
+        }
+        Err(error) => {
+            say(format_args!("{error}"));
+            false
+        }
+    }
+}
+
+fn warn(file: &Path, error: &CaptureError, more: &str) {
+    say(format_args!("warning: {}: {error}{more}", file.display()));
+}
+
+/// Reads what another program writes, until a signal comes or nobody takes the events.
+fn follow_one(arguments: &Read, options: &Options, sink: &mut Sink) -> anyhow::Result<ExitCode> {
+    static STOP: AtomicBool = AtomicBool::new(false);
+    dongson_sensor::live::stop_on_signals(&STOP);
+    let [path] = arguments.files.as_slice() else {
+        anyhow::bail!("--follow takes one file or one folder");
+    };
+    anyhow::ensure!(path.exists(), "{}: there is nothing to follow", path.display());
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut failed = Ok(());
+    let mut emit = |event: Option<dongson_event::Event>| {
+        match event {
+            Some(event) => sink.event(event),
+            None => failed = sink.settle().and(std::mem::replace(&mut failed, Ok(()))),
+        }
+        if STOP.load(Ordering::Relaxed) || sink.is_closed() {
+            stop.store(true, Ordering::Relaxed);
+        }
+    };
+    let mut trouble = |file: &Path, error: &CaptureError| warn(file, error, "");
+    follow::follow(path, options, arguments.filter.as_ref(), &stop, &mut emit, &mut trouble)?;
+    failed?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Ends, and says what was shipped; false when the collector has not got all of it.

@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use dongson_sensor::Options;
+use dongson_sensor::capture::filter::Filter;
 use dongson_sensor::capture::portable;
 use dongson_sensor::layer::Vlans;
-use dongson_sensor::live::{Backend, Live, LiveError};
+use dongson_sensor::live::{Backend, Capture, Counts, LiveError, LiveOptions};
 use dongson_sensor::ship::{Health, Seen, ShipError, SpoolError};
-use dongson_sensor::{Engine, Options};
 
 use super::say;
 use super::sink::{Ship, Sink};
@@ -25,9 +26,18 @@ const FAREWELL: Duration = Duration::from_secs(3);
 /// What to capture and how.
 #[derive(Debug, Args)]
 pub(crate) struct Run {
-    /// The interface to capture on.
-    #[arg(long, value_name = "NAME")]
-    interface: String,
+    /// The interface to capture on; may stand several times (both sides of a tap).
+    #[arg(long, required = true, value_name = "NAME")]
+    interface: Vec<String>,
+    /// Which frames, as in: not host 10.0.0.1 and (tcp port 443 or udp).
+    #[arg(long, value_name = "EXPRESSION", value_parser = Filter::parse)]
+    filter: Option<Filter>,
+    /// How many threads share the frames; each has its own ring and flows.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    threads: u16,
+    /// Leave out what this machine sends.
+    #[arg(long)]
+    ignore_outgoing: bool,
     /// How frames are captured.
     #[arg(long, value_enum, default_value_t = Backend::Auto)]
     backend: Backend,
@@ -72,14 +82,22 @@ fn capture(arguments: &Run) -> anyhow::Result<()> {
     let mut options = Options { observer: arguments.observer.clone(), vlans, ..Options::default() };
     options.protocol.secret_key = rand::random();
     let mut sink = arguments.ship.open(&mut options)?;
-    let mut live = Live::open(&arguments.interface, arguments.backend)?;
-    let mut engine = Engine::new(options);
+    let live = LiveOptions {
+        interfaces: arguments.interface.clone(),
+        backend: arguments.backend,
+        filter: arguments.filter.clone(),
+        ignore_outgoing: arguments.ignore_outgoing,
+        threads: arguments.threads,
+    };
+    let mut capture = Capture::open(&live, &options)?;
     let end = arguments.seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
     let is_over = || STOP.load(Ordering::Relaxed) || end.is_some_and(|end| Instant::now() >= end);
     // Whatever ends the capture, the events that were seen are given on.
-    let captured = follow(&mut live, &mut engine, &mut sink, is_over);
-    engine.finish(&mut |event| sink.event(event));
-    let reported = report(&mut live, &engine);
+    let captured = follow(&mut capture, &mut sink, is_over);
+    let counted = capture.finish(&mut |event| sink.event(event));
+    if let Ok(counts) = &counted {
+        report(counts);
+    }
     match sink.finish(FAREWELL) {
         Err(error) if error.downcast_ref::<ShipError>().is_some_and(is_unsent) => {
             say(format_args!("{error}"));
@@ -87,7 +105,8 @@ fn capture(arguments: &Run) -> anyhow::Result<()> {
         finished => drop(finished?),
     }
     captured?;
-    Ok(reported?)
+    counted?;
+    Ok(())
 }
 
 fn is_unsent(error: &ShipError) -> bool {
@@ -95,12 +114,7 @@ fn is_unsent(error: &ShipError) -> bool {
 }
 
 /// Captures until it is over, or nobody takes the events any more.
-fn follow(
-    live: &mut Live,
-    engine: &mut Engine,
-    sink: &mut Sink,
-    is_over: impl Fn() -> bool,
-) -> Result<(), LiveError> {
+fn follow(capture: &mut Capture, sink: &mut Sink, is_over: impl Fn() -> bool) -> Result<(), LiveError> {
     let mut health = Health::new();
     let mut told: Option<Instant> = None;
     let mut reported = Instant::now();
@@ -108,43 +122,32 @@ fn follow(
     while !is_over() && !sink.is_closed() {
         if told.is_none_or(|told| told.elapsed() >= HEALTH_EVERY) {
             told = Some(Instant::now());
-            failed = tell(&mut health, live, engine, sink)?.and(failed);
+            failed = tell(&mut health, &capture.counts()?, sink).and(failed);
         }
-        live.poll(engine, &mut |event| sink.event(event))?;
+        capture.poll(&mut |event| sink.event(event))?;
         failed = sink.settle().and(failed);
         if reported.elapsed() >= REPORT_EVERY {
             reported = Instant::now();
-            report(live, engine)?;
+            report(&capture.counts()?);
             if let Err(error) = std::mem::replace(&mut failed, Ok(())) {
                 say(format_args!("events were lost and counted: {error}"));
             }
         }
     }
-    // The block that the kernel was filling when the end was told.
-    if !sink.is_closed() {
-        live.poll(engine, &mut |event| sink.event(event))?;
-    }
     Ok(())
 }
 
 /// Tells the centre how the sensor is, when events are shipped.
-fn tell(
-    health: &mut Health,
-    live: &mut Live,
-    engine: &Engine,
-    sink: &mut Sink,
-) -> Result<Result<(), SpoolError>, LiveError> {
-    let Sink::Ship(shipping) = sink else { return Ok(Ok(())) };
-    let packets = engine.statistics().frames;
-    let seen = Seen { packets, dropped: live.dropped()?, flows: engine.live_flows() };
-    Ok(health.tell(seen, portable::now(), &mut shipping.shipper))
+fn tell(health: &mut Health, counts: &Counts, sink: &mut Sink) -> Result<(), SpoolError> {
+    let Sink::Ship(shipping) = sink else { return Ok(()) };
+    let seen = Seen { packets: counts.frames, dropped: counts.dropped, flows: counts.flows };
+    health.tell(seen, portable::now(), &mut shipping.shipper)
 }
 
 /// Tells the operator what was captured and what was lost.
-fn report(live: &mut Live, engine: &Engine) -> Result<(), LiveError> {
-    let statistics = engine.statistics();
-    let (frames, events, flows) = (statistics.frames, statistics.events, engine.live_flows());
-    match live.dropped()? {
+fn report(counts: &Counts) {
+    let Counts { frames, events, flows, dropped } = counts;
+    match dropped {
         Some(dropped) => say(format_args!(
             "{frames} frames, {dropped} dropped by the kernel, {events} events, {flows} live flows"
         )),
@@ -152,5 +155,4 @@ fn report(live: &mut Live, engine: &Engine) -> Result<(), LiveError> {
             "{frames} frames, losses unknown (no ring), {events} events, {flows} live flows"
         )),
     }
-    Ok(())
 }

@@ -12,7 +12,7 @@ use super::ports::{likely_tcp_server, likely_udp_server};
 use super::record::{Label, describe};
 use super::stream::{Budget, Chunk};
 use super::tcp::{Connection, Peer, Segment, State};
-use crate::layer::{Bytes, Datagram, Path, Tunnel, reaches_many};
+use crate::layer::{Bytes, Carrier, Datagram, Path, Tunnel, reaches_many};
 use crate::protocol;
 
 /// How long a flow that is not TCP may be silent.
@@ -101,8 +101,8 @@ pub(crate) struct Flow {
     label: Option<Label>,
     /// Community ID of the flow that carries this one.
     carrier: Option<String>,
-    /// The tunnel that it carries itself.
-    pub(crate) carries: Option<Tunnel>,
+    /// The tunnel that it carries itself, and what tells it apart.
+    carries: Option<(Tunnel, Option<u32>)>,
     /// The earliest entry in the queue of deadlines.
     pub(crate) queued: Timestamp,
 }
@@ -147,6 +147,17 @@ impl Flow {
     /// Says which flow carries this one.
     pub(crate) fn set_carrier(&mut self, community_id: String) {
         self.carrier = Some(community_id);
+    }
+
+    /// Notes that it carries a tunnel, and tells so the first time.
+    pub(crate) fn carry(&mut self, tunnel: Tunnel, identifier: Option<u32>, events: &mut Vec<Event>) {
+        let is_new = self.carries.is_none();
+        if is_new {
+            self.carries = Some((tunnel, identifier));
+            let from = events.len();
+            events.push(self.tunnel("discover"));
+            self.describe_since(from, events);
+        }
     }
 
     /// Community ID and identifier, made when first asked for.
@@ -232,6 +243,9 @@ impl Flow {
             Transport::Udp { parser: Some(parser) } => parser.finish(at, desk.events),
             Transport::Udp { parser: None } | Transport::Other => {}
         }
+        if self.carries.is_some() {
+            desk.events.push(self.tunnel("close"));
+        }
         let record = self.conn();
         desk.events.push(record);
         self.describe_since(from, desk.events);
@@ -244,7 +258,7 @@ impl Flow {
     fn turn_round(&mut self) {
         self.tuple = self.tuple.reversed();
         self.path.macs = self.path.macs.map(|(source, destination)| (destination, source));
-        self.path.carrier = self.path.carrier.map(|(source, destination)| (destination, source));
+        self.path.carrier = self.path.carrier.map(Carrier::reversed);
         std::mem::swap(&mut self.originator, &mut self.responder);
     }
 
@@ -303,6 +317,20 @@ impl Flow {
         }
     }
 
+    /// That it carries a tunnel begins or ends.
+    fn tunnel(&self, action: &'static str) -> Event {
+        let mut event = Event::of("sensor.tunnel", self.last);
+        event.set("event.kind", "event");
+        event.set("event.category", vec!["network"]);
+        event.set("event.type", vec![if action == "close" { "end" } else { "start" }]);
+        event.set("event.action", action);
+        if let Some((tunnel, identifier)) = self.carries {
+            event.set("dongson.tunnel.carries.kind", tunnel.name());
+            event.set_some("dongson.tunnel.carries.id", identifier.map(i64::from));
+        }
+        event
+    }
+
     fn conn(&self) -> Event {
         let mut event = Event::of("sensor.conn", self.last);
         let (source, destination) = match &self.transport {
@@ -338,7 +366,7 @@ impl Flow {
             Transport::Udp { parser } => parser.as_ref().and_then(|parser| parser.service()),
             Transport::Other => None,
         };
-        self.carries.map(Tunnel::name).or(parsed)
+        self.carries.map(|(tunnel, _)| tunnel.name()).or(parsed)
     }
 
     fn missed(&self) -> u64 {

@@ -1,6 +1,6 @@
 //! What events say about a flow.
 //!
-//! [`describe`] adds addresses and surroundings to any event of a flow.
+//! [`describe`] adds addresses and surroundings to any event of a flow, the outside of its tunnel among them.
 
 use dongson_event::{Event, Value};
 
@@ -101,9 +101,15 @@ pub(crate) fn describe(event: &mut Event, tuple: &Tuple, path: &Path, label: &La
     if path.depth() > 0 {
         let kinds: Vec<&str> = path.tunnels().map(crate::layer::Tunnel::name).collect();
         event.set("dongson.tunnel.kind", kinds);
-        if let Some((from, to)) = path.carrier {
-            event.set("dongson.tunnel.source.ip", from);
-            event.set("dongson.tunnel.destination.ip", to);
+        if let Some(carrier) = path.carrier {
+            event.set("dongson.tunnel.source.ip", carrier.source);
+            event.set("dongson.tunnel.destination.ip", carrier.destination);
+            event.set_some("dongson.tunnel.source.port", carrier.ports.map(|(source, _)| source));
+            event.set_some(
+                "dongson.tunnel.destination.port",
+                carrier.ports.map(|(_, destination)| destination),
+            );
+            event.set_some("dongson.tunnel.id", carrier.identifier.map(i64::from));
         }
         event.set_some("dongson.tunnel.community_id", parent);
     }

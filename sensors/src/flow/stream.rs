@@ -1,8 +1,10 @@
 //! One direction of a TCP connection, put in order.
 //!
 //! Positions are relative to the initial sequence number: the first payload byte is at 1. Where segments overlap, the
-//! bytes that came first win. A hole is given up when the receiver acknowledges past it, or when too much waits behind
-//! it; the parser is then told how many bytes are missing.
+//! bytes that came first win, whatever the receiver's system does. Bytes that differ from those that won are counted in
+//! [`Budget::differing`]: compared are segments that wait with what comes again for their place, and a segment that comes
+//! again as it was with the last one handed out (by a sum: what was handed out is not kept). A hole is given up when the
+//! receiver acknowledges past it, or when too much waits behind it; the parser is then told how many bytes are missing.
 
 use std::collections::BTreeMap;
 
@@ -40,6 +42,8 @@ pub(crate) struct Budget {
     pub(crate) held: usize,
     /// How often a hole was given up because too much waited behind it.
     pub(crate) skipped: u64,
+    /// How many segments came for a place that other bytes had.
+    pub(crate) differing: u64,
 }
 
 /// Bytes that wait; `data` is empty when no parser wants them.
@@ -55,13 +59,15 @@ pub(crate) struct Stream {
     next: i64,
     blocks: BTreeMap<i64, Block>,
     held: usize,
+    /// Where the last segment handed out began, its length, and the sum of its bytes.
+    last: (i64, usize, u64),
     /// False when no parser wants the bytes: positions are then followed without keeping data.
     pub(crate) wanted: bool,
 }
 
 impl Default for Stream {
     fn default() -> Self {
-        Self { next: 1, blocks: BTreeMap::new(), held: 0, wanted: true }
+        Self { next: 1, blocks: BTreeMap::new(), held: 0, last: (0, 0, 0), wanted: true }
     }
 }
 
@@ -71,8 +77,16 @@ impl Stream {
     /// Takes a segment that starts at `at`.
     pub(crate) fn data(&mut self, at: i64, bytes: &[u8], budget: &mut Budget, sink: &mut Sink<'_>) {
         if at == self.next && self.blocks.is_empty() {
+            if self.wanted {
+                self.last = (at, bytes.len(), sum(bytes));
+            }
             self.deliver(bytes, bytes.len(), sink);
             return;
+        }
+        let (start, length, known) = self.last;
+        // One byte may be the probe of a keep-alive, which is made up.
+        if at == start && length > 1 && bytes.len() == length && sum(bytes) != known {
+            budget.differing += 1;
         }
         let late = usize::try_from(self.next.saturating_sub(at)).unwrap_or(0);
         let Some(fresh) = bytes.get(late..).filter(|fresh| !fresh.is_empty()) else { return };
@@ -140,19 +154,20 @@ impl Stream {
 
     /// Keeps what no earlier segment covers.
     fn insert(&mut self, at: i64, bytes: &[u8], budget: &mut Budget) {
-        let end_of = |start: &i64, block: &Block| start + i64::try_from(block.length).unwrap_or(0);
-        let (mut at, mut rest) = (at, bytes);
+        let (mut at, mut rest, mut differs) = (at, bytes, false);
         while !rest.is_empty() {
             let covered = self
                 .blocks
                 .range(..=at)
                 .next_back()
-                .map(|(start, block)| end_of(start, block))
-                .filter(|end| *end > at);
-            if let Some(end) = covered {
-                let skip = usize::try_from(end - at).unwrap_or(usize::MAX).min(rest.len());
-                rest = rest.get(skip..).unwrap_or_default();
-                at = end;
+                .map(|(start, block)| (block, usize::try_from(at - start).unwrap_or(usize::MAX)))
+                .filter(|(block, inside)| block.length > *inside);
+            if let Some((block, inside)) = covered {
+                let (again, left) = rest.split_at((block.length - inside).min(rest.len()));
+                let held = block.data.get(inside..inside + again.len());
+                differs |= held.is_some_and(|held| held != again);
+                at += i64::try_from(again.len()).unwrap_or(0);
+                rest = left;
                 continue;
             }
             let room = self
@@ -168,6 +183,7 @@ impl Stream {
             at += i64::try_from(piece.len()).unwrap_or(0);
             rest = left;
         }
+        budget.differing += u64::from(differs);
     }
 
     /// Hands out all blocks that follow without a hole.
@@ -186,6 +202,13 @@ impl Stream {
             }
         }
     }
+}
+
+/// A sum that another order of eight-byte words would not change, but other bytes do.
+fn sum(bytes: &[u8]) -> u64 {
+    let (words, rest) = bytes.as_chunks::<8>();
+    let tail = rest.iter().fold(0_u64, |sum, byte| (sum << 8) | u64::from(*byte));
+    words.iter().fold(tail, |sum, word| sum.wrapping_add(u64::from_ne_bytes(*word)))
 }
 
 #[cfg(test)]
@@ -222,6 +245,24 @@ mod tests {
         check(&[(1, "ab"), (5, "ef")], 0, "ab");
         check(&[(1, "ab"), (5, "ef")], 7, "ab__ef");
         check(&[(1, "ab")], 6, "ab___");
+    }
+
+    #[track_caller]
+    fn check_differing(segments: &[(i64, &str)], expected: u64) {
+        let (mut stream, mut budget) = (Stream::default(), Budget::default());
+        for (at, text) in segments {
+            stream.data(*at, text.as_bytes(), &mut budget, &mut |_| {});
+        }
+        assert_eq!(budget.differing, expected);
+    }
+
+    #[test]
+    fn other_bytes_for_the_same_place_are_counted() {
+        check_differing(&[(1, "abc"), (1, "abc"), (4, "d")], 0);
+        check_differing(&[(1, "abc"), (1, "abX")], 1);
+        check_differing(&[(1, "a long segment"), (1, "a lang segment"), (1, "a long segment")], 1);
+        check_differing(&[(5, "efgh"), (5, "efgh"), (3, "cdef")], 0);
+        check_differing(&[(5, "efgh"), (3, "cdeX"), (7, "Xh")], 2);
     }
 
     #[test]

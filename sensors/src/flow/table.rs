@@ -51,6 +51,8 @@ pub struct Counters {
     pub evicted: u64,
     /// Holes in TCP streams given up because too much waited behind them.
     pub skipped_holes: u64,
+    /// TCP segments that came for a place that other bytes had.
+    pub differing_segments: u64,
     /// IP packets too short for the ports of their transport.
     pub without_ports: u64,
     /// Packets with a wrong checksum, when they are verified.
@@ -117,7 +119,7 @@ impl FlowTable {
             self.end(&key, events);
         }
         let is_new = !self.flows.contains_key(&key);
-        let carrier = self.carrier(datagram, is_new);
+        let carrier = self.carrier(datagram, is_new, events);
         if let Some(slot) = self.nested.get_mut(datagram.path.depth()) {
             *slot = Some(key);
         }
@@ -173,7 +175,8 @@ impl FlowTable {
 
     /// What was seen so far.
     pub fn counters(&self) -> Counters {
-        Counters { skipped_holes: self.budget.skipped, ..self.counters }
+        let Budget { skipped, differing, .. } = self.budget;
+        Counters { skipped_holes: skipped, differing_segments: differing, ..self.counters }
     }
 
     /// Anomalies of transports, by name.
@@ -222,11 +225,14 @@ impl FlowTable {
     }
 
     /// Notes which flow carries `datagram`, when it came through a tunnel; gives its Community ID when it is wanted.
-    fn carrier(&mut self, datagram: &Datagram<'_>, wanted: bool) -> Option<String> {
-        let depth = datagram.path.depth();
+    fn carrier(&mut self, datagram: &Datagram<'_>, wanted: bool, events: &mut Vec<Event>) -> Option<String> {
+        let path = &datagram.path;
+        let depth = path.depth();
         let key = self.nested.get(..depth)?.iter().rev().flatten().next()?;
         let outer = self.flows.get_mut(key)?;
-        outer.carries = datagram.path.tunnels().nth(depth - 1);
+        if let Some(tunnel) = path.tunnels().nth(depth - 1) {
+            outer.carry(tunnel, path.carrier.and_then(|carrier| carrier.identifier), events);
+        }
         wanted.then(|| outer.label().community_id.clone())
     }
 }

@@ -1,6 +1,9 @@
 //! Fragments of IPv4 and IPv6, put together in bounded memory.
 //!
-//! Where fragments overlap, the bytes that came first win. A datagram that is not complete after [`Limits::wait`], or
+//! Where fragments overlap, the bytes that came first win (as RFC 815 leaves it to the receiver; BSD, Linux and Windows differ
+//! in what they do). An overlap is counted as `fragment_overlap`, one whose bytes differ from those that won, which only
+//! somebody does who wants two receivers to read two things, also as `fragment_overlap_differs`. RFC 5722 forbids overlaps in
+//! IPv6: they are counted all the same, and the first bytes win there too. A datagram that is not complete after [`Limits::wait`], or
 //! that the limits leave no room for, is dropped and counted.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -62,6 +65,14 @@ pub(super) struct Whole {
     pub(super) protocol: u8,
     /// Sum of the frames of its fragments, in bytes.
     pub(super) wire_length: u32,
+}
+
+/// What of a fragment was there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Overlap {
+    None,
+    Same,
+    Differs,
 }
 
 #[derive(Default)]
@@ -169,14 +180,18 @@ impl Parts {
             weird.add("too_many_fragments");
             return;
         }
-        if self.insert(fragment.offset, bytes) {
+        let overlap = self.insert(fragment.offset, bytes);
+        if overlap != Overlap::None {
             weird.add("fragment_overlap");
+        }
+        if overlap == Overlap::Differs {
+            weird.add("fragment_overlap_differs");
         }
     }
 
-    /// Keeps what no earlier part covers; says whether something was covered.
-    fn insert(&mut self, offset: usize, bytes: &[u8]) -> bool {
-        let mut overlap = false;
+    /// Keeps what no earlier part covers; says what was covered.
+    fn insert(&mut self, offset: usize, bytes: &[u8]) -> Overlap {
+        let mut overlap = Overlap::None;
         let mut at = offset;
         let mut rest = bytes;
         while !rest.is_empty() {
@@ -184,13 +199,15 @@ impl Parts {
                 .pieces
                 .range(..=at)
                 .next_back()
-                .map(|(start, piece)| start + piece.len())
-                .filter(|end| *end > at);
-            if let Some(end) = covered {
-                overlap = true;
-                let skip = (end - at).min(rest.len());
-                rest = rest.get(skip..).unwrap_or_default();
-                at += skip;
+                .and_then(|(start, piece)| piece.get(at - start..))
+                .filter(|held| !held.is_empty());
+            if let Some(held) = covered {
+                let length = held.len().min(rest.len());
+                let (again, left) = rest.split_at(length);
+                let same = held.get(..length) == Some(again);
+                overlap = overlap.max(if same { Overlap::Same } else { Overlap::Differs });
+                rest = left;
+                at += length;
                 continue;
             }
             let room = self.pieces.range(at..).next().map_or(rest.len(), |(start, _)| start - at);
@@ -207,8 +224,9 @@ impl Parts {
         let Some(end) = self.end else { return false };
         let mut next = 0;
         for (start, piece) in &self.pieces {
-            if *start > next {
-                return false;
+            // What lies behind the end is not waited for.
+            if *start > next || next >= end {
+                break;
             }
             next = start + piece.len();
         }
@@ -255,6 +273,34 @@ mod tests {
         assert_eq!(whole.bytes, b"aaaaaaaabbbbbbbbcc");
         assert_eq!(whole.wire_length, 30);
         assert_eq!(weird.count("fragment_overlap"), 1);
+        assert_eq!(weird.count("fragment_overlap_differs"), 1);
+    }
+
+    #[test]
+    fn a_repeated_fragment_is_no_forgery() {
+        let mut fragments = Fragments::new(Limits::default());
+        let mut weird = Weird::default();
+        let mut add = |fragment, bytes: &[u8]| {
+            fragments.add(key(1), fragment, bytes, Timestamp::default(), 10, &mut weird)
+        };
+        assert!(add(part(0, true), b"aaaaaaaabbbbbbbb").is_none());
+        assert!(add(part(0, true), b"aaaaaaaabbbbbbbb").is_none());
+        assert!(add(part(8, true), b"bbbbbbbbcccccccc").is_none());
+        assert_eq!(add(part(24, false), b"d").unwrap().bytes, b"aaaaaaaabbbbbbbbccccccccd");
+        assert_eq!((weird.count("fragment_overlap"), weird.count("fragment_overlap_differs")), (2, 0));
+    }
+
+    #[test]
+    fn two_ends_are_told() {
+        let mut fragments = Fragments::new(Limits::default());
+        let mut weird = Weird::default();
+        let mut add = |fragment, bytes: &[u8]| {
+            fragments.add(key(1), fragment, bytes, Timestamp::default(), 10, &mut weird)
+        };
+        assert!(add(part(16, false), b"end").is_none());
+        assert!(add(part(24, false), b"later end").is_none());
+        assert_eq!(add(part(0, true), b"aaaaaaaabbbbbbbb").unwrap().bytes, b"aaaaaaaabbbbbbbbend");
+        assert_eq!(weird.count("fragment_size_inconsistency"), 1);
     }
 
     #[test]

@@ -182,7 +182,8 @@ impl Walk<'_> {
         let Some(whole) = added else { return Some(()) };
         let header = Header { length: whole.header_length, ..header };
         let length = whole.bytes.len();
-        let path = Path { wire_length: whole.wire_length, ..path };
+        let mut path = path;
+        path.wire_length = whole.wire_length;
         self.reassembled(path, header, whole.protocol, &whole.bytes, length)
     }
 
@@ -202,7 +203,7 @@ impl Walk<'_> {
                 | number::AUTHENTICATION
                 | number::FRAGMENT
         );
-        if header.source.is_ipv6() && is_extension {
+        if (header.source.is_ipv6() && is_extension) || next == number::AUTHENTICATION {
             return self.extensions(path, header, next, bytes, length);
         }
         self.deliver(path, header, next, bytes, length, true);

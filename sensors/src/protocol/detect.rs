@@ -113,11 +113,19 @@ pub(super) fn udp(ports: [u16; 2], bytes: &[u8]) -> Option<&'static str> {
     let scene = Scene { prefix: bytes, peer: &[], ports };
     Some(match bytes {
         _ if dhcp(bytes) => "dhcp",
+        _ if (on(546) || on(547)) && super::dhcp::is_v6(bytes) => "dhcpv6",
         _ if bytes.len() >= 20 && bytes.get(4..8) == Some(&[0x21, 0x12, 0xa4, 0x42]) => "stun",
         _ if sip(bytes) == Verdict::Yes => "sip",
         _ if snmp(bytes) => "snmp",
         [first, ..] if on(123) && bytes.len() >= 12 && matches!((first >> 3) & 7, 1..=4) => "ntp",
         [b'<', b'0'..=b'9', ..] if on(514) => "syslog",
+        // Without a priority only what is text, since the port is all that tells (RFC 3164, 4.3.3).
+        _ if on(514)
+            && bytes.len() >= 8
+            && bytes.iter().all(|sign| matches!(sign, b' '..=b'~' | b'\n' | b'\r' | 0)) =>
+        {
+            "syslog"
+        }
         [1..=5 | 11 | 12 | 40..=45, _, high, low, ..]
             if [1812, 1813, 1645, 1646, 3799].into_iter().any(on)
                 && usize::from(u16::from_be_bytes([*high, *low])) == bytes.len() =>
@@ -132,6 +140,7 @@ pub(super) fn udp(ports: [u16; 2], bytes: &[u8]) -> Option<&'static str> {
         [2, 0, 0, 0, ..] if bytes.len() == 92 => "wireguard",
         [0x38 | 0x40, ..] if on(1194) && bytes.len() >= 14 => "openvpn",
         _ if (on(500) || on(4500)) && ike(bytes) => "ipsec",
+        _ if super::dcerpc::is_message(bytes) => "dce_rpc",
         _ if dnp3(bytes) == Verdict::Yes => "dnp3_udp",
         _ => return None,
     })

@@ -1,20 +1,45 @@
 //! Application protocols: stream bytes and datagrams in, events out.
 //!
 //! [`Tcp`] and [`Udp`] hold what one connection or flow has said so far; the caller reassembles, adds addresses and decides how
-//! many there may be. They recognise what is spoken from the bytes (`detect`), parse DNS, HTTP/1, TLS and QUIC, and name the
-//! rest for `network.protocol` of the connection.
+//! many there may be. They recognise what is spoken from the bytes (`detect`), parse DNS, HTTP/1, TLS, QUIC and the services of
+//! `dissect`, and name the rest for `network.protocol` of the connection.
 //!
 //! What always holds: any bytes in any pieces give events and never a panic; the same stream in other pieces gives the same
 //! events; time comes from the caller; secrets (passwords, cookies, tokens) are sealed under [`Options::secret_key`].
 //! Memory per connection is bounded: 2 KiB until the protocol is known, then as the parser's own page says, at most about
 //! 2 MiB for an HTTP client that leaves 32 giant requests unanswered, and typically under 4 KiB.
 
+mod dcerpc;
+mod der;
 mod detect;
+mod dhcp;
+mod dissect;
+mod dnp3;
 mod dns;
+mod file;
+mod frames;
+mod gss;
 mod http;
+mod kerberos;
+mod ldap;
+mod le;
+mod multipart;
+mod mysql;
+mod ntlm;
+mod ntp;
+mod pe;
 mod quic;
+mod radius;
+mod redis;
+mod rfb;
 mod secret;
+mod sip;
+mod smtp;
+mod sniff;
 mod socks;
+mod sql;
+mod ssh;
+mod syslog;
 mod tcp;
 mod tls;
 mod udp;
@@ -61,11 +86,23 @@ impl Side {
     }
 }
 
+/// What is told of files in passing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Files {
+    /// A `sensor.file` event with hashes for each.
+    #[default]
+    Told,
+    /// Nothing: hashing costs more than everything else about a packet that carries a file.
+    Off,
+}
+
 /// Settings that parsers share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Options {
     /// Key under which secrets are hashed before they leave the parser; all zeros for files, random for live traffic.
     pub secret_key: [u8; 32],
+    /// Whether files are told and hashed.
+    pub files: Files,
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 use dongson_event::{Event, Timestamp};
 
 use super::detect::{self, Scene, Verdict};
+use super::dissect::{self, Start, Stream};
 use super::dns::{self, Dns};
 use super::http::{self, Http};
 use super::socks::Socks;
@@ -25,11 +26,18 @@ enum TcpParser {
     Tls(Box<Tls>),
     Http(Box<Http>),
     Dns(Box<Dns>),
-    Upgrade(Box<Upgrade>),
+    Service(Box<Service>),
     Socks(Box<Socks>),
     Tunnel(Box<Tcp>),
     /// Named or given up: nothing is read any more.
     Done,
+}
+
+/// A service that is recognised by its name: read, watched for its switch to TLS, or both.
+#[derive(Debug)]
+struct Service {
+    stream: Option<Box<dyn Stream>>,
+    upgrade: Option<Upgrade>,
 }
 
 /// The beginning of one side of a stream that is not recognised yet.
@@ -105,7 +113,7 @@ impl Tcp {
             TcpParser::Tls(tls) => tls.data(side, bytes, out),
             TcpParser::Http(_) => self.http(side, at, bytes, out),
             TcpParser::Dns(dns) => dns.stream(side, at, bytes, out),
-            TcpParser::Upgrade(_) => self.upgrade(side, at, bytes, out),
+            TcpParser::Service(_) => self.serve(side, at, bytes, out),
             TcpParser::Socks(_) => self.socks(side, at, bytes, out),
             TcpParser::Tunnel(inner) => inner.data(side, at, bytes, out),
             TcpParser::Done => {}
@@ -122,7 +130,14 @@ impl Tcp {
             TcpParser::Tls(tls) => tls.gap(side, length),
             TcpParser::Http(http) => http.gap(side, length),
             TcpParser::Dns(_) => self.parser = TcpParser::Done,
-            TcpParser::Upgrade(upgrade) => upgrade.gap(side),
+            TcpParser::Service(service) => {
+                if let Some(upgrade) = &mut service.upgrade {
+                    upgrade.gap(side);
+                }
+                if let Some(stream) = &mut service.stream {
+                    stream.gap(side, length);
+                }
+            }
             TcpParser::Socks(socks) => socks.gap(),
             TcpParser::Tunnel(inner) => inner.gap(side, length),
             TcpParser::Done => {}
@@ -136,13 +151,24 @@ impl Tcp {
             TcpParser::Tls(mut tls) => tls.finish(out),
             TcpParser::Http(mut http) => http.finish(at, out),
             TcpParser::Tunnel(mut inner) => inner.finish(at, out),
-            TcpParser::Dns(_) | TcpParser::Upgrade(_) | TcpParser::Socks(_) | TcpParser::Done => {}
+            TcpParser::Service(service) => {
+                if let Some(mut stream) = service.stream {
+                    stream.finish(at, out);
+                    self.service = stream.service().or(self.service);
+                }
+            }
+            TcpParser::Dns(_) | TcpParser::Socks(_) | TcpParser::Done => {}
         }
     }
 
     /// Zeek's name of the service, once it is known; `smtp,ssl` and the like after a switch to TLS.
     pub fn service(&self) -> Option<&'static str> {
-        self.service
+        match &self.parser {
+            TcpParser::Service(service) => {
+                service.stream.as_ref().and_then(|stream| stream.service()).or(self.service)
+            }
+            _ => self.service,
+        }
     }
 
     /// False when more bytes of this side would not change anything, so that the caller may stop reassembling it.
@@ -151,7 +177,10 @@ impl Tcp {
             TcpParser::Tls(tls) => tls.wants_more(side),
             TcpParser::Http(http) => http.wants_more(side),
             TcpParser::Detecting | TcpParser::Dns(_) => true,
-            TcpParser::Upgrade(upgrade) => upgrade.is_open(),
+            TcpParser::Service(service) => {
+                service.upgrade.as_ref().is_some_and(Upgrade::is_open)
+                    || service.stream.as_ref().is_some_and(|stream| stream.wants_more(side))
+            }
             TcpParser::Socks(socks) => socks.is_open(),
             TcpParser::Tunnel(inner) => inner.wants_more(side),
             TcpParser::Done => false,
@@ -220,7 +249,7 @@ impl Tcp {
     /// The client of a named service whose `side` was recognised; greetings come from servers.
     fn client_of(&self, named: &detect::Named, side: Side) -> Side {
         let prefix = side.of(&self.beginnings).bytes.as_slice();
-        let greets = [&b"220"[..], b"+OK", b"* "].iter().any(|start| prefix.starts_with(start));
+        let greets = [&b"220"[..], b"+OK", b"* ", b"RFB "].iter().any(|start| prefix.starts_with(start));
         let proxy =
             named.service == "socks" && detect::answers_socks(&side.other().of(&self.beginnings).bytes);
         let server = greets || proxy || named.upgrade == Some(upgrade::Kind::Mysql);
@@ -237,7 +266,7 @@ impl Tcp {
             }
             Found::Http(client) => {
                 self.service = Some("http");
-                self.parser = TcpParser::Http(Box::new(Http::new(client, self.options.secret_key)));
+                self.parser = TcpParser::Http(Box::new(Http::new(client, self.options)));
             }
             Found::Dns => {
                 let [source, destination] = self.ports;
@@ -246,10 +275,15 @@ impl Tcp {
             }
             Found::Named(named, client) => {
                 self.service = Some(named.service);
-                self.parser = match named.upgrade {
-                    Some(kind) => TcpParser::Upgrade(Box::new(Upgrade::new(kind, client))),
-                    None if named.service == "socks" => TcpParser::Socks(Box::new(Socks::new(client))),
-                    None => TcpParser::Done,
+                let start = Start { client, options: &self.options };
+                let stream = dissect::stream(named.service, &start);
+                let upgrade = named.upgrade.map(|kind| Upgrade::new(kind, client));
+                self.parser = if named.service == "socks" {
+                    TcpParser::Socks(Box::new(Socks::new(client)))
+                } else if stream.is_some() || upgrade.is_some() {
+                    TcpParser::Service(Box::new(Service { stream, upgrade }))
+                } else {
+                    TcpParser::Done
                 };
             }
         }
@@ -317,16 +351,21 @@ impl Tcp {
         self.parser = TcpParser::Tunnel(Box::new(inner));
     }
 
-    fn upgrade(&mut self, side: Side, at: Timestamp, bytes: &[u8], out: &mut Vec<Event>) {
-        let TcpParser::Upgrade(upgrade) = &mut self.parser else { return };
-        let Some(halves) = upgrade.data(side, bytes) else {
-            if !upgrade.is_open() {
-                self.parser = TcpParser::Done;
-            }
-            return;
-        };
-        let client = upgrade.client;
-        self.service = Some(upgrade.kind.joined());
+    fn serve(&mut self, side: Side, at: Timestamp, bytes: &[u8], out: &mut Vec<Event>) {
+        let TcpParser::Service(service) = &mut self.parser else { return };
+        let agreed = service.upgrade.as_mut().filter(|upgrade| upgrade.is_open());
+        let agreed =
+            agreed.and_then(|upgrade| Some((upgrade.data(side, bytes)?, upgrade.client, upgrade.kind)));
+        // What is held for TLS is none of the service's.
+        let held = agreed.as_ref().map_or(0, |(halves, ..)| side.of(halves).len());
+        if let Some(stream) = &mut service.stream {
+            stream.data(side, at, bytes.get(..bytes.len().saturating_sub(held)).unwrap_or_default(), out);
+        }
+        let Some((halves, client, kind)) = agreed else { return };
+        if let Some(stream) = &mut service.stream {
+            stream.finish(at, out);
+        }
+        self.service = Some(kind.joined());
         self.parser = TcpParser::Tls(Box::new(Tls::new(client, at)));
         for side in [client, client.other()] {
             let held: &Vec<u8> = side.of(&halves);

@@ -47,15 +47,15 @@ fn check(turns: &Turns, service: &str, datasets: &[&str]) -> Vec<Event> {
 #[test]
 fn protocols_are_found_on_any_port() {
     check(&tls_turns(), "ssl", &["sensor.tls"]);
-    let events = check(&http_turns(), "http", &["sensor.http"]);
+    let events = check(&http_turns(), "http", &["sensor.http", "sensor.file"]);
     assert!(!format!("{events:?}").contains("secret"));
-    check(&vec![(S, b"SSH-2.0-OpenSSH\r\n".to_vec())], "ssh", &[]);
+    check(&vec![(S, b"SSH-2.0-OpenSSH\r\n".to_vec())], "ssh", &["sensor.ssh"]);
 }
 
 #[test]
 fn a_stream_seen_from_the_wrong_end() {
     let swapped = http_turns().into_iter().map(|(side, bytes)| (side.other(), bytes)).collect();
-    let events = check(&swapped, "http", &["sensor.http"]);
+    let events = check(&swapped, "http", &["sensor.http", "sensor.file"]);
     assert_eq!(events[0].int("http.response.status_code"), Some(200));
 }
 
@@ -79,7 +79,7 @@ fn tls_inside_a_tunnel_and_behind_starttls() {
         (S, b"250 STARTTLS\r\n220 go\r\n".to_vec()),
     ];
     turns.extend(tls_turns());
-    check(&turns, "smtp,ssl", &["sensor.tls"]);
+    check(&turns, "smtp,ssl", &["sensor.smtp", "sensor.tls"]);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use dongson_event::{Event, Timestamp};
 
 use super::detect;
+use super::dissect::{self, Datagrams, Start};
 use super::dns::{self, Dns};
 use super::http;
 use super::quic::{self, Quic};
@@ -18,6 +19,7 @@ enum UdpParser {
     Quic(Box<Quic>),
     Dtls(Box<Dtls>),
     Ssdp,
+    Service(Box<dyn Datagrams>),
     Done,
 }
 
@@ -55,6 +57,7 @@ impl Udp {
             UdpParser::Quic(quic) => quic.datagram(side, bytes, out),
             UdpParser::Dtls(dtls) => dtls.datagram(side, bytes, out),
             UdpParser::Ssdp => out.extend(http::describe_datagram(at, bytes, &self.options.secret_key)),
+            UdpParser::Service(service) => service.datagram(side, at, bytes, out),
             UdpParser::Detecting(_) | UdpParser::Done => {}
         }
     }
@@ -72,7 +75,12 @@ impl Udp {
             (Some("ssdp"), UdpParser::Ssdp)
         } else if let Some(service) = detect::udp(self.ports, bytes) {
             // STUN opens the way for DTLS on the same flow.
-            let parser = if service == "stun" { UdpParser::Detecting(passed) } else { UdpParser::Done };
+            let start = Start { client: side, options: &self.options };
+            let parser = match dissect::datagrams(service, &start) {
+                Some(parser) => UdpParser::Service(parser),
+                None if service == "stun" => UdpParser::Detecting(passed),
+                None => UdpParser::Done,
+            };
             (Some(service), parser)
         } else if passed < MAX_UNKNOWN_DATAGRAMS {
             (self.service, UdpParser::Detecting(passed + 1))
@@ -83,17 +91,24 @@ impl Udp {
     }
 
     /// The end of the flow: what is incomplete goes out.
-    pub fn finish(&mut self, _at: Timestamp, out: &mut Vec<Event>) {
+    pub fn finish(&mut self, at: Timestamp, out: &mut Vec<Event>) {
         match std::mem::replace(&mut self.parser, UdpParser::Done) {
             UdpParser::Quic(mut quic) => quic.finish(out),
             UdpParser::Dtls(mut dtls) => dtls.finish(out),
+            UdpParser::Service(mut service) => {
+                service.finish(at, out);
+                self.service = service.service().or(self.service);
+            }
             UdpParser::Dns(_) | UdpParser::Ssdp | UdpParser::Detecting(_) | UdpParser::Done => {}
         }
     }
 
     /// Zeek's name of the service, once it is known.
     pub fn service(&self) -> Option<&'static str> {
-        self.service
+        match &self.parser {
+            UdpParser::Service(service) => service.service().or(self.service),
+            _ => self.service,
+        }
     }
 
     /// False when more datagrams would not change anything.
@@ -101,6 +116,7 @@ impl Udp {
         match &self.parser {
             UdpParser::Quic(quic) => quic.wants_more(),
             UdpParser::Dtls(dtls) => dtls.wants_more(),
+            UdpParser::Service(service) => service.wants_more(),
             UdpParser::Dns(_) | UdpParser::Ssdp | UdpParser::Detecting(_) => true,
             UdpParser::Done => false,
         }

@@ -315,7 +315,7 @@ fn a_renewal_that_fails_leaves_the_old_certificate_in_use() {
 #[expect(clippy::print_stdout, reason = "a skipped test says why")]
 fn run(data: &Path) -> Option<Child> {
     use dongson_sensor::capture::ring::{Ring, RingOptions};
-    if let Err(error) = Ring::open("lo", RingOptions::default()) {
+    if let Err(error) = Ring::open(&["lo".to_owned()], None, RingOptions::default()) {
         println!("skipped: {error}");
         return None;
     }

@@ -1,22 +1,36 @@
-//! What a body weighs and looks like: its length on the wire, its length unpacked, its first bytes.
+//! What a body weighs and looks like: its length on the wire, its length unpacked, its first bytes, the files in it.
 //!
 //! gzip and deflate are unpacked as the bytes come, up to [`MAX_UNPACKED`]; one unpacker holds about 45 KiB while its body
-//! runs. Nothing of a body is kept but [`SNIFF`] bytes.
+//! runs. Nothing of a body is kept but [`SNIFF`] bytes, and what [`File`] and [`Reader`] keep of the files.
 
 use std::io::{self, Write};
 
+use dongson_event::{Event, Timestamp};
 use flate2::write::{DeflateDecoder, GzDecoder, ZlibDecoder};
+
+use crate::protocol::file::{File, State};
+use crate::protocol::multipart::Reader;
 
 /// First bytes kept to tell the type.
 const SNIFF: usize = 512;
 /// Unpacked bytes after which a body is not unpacked further.
 const MAX_UNPACKED: u64 = 8 * 1024 * 1024;
 
-/// Counts what is written and keeps the beginning.
+/// What the unpacked bytes are.
+#[derive(Debug)]
+pub(super) enum Content {
+    File(Box<File>),
+    /// A form, whose parts may be files.
+    Form(Box<Reader>),
+}
+
+/// Counts what is written, keeps the beginning and passes it on to the files.
 #[derive(Debug, Default)]
 struct Tally {
     bytes: u64,
     start: Vec<u8>,
+    at: Timestamp,
+    content: Option<Box<Content>>,
 }
 
 impl Tally {
@@ -24,6 +38,19 @@ impl Tally {
         self.bytes += bytes.len() as u64;
         let room = SNIFF.saturating_sub(self.start.len());
         self.start.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+        match self.content.as_deref_mut() {
+            Some(Content::File(file)) => file.data(self.at, bytes),
+            Some(Content::Form(reader)) => reader.data(self.at, bytes),
+            None => {}
+        }
+    }
+
+    fn gap(&mut self, length: u64) {
+        match self.content.as_deref_mut() {
+            Some(Content::File(file)) => file.gap(length),
+            Some(Content::Form(reader)) => reader.gap(length),
+            None => {}
+        }
     }
 }
 
@@ -49,7 +76,7 @@ enum Packing {
     Zlib(Box<ZlibDecoder<Tally>>),
     Deflate(Box<DeflateDecoder<Tally>>),
     /// "deflate", of which the first two bytes tell whether a zlib header is there.
-    Undecided(Vec<u8>),
+    Undecided(Vec<u8>, Tally),
     /// Ended or broken: what was counted stays.
     Closed(Tally),
 }
@@ -59,38 +86,79 @@ enum Packing {
 pub(super) struct Body {
     wire_bytes: u64,
     packing: Packing,
+    /// Its end was seen.
+    pub(super) complete: bool,
 }
 
 impl Default for Body {
     fn default() -> Self {
-        Self::new(None)
+        Self::new(None, None)
     }
 }
 
 impl Body {
-    /// A body with this `Content-Encoding` (lower case).
-    pub(super) fn new(encoding: Option<&str>) -> Self {
+    /// A body with this `Content-Encoding` (lower case), and what it is.
+    pub(super) fn new(encoding: Option<&str>, content: Option<Content>) -> Self {
+        let tally = Tally { content: content.map(Box::new), ..Tally::default() };
         let packing = match encoding {
-            Some("gzip" | "x-gzip") => Packing::Gzip(Box::new(GzDecoder::new(Tally::default()))),
-            Some("deflate" | "x-deflate") => Packing::Undecided(Vec::new()),
-            _ => Packing::Plain(Tally::default()),
+            Some("gzip" | "x-gzip") => Packing::Gzip(Box::new(GzDecoder::new(tally))),
+            Some("deflate" | "x-deflate") => Packing::Undecided(Vec::new(), tally),
+            _ => Packing::Plain(tally),
         };
-        Self { wire_bytes: 0, packing }
+        Self { wire_bytes: 0, packing, complete: false }
     }
 
     /// The next bytes, without chunk framing.
-    pub(super) fn push(&mut self, bytes: &[u8]) {
+    pub(super) fn push(&mut self, at: Timestamp, bytes: &[u8]) {
         self.wire_bytes += bytes.len() as u64;
+        self.tally().at = at;
         let whole = match &mut self.packing {
             Packing::Plain(tally) => return tally.count(bytes),
             Packing::Gzip(decoder) => decoder.write_all(bytes).is_ok(),
             Packing::Zlib(decoder) => decoder.write_all(bytes).is_ok(),
             Packing::Deflate(decoder) => decoder.write_all(bytes).is_ok(),
-            Packing::Undecided(held) => return self.packing = decide(std::mem::take(held), bytes),
+            Packing::Undecided(held, tally) => {
+                return self.packing = decide(std::mem::take(held), bytes, std::mem::take(tally));
+            }
             Packing::Closed(_) => true,
         };
         if !whole {
             self.close();
+        }
+    }
+
+    /// `length` bytes are missing here; what is packed cannot be unpacked behind them.
+    pub(super) fn gap(&mut self, length: u64) {
+        if !matches!(self.packing, Packing::Plain(_)) {
+            self.close();
+        }
+        self.tally().gap(length);
+    }
+
+    /// Counts, wherever they are.
+    fn tally(&mut self) -> &mut Tally {
+        match &mut self.packing {
+            Packing::Gzip(decoder) => decoder.get_mut(),
+            Packing::Zlib(decoder) => decoder.get_mut(),
+            Packing::Deflate(decoder) => decoder.get_mut(),
+            Packing::Plain(tally) | Packing::Undecided(_, tally) | Packing::Closed(tally) => tally,
+        }
+    }
+
+    /// The events of the files in it, behind [`Self::close`].
+    pub(super) fn files(&mut self, out: &mut Vec<Event>) {
+        let state = if self.complete { State::Closed } else { State::Truncated };
+        match self.tally().content.take().map(|content| *content) {
+            Some(Content::File(file)) if file.size() > 0 => out.push(file.describe(state)),
+            Some(Content::Form(mut reader)) => {
+                let cut = reader.is_inside() && !self.complete;
+                reader.finish();
+                let last = reader.files.len().saturating_sub(1);
+                for (at, file) in reader.files.into_iter().enumerate() {
+                    out.push(file.describe(if cut && at == last { state } else { State::Closed }));
+                }
+            }
+            _ => {}
         }
     }
 
@@ -101,7 +169,7 @@ impl Body {
             Packing::Gzip(mut decoder) => closed(decoder.try_finish(), decoder.get_mut()),
             Packing::Zlib(mut decoder) => closed(decoder.try_finish(), decoder.get_mut()),
             Packing::Deflate(mut decoder) => closed(decoder.try_finish(), decoder.get_mut()),
-            Packing::Undecided(_) => Packing::Closed(Tally::default()),
+            Packing::Undecided(_, tally) => Packing::Closed(tally),
             other => other,
         };
     }
@@ -134,19 +202,21 @@ fn closed(_end: io::Result<()>, tally: &mut Tally) -> Packing {
 }
 
 /// Chooses between zlib (RFC 1950) and bare deflate, which some servers send under the same name.
-fn decide(mut held: Vec<u8>, bytes: &[u8]) -> Packing {
+fn decide(mut held: Vec<u8>, bytes: &[u8], tally: Tally) -> Packing {
     held.extend_from_slice(bytes);
-    let &[first, second, ..] = held.as_slice() else { return Packing::Undecided(held) };
+    let &[first, second, ..] = held.as_slice() else { return Packing::Undecided(held, tally) };
     let zlib = first & 0x0f == 8 && u16::from_be_bytes([first, second]).is_multiple_of(31);
+    let at = tally.at;
     let mut body = Body {
         wire_bytes: 0,
         packing: if zlib {
-            Packing::Zlib(Box::new(ZlibDecoder::new(Tally::default())))
+            Packing::Zlib(Box::new(ZlibDecoder::new(tally)))
         } else {
-            Packing::Deflate(Box::new(DeflateDecoder::new(Tally::default())))
+            Packing::Deflate(Box::new(DeflateDecoder::new(tally)))
         },
+        complete: false,
     };
-    body.push(&held);
+    body.push(at, &held);
     body.packing
 }
 
@@ -157,9 +227,9 @@ mod tests {
     use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 
     fn check(encoding: Option<&str>, packed: &[u8], chunk: usize, expected: &[u8]) {
-        let mut body = Body::new(encoding);
+        let mut body = Body::new(encoding, None);
         for part in packed.chunks(chunk) {
-            body.push(part);
+            body.push(Timestamp::default(), part);
         }
         body.close();
         assert_eq!(body.wire_bytes(), packed.len() as u64);
@@ -192,8 +262,8 @@ mod tests {
         for _ in 0..64 {
             gzip.write_all(&vec![0; 1 << 20]).unwrap();
         }
-        let mut body = Body::new(Some("gzip"));
-        body.push(&gzip.finish().unwrap());
+        let mut body = Body::new(Some("gzip"), None);
+        body.push(Timestamp::default(), &gzip.finish().unwrap());
         body.close();
         let unpacked = body.unpacked_bytes().unwrap();
         assert!((MAX_UNPACKED..MAX_UNPACKED + (1 << 20)).contains(&unpacked), "{unpacked}");

@@ -2,12 +2,23 @@
 
 use dongson_event::{Event, Timestamp};
 
+use super::Transaction;
 use super::body::Body;
 use super::head::{self, Request, Response, Shared};
-use super::{Transaction, mime};
+use crate::protocol::sniff;
 
-/// Turns a transaction into its event, at the time of its first byte.
-pub(super) fn describe(mut transaction: Transaction) -> Event {
+/// What the event of a file takes over from that of its transaction.
+const SHARED_WITH_FILES: [&str; 6] = [
+    "url.original",
+    "url.domain",
+    "url.path",
+    "user_agent.original",
+    "http.request.method",
+    "http.response.status_code",
+];
+
+/// Turns a transaction into its event, at the time of its first byte, and the files in it into theirs.
+pub(super) fn describe(mut transaction: Transaction, out: &mut Vec<Event>) {
     transaction.request_body.close();
     transaction.response_body.close();
     let mut event = Event::of("sensor.http", transaction.started);
@@ -28,10 +39,36 @@ pub(super) fn describe(mut transaction: Transaction) -> Event {
     if let Some(request) = transaction.request {
         describe_request(&mut event, request);
     }
+    let range = transaction.response.as_ref().and_then(|response| response.shared.range.clone());
     if let Some(response) = transaction.response {
         describe_response(&mut event, response);
     }
-    event
+    let at = out.len();
+    transaction.request_body.files(out);
+    let answered = out.len();
+    transaction.response_body.files(out);
+    if let Some((range, file)) = range.zip(out.get_mut(answered)) {
+        describe_range(file, &range);
+    }
+    for file in out.iter_mut().skip(at) {
+        for name in SHARED_WITH_FILES {
+            file.set_some(name, event.get(name).cloned());
+        }
+    }
+    out.insert(at, event);
+}
+
+/// `bytes 0-499/1234` (RFC 9110, 14.4).
+fn describe_range(file: &mut Event, range: &str) {
+    file.set("dongson.file.range", range);
+    let Some((span, whole)) = range.trim_start_matches(|sign: char| !sign.is_ascii_digit()).split_once('/')
+    else {
+        return;
+    };
+    file.set_some("dongson.file.range_total", whole.trim().parse::<u64>().ok());
+    let Some((start, end)) = span.split_once('-') else { return };
+    file.set_some("dongson.file.range_start", start.trim().parse::<u64>().ok());
+    file.set_some("dongson.file.range_end", end.trim().parse::<u64>().ok());
 }
 
 /// The event of one message in a datagram (SSDP); `None` when it is neither request nor response.
@@ -50,7 +87,7 @@ pub(in crate::protocol) fn describe_datagram(at: Timestamp, bytes: &[u8], key: &
 }
 
 fn mime_type(body: &Body) -> Option<&'static str> {
-    mime::sniff(body.start())
+    sniff::sniff(body.start())
 }
 
 fn describe_request(event: &mut Event, request: Request) {

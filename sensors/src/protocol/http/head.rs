@@ -65,6 +65,8 @@ pub(super) struct Shared {
     /// Lower case.
     pub(super) content_encoding: Option<String>,
     pub(super) upgrade: Option<String>,
+    pub(super) disposition: Option<String>,
+    pub(super) range: Option<String>,
 }
 
 /// A request.
@@ -235,6 +237,12 @@ impl Shared {
             }
             b"content-encoding" => self.content_encoding = Some(text(value, 64).to_ascii_lowercase()),
             b"upgrade" => self.upgrade = Some(text(value, 64)),
+            b"content-disposition" => {
+                self.disposition.get_or_insert_with(|| text(value, MAX_VALUE));
+            }
+            b"content-range" => {
+                self.range.get_or_insert_with(|| text(value, 256));
+            }
             _ => {}
         }
     }

@@ -8,17 +8,18 @@
 mod body;
 mod event;
 mod head;
-mod mime;
 mod stream;
 
 use std::collections::VecDeque;
 
 use dongson_event::{Event, Timestamp};
 
-use super::Side;
 use super::detect::Verdict;
-use body::Body;
-use head::{Request, Response};
+use super::file::{About, File};
+use super::multipart::{self, Reader};
+use super::{Files, Options, Side};
+use body::{Body, Content};
+use head::{Request, Response, Shared};
 use stream::{Framing, Part, Role, Stream};
 
 pub(super) use event::describe_datagram;
@@ -69,7 +70,7 @@ enum Reply {
 #[derive(Debug)]
 pub(super) struct Http {
     client: Side,
-    key: [u8; 32],
+    options: Options,
     requests: Stream,
     responses: Stream,
     pending: VecDeque<Transaction>,
@@ -90,11 +91,11 @@ pub(super) struct Http {
 }
 
 impl Http {
-    /// `client` is who sends requests; `key` seals secrets.
-    pub(super) fn new(client: Side, key: [u8; 32]) -> Self {
+    /// `client` is who sends requests.
+    pub(super) fn new(client: Side, options: Options) -> Self {
         Self {
             client,
-            key,
+            options,
             requests: Stream::new(Role::Client),
             responses: Stream::new(Role::Server),
             pending: VecDeque::new(),
@@ -152,10 +153,15 @@ impl Http {
                 Part::Body(part) => {
                     let sending = self.sending;
                     if let Some(transaction) = self.pending.iter_mut().rfind(|held| held.depth == sending) {
-                        transaction.request_body.push(part);
+                        transaction.request_body.push(at, part);
                     }
                 }
-                Part::End => {}
+                Part::End => {
+                    let sending = self.sending;
+                    if let Some(transaction) = self.pending.iter_mut().rfind(|held| held.depth == sending) {
+                        transaction.request_body.complete = true;
+                    }
+                }
             }
         }
         if self.requests.is_held() && self.held.len() + bytes.len() <= 64 * 1024 {
@@ -165,11 +171,12 @@ impl Http {
     }
 
     fn request(&mut self, at: Timestamp, head: &[u8], out: &mut Vec<Event>) {
-        let request = Request::parse(head, &self.key);
+        let request = Request::parse(head, &self.options.secret_key);
         self.depth += 1;
         self.sending = self.depth;
         let mut transaction = Transaction::new(at, self.depth);
-        transaction.request_body = Body::new(request.shared.content_encoding.as_deref());
+        let body = content(&self.options, &request.shared, &request.target, self.client, at, self.depth);
+        transaction.request_body = Body::new(request.shared.content_encoding.as_deref(), body);
         self.requests.frame(match &request.shared {
             _ if request.method == "CONNECT" => Framing::Hold,
             shared if shared.chunked => Framing::Chunked,
@@ -195,7 +202,7 @@ impl Http {
                 Part::Head(head) => self.response(at, &head, out),
                 Part::Body(part) => {
                     if let Some(transaction) = self.pending.front_mut() {
-                        transaction.response_body.push(part);
+                        transaction.response_body.push(at, part);
                     }
                 }
                 Part::End => self.response_over(out),
@@ -207,7 +214,7 @@ impl Http {
     }
 
     fn response(&mut self, at: Timestamp, head: &[u8], out: &mut Vec<Event>) {
-        let response = Response::parse(head, &self.key);
+        let response = Response::parse(head, &self.options.secret_key);
         if self.pending.is_empty() {
             self.depth += 1;
             self.pending.push_back(Transaction::new(at, self.depth));
@@ -224,7 +231,14 @@ impl Http {
         let switched = response.status == 101;
         let bodiless = method == "HEAD" || matches!(response.status, 204 | 304) || connected || switched;
         let refused = method == "CONNECT" && !connected;
-        transaction.response_body = Body::new(response.shared.content_encoding.as_deref());
+        let bodiless = bodiless || response.shared.content_length == Some(0);
+        let target = transaction.request.as_ref().map_or("", |request| request.target.as_str());
+        let body = if bodiless {
+            None
+        } else {
+            content(&self.options, &response.shared, target, self.client.other(), at, transaction.depth)
+        };
+        transaction.response_body = Body::new(response.shared.content_encoding.as_deref(), body);
         self.responses.frame(match response.shared.content_length {
             _ if bodiless => Framing::Length(0),
             _ if response.shared.chunked => Framing::Chunked,
@@ -245,16 +259,32 @@ impl Http {
 
     fn response_over(&mut self, out: &mut Vec<Event>) {
         if self.reply == Reply::Final {
+            if let Some(transaction) = self.pending.front_mut() {
+                transaction.response_body.complete = true;
+            }
             self.emit(out);
         }
     }
 
     fn emit(&mut self, out: &mut Vec<Event>) {
-        out.extend(self.pending.pop_front().map(event::describe));
+        if let Some(transaction) = self.pending.pop_front() {
+            event::describe(transaction, out);
+        }
     }
 
     /// A hole in the stream.
     pub(super) fn gap(&mut self, side: Side, length: u64) {
+        let missing = self.stream_of(side).missing_of_body(length);
+        let sending = self.sending;
+        let body = if side == self.client {
+            let transaction = self.pending.iter_mut().rfind(|held| held.depth == sending);
+            transaction.map(|transaction| &mut transaction.request_body)
+        } else {
+            self.pending.front_mut().map(|transaction| &mut transaction.response_body)
+        };
+        if let Some(body) = body.filter(|_| missing > 0) {
+            body.gap(missing);
+        }
         if side == self.client {
             if let Some(Part::Head(head)) = self.requests.gap(length) {
                 self.cut = Some((self.heard, head));
@@ -282,9 +312,41 @@ impl Http {
         if let Some(head) = self.responses.unfinished_head() {
             self.response(at, &head, out);
         }
-        out.extend(self.pending.drain(..).map(event::describe));
+        if let Some(transaction) = self.pending.front_mut().filter(|_| self.responses.is_to_close()) {
+            transaction.response_body.complete = true;
+        }
+        for transaction in self.pending.drain(..) {
+            event::describe(transaction, out);
+        }
         self.over = true;
     }
+}
+
+/// What the body of a message with this head is: a form, or a file that is named by the head or by the target.
+fn content(
+    options: &Options,
+    head: &Shared,
+    target: &str,
+    sender: Side,
+    at: Timestamp,
+    depth: u32,
+) -> Option<Content> {
+    if options.files == Files::Off || (!head.chunked && head.content_length == Some(0)) {
+        return None;
+    }
+    let kind = head.content_type.as_deref().unwrap_or_default();
+    let boundary = multipart::parameter(kind, "boundary").filter(|_| multipart::is_form(kind));
+    if let Some(boundary) = boundary.filter(|boundary| !boundary.is_empty()) {
+        return Some(Content::Form(Box::new(Reader::form("http", &boundary, sender, at))));
+    }
+    let given = head.disposition.as_deref().and_then(|header| multipart::parameter(header, "filename"));
+    let path = target.split(['?', '#']).next().unwrap_or(target);
+    let path =
+        path.split_once("://").map_or(path, |(_, rest)| rest.split_once('/').map_or("", |(_, path)| path));
+    let last = path.rsplit('/').next().filter(|name| !name.is_empty()).map(str::to_owned);
+    let total = head.content_length.filter(|_| !head.chunked && head.content_encoding.is_none());
+    let about = About { protocol: "http", name: given.or(last), total, depth: Some(u64::from(depth)) };
+    Some(Content::File(Box::new(File::new(about, sender, at))))
 }
 
 /// Whether a stream begins with a request, or with a response (`Role::Server`).

@@ -87,6 +87,20 @@ impl Stream {
         self.state == State::Held
     }
 
+    /// How many bytes of the body a hole of `length` bytes takes.
+    pub(super) fn missing_of_body(&self, length: u64) -> u64 {
+        match self.state {
+            State::Body(left) | State::Chunk(left) => left.min(length),
+            State::ToClose => length,
+            _ => 0,
+        }
+    }
+
+    /// In a body that ends with the connection.
+    pub(super) fn is_to_close(&self) -> bool {
+        self.state == State::ToClose
+    }
+
     /// Between messages, with nothing begun.
     pub(super) fn is_idle(&self) -> bool {
         self.state == State::Start && self.buffer.is_empty()

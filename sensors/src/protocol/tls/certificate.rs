@@ -3,7 +3,7 @@
 //! Nothing is verified here: trust is the business of the reader. Names are printed in the order of the certificate
 //! (`C=VN, O=..., CN=...`), every value through the escaping of `wire::text`.
 
-use dongson_event::Event;
+use dongson_event::{Event, Timestamp};
 use md5::Md5;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
@@ -31,6 +31,8 @@ pub(super) struct Chain {
     sha1: String,
     md5: String,
     leaf: Option<Leaf>,
+    /// Issuers behind the first certificate, each with its position.
+    others: Vec<(usize, Leaf)>,
 }
 
 /// What is kept of the first certificate.
@@ -50,6 +52,12 @@ struct Leaf {
     signature_algorithm: String,
     is_ca: bool,
     validity_days: i64,
+    /// Of an RSA key, in decimal digits.
+    exponent: Option<u64>,
+    curve: Option<String>,
+    /// Basic constraints are there.
+    constrained: bool,
+    path_length: Option<u32>,
 }
 
 /// The names under which one side's chain goes into an event.
@@ -120,11 +128,28 @@ impl Chain {
                 chain.md5 = hex::encode(Md5::digest(der));
                 chain.leaf = leaf(der);
             }
+            if !chain.fingerprints.is_empty() && chain.fingerprints.len() < MAX_CHAIN {
+                chain.others.extend(leaf(der).map(|leaf| (chain.fingerprints.len(), leaf)));
+            }
             if chain.fingerprints.len() < MAX_CHAIN {
                 chain.fingerprints.push(hex::encode(Sha256::digest(der)));
             }
         }
         (!chain.fingerprints.is_empty()).then_some(chain)
+    }
+
+    /// An event for each certificate that could be read.
+    pub(super) fn certificates(&self, at: Timestamp, by_client: bool, out: &mut Vec<Event>) {
+        let others = self.others.iter().map(|(position, leaf)| (*position, leaf));
+        for (position, leaf) in self.leaf.iter().map(|leaf| (0, leaf)).chain(others) {
+            let mut event = Event::of("sensor.x509", at);
+            event.set("network.protocol", "tls");
+            event.set_some("file.hash.sha256", self.fingerprints.get(position).cloned());
+            event.set("dongson.x509.position", position);
+            event.set("dongson.x509.from_client", by_client);
+            leaf.tell(&mut event);
+            out.push(event);
+        }
     }
 
     /// Adds what is known to `event`.
@@ -153,11 +178,47 @@ impl Chain {
     }
 }
 
+impl Leaf {
+    fn tell(&self, event: &mut Event) {
+        event.set("file.x509.version_number", self.version);
+        event.set("file.x509.serial_number", self.serial.as_str());
+        event.set("file.x509.subject.distinguished_name", self.subject.as_str());
+        event.set("file.x509.issuer.distinguished_name", self.issuer.as_str());
+        event.set_some("file.x509.subject.common_name", self.common_name.as_deref());
+        event.set_some("file.x509.not_before", self.not_before.as_deref());
+        event.set_some("file.x509.not_after", self.not_after.as_deref());
+        if !self.names.is_empty() {
+            event.set("file.x509.alternative_names", self.names.clone());
+        }
+        event.set("file.x509.public_key_algorithm", self.key_algorithm.as_str());
+        event.set("file.x509.public_key_size", self.key_bits);
+        event.set_some(
+            "file.x509.public_key_exponent",
+            self.exponent.and_then(|exponent| i64::try_from(exponent).ok()),
+        );
+        event.set_some("file.x509.public_key_curve", self.curve.as_deref());
+        event.set("file.x509.signature_algorithm", self.signature_algorithm.as_str());
+        if self.constrained {
+            event.set("dongson.x509.is_ca", self.is_ca);
+        }
+        event.set_some("dongson.x509.path_length", self.path_length);
+        event.set("dongson.x509.self_signed", self.subject == self.issuer);
+    }
+}
+
 fn leaf(der: &[u8]) -> Option<Leaf> {
     let (_, certificate) = X509Certificate::from_der(der).ok()?;
     let key = certificate.public_key();
     let validity = certificate.validity();
     let seconds = validity.not_after.timestamp().saturating_sub(validity.not_before.timestamp());
+    let parsed = key.parsed().ok();
+    let exponent = parsed.as_ref().and_then(|key| match key {
+        PublicKey::RSA(rsa) => rsa.try_exponent().ok(),
+        _ => None,
+    });
+    let parameters = key.algorithm.parameters.as_ref();
+    let curve = parameters.and_then(|parameters| parameters.as_oid().ok()).map(|oid| algorithm(&oid));
+    let constraints = certificate.basic_constraints().ok().flatten();
     Some(Leaf {
         version: certificate.version().0.saturating_add(1),
         serial: serial(certificate.raw_serial()),
@@ -173,6 +234,10 @@ fn leaf(der: &[u8]) -> Option<Leaf> {
         signature_algorithm: algorithm(&certificate.signature_algorithm.algorithm),
         is_ca: certificate.is_ca(),
         validity_days: seconds / 86_400,
+        exponent,
+        curve,
+        constrained: constraints.is_some(),
+        path_length: constraints.and_then(|constraints| constraints.value.path_len_constraint),
     })
 }
 

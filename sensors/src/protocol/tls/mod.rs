@@ -62,7 +62,7 @@ impl Tls {
             half.feed(session, client, bytes);
         }
         if let Some(session) = self.session.take_if(|session| session.is_established()) {
-            out.push(session.describe());
+            session.tell(out);
         }
     }
 

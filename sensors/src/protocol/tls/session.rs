@@ -190,6 +190,17 @@ impl Session {
         same_id || self.ticket_resumed || server.pre_shared_key
     }
 
+    /// Hands out the event of this handshake, and those of its certificates.
+    pub(super) fn tell(self, out: &mut Vec<Event>) {
+        let at = out.len();
+        for (chain, by_client) in [(&self.server_chain, false), (&self.client_chain, true)] {
+            if let Some(chain) = chain {
+                chain.certificates(self.started, by_client, out);
+            }
+        }
+        out.insert(at, self.describe());
+    }
+
     /// The event of this handshake, at the time of its first message.
     pub(in crate::protocol) fn describe(self) -> Event {
         let mut event = Event::of("sensor.tls", self.started);

@@ -1,4 +1,8 @@
 //! Live traffic to events: the ring where there is one, the portable capture elsewhere.
+//!
+//! [`Live`] is one source of frames, [`Capture`] one or several of them with their engines.
+
+mod capture;
 
 use std::io;
 use std::sync::atomic::AtomicBool;
@@ -6,10 +10,12 @@ use std::time::Duration;
 
 use dongson_event::Event;
 
+use crate::capture::filter::{Filter, FilterError};
 use crate::capture::portable::{Portable, PortableError, now};
 #[cfg(target_os = "linux")]
 use crate::capture::ring::{self, Ring, RingError, RingOptions};
 use crate::engine::Engine;
+pub use capture::{Capture, Counts};
 
 /// Longest wait for frames; also how often time goes on without them.
 const WAIT: Duration = Duration::from_millis(100);
@@ -17,14 +23,30 @@ const WAIT: Duration = Duration::from_millis(100);
 const LAG: Duration = Duration::from_secs(2);
 
 /// How frames are captured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum Backend {
     /// The ring on Linux, the portable capture elsewhere.
+    #[default]
     Auto,
     /// The kernel's packet ring (Linux only).
     Ring,
     /// A plain packet socket: slower, cannot count losses.
     Portable,
+}
+
+/// What is captured.
+#[derive(Debug, Clone, Default)]
+pub struct LiveOptions {
+    /// The interfaces; their frames are taken in the order of time.
+    pub interfaces: Vec<String>,
+    /// How.
+    pub backend: Backend,
+    /// Which frames.
+    pub filter: Option<Filter>,
+    /// Leaves out what this machine sends.
+    pub ignore_outgoing: bool,
+    /// How many threads share the frames; 0 is 1.
+    pub threads: u16,
 }
 
 /// Why live traffic cannot be captured.
@@ -37,9 +59,20 @@ pub enum LiveError {
     /// The portable capture failed.
     #[error(transparent)]
     Portable(#[from] PortableError),
+    /// The filter does not fit.
+    #[error(transparent)]
+    Filter(#[from] FilterError),
     /// There is no ring on this system.
     #[error("there is no packet ring on this system: use --backend portable")]
     NoRing,
+    /// What only the ring can do.
+    #[error(
+        "only the packet ring can take several interfaces or threads, or leave out what this machine sends"
+    )]
+    OnlyRing,
+    /// A thread could not be started, or broke off.
+    #[error("a capturing thread: {0}")]
+    Thread(io::Error),
     /// The events could not be written.
     #[error("writing the events: {0}")]
     Output(io::Error),
@@ -57,14 +90,21 @@ enum Source {
 }
 
 impl Live {
-    /// Starts to capture on `interface`.
-    pub fn open(interface: &str, backend: Backend) -> Result<Self, LiveError> {
-        let source = match backend {
-            Backend::Portable => Source::Portable(Portable::open(interface)?),
+    /// Starts to capture, as one of the rings of the group `fanout`, if any.
+    pub fn open(options: &LiveOptions, fanout: Option<u16>) -> Result<Self, LiveError> {
+        let source = match options.backend {
+            Backend::Portable => Source::Portable(portable(options)?),
             #[cfg(target_os = "linux")]
-            Backend::Auto | Backend::Ring => Source::Ring(Ring::open(interface, RingOptions::default())?),
+            Backend::Auto | Backend::Ring => {
+                let ring = RingOptions {
+                    ignore_outgoing: options.ignore_outgoing,
+                    fanout,
+                    ..RingOptions::default()
+                };
+                Source::Ring(Ring::open(&options.interfaces, options.filter.as_ref(), ring)?)
+            }
             #[cfg(not(target_os = "linux"))]
-            Backend::Auto => Source::Portable(Portable::open(interface)?),
+            Backend::Auto => Source::Portable(portable(options)?),
             #[cfg(not(target_os = "linux"))]
             Backend::Ring => return Err(LiveError::NoRing),
         };
@@ -92,6 +132,15 @@ impl Live {
             Source::Ring(ring) => Ok(Some(ring.statistics()?.dropped)),
             Source::Portable(_) => Ok(None),
         }
+    }
+}
+
+fn portable(options: &LiveOptions) -> Result<Portable, LiveError> {
+    match options.interfaces.as_slice() {
+        [interface] if !options.ignore_outgoing && options.threads <= 1 => {
+            Ok(Portable::open(interface, options.filter.as_ref())?)
+        }
+        _ => Err(LiveError::OnlyRing),
     }
 }
 

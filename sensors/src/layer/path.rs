@@ -1,0 +1,184 @@
+//! What a packet was wrapped in: addresses of the link, VLANs, tunnels.
+//!
+//! A [`Path`] is copied from header to header while a frame is taken apart; it borrows nothing and is about a hundred bytes.
+
+use std::net::IpAddr;
+
+use dongson_event::Timestamp;
+
+use super::{MAX_DEPTH, MAX_STEPS, MAX_VLANS, Tunnel};
+use crate::capture::Frame;
+
+/// What tells the same addresses in different networks apart; see [`Path::vlan_key`].
+pub(crate) type VlanKey = [u16; MAX_VLANS];
+
+/// Marks the halves of a virtual network's number in a [`VlanKey`]; VLAN identifiers have twelve bits.
+const VIRTUAL: u16 = 0x8000;
+
+/// Whether VLANs tell flows and fragments apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Vlans {
+    /// The same addresses and ports in another VLAN, or in another virtual network (VNI), are another flow.
+    #[default]
+    Separate,
+    /// Tags are told but separate nothing: for mirror ports that tag one direction only, or each one differently.
+    Ignore,
+}
+
+/// An Ethernet address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mac(pub [u8; 6]);
+
+impl std::fmt::Display for Mac {
+    /// As ECS writes it: `00-00-5E-00-53-23`.
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (place, byte) in self.0.iter().enumerate() {
+            let dash = if place == 0 { "" } else { "-" };
+            write!(out, "{dash}{byte:02X}")?;
+        }
+        Ok(())
+    }
+}
+
+/// The outside of a tunnel: what its packets carry on the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Carrier {
+    /// Who wrapped the packet.
+    pub source: IpAddr,
+    /// Who unwraps it.
+    pub destination: IpAddr,
+    /// Source and destination port, where the tunnel runs over a transport that has them.
+    pub ports: Option<(u16, u16)>,
+    /// What tells tunnels between the same ends apart: VNI, TEID, key, call or session.
+    pub identifier: Option<u32>,
+}
+
+impl Carrier {
+    /// The same for a packet that goes the other way.
+    pub(crate) fn reversed(self) -> Self {
+        let ports = self.ports.map(|(source, destination)| (destination, source));
+        Self { source: self.destination, destination: self.source, ports, ..self }
+    }
+}
+
+/// What a packet was wrapped in.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Path {
+    /// When the frame was captured.
+    pub at: Timestamp,
+    /// Length of the whole frame on the wire in bytes.
+    pub wire_length: u32,
+    /// Source and destination address of the innermost Ethernet or 802.11 header.
+    pub macs: Option<(Mac, Mac)>,
+    /// The outside of the innermost tunnel.
+    pub carrier: Option<Carrier>,
+    /// VLAN identifiers, outermost first; the first `vlan_count` hold.
+    vlans: [u16; MAX_VLANS],
+    /// What separates flows; the first `key_count` hold.
+    key: VlanKey,
+    /// Kinds of the tunnels, outermost first; the first `depth` hold.
+    tunnels: [Option<Tunnel>; MAX_DEPTH],
+    vlan_count: u8,
+    key_count: u8,
+    depth: u8,
+    steps: u8,
+    separate: Vlans,
+}
+
+impl Path {
+    pub(super) fn of(frame: &Frame<'_>, separate: Vlans) -> Self {
+        let mut path = Self { at: frame.at, wire_length: frame.wire_length, separate, ..Self::default() };
+        if let Some(vlan) = frame.vlan {
+            path.push_vlan(vlan);
+        }
+        path
+    }
+
+    /// The VLAN identifiers, outermost first.
+    pub fn vlans(&self) -> &[u16] {
+        self.vlans.get(..usize::from(self.vlan_count)).unwrap_or_default()
+    }
+
+    /// VLANs and virtual networks as part of a key, outermost first, then zeros; all zeros when they are to be ignored. A
+    /// priority tag (identifier 0) is no VLAN (IEEE 802.1Q, 9.6) and left out; what does not fit is left out too.
+    pub(crate) fn vlan_key(&self) -> VlanKey {
+        self.key
+    }
+
+    /// The tunnels, outermost first.
+    pub fn tunnels(&self) -> impl Iterator<Item = Tunnel> {
+        self.tunnels.into_iter().flatten()
+    }
+
+    /// How many tunnels the packet was inside of.
+    pub fn depth(&self) -> usize {
+        usize::from(self.depth)
+    }
+
+    pub(super) fn push_vlan(&mut self, tag: u16) {
+        let identifier = tag & 0x0fff;
+        if let Some(slot) = self.vlans.get_mut(usize::from(self.vlan_count)) {
+            *slot = identifier;
+            self.vlan_count += 1;
+            if identifier != 0 {
+                self.push_key(identifier);
+            }
+        }
+    }
+
+    /// Notes the virtual network (24 bits) that the rest of the frame belongs to.
+    pub(super) fn push_network(&mut self, network: u32) {
+        for half in [network >> 12, network] {
+            let [.., high, low] = half.to_be_bytes();
+            self.push_key(VIRTUAL | (u16::from_be_bytes([high, low]) & 0x0fff));
+        }
+    }
+
+    fn push_key(&mut self, part: u16) {
+        if self.separate == Vlans::Ignore {
+            return;
+        }
+        if let Some(slot) = self.key.get_mut(usize::from(self.key_count)) {
+            *slot = part;
+            self.key_count += 1;
+        }
+    }
+
+    /// This path inside a tunnel; `None` when that is one too many.
+    pub(super) fn inside(mut self, tunnel: Tunnel, identifier: Option<u32>) -> Option<Self> {
+        *self.tunnels.get_mut(usize::from(self.depth))? = Some(tunnel);
+        self.depth += 1;
+        if let Some(carrier) = &mut self.carrier
+            && identifier.is_some()
+        {
+            carrier.identifier = identifier;
+        }
+        Some(self)
+    }
+
+    /// One header further; `None` when it is one too many.
+    pub(super) fn step(mut self) -> Option<Self> {
+        self.steps += 1;
+        (usize::from(self.steps) <= MAX_STEPS).then_some(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_hold_vlans_and_networks() {
+        let mut path = Path::default();
+        path.push_vlan(0x2007);
+        path.push_vlan(0);
+        path.push_network(0x00ab_cdef);
+        path.push_vlan(9);
+        path.push_vlan(10);
+        assert_eq!(path.vlans(), [7, 0, 9, 10]);
+        assert_eq!(path.vlan_key(), [7, 0x8abc, 0x8def, 9]);
+        let mut ignoring = Path { separate: Vlans::Ignore, ..Path::default() };
+        ignoring.push_vlan(7);
+        assert_eq!((ignoring.vlans(), ignoring.vlan_key()), ([7].as_slice(), [0; 4]));
+    }
+}

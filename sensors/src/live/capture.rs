@@ -1,0 +1,222 @@
+//! A whole capture: one source and its engine in the caller's thread, or several in threads of their own.
+//!
+//! The kernel gives both directions of a flow to the same thread, so each engine has flows of its own; nothing is shared but
+//! counters. Memory: one ring and one engine for each thread, and at most [`WAITING`] batches of events between them and the
+//! caller. When the caller is slow the threads wait, their rings fill, and the kernel counts what it drops.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use dongson_event::Event;
+
+use super::{Live, LiveError, LiveOptions, WAIT};
+use crate::engine::{Engine, Options};
+
+/// Most batches of events that wait for the caller.
+const WAITING: usize = 64;
+/// How often a thread reads the kernel's counters.
+const COUNT_EVERY: Duration = Duration::from_secs(1);
+
+/// What a capture has seen since its start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Frames taken.
+    pub frames: u64,
+    /// Events handed out.
+    pub events: u64,
+    /// Flows that are live now.
+    pub flows: usize,
+    /// Frames that the kernel dropped; `None` where nobody counts them.
+    pub dropped: Option<u64>,
+}
+
+/// Frames of live traffic on their way to events.
+pub struct Capture {
+    way: Way,
+}
+
+enum Way {
+    Here(Box<(Live, Engine)>),
+    Threads(Threads),
+}
+
+struct Threads {
+    events: Receiver<Vec<Event>>,
+    workers: Vec<Worker>,
+    stop: Arc<AtomicBool>,
+}
+
+struct Worker {
+    thread: JoinHandle<Result<(), LiveError>>,
+    counters: Arc<Counters>,
+}
+
+/// What a thread tells of itself.
+#[derive(Default)]
+struct Counters {
+    frames: AtomicU64,
+    events: AtomicU64,
+    flows: AtomicU64,
+    dropped: AtomicU64,
+}
+
+impl Capture {
+    /// Starts to capture.
+    pub fn open(live: &LiveOptions, engine: &Options) -> Result<Self, LiveError> {
+        if live.threads <= 1 {
+            let here = (Live::open(live, None)?, Engine::new(engine.clone()));
+            return Ok(Self { way: Way::Here(Box::new(here)) });
+        }
+        let [low, high, ..] = std::process::id().to_le_bytes();
+        let group = u16::from_le_bytes([low, high]);
+        let (sender, events) = sync_channel(WAITING);
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut threads = Threads { events, workers: Vec::new(), stop };
+        // Every ring joins the group before the first is read, so that flows stay where they are.
+        let mut rings = Vec::new();
+        for _ in 0..live.threads {
+            rings.push(Live::open(live, Some(group))?);
+        }
+        for ring in rings {
+            threads.start(ring, Engine::new(engine.clone()), sender.clone())?;
+        }
+        Ok(Self { way: Way::Threads(threads) })
+    }
+
+    /// Gives the events that there are to `emit`; waits a tenth of a second when there are none.
+    pub fn poll(&mut self, emit: &mut dyn FnMut(Event)) -> Result<(), LiveError> {
+        match &mut self.way {
+            Way::Here(here) => {
+                let (live, engine) = &mut **here;
+                live.poll(engine, emit)?;
+            }
+            Way::Threads(threads) => match threads.events.recv_timeout(WAIT) {
+                Ok(batch) => batch.into_iter().for_each(emit),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => threads.join()?,
+            },
+        }
+        Ok(())
+    }
+
+    /// What was seen so far; of threads, up to a second ago.
+    pub fn counts(&mut self) -> Result<Counts, LiveError> {
+        match &mut self.way {
+            Way::Here(here) => counts(&mut here.0, &here.1),
+            Way::Threads(threads) => Ok(threads.counts()),
+        }
+    }
+
+    /// Takes what the kernel still holds, ends all flows and gives their events to `emit`; what was seen in all.
+    pub fn finish(self, emit: &mut dyn FnMut(Event)) -> Result<Counts, LiveError> {
+        match self.way {
+            Way::Here(mut here) => {
+                let (live, engine) = &mut *here;
+                let polled = live.poll(engine, emit);
+                engine.finish(emit);
+                polled?;
+                counts(live, engine)
+            }
+            Way::Threads(mut threads) => {
+                threads.stop.store(true, Ordering::Relaxed);
+                for batch in &threads.events {
+                    batch.into_iter().for_each(&mut *emit);
+                }
+                let counts = threads.counts();
+                threads.join()?;
+                Ok(counts)
+            }
+        }
+    }
+}
+
+impl Threads {
+    fn start(&mut self, live: Live, engine: Engine, sender: SyncSender<Vec<Event>>) -> Result<(), LiveError> {
+        let (stop, counters) = (Arc::clone(&self.stop), Arc::<Counters>::default());
+        let shared = Arc::clone(&counters);
+        let thread = std::thread::Builder::new()
+            .name(format!("capture-{}", self.workers.len()))
+            .spawn(move || work(live, engine, &sender, &stop, &shared))
+            .map_err(LiveError::Thread)?;
+        self.workers.push(Worker { thread, counters });
+        Ok(())
+    }
+
+    fn counts(&self) -> Counts {
+        let sum = |of: fn(&Counters) -> &AtomicU64| {
+            self.workers.iter().map(|worker| of(&worker.counters).load(Ordering::Relaxed)).sum::<u64>()
+        };
+        Counts {
+            frames: sum(|counters| &counters.frames),
+            events: sum(|counters| &counters.events),
+            flows: usize::try_from(sum(|counters| &counters.flows)).unwrap_or(usize::MAX),
+            dropped: Some(sum(|counters| &counters.dropped)),
+        }
+    }
+
+    /// Waits for the threads, which have ended or are about to; the first that failed says why.
+    fn join(&mut self) -> Result<(), LiveError> {
+        let mut result = Ok(());
+        for worker in self.workers.drain(..) {
+            let ended = worker
+                .thread
+                .join()
+                .unwrap_or_else(|_| Err(LiveError::Thread(io::Error::other("it panicked"))));
+            result = result.and(ended);
+        }
+        result
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+/// One thread: frames of `live` until it is told to stop, or nobody takes its events.
+fn work(
+    mut live: Live,
+    mut engine: Engine,
+    sender: &SyncSender<Vec<Event>>,
+    stop: &AtomicBool,
+    counters: &Counters,
+) -> Result<(), LiveError> {
+    let mut batch = Vec::new();
+    let mut counted = Instant::now();
+    let mut wanted = true;
+    while wanted && !stop.load(Ordering::Relaxed) {
+        live.poll(&mut engine, &mut |event| batch.push(event))?;
+        if !batch.is_empty() {
+            wanted = sender.send(std::mem::take(&mut batch)).is_ok();
+        }
+        if counted.elapsed() >= COUNT_EVERY {
+            counted = Instant::now();
+            counters.tell(counts(&mut live, &engine)?);
+        }
+    }
+    live.poll(&mut engine, &mut |event| batch.push(event))?;
+    engine.finish(&mut |event| batch.push(event));
+    counters.tell(counts(&mut live, &engine)?);
+    // Nobody may take them any more: then nobody wants them.
+    drop(sender.send(batch));
+    Ok(())
+}
+
+impl Counters {
+    fn tell(&self, counts: Counts) {
+        self.frames.store(counts.frames, Ordering::Relaxed);
+        self.events.store(counts.events, Ordering::Relaxed);
+        self.flows.store(u64::try_from(counts.flows).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.dropped.store(counts.dropped.unwrap_or_default(), Ordering::Relaxed);
+    }
+}
+
+fn counts(live: &mut Live, engine: &Engine) -> Result<Counts, LiveError> {
+    let (frames, events) = engine.seen();
+    Ok(Counts { frames, events, flows: engine.live_flows(), dropped: live.dropped()? })
+}

@@ -1,0 +1,106 @@
+//! Parsers of services beside DNS, HTTP, TLS and QUIC: what one must do, and which service has one.
+//!
+//! A service that `detect` names and that has a parser here gets the bytes of its connection; the others are only named. A
+//! service that can turn into TLS ([`super::upgrade`]) is read by its parser until it does.
+
+use std::fmt::Debug;
+
+use dongson_event::{Event, Timestamp};
+
+use super::dcerpc::{Connectionless, Dcerpc};
+use super::dhcp::Dhcp;
+use super::dnp3::Dnp3;
+use super::kerberos::Kerberos;
+use super::ldap::Ldap;
+use super::mysql::Mysql;
+use super::ntp::Ntp;
+use super::radius::Radius;
+use super::redis::Redis;
+use super::rfb::Rfb;
+use super::sip::Sip;
+use super::smtp::Smtp;
+use super::ssh::Ssh;
+use super::syslog::Syslog;
+use super::{Options, Side};
+
+/// What a parser of a stream starts with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Start<'a> {
+    /// Who asked for the service.
+    pub(super) client: Side,
+    pub(super) options: &'a Options,
+}
+
+/// A parser of one service over TCP. Any bytes in any pieces give events and no panic, and the same bytes in other
+/// pieces the same events; its memory is bounded.
+pub(super) trait Stream: Debug + Send {
+    /// The next bytes of one side, in order.
+    fn data(&mut self, side: Side, at: Timestamp, bytes: &[u8], out: &mut Vec<Event>);
+
+    /// `length` bytes of one side are missing before its next data.
+    fn gap(&mut self, side: Side, length: u64);
+
+    /// The end of the connection, or of what is readable in it: what is incomplete goes out.
+    fn finish(&mut self, at: Timestamp, out: &mut Vec<Event>);
+
+    /// False when more bytes of this side would not change anything.
+    fn wants_more(&self, side: Side) -> bool;
+
+    /// A better name of the service than the detector's, Zeek's where it has one.
+    fn service(&self) -> Option<&'static str> {
+        None
+    }
+}
+
+/// The parser of a service over TCP, where there is one.
+pub(super) fn stream(service: &str, start: &Start<'_>) -> Option<Box<dyn Stream>> {
+    Some(match service {
+        "smtp" => Box::new(Smtp::new(start)),
+        "dnp3_tcp" => Box::new(Dnp3::default()),
+        "mysql" => Box::new(Mysql::new(start)),
+        "redis" => Box::new(Redis::new(start)),
+        "sip" => Box::new(Sip::default()),
+        "dce_rpc" => Box::new(Dcerpc::default()),
+        "krb_tcp" => Box::new(Kerberos::default()),
+        "ldap_tcp" => Box::new(Ldap::new(start)),
+        "rfb" => Box::new(Rfb::new(start.client.other())),
+        "ssh" => Box::new(Ssh::new(start.client)),
+        _ => return None,
+    })
+}
+
+/// A parser of one service over UDP. Any datagrams give events and no panic; its memory is bounded.
+pub(super) trait Datagrams: Debug + Send {
+    /// The next datagram's payload.
+    fn datagram(&mut self, side: Side, at: Timestamp, bytes: &[u8], out: &mut Vec<Event>);
+
+    /// The end of the flow: what is incomplete goes out.
+    fn finish(&mut self, _at: Timestamp, _out: &mut Vec<Event>) {}
+
+    /// False when more datagrams would not change anything.
+    fn wants_more(&self) -> bool {
+        true
+    }
+
+    /// A better name of the service than the detector's, Zeek's where it has one.
+    fn service(&self) -> Option<&'static str> {
+        None
+    }
+}
+
+/// The parser of a service over UDP, where there is one; the client is who sent the first datagram that was recognised.
+pub(super) fn datagrams(service: &str, start: &Start<'_>) -> Option<Box<dyn Datagrams>> {
+    Some(match service {
+        "dhcp" => Box::new(Dhcp::V4),
+        "dhcpv6" => Box::new(Dhcp::V6),
+        "dnp3_udp" => Box::new(Dnp3::default()),
+        "radius" => Box::new(Radius::default()),
+        "sip" => Box::new(Sip::default()),
+        "syslog" => Box::new(Syslog),
+        "dce_rpc" => Box::new(Connectionless::default()),
+        "krb" => Box::new(Kerberos::default()),
+        "ldap_udp" => Box::new(Ldap::new(start)),
+        "ntp" => Box::new(Ntp),
+        _ => return None,
+    })
+}
