@@ -63,7 +63,9 @@ impl Shorts {
     pub(super) fn scan(&self, text: &[u8], found: &mut impl FnMut(Target)) {
         for (byte, targets) in &self.ones {
             if memchr_iter(*byte, text).any(|at| aligned(text, at)) {
-                targets.iter().for_each(|target| found(*target));
+                for target in targets {
+                    found(*target);
+                }
             }
         }
         if self.table.is_empty() {
