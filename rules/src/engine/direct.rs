@@ -4,10 +4,12 @@
 //! spelling out either.
 
 use memchr::memmem::Finder;
+use regex::Regex;
 use regex_syntax::hir::{Hir, HirKind};
 
 use super::literal::guards;
 use super::run::Run;
+use super::trim::shorter;
 use super::written::{aligned, written};
 use crate::predicate::Test;
 use crate::text::{Pattern, Piece, Shape};
@@ -26,7 +28,7 @@ pub(super) enum Direct {
     /// One of these must say so.
     Among(Vec<Direct>),
     /// Where the text passes it, the test must still be asked.
-    Guard(Guard),
+    Guard(Box<Guard>),
 }
 
 /// What a text must have before a test is worth asking.
@@ -37,13 +39,15 @@ pub(super) struct Guard {
     run: Option<Run>,
     /// One literal of each list.
     literals: Vec<Vec<Finder<'static>>>,
+    /// Found in the same texts as the regular expression of the test, and sooner.
+    shorter: Option<Regex>,
 }
 
 impl Direct {
     /// What can be said of `test` without spelling out the text.
     pub(super) fn new(test: &Test) -> Option<Self> {
         if let Test::Regex(regex) = test {
-            return Some(Self::Guard(Guard::of_regex(&regex_syntax::parse(regex.as_str()).ok()?)));
+            return Some(Self::Guard(Box::new(Guard::of_regex(&regex_syntax::parse(regex.as_str()).ok()?))));
         }
         let Test::Text(pattern) = test else { return None };
         // Capitals are not told apart in folded texts.
@@ -66,7 +70,7 @@ impl Direct {
         }
         let finders = |piece: Piece| piece.texts.iter().map(|text| finder(text)).collect();
         let literals = pattern.pieces().into_iter().map(finders).collect();
-        Self::Guard(Guard { least: 0, run: None, literals })
+        Self::Guard(Box::new(Guard { least: 0, run: None, literals, shorter: None }))
     }
 
     fn of_piece(piece: &Piece, text: &str) -> Self {
@@ -76,6 +80,11 @@ impl Direct {
             (false, true) => Self::End(written(text).into()),
             (false, false) => Self::Inside(Box::new(finder(text))),
         }
+    }
+
+    /// What to ask instead of the test, of a text as it is.
+    pub(super) fn instead(&self) -> Option<&Regex> {
+        if let Self::Guard(guard) = self { guard.shorter.as_ref() } else { None }
     }
 
     /// Whether the test holds on `text`; `None` where it must be asked.
@@ -101,7 +110,7 @@ impl Guard {
     fn of_regex(regex: &Hir) -> Self {
         let finders = |literals: Vec<String>| literals.iter().map(|text| finder(text)).collect();
         let literals = guards(regex).into_iter().map(finders).collect();
-        Self { least: least_signs(regex), run: Run::of_regex(regex), literals }
+        Self { least: least_signs(regex), run: Run::of_regex(regex), literals, shorter: shorter(regex) }
     }
 
     /// Folding leaves the number of signs as it is, and escapes only make texts longer.

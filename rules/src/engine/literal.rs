@@ -104,7 +104,7 @@ fn weight(piece: &Piece) -> usize {
 /// Lists of literals; a folded text must have one of each list before the regular expression can hold on it.
 pub(super) fn guards(regex: &Hir) -> Vec<Vec<String>> {
     let reach = Reach { least: 1, depth: 0 };
-    let mut all = Vec::from_iter(of_hir(regex, reach));
+    let mut all: Vec<Vec<String>> = of_hir(regex, reach).into_iter().collect();
     let mut whole = regex;
     while let HirKind::Capture(capture) = whole.kind() {
         whole = &capture.sub;

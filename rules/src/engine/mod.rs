@@ -42,6 +42,7 @@ mod sieve;
 mod stripes;
 mod tape;
 mod tree;
+mod trim;
 mod tuner;
 mod witness;
 mod written;

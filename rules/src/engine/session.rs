@@ -9,6 +9,7 @@ use dongson_event::{Event, Matched, ParseError, Value};
 use super::Engine;
 use super::arena::{Arena, Loaded};
 use super::costs::Measure;
+use super::direct::Direct;
 use super::marks::{Known, Marks};
 use super::names::{NameId, UNKNOWN};
 use super::place::Answers;
@@ -333,28 +334,31 @@ impl Look {
             Known::False => false,
             Known::Nothing if asked.indexed => false,
             Known::Nothing | Known::Perhaps => {
-                let predicate = case.tables.predicates.get(asked.predicate);
-                let truth = predicate.is_some_and(|own| self.ask(case, number, asked, &own.test));
+                let truth = self.ask(case, number, asked);
                 self.marks.note(at, if truth { Known::True } else { Known::False });
                 truth
             }
         }
     }
 
-    fn ask<R: Record>(&mut self, case: &Case<'_, R>, number: u32, asked: &Asked, test: &Test) -> bool {
-        let Asked { slot, other, .. } = *asked;
-        match test {
-            Test::Null => return self.arena.loaded(slot).null,
-            Test::Exists => return self.arena.loaded(slot).present,
-            _ => {}
-        }
-        if let Some(direct) = case.plan.direct(number) {
+    fn ask<R: Record>(&mut self, case: &Case<'_, R>, number: u32, asked: &Asked) -> bool {
+        let Asked { slot, other, predicate, .. } = *asked;
+        let direct = case.plan.direct(number);
+        if let Some(direct) = direct {
             let answers = self.arena.written(slot).map(|text| direct.holds(text));
             if let Some(truth) = answers.fold(Some(false), either) {
                 return truth;
             }
         }
+        let Some(test) = case.tables.predicates.get(predicate).map(|predicate| &predicate.test) else {
+            return false;
+        };
         let Self { arena, scratch, .. } = self;
+        match test {
+            Test::Null => return arena.loaded(slot).null,
+            Test::Exists => return arena.loaded(slot).present,
+            _ => {}
+        }
         if let Test::FieldRef { affix: Affix::Whole, cased: false, .. } = test {
             // Folded texts are equal where they are written the same.
             let mut others = arena.written(slot).take(MAX_REFERRED);
@@ -364,6 +368,9 @@ impl Look {
         if let Test::FieldRef { affix, cased, .. } = test {
             arena.spell(other, case.record, scratch);
             return refers(arena.texts(slot), &arena.texts(other), *affix, *cased);
+        }
+        if let Some(regex) = direct.and_then(Direct::instead) {
+            return arena.texts(slot).any(|(raw, _)| regex.is_match(raw));
         }
         arena.texts(slot).any(|(raw, folded)| test.fits(raw, folded))
     }

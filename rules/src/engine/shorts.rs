@@ -63,7 +63,7 @@ impl Shorts {
     pub(super) fn scan(&self, text: &[u8], found: &mut impl FnMut(Target)) {
         for (byte, targets) in &self.ones {
             if memchr_iter(*byte, text).any(|at| aligned(text, at)) {
-                for target in targets.iter() {
+                for target in targets {
                     found(*target);
                 }
             }
