@@ -321,26 +321,22 @@ fn kerberos_tcp(scene: &Scene<'_>) -> Verdict {
     if scene.on(88) || scene.on(464) { verdict } else { Verdict::No }
 }
 
-/// An LDAP message: SEQUENCE, message id, and an operation (RFC 4511, 4.1.1).
+/// An LDAP message: SEQUENCE, message id (up to 2^31 - 1), and an operation (RFC 4511, 4.1.1).
 fn ldap(scene: &Scene<'_>) -> Verdict {
-    let operation = |byte: u8| matches!(byte, 0x42 | 0x4a | 0x50 | 0x60..=0x79);
-    let short = shape(scene.prefix, 6, |at, byte| match at {
-        0 => byte == 0x30,
-        1 => byte < 0x80,
-        2 => byte == 2,
-        3 => byte == 1,
-        5 => operation(byte),
-        _ => true,
-    });
-    let long = shape(scene.prefix, 10, |at, byte| match at {
-        0 => byte == 0x30,
-        1 => byte == 0x84,
-        6 => byte == 2,
-        7 => byte == 1,
-        9 => operation(byte),
-        _ => true,
-    });
-    if short == Verdict::No { long } else { short }
+    let id = match scene.prefix {
+        [] | [0x30] => return Verdict::Maybe,
+        [0x30, 0..0x80, ..] => 2,
+        [0x30, long @ 0x81..=0x84, ..] => usize::from(*long) - 0x80 + 2,
+        _ => return Verdict::No,
+    };
+    match scene.prefix.get(id..) {
+        None | Some([] | [2]) => Verdict::Maybe,
+        Some([2, length @ 1..=4, rest @ ..]) => match rest.get(usize::from(*length)) {
+            None => Verdict::Maybe,
+            Some(operation) => Verdict::of(matches!(operation, 0x42 | 0x4a | 0x50 | 0x60..=0x79)),
+        },
+        Some(_) => Verdict::No,
+    }
 }
 
 fn redis(prefix: &[u8]) -> Verdict {
@@ -484,6 +480,7 @@ mod tests {
         check(b"\x00\x01\x00\x00\x00\x06\x01\x03\x00\x00", b"", 503, None);
         check(b"INVITE sip:an@vn SIP/2.0\r\n", b"", 5060, Some("sip"));
         check(b"\x30\x0c\x02\x01\x01\x60\x07", b"", 389, Some("ldap_tcp"));
+        check(b"\x30\x84\x00\x00\x00\x0e\x02\x02\x01\xac\x63\x07", b"", 389, Some("ldap_tcp"));
     }
 
     #[test]
