@@ -325,7 +325,7 @@ fn kerberos_tcp(scene: &Scene<'_>) -> Verdict {
 fn ldap(scene: &Scene<'_>) -> Verdict {
     let id = match scene.prefix {
         [] | [0x30] => return Verdict::Maybe,
-        [0x30, 0..0x80, ..] => 2,
+        [0x30, 0..=0x7f, ..] => 2,
         [0x30, long @ 0x81..=0x84, ..] => usize::from(*long) - 0x80 + 2,
         _ => return Verdict::No,
     };

@@ -2,7 +2,7 @@
 //!
 //! In: bytes in order, and gaps. Out: messages, each whole or, where it is longer than is kept, its beginning; what lies
 //! whole in one piece is not copied. After a gap the next beginning of a message is looked for by its first eight bytes.
-//! Memory: one message of at most [`Frames::new`]'s `keep` bytes.
+//! Memory: one message of at most [`Shape::keep`] bytes.
 
 use super::le;
 
