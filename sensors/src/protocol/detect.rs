@@ -113,7 +113,7 @@ pub(super) fn udp(ports: [u16; 2], bytes: &[u8]) -> Option<&'static str> {
     let scene = Scene { prefix: bytes, peer: &[], ports };
     Some(match bytes {
         _ if dhcp(bytes) => "dhcp",
-        _ if (on(546) || on(547)) && super::dhcp::is_v6(bytes) => "dhcpv6",
+        _ if (on(546) || on(547)) && super::network::dhcp::is_v6(bytes) => "dhcpv6",
         _ if bytes.len() >= 20 && bytes.get(4..8) == Some(&[0x21, 0x12, 0xa4, 0x42]) => "stun",
         _ if sip(bytes) == Verdict::Yes => "sip",
         _ if snmp(bytes) => "snmp",
@@ -140,7 +140,7 @@ pub(super) fn udp(ports: [u16; 2], bytes: &[u8]) -> Option<&'static str> {
         [2, 0, 0, 0, ..] if bytes.len() == 92 => "wireguard",
         [0x38 | 0x40, ..] if on(1194) && bytes.len() >= 14 => "openvpn",
         _ if (on(500) || on(4500)) && ike(bytes) => "ipsec",
-        _ if super::dcerpc::is_message(bytes) => "dce_rpc",
+        _ if super::windows::dcerpc::is_message(bytes) => "dce_rpc",
         _ if dnp3(bytes) == Verdict::Yes => "dnp3_udp",
         _ => return None,
     })

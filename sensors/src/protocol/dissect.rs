@@ -7,20 +7,20 @@ use std::fmt::Debug;
 
 use dongson_event::{Event, Timestamp};
 
-use super::dcerpc::{Connectionless, Dcerpc};
-use super::dhcp::Dhcp;
-use super::dnp3::Dnp3;
-use super::kerberos::Kerberos;
-use super::ldap::Ldap;
-use super::mysql::Mysql;
-use super::ntp::Ntp;
-use super::radius::Radius;
-use super::redis::Redis;
-use super::rfb::Rfb;
-use super::sip::Sip;
-use super::smtp::Smtp;
-use super::ssh::Ssh;
-use super::syslog::Syslog;
+use super::database::mysql::Mysql;
+use super::database::redis::Redis;
+use super::industrial::dnp3::Dnp3;
+use super::mail::smtp::Smtp;
+use super::network::dhcp::Dhcp;
+use super::network::ntp::Ntp;
+use super::network::radius::Radius;
+use super::network::syslog::Syslog;
+use super::remote::rfb::Rfb;
+use super::remote::ssh::Ssh;
+use super::voice::sip::Sip;
+use super::windows::dcerpc::{Connectionless, Dcerpc};
+use super::windows::kerberos::Kerberos;
+use super::windows::ldap::Ldap;
 use super::{Options, Side};
 
 /// What a parser of a stream starts with.

@@ -4,46 +4,39 @@
 //! many there may be. They recognise what is spoken from the bytes (`detect`), parse DNS, HTTP/1, TLS, QUIC and the services of
 //! `dissect`, and name the rest for `network.protocol` of the connection.
 //!
+//! The rooms: `windows`, `mail`, `database`, `industrial`, `network` (what keeps one running), `remote` (terminals and
+//! desktops), `tunnel`, `voice`; a service with a room of its own name (`dns`, `http`, `tls`) is one of many files. The rest
+//! is what they share.
+//!
 //! What always holds: any bytes in any pieces give events and never a panic; the same stream in other pieces gives the same
 //! events; time comes from the caller; secrets (passwords, cookies, tokens) are sealed under [`Options::secret_key`].
 //! Memory per connection is bounded: 2 KiB until the protocol is known, then as the parser's own page says, at most about
 //! 2 MiB for an HTTP client that leaves 32 giant requests unanswered, and typically under 4 KiB.
 
-mod dcerpc;
+mod database;
 mod der;
 mod detect;
-mod dhcp;
 mod dissect;
-mod dnp3;
 mod dns;
 mod file;
 mod frames;
-mod gss;
 mod http;
-mod kerberos;
-mod ldap;
+mod industrial;
 mod le;
-mod multipart;
-mod mysql;
-mod ntlm;
-mod ntp;
+mod mail;
+mod network;
 mod pe;
 mod quic;
-mod radius;
-mod redis;
-mod rfb;
+mod remote;
 mod secret;
-mod sip;
-mod smtp;
 mod sniff;
-mod socks;
-mod sql;
-mod ssh;
-mod syslog;
 mod tcp;
 mod tls;
+mod tunnel;
 mod udp;
 mod upgrade;
+mod voice;
+mod windows;
 mod wire;
 
 pub use tcp::Tcp;

@@ -9,7 +9,7 @@ use dongson_event::{Event, Timestamp};
 use flate2::write::{DeflateDecoder, GzDecoder, ZlibDecoder};
 
 use crate::protocol::file::{File, State};
-use crate::protocol::multipart::Reader;
+use crate::protocol::mail::multipart::Reader;
 
 /// First bytes kept to tell the type.
 const SNIFF: usize = 512;

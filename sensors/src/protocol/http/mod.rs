@@ -16,7 +16,7 @@ use dongson_event::{Event, Timestamp};
 
 use super::detect::Verdict;
 use super::file::{About, File};
-use super::multipart::{self, Reader};
+use super::mail::multipart::{self, Reader};
 use super::{Files, Options, Side};
 use body::{Body, Content};
 use head::{Request, Response, Shared};

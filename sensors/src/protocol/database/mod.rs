@@ -1,0 +1,5 @@
+//! Databases: who signs in and what is asked.
+
+pub(super) mod mysql;
+pub(super) mod redis;
+pub(super) mod sql;

@@ -1,0 +1,3 @@
+//! Control systems: what is read from and written to machines.
+
+pub(super) mod dnp3;

@@ -1,0 +1,610 @@
+//! SMTP (RFC 5321; pipelining: RFC 2920; BDAT: RFC 3030; AUTH: RFC 4954): one event for each mail, with its envelope and headers.
+//!
+//! In: both directions of a connection. Out: a `sensor.smtp` event when a mail is answered, given up or the connection ends (a
+//! session without a mail gives one too), and a `sensor.file` event for each part of a mail. Passwords are sealed. Memory: one
+//! line of [`MAX_LINE`] bytes per side, [`MAX_WAITING`] commands without reply, [`MAX_RECIPIENTS`] recipients, and what
+//! [`Reader`] keeps of a mail.
+
+use std::collections::VecDeque;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use dongson_event::{Event, Timestamp};
+
+use crate::protocol::dissect::{Start, Stream};
+use crate::protocol::file::State;
+use crate::protocol::mail::multipart::{Reader, words};
+use crate::protocol::wire::{starts_with_no_case, text};
+use crate::protocol::{Files, Options, Side, secret};
+
+/// Longest line kept (RFC 5321, 4.5.3.1.4 allows 512; extensions send more).
+const MAX_LINE: usize = 4096;
+/// Commands that wait for their reply.
+const MAX_WAITING: usize = 128;
+/// Recipients kept of one mail.
+const MAX_RECIPIENTS: usize = 256;
+/// Longest address kept.
+const MAX_ADDRESS: usize = 512;
+/// `Received` headers kept.
+const MAX_RECEIVED: usize = 32;
+
+/// What a reply answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Greeting,
+    Hello,
+    StartTls,
+    Auth,
+    /// DATA, whose grant opens the mail.
+    Data,
+    /// The end of a mail, given by its number.
+    End(u32),
+    Other,
+}
+
+/// What the client's next bytes are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Commands,
+    /// DATA was said and not answered yet.
+    Asking,
+    /// Lines up to a lone dot.
+    Mail,
+    /// So many bytes of a chunk, and whether it is the last one.
+    Chunk(u64, bool),
+    /// Answers to challenges: which mechanism, how many lines so far.
+    Auth(u8),
+}
+
+/// One mail.
+#[derive(Debug)]
+struct Mail {
+    started: Timestamp,
+    number: u32,
+    /// As Zeek counts: mails that were sent whole before, and this one.
+    depth: u32,
+    from: Option<String>,
+    recipients: Vec<String>,
+    reader: Option<Reader>,
+    /// Its last line was seen.
+    complete: bool,
+}
+
+/// A connection that speaks SMTP.
+#[derive(Debug)]
+pub(in crate::protocol) struct Smtp {
+    client: Side,
+    options: Options,
+    started: Option<Timestamp>,
+    lines: [Vec<u8>; 2],
+    mode: Mode,
+    waiting: VecDeque<Asked>,
+    mails: VecDeque<Mail>,
+    number: u32,
+    completed: u32,
+    told: bool,
+    helo: Option<String>,
+    last_reply: Option<String>,
+    mechanism: Option<String>,
+    user: Option<String>,
+    password: Option<String>,
+    tls: bool,
+    /// Sides (originator, responder) that cannot be read any more.
+    dead: [bool; 2],
+}
+
+impl Smtp {
+    pub(in crate::protocol) fn new(start: &Start<'_>) -> Self {
+        Self {
+            client: start.client,
+            options: *start.options,
+            started: None,
+            lines: Default::default(),
+            mode: Mode::Commands,
+            waiting: VecDeque::from([Asked::Greeting]),
+            mails: VecDeque::new(),
+            number: 0,
+            completed: 0,
+            told: false,
+            helo: None,
+            last_reply: None,
+            mechanism: None,
+            user: None,
+            password: None,
+            tls: false,
+            dead: [false; 2],
+        }
+    }
+
+    fn client_data(&mut self, at: Timestamp, mut bytes: &[u8], out: &mut Vec<Event>) {
+        while !bytes.is_empty() {
+            if let Mode::Chunk(left, last) = self.mode {
+                let take = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
+                let (part, rest) = bytes.split_at_checked(take).unwrap_or((bytes, &[]));
+                bytes = rest;
+                self.mail_bytes(at, part);
+                self.mode = Mode::Chunk(left.saturating_sub(part.len() as u64), last);
+                self.end_chunk();
+                continue;
+            }
+            let end = bytes.iter().position(|sign| *sign == b'\n').map(|end| end + 1);
+            let (piece, rest) = bytes.split_at_checked(end.unwrap_or(bytes.len())).unwrap_or((bytes, &[]));
+            bytes = rest;
+            let line = self.client.of_mut(&mut self.lines);
+            let inside = matches!(self.mode, Mode::Mail | Mode::Asking);
+            let room = if inside { usize::MAX } else { MAX_LINE.saturating_sub(line.len()) };
+            line.extend_from_slice(piece.get(..room).unwrap_or(piece));
+            if end.is_some() || (inside && line.len() > MAX_LINE) {
+                let line = std::mem::take(line);
+                self.client_line(at, &line, out);
+            }
+        }
+    }
+
+    fn client_line(&mut self, at: Timestamp, line: &[u8], out: &mut Vec<Event>) {
+        if self.mode == Mode::Asking {
+            // Nobody has refused it: what follows DATA is the mail.
+            self.mode = Mode::Mail;
+        }
+        match self.mode {
+            Mode::Mail if matches!(line, b".\r\n" | b".\n") => self.end_of_mail(),
+            Mode::Mail => self.mail_bytes(at, line.strip_prefix(b".").unwrap_or(line)),
+            Mode::Auth(turn) => self.credentials(line.trim_ascii(), turn),
+            _ => self.command(at, line.trim_ascii_end(), out),
+        }
+    }
+
+    fn command(&mut self, at: Timestamp, line: &[u8], out: &mut Vec<Event>) {
+        let is = |word: &[u8]| starts_with_no_case(line, word);
+        let argument = line.iter().position(|sign| *sign == b' ').and_then(|blank| line.get(blank + 1..));
+        let argument = argument.unwrap_or_default().trim_ascii();
+        let mut asked = Asked::Other;
+        if is(b"HELO") || is(b"EHLO") || is(b"LHLO") {
+            self.give_up_open(out);
+            self.helo = Some(text(argument, MAX_ADDRESS));
+            asked = Asked::Hello;
+        } else if is(b"MAIL FROM:") {
+            self.give_up_open(out);
+            self.open(at, out).from = Some(address(line.get(10..).unwrap_or_default()));
+        } else if is(b"RCPT TO:") {
+            let recipients = &mut self.open(at, out).recipients;
+            if recipients.len() < MAX_RECIPIENTS {
+                recipients.push(address(line.get(8..).unwrap_or_default()));
+            }
+        } else if is(b"DATA") {
+            self.begin_mail(at, out);
+            self.mode = Mode::Asking;
+            asked = Asked::Data;
+        } else if is(b"BDAT") {
+            self.chunk(at, argument, out);
+        } else if is(b"RSET") || is(b"QUIT") {
+            self.give_up_open(out);
+        } else if is(b"STARTTLS") {
+            asked = Asked::StartTls;
+        } else if is(b"AUTH") {
+            self.authenticate(argument);
+            asked = Asked::Auth;
+        }
+        if self.waiting.len() < MAX_WAITING {
+            self.waiting.push_back(asked);
+        }
+        self.end_chunk();
+    }
+
+    /// The mail that is being told; a new one where there is none.
+    fn open(&mut self, at: Timestamp, out: &mut Vec<Event>) -> &mut Mail {
+        if self.mails.back().is_none_or(|mail| mail.complete) {
+            if self.mails.len() >= MAX_WAITING {
+                self.tell_first(out);
+            }
+            self.number += 1;
+            self.mails.push_back(Mail {
+                started: at,
+                number: self.number,
+                depth: self.completed.saturating_add(1),
+                from: None,
+                recipients: Vec::new(),
+                reader: None,
+                complete: false,
+            });
+        }
+        let last = self.mails.len().saturating_sub(1);
+        self.mails.get_mut(last).expect("one was pushed where there was none")
+    }
+
+    fn begin_mail(&mut self, at: Timestamp, out: &mut Vec<Event>) {
+        let sender = self.client;
+        self.open(at, out).reader.get_or_insert_with(|| Reader::mail(sender, at));
+    }
+
+    fn chunk(&mut self, at: Timestamp, argument: &[u8], out: &mut Vec<Event>) {
+        let mut parts = argument.split(|sign| *sign == b' ').filter(|part| !part.is_empty());
+        let size = parts.next().and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
+        let last = parts.next().is_some_and(|word| word.eq_ignore_ascii_case(b"LAST"));
+        if let Some(size) = size {
+            self.begin_mail(at, out);
+            self.mode = Mode::Chunk(size, last);
+        }
+    }
+
+    fn end_chunk(&mut self) {
+        if let Mode::Chunk(0, last) = self.mode {
+            self.mode = Mode::Commands;
+            if last {
+                let number = self.complete();
+                if let Some(asked) = self.waiting.back_mut() {
+                    *asked = Asked::End(number);
+                }
+            }
+        }
+    }
+
+    fn mail_bytes(&mut self, at: Timestamp, bytes: &[u8]) {
+        if let Some(reader) = self.mails.back_mut().and_then(|mail| mail.reader.as_mut()) {
+            reader.data(at, bytes);
+        }
+    }
+
+    fn end_of_mail(&mut self) {
+        self.mode = Mode::Commands;
+        let number = self.complete();
+        if self.waiting.len() < MAX_WAITING {
+            self.waiting.push_back(Asked::End(number));
+        }
+    }
+
+    fn complete(&mut self) -> u32 {
+        let Some(mail) = self.mails.back_mut() else { return 0 };
+        mail.complete = true;
+        self.completed = self.completed.saturating_add(1);
+        mail.number
+    }
+
+    fn authenticate(&mut self, argument: &[u8]) {
+        let mut parts = argument.split(|sign| *sign == b' ').filter(|part| !part.is_empty());
+        self.mechanism = parts.next().map(|name| text(name, 64).to_ascii_uppercase());
+        self.mode = Mode::Auth(0);
+        if let Some(initial) = parts.next() {
+            self.credentials(initial, 0);
+        }
+    }
+
+    fn credentials(&mut self, line: &[u8], turn: u8) {
+        self.mode = Mode::Auth(turn.saturating_add(1));
+        let decoded = STANDARD.decode(line).unwrap_or_default();
+        let seal = |value: &[u8]| Some(secret::seal(&self.options.secret_key, value));
+        match (self.mechanism.as_deref(), turn) {
+            (Some("LOGIN"), 0) => self.user = Some(text(&decoded, MAX_ADDRESS)),
+            (Some("LOGIN"), 1) => self.password = seal(&decoded),
+            (Some("PLAIN"), 0) => {
+                let mut parts = decoded.split(|byte| *byte == 0).skip(1);
+                self.user = parts.next().map(|user| text(user, MAX_ADDRESS));
+                self.password = parts.next().and_then(seal);
+            }
+            _ => {}
+        }
+    }
+
+    fn server_data(&mut self, bytes: &[u8], out: &mut Vec<Event>) {
+        let server = self.client.other();
+        for piece in bytes.split_inclusive(|sign| *sign == b'\n') {
+            let line = server.of_mut(&mut self.lines);
+            let room = MAX_LINE.saturating_sub(line.len());
+            line.extend_from_slice(piece.get(..room).unwrap_or(piece));
+            if piece.ends_with(b"\n") {
+                let line = std::mem::take(line);
+                self.reply(line.trim_ascii_end(), out);
+            }
+        }
+    }
+
+    /// A line of a reply; a hyphen behind the code says that more follow (RFC 5321, 4.2.1).
+    fn reply(&mut self, line: &[u8], out: &mut Vec<Event>) {
+        let Some(code) = line.get(..3).filter(|code| code.iter().all(u8::is_ascii_digit)) else { return };
+        if line.get(3) == Some(&b'-') {
+            return;
+        }
+        self.last_reply = Some(text(line, MAX_LINE));
+        let granted = code.first().is_some_and(|digit| matches!(digit, b'2' | b'3'));
+        match self.waiting.pop_front().unwrap_or(Asked::Other) {
+            Asked::Data if self.mode == Mode::Asking => {
+                self.mode = if code == b"354" { Mode::Mail } else { Mode::Commands };
+            }
+            Asked::StartTls => self.tls |= granted,
+            Asked::Auth if code == b"334" => self.waiting.push_front(Asked::Auth),
+            Asked::Auth if matches!(self.mode, Mode::Auth(_)) => self.mode = Mode::Commands,
+            Asked::End(number) => {
+                while self.mails.front().is_some_and(|mail| mail.number <= number && mail.complete) {
+                    self.tell_first(out);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A mail that was begun and not sent is told as it is.
+    fn give_up_open(&mut self, out: &mut Vec<Event>) {
+        if self.mails.back().is_some_and(|mail| !mail.complete) {
+            while !self.mails.is_empty() {
+                self.tell_first(out);
+            }
+        }
+    }
+
+    fn tell_first(&mut self, out: &mut Vec<Event>) {
+        let Some(mut mail) = self.mails.pop_front() else { return };
+        self.told = true;
+        let mut event = self.describe(mail.started, mail.depth);
+        event.set_some("dongson.smtp.mail_from", mail.from);
+        if !mail.recipients.is_empty() {
+            event.set("dongson.smtp.rcpt_to", mail.recipients);
+        }
+        let mut files = Vec::new();
+        if let Some(reader) = &mut mail.reader {
+            let cut = reader.is_inside() && !mail.complete;
+            reader.finish();
+            describe_mail(&mut event, reader, mail.complete);
+            let last = reader.files.len().saturating_sub(1);
+            for (at, file) in std::mem::take(&mut reader.files).into_iter().enumerate() {
+                files.push(file.describe(if cut && at == last { State::Truncated } else { State::Closed }));
+            }
+        }
+        for file in &mut files {
+            for name in SHARED_WITH_FILES {
+                file.set_some(name, event.get(name).cloned());
+            }
+        }
+        out.push(event);
+        if self.options.files == Files::Told {
+            out.append(&mut files);
+        }
+    }
+
+    fn describe(&self, at: Timestamp, number: u32) -> Event {
+        let mut event = Event::of("sensor.smtp", at);
+        event.set("network.protocol", "smtp");
+        event.set("dongson.smtp.trans_depth", number);
+        event.set_some("dongson.smtp.helo", self.helo.as_deref());
+        event.set_some("dongson.smtp.last_reply", self.last_reply.as_deref());
+        event.set("dongson.smtp.tls", self.tls);
+        event.set_some("dongson.smtp.auth.mechanism", self.mechanism.as_deref());
+        event.set_some("user.name", self.user.as_deref());
+        event.set_some("dongson.smtp.auth.password", self.password.as_deref());
+        event
+    }
+}
+
+/// What the event of a file takes over from that of its mail.
+const SHARED_WITH_FILES: [&str; 8] = [
+    "dongson.smtp.helo",
+    "dongson.smtp.mail_from",
+    "dongson.smtp.rcpt_to",
+    "dongson.smtp.from",
+    "dongson.smtp.to",
+    "dongson.smtp.complete",
+    "email.subject",
+    "email.message_id",
+];
+
+/// Headers (RFC 5322, 3.6) and attachments.
+fn describe_mail(event: &mut Event, reader: &Reader, complete: bool) {
+    event.set("dongson.smtp.complete", complete);
+    let all = |name: &str| -> Vec<String> {
+        let found = reader.headers.iter().filter(|header| header.name == name);
+        found.map(|header| words(&header.value)).take(MAX_RECEIVED).collect()
+    };
+    let first = |name: &str| all(name).into_iter().next();
+    for (header, raw, addresses) in [
+        ("from", "dongson.smtp.from", "email.from.address"),
+        ("to", "dongson.smtp.to", "email.to.address"),
+        ("cc", "dongson.smtp.cc", "email.cc.address"),
+        ("reply-to", "dongson.smtp.reply_to", "email.reply_to.address"),
+    ] {
+        let Some(value) = first(header) else { continue };
+        event.set(addresses, mailboxes(&value).iter().map(|one| bare(one)).collect::<Vec<_>>());
+        event.set(raw, mailboxes(&value));
+    }
+    event.set_some("email.subject", first("subject"));
+    event.set_some("email.message_id", first("message-id"));
+    event.set_some("email.x_mailer", first("x-mailer").or_else(|| first("user-agent")));
+    event.set_some("dongson.smtp.date", first("date"));
+    event.set_some("dongson.smtp.in_reply_to", first("in-reply-to"));
+    event.set_some("dongson.smtp.x_originating_ip", first("x-originating-ip"));
+    let received = all("received");
+    if !received.is_empty() {
+        event.set("dongson.smtp.received", received);
+    }
+    let names: Vec<String> = reader.files.iter().filter_map(|file| file.about.name.clone()).collect();
+    if !names.is_empty() {
+        event.set("email.attachments.file.name", names);
+    }
+}
+
+/// `<a@b> SIZE=1` is `a@b`.
+fn address(path: &[u8]) -> String {
+    let path = path.trim_ascii();
+    let inner = path.strip_prefix(b"<").and_then(|rest| rest.split(|sign| *sign == b'>').next());
+    let plain = path.split(|sign| *sign == b' ').next().unwrap_or(path);
+    text(inner.unwrap_or(plain).trim_ascii(), MAX_ADDRESS)
+}
+
+/// The mailboxes of a header: cut at commas outside quotes and angle brackets.
+fn mailboxes(value: &str) -> Vec<String> {
+    let (mut found, mut one, mut quoted, mut angled) = (Vec::new(), String::new(), false, false);
+    for sign in value.chars() {
+        quoted ^= sign == '"';
+        angled = if quoted { angled } else { sign == '<' || (angled && sign != '>') };
+        if sign == ',' && !quoted && !angled {
+            found.push(std::mem::take(&mut one));
+        } else {
+            one.push(sign);
+        }
+    }
+    found.push(one);
+    let trimmed = found.iter().map(|one| one.trim().to_owned()).filter(|one| !one.is_empty());
+    trimmed.take(MAX_RECIPIENTS).collect()
+}
+
+/// The address of a mailbox, without the name.
+fn bare(mailbox: &str) -> String {
+    let inner = mailbox.rsplit_once('<').and_then(|(_, rest)| rest.split('>').next());
+    inner.unwrap_or(mailbox).trim().to_owned()
+}
+
+impl Stream for Smtp {
+    fn data(&mut self, side: Side, at: Timestamp, bytes: &[u8], out: &mut Vec<Event>) {
+        if *side.of(&self.dead) {
+            return;
+        }
+        self.started.get_or_insert(at);
+        if side == self.client {
+            self.client_data(at, bytes, out);
+        } else {
+            self.server_data(bytes, out);
+        }
+    }
+
+    fn gap(&mut self, side: Side, length: u64) {
+        side.of_mut(&mut self.lines).clear();
+        if side != self.client {
+            return;
+        }
+        match self.mode {
+            Mode::Mail => {
+                if let Some(reader) = self.mails.back_mut().and_then(|mail| mail.reader.as_mut()) {
+                    reader.gap(length);
+                }
+            }
+            Mode::Chunk(left, last) if left >= length => {
+                if let Some(reader) = self.mails.back_mut().and_then(|mail| mail.reader.as_mut()) {
+                    reader.gap(length);
+                }
+                self.mode = Mode::Chunk(left - length, last);
+            }
+            _ => self.mode = Mode::Commands,
+        }
+    }
+
+    fn finish(&mut self, at: Timestamp, out: &mut Vec<Event>) {
+        let line = std::mem::take(self.client.of_mut(&mut self.lines));
+        if self.mode == Mode::Mail && line != b"." {
+            self.mail_bytes(at, &line);
+        }
+        while !self.mails.is_empty() {
+            self.tell_first(out);
+        }
+        if !self.told && (self.helo.is_some() || self.mechanism.is_some()) {
+            out.push(self.describe(self.started.unwrap_or(at), 1));
+        }
+        self.told = true;
+        self.dead = [true; 2];
+    }
+
+    fn wants_more(&self, side: Side) -> bool {
+        !*side.of(&self.dead)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const C: Side = Side::Originator;
+    const S: Side = Side::Responder;
+
+    fn run(turns: &[(Side, Vec<u8>)], chunk: usize) -> Vec<Event> {
+        let options = Options::default();
+        let mut smtp = Smtp::new(&Start { client: C, options: &options });
+        let mut out = Vec::new();
+        for (side, bytes) in turns {
+            for part in bytes.chunks(chunk) {
+                smtp.data(*side, Timestamp::default(), part, &mut out);
+            }
+        }
+        smtp.finish(Timestamp::default(), &mut out);
+        out
+    }
+
+    fn turns(lines: &[(Side, &str)]) -> Vec<(Side, Vec<u8>)> {
+        lines.iter().map(|(side, line)| (*side, line.as_bytes().to_vec())).collect()
+    }
+
+    #[test]
+    fn a_mail_with_login() {
+        let talk = turns(&[
+            (S, "220 mail.vn ESMTP\r\n"),
+            (C, "EHLO pc\r\n"),
+            (S, "250-mail.vn\r\n250 AUTH LOGIN\r\n"),
+            (C, "AUTH LOGIN\r\n"),
+            (S, "334 VXNlcm5hbWU6\r\n"),
+            (C, "YW4=\r\n"),
+            (S, "334 UGFzc3dvcmQ6\r\n"),
+            (C, "bWF0a2hhdQ==\r\n"),
+            (S, "235 ok\r\n"),
+            (C, "MAIL FROM:<an@xa.vn> SIZE=9\r\nRCPT TO:<binh@xa.vn>\r\nDATA\r\n"),
+            (S, "250 ok\r\n250 ok\r\n354 go\r\n"),
+            (
+                C,
+                "From: \"Nguyen, An\" <an@xa.vn>\r\nTo: a@vn, b@vn\r\nSubject: =?UTF-8?B?Q2jDoG8=?=\r\n\r\nhi\r\n..\r\n.\r\n",
+            ),
+            (S, "250 OK id=1\r\n"),
+            (C, "QUIT\r\n"),
+            (S, "221 bye\r\n"),
+        ]);
+        let events = run(&talk, usize::MAX);
+        assert_eq!(events, run(&talk, 1));
+        let [mail, file] = events.as_slice() else { panic!("{events:?}") };
+        for (name, value) in [
+            ("dongson.smtp.helo", "pc"),
+            ("dongson.smtp.mail_from", "an@xa.vn"),
+            ("dongson.smtp.last_reply", "250 OK id=1"),
+            ("email.subject", "Chào"),
+            ("user.name", "an"),
+            ("dongson.smtp.auth.mechanism", "LOGIN"),
+        ] {
+            assert_eq!(mail.text(name), Some(value), "{name}");
+        }
+        assert!(!format!("{mail:?}").contains("matkhau"));
+        assert_eq!(mail.get("email.to.address").map(|list| list.scalars().len()), Some(2));
+        assert_eq!(mail.get("dongson.smtp.from").map(|list| list.scalars().len()), Some(1));
+        assert_eq!(file.int("file.size"), Some(7));
+    }
+
+    #[test]
+    fn chunks_and_two_mails() {
+        let talk = turns(&[
+            (C, "EHLO pc\r\nMAIL FROM:<a@vn>\r\nBDAT 6\r\nA: b\r\nBDAT 7 LAST\r\n\r\nhello"),
+            (S, "220 x\r\n250 a\r\n250 b\r\n250 c\r\n250 first\r\n"),
+            (C, "MAIL FROM:<b@vn>\r\nRSET\r\n"),
+            (S, "250 d\r\n250 e\r\n"),
+        ]);
+        let events = run(&talk, usize::MAX);
+        assert_eq!(events, run(&talk, 3));
+        let datasets: Vec<&str> = events.iter().map(Event::dataset).collect();
+        assert_eq!(datasets, ["sensor.smtp", "sensor.file", "sensor.smtp"]);
+        assert_eq!(events[0].text("dongson.smtp.last_reply"), Some("250 first"));
+        assert_eq!(events[1].int("file.size"), Some(5));
+        assert_eq!(events[2].int("dongson.smtp.trans_depth"), Some(2));
+    }
+
+    #[test]
+    fn a_session_without_a_mail_is_told() {
+        let events = run(&turns(&[(C, "EHLO pc\r\nSTARTTLS\r\n"), (S, "220 x\r\n250 a\r\n220 go\r\n")]), 5);
+        assert_eq!(events.len(), 1);
+        assert_eq!(events[0].get("dongson.smtp.tls"), Some(&dongson_event::Value::Bool(true)));
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_do_not_matter(talk in prop::collection::vec((any::<bool>(), prop::sample::select(vec![
+            "EHLO a\r\n", "MAIL FROM:<a>\r\n", "RCPT TO:<b>\r\n", "DATA\r\n", ".\r\n", "BDAT 5\r\n", "BDAT 3 LAST\r\n",
+            "354 x\r\n", "250 x\r\n", "334 x\r\n", "AUTH PLAIN\r\n", "RSET\r\n", "A: b\r\n", "\r\n", "x"])), 0..40),
+            noise: Vec<u8>, chunk in 1..20_usize) {
+            let side = |client| if client { C } else { S };
+            let mut turns: Vec<_> = talk.into_iter().map(|(client, line)| (side(client), line.as_bytes().to_vec())).collect();
+            turns.push((C, noise));
+            prop_assert_eq!(run(&turns, usize::MAX), run(&turns, chunk));
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! What keeps a network running: addresses, times, names of devices, logs.
+
+pub(super) mod dhcp;
+pub(super) mod ntp;
+pub(super) mod radius;
+pub(super) mod syslog;

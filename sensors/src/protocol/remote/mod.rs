@@ -1,0 +1,4 @@
+//! Terminals and desktops used from afar.
+
+pub(super) mod rfb;
+pub(super) mod ssh;

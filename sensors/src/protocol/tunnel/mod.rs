@@ -1,0 +1,3 @@
+//! Roads that hide where traffic goes.
+
+pub(super) mod socks;

@@ -1,0 +1,3 @@
+//! Calls and talk.
+
+pub(super) mod sip;
