@@ -14,6 +14,7 @@ mod rfb;
 mod services;
 mod smtp;
 mod ssh;
+mod tunnel;
 mod x509;
 
 use dongson_event::Event;
@@ -91,6 +92,7 @@ pub(crate) fn dataset(kind: &str) -> Option<&'static str> {
         "mysql" => "sensor.mysql",
         "dnp3" => "sensor.dnp3",
         "sip" => "sensor.sip",
+        "tunnel" => "sensor.tunnel",
         _ => return None,
     })
 }
@@ -104,6 +106,7 @@ const TABLES: &[&[Line]] = &[
     ntp::LINES,
     dhcp::LINES,
     services::LINES,
+    tunnel::LINES,
     LINES,
     kerberos::LINES,
     ldap::LINES,
