@@ -41,7 +41,9 @@ pub(super) fn numbers(all: &[(Relation, f64)], kind: Kind, rules: usize) -> Opti
 fn candidates(all: &[(Relation, f64)], whole: bool) -> Vec<f64> {
     let mut thresholds: Vec<f64> = all.iter().map(|(_, wanted)| *wanted).collect();
     thresholds.sort_by(f64::total_cmp);
-    let next = |at: &f64| if whole { [at - 1.0, *at, at + 1.0] } else { [at - at.abs() - 1.0, *at, at + at.abs() + 1.0] };
+    let next = |at: &f64| {
+        if whole { [at - 1.0, *at, at + 1.0] } else { [at - at.abs() - 1.0, *at, at + at.abs() + 1.0] }
+    };
     let between = thresholds.windows(2).filter_map(|pair| match pair {
         [low, high] if !whole => Some(low + (high - low) / 2.0),
         _ => None,
