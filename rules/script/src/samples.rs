@@ -15,13 +15,7 @@ use crate::seen::seen;
 
 /// Loads rules and scripts and forgets them.
 pub fn check(paths: &[PathBuf], options: &LoadOptions) -> CheckReport {
-    let report = load(paths, options).report;
-    CheckReport {
-        files: report.files,
-        compiled: report.compiled,
-        filters: report.filters,
-        refused: report.refused,
-    }
+    load(paths, options).report.into()
 }
 
 /// Runs the samples of all rules and scripts below `paths`.

@@ -10,6 +10,7 @@ mod condition;
 mod definition;
 mod keyed;
 mod order;
+mod possible;
 mod progress;
 mod recall;
 mod sample;

@@ -10,6 +10,7 @@ use super::encoding::{base64, base64_at, utf16};
 use super::modifier::{Key, Modifier, Order, Part};
 use super::placeholder::{Placeholders, expand};
 use crate::RuleError;
+use crate::number::Limit;
 use crate::predicate::{Affix, Tables, Test};
 use crate::text::Pattern;
 use crate::text::glyph::{self, Glyph};
@@ -297,9 +298,9 @@ fn finish(key: &Key<'_>, draft: &Draft, tables: &mut Tables) -> Result<Test, Str
             Ok(Test::FieldRef { other: tables.field(text.unwrap_or_default()), affix, cased: draft.cased })
         }
         Kind::FieldRef(_) => Err("`fieldref` needs a field before it".to_owned()),
-        Kind::Compare(order) => Ok(Test::Compare { order, number: number(&draft.item)? }),
+        Kind::Compare(order) => Ok(Test::Compare { order, limit: limit(&draft.item)? }),
         Kind::Part(part, order) => {
-            let number = number(&draft.item)?;
+            let number = limit(&draft.item)?.float();
             let (least, most) = part.range();
             if number < least || number > most || number.fract() != 0.0 {
                 return Err(format!("must be a whole number from {least} to {most}"));
@@ -350,11 +351,11 @@ fn plain(key: &Key<'_>, draft: &Draft) -> Result<Test, String> {
     }
 }
 
-fn number(item: &Item) -> Result<f64, String> {
+fn limit(item: &Item) -> Result<Limit, String> {
     let given = match item {
-        Item::Number(number) => number.as_f64(),
-        Item::Raw(text) => text.trim().parse().ok(),
+        Item::Number(number) => Limit::read(&number.to_string()),
+        Item::Raw(text) => Limit::read(text),
         _ => None,
     };
-    given.filter(|number: &f64| number.is_finite()).ok_or_else(|| "must be a number".to_owned())
+    given.ok_or_else(|| "must be a number".to_owned())
 }

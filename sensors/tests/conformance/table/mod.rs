@@ -12,6 +12,7 @@ mod ntp;
 mod quic;
 mod rfb;
 mod services;
+mod smb;
 mod smtp;
 mod ssh;
 mod tunnel;
@@ -82,6 +83,7 @@ pub(crate) fn dataset(kind: &str) -> Option<&'static str> {
         "ldap" | "ldap_search" => "sensor.ldap",
         "ntlm" => "sensor.ntlm",
         "rfb" => "sensor.rfb",
+        "smb" | "smb_files" | "smb_mapping" => "sensor.smb",
         "ssh" => "sensor.ssh",
         "x509" => "sensor.x509",
         "ntp" | "ntp_control" | "ntp_private" => "sensor.ntp",
@@ -111,6 +113,7 @@ const TABLES: &[&[Line]] = &[
     kerberos::LINES,
     ldap::LINES,
     microsoft::LINES,
+    smb::LINES,
     rfb::LINES,
     ssh::LINES,
 ];
@@ -217,7 +220,7 @@ const LINES: &[Line] = &[
         "suricata-verify",
         "*",
         "event_type",
-        By(|_, v| ["flow", "dns", "http", "tls", "krb5", "ldap", "dcerpc"].contains(&v)),
+        By(|_, v| ["flow", "dns", "http", "tls", "krb5", "ldap", "dcerpc", "smb", "nfs", "rdp"].contains(&v)),
         "",
     ),
     line(
