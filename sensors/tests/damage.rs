@@ -6,6 +6,7 @@
 //! capture with [`CUTS`] cuts. Damage comes from a fixed seed and the name of the file: a failure can be run again.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::print_stdout, reason = "how much was tried is what the run is for")]
 
 mod support;
 
@@ -86,6 +87,7 @@ impl Report {
 }
 
 /// Runs the program over a file.
+#[expect(clippy::zombie_processes, reason = "it is waited for by wait4, which the lint does not know")]
 fn run(file: &Path) -> Usage {
     let mut child = Command::new(env!("CARGO_BIN_EXE_dongson-sensor"))
         .arg("read")
@@ -97,7 +99,7 @@ fn run(file: &Path) -> Usage {
         .unwrap();
     let mut text = String::new();
     std::io::Read::read_to_string(child.stderr.as_mut().unwrap(), &mut text).unwrap();
-    let (status, usage) = support::child::wait(child);
+    let (status, usage) = support::child::wait(&child);
     let seconds = |time: libc::timeval| {
         Duration::from_secs(u64::try_from(time.tv_sec).unwrap())
             + Duration::from_micros(u64::try_from(time.tv_usec).unwrap())

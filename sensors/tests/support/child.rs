@@ -5,8 +5,8 @@
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, ExitStatus};
 
-/// Waits for `child`; its end, and the memory and processor time that it used.
-pub(crate) fn wait(child: Child) -> (ExitStatus, libc::rusage) {
+/// Waits for `child`, whose handle is of no use afterwards; its end, and the memory and processor time that it used.
+pub(crate) fn wait(child: &Child) -> (ExitStatus, libc::rusage) {
     let mut status = 0;
     // SAFETY: all zeros are a valid rusage, a structure of numbers.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
