@@ -185,6 +185,7 @@ const MEANINGS: &[(&str, &str)] = &[
     ("dongson.conn.services", "Mọi giao thức tìm thấy trong luồng"),
     ("dongson.weird.name", "Tên bất thường"),
     ("dongson.weird.detail", "Điểm bất thường"),
+    ("dongson.weird.source", "Tầng phát hiện bất thường"),
     ("dongson.weird.count", "Số lần kể từ lần báo trước"),
     ("dns.id", "Số giao dịch"),
     ("dns.type", "Câu hỏi (query) hoặc trả lời (answer)"),

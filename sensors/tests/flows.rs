@@ -181,3 +181,55 @@ proptest! {
         run(&packets, options);
     }
 }
+
+/// The anomalies of segments, in their order.
+fn oddities(segments: &[Vec<u8>]) -> Vec<String> {
+    let packets: Vec<(i64, Vec<u8>)> = segments.iter().map(|segment| (0, segment.clone())).collect();
+    let (events, _) = run(&packets, Options::default());
+    let name = |event: &&Event| event.text("dongson.weird.name").unwrap().to_owned();
+    of(&events, "sensor.weird").iter().map(name).collect()
+}
+
+#[test]
+fn odd_segments_have_zeeks_names() {
+    let syn = || tcp(true, "S", (100, 0), b"");
+    let open = || vec![syn(), tcp(false, "SA", (500, 101), b""), tcp(true, "A", (101, 501), b"")];
+    let after = |more: Vec<Vec<u8>>| oddities(&[open(), more].concat());
+    assert_eq!(oddities(&exchange()), Vec::<String>::new());
+    assert_eq!(oddities(&[tcp(true, "S", (100, 0), b"x")]), ["SYN_with_data"]);
+    assert_eq!(oddities(&[tcp(true, "SR", (100, 0), b"")]), ["TCP_christmas", "spontaneous_RST"]);
+    assert_eq!(oddities(&[tcp(true, "SA", (100, 1), b"")]), ["connection_originator_SYN_ack"]);
+    assert_eq!(oddities(&[syn(), tcp(true, "", (101, 0), b"x")]), ["data_before_established"]);
+    assert_eq!(oddities(&[syn(), tcp(true, "F", (101, 0), b"")]), ["inappropriate_FIN"]);
+    assert_eq!(oddities(&[syn(), tcp(true, "A", (101, 501), b"")]), ["possible_split_routing"]);
+    assert_eq!(
+        oddities(&[syn(), tcp(false, "SA", (500, 90), b"")]),
+        ["TCP_ack_underflow_or_misorder", "bad_SYN_ack"]
+    );
+    assert_eq!(oddities(&[syn(), tcp(false, "SA", (500, 900), b"")]), ["bad_SYN_ack"]);
+    assert_eq!(oddities(&[tcp(true, "R", (100, 0), b"")]), ["spontaneous_RST"]);
+    assert_eq!(oddities(&[tcp(true, "F", (100, 0), b"")]), ["spontaneous_FIN"]);
+    assert_eq!(after(vec![tcp(true, "A", (50, 501), b"old")]), ["TCP_seq_underflow_or_misorder"]);
+    let reset = tcp(true, "R", (101, 0), b"");
+    assert_eq!(after(vec![reset.clone(), tcp(true, "A", (101, 501), b"x")]), ["data_after_reset"]);
+    assert_eq!(after(vec![reset, tcp(true, "F", (101, 501), b"")]), ["FIN_after_reset"]);
+    let (fin, late) = (tcp(true, "FA", (101, 501), b""), tcp(true, "FA", (103, 501), b"x"));
+    assert_eq!(after(vec![fin, late]), ["FIN_advanced_last_seq"]);
+    let (one, other) = (tcp(true, "A", (101, 501), b"GET /a"), tcp(true, "A", (101, 501), b"GET /b"));
+    assert!(after(vec![one, other]).contains(&"Retransmission_inconsistency".to_owned()));
+}
+
+#[test]
+fn of_many_anomalies_the_first_are_told() {
+    let mut segments = vec![tcp(true, "S", (100, 0), b""), tcp(true, "R", (101, 0), b"")];
+    segments.extend(vec![tcp(true, "A", (101, 501), b"x"); 50]);
+    let packets: Vec<(i64, Vec<u8>)> = segments.into_iter().map(|segment| (0, segment)).collect();
+    let (events, _) = run(&packets, Options::default());
+    let told: Vec<&Event> = of(&events, "sensor.weird")
+        .into_iter()
+        .filter(|event| event.text("dongson.weird.name") == Some("data_after_reset"))
+        .collect();
+    assert_eq!(told.len(), 11);
+    assert!(told.first().unwrap().get("source.ip").is_some());
+    assert_eq!(told.last().unwrap().int("dongson.weird.count"), Some(40));
+}

@@ -8,12 +8,14 @@ use etherparse::{TcpSlice, UdpSlice};
 use super::Side;
 use super::history::History;
 use super::key::{Key, Tuple, protocol as number};
+use super::odd::oddities;
 use super::ports::{likely_tcp_server, likely_udp_server};
 use super::record::{Label, describe};
 use super::stream::{Budget, Chunk};
 use super::table::Place;
 use super::tcp::{Connection, Peer, Segment, State};
 use crate::layer::{Bytes, Carrier, Datagram, Path, Tunnel, reaches_many};
+use crate::odd;
 use crate::protocol;
 
 /// How long a flow that is not TCP may be silent.
@@ -195,9 +197,18 @@ impl Flow {
     }
 
     /// A packet whose checksum is wrong: noted, and not believed.
-    pub(crate) fn damaged(&mut self, tuple: &Tuple) {
+    pub(crate) fn damaged(&mut self, tuple: &Tuple, at: Timestamp, events: &mut Vec<Event>) {
         let side = self.side_of(tuple);
         self.history.once(side, b'c');
+        let name = match tuple.protocol {
+            number::TCP => "bad_TCP_checksum",
+            number::UDP => "bad_UDP_checksum",
+            number::ICMP | number::ICMPV6 => "bad_ICMP_checksum",
+            _ => "bad_checksum",
+        };
+        let from = events.len();
+        events.push(odd::event(at, "ip", name, None));
+        self.describe_since(from, events);
     }
 
     /// A packet of this flow.
@@ -280,6 +291,10 @@ impl Flow {
         let segment = Segment::of(&tcp, length);
         let at = datagram.path.at;
         let (tuple, options, events) = (self.tuple, desk.options, &mut *desk.events);
+        let differing = desk.budget.differing;
+        events.extend(
+            oddities(connection, side, &segment).into_iter().map(|name| odd::event(at, "tcp", name, None)),
+        );
         let effect = connection.segment(
             side,
             at,
@@ -298,6 +313,9 @@ impl Flow {
         if let Some(parser) = parser {
             connection.originator.stream.wanted = parser.wants_more(Side::Originator);
             connection.responder.stream.wanted = parser.wants_more(Side::Responder);
+        }
+        if desk.budget.differing > differing {
+            desk.events.push(odd::event(at, "tcp", "Retransmission_inconsistency", None));
         }
         if effect.flipped {
             self.turn_round();

@@ -9,6 +9,7 @@ mod checksum;
 mod entry;
 mod history;
 pub(crate) mod key;
+mod odd;
 mod ports;
 mod record;
 mod stream;

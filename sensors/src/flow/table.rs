@@ -256,8 +256,7 @@ impl FlowTable {
         }
         if self.checksums == Checksums::Verify && !checksum::is_right(datagram) {
             self.counters.bad_checksums += 1;
-            self.weird.add("bad_checksum");
-            flow.damaged(tuple);
+            flow.damaged(tuple, datagram.path.at, events);
         } else {
             let mut desk = Desk { budget: &mut self.budget, events, options: &self.options };
             flow.packet(tuple, datagram, &mut desk);

@@ -324,20 +324,28 @@ impl Tcp {
         }
         // The tunnel's ends are the connection's: the client of the proxy is the client inside.
         let early = http.held();
-        self.tunnel([(side.other(), &early), (side, bytes)], at, out);
+        self.tunnel("http", [(side.other(), &early), (side, bytes)], at, out);
     }
 
     fn socks(&mut self, side: Side, at: Timestamp, bytes: &[u8], out: &mut Vec<Event>) {
         let TcpParser::Socks(socks) = &mut self.parser else { return };
         if let Some([originator, responder]) = socks.data(side, bytes) {
-            self.tunnel([(Side::Originator, &originator), (Side::Responder, &responder)], at, out);
+            let inside: [(Side, &[u8]); 2] = [(Side::Originator, &originator), (Side::Responder, &responder)];
+            self.tunnel("socks", inside, at, out);
         } else if !socks.is_open() {
             self.parser = TcpParser::Done;
         }
     }
 
     /// Goes on with a connection inside this one, to which these bytes belong already.
-    fn tunnel(&mut self, inside: [(Side, &[u8]); 2], at: Timestamp, out: &mut Vec<Event>) {
+    fn tunnel(
+        &mut self,
+        kind: &'static str,
+        inside: [(Side, &[u8]); 2],
+        at: Timestamp,
+        out: &mut Vec<Event>,
+    ) {
+        out.push(tunnel_event(kind, at));
         if self.depth >= MAX_DEPTH {
             self.parser = TcpParser::Done;
             return;
@@ -372,4 +380,15 @@ impl Tcp {
             self.data(side, at, held, out);
         }
     }
+}
+
+/// That a proxy opened a tunnel; the flow it lies in is its carrier.
+fn tunnel_event(kind: &'static str, at: Timestamp) -> Event {
+    let mut event = Event::of("sensor.tunnel", at);
+    event.set("event.kind", "event");
+    event.set("event.category", vec!["network"]);
+    event.set("event.type", vec!["start"]);
+    event.set("event.action", "discover");
+    event.set("dongson.tunnel.carries.kind", kind);
+    event
 }

@@ -213,6 +213,7 @@ pub const FIELDS: &[Field] = &[
     f("dongson.conn.services", Keywords, "", Source, Plain, REST, "Zeek service", "All protocols found in the flow"),
     f("dongson.weird.name", LowKeyword, "", Source, Plain, COLUMN, "Zeek weird.name", "Name of the anomaly"),
     f("dongson.weird.detail", Keyword, "", Source, Plain, REST, "Zeek weird.addl", "What was odd about it"),
+    f("dongson.weird.source", LowKeyword, "", Source, Plain, REST, "Zeek weird.source; Suricata anomaly.app_proto", "Who noticed it: ip, tcp, dns, http, smtp"),
     f("dongson.weird.count", Long, "", Source, Plain, REST, "Dongson", "How often since it was last told"),
     // DNS.
     f("dns.id", Keyword, "", Source, Plain, REST, "ECS; Zeek trans_id; EVE dns.id", "Transaction number"),

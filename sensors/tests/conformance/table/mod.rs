@@ -16,6 +16,7 @@ mod smb;
 mod smtp;
 mod ssh;
 mod tunnel;
+mod weird;
 mod x509;
 
 use dongson_event::Event;
@@ -95,6 +96,7 @@ pub(crate) fn dataset(kind: &str) -> Option<&'static str> {
         "dnp3" => "sensor.dnp3",
         "sip" => "sensor.sip",
         "tunnel" => "sensor.tunnel",
+        "weird" | "anomaly" => "sensor.weird",
         _ => return None,
     })
 }
@@ -109,6 +111,7 @@ const TABLES: &[&[Line]] = &[
     dhcp::LINES,
     services::LINES,
     tunnel::LINES,
+    weird::LINES,
     LINES,
     kerberos::LINES,
     ldap::LINES,
