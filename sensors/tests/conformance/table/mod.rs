@@ -15,6 +15,7 @@ mod services;
 mod smb;
 mod smtp;
 mod ssh;
+mod tunnel;
 mod x509;
 
 use dongson_event::Event;
@@ -93,6 +94,7 @@ pub(crate) fn dataset(kind: &str) -> Option<&'static str> {
         "mysql" => "sensor.mysql",
         "dnp3" => "sensor.dnp3",
         "sip" => "sensor.sip",
+        "tunnel" => "sensor.tunnel",
         _ => return None,
     })
 }
@@ -106,6 +108,7 @@ const TABLES: &[&[Line]] = &[
     ntp::LINES,
     dhcp::LINES,
     services::LINES,
+    tunnel::LINES,
     LINES,
     kerberos::LINES,
     ldap::LINES,
