@@ -104,6 +104,11 @@ impl Counting {
         }
     }
 
+    /// The correlations that windows come to which are over, for agencies that have told everything up to `marks`.
+    pub(crate) fn close(&mut self, marks: &Watermarks) -> Vec<CorrelationMatch> {
+        self.correlator.close(|scope| marks.settled(scope))
+    }
+
     /// Drops what no longer counts for agencies that have told everything up to `marks`.
     pub(crate) fn forget_idle(&mut self, marks: &Watermarks) {
         self.correlator.forget_idle(|scope| marks.settled(scope));
