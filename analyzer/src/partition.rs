@@ -13,7 +13,7 @@ use tracing::warn;
 
 use crate::AnalyzerError;
 use crate::detect::Content;
-use crate::item::{Item, completed};
+use crate::item::{Item, closed, completed};
 use crate::order::Order;
 use crate::script::Counting;
 

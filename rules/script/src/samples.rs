@@ -60,10 +60,9 @@ fn fired(
                 Some(Outcome::Failing(_)) | None => {}
             }
             if let Some((reason, line)) = runner.last_failure() {
-                return Err(format!(
-                    "script {:?} fails on event {number}, line {line}: {reason}",
-                    seen.script
-                ));
+                let script = scripts.find(&seen.script);
+                let (file, title) = script.map_or(("", ""), |one| (one.file.as_str(), one.title.as_str()));
+                return Err(format!("{file}:{line}: {title:?} fails on event {number}: {reason}"));
             }
         }
     }
