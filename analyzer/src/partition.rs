@@ -72,7 +72,7 @@ impl Partition {
                     }
                     // Once a watermark, for it walks over every book; not once a batch, which a replay cuts otherwise.
                     if let Some(marks) = self.order.settled() {
-                        let over = self.counting.close(&marks);
+                        let over = self.counting.close(|scope| marks.passed(scope));
                         taken.signals.extend(over.iter().filter_map(|found| closed(&content.rules, found)));
                         self.counting.forget_idle(&marks);
                     }

@@ -104,9 +104,9 @@ impl Counting {
         }
     }
 
-    /// The correlations that windows come to which are over, for agencies that have told everything up to `marks`.
-    pub(crate) fn close(&mut self, marks: &Watermarks) -> Vec<CorrelationMatch> {
-        self.correlator.close(|scope| marks.settled(scope))
+    /// The correlations that windows come to which are over, by up to when each scope has `passed`.
+    pub(crate) fn close(&mut self, passed: impl Fn(&str) -> Option<Timestamp>) -> Vec<CorrelationMatch> {
+        self.correlator.close(passed)
     }
 
     /// Drops what no longer counts for agencies that have told everything up to `marks`.

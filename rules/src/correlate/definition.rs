@@ -147,13 +147,13 @@ impl Definition {
 
     /// What is judged when its window is over is told after its own time: nobody can count it in order.
     fn check_chain(&self, earlier: &[Self]) -> Result<(), RuleError> {
-        match earlier.iter().any(|one| one.awaits_end() && self.rules.contains(&one.number)) {
-            false => Ok(()),
-            true => Err(RuleError::correlation(
+        if earlier.iter().any(|one| one.awaits_end() && self.rules.contains(&one.number)) {
+            return Err(RuleError::correlation(
                 "rules:",
                 "it counts a correlation whose condition has `not`, which is judged only when its window is over; count the rules of that correlation instead",
-            )),
+            ));
         }
+        Ok(())
     }
 
     /// True when its windows are judged only when they are over.
