@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
+use dongson_rules::sigma::modifier::distance;
 use rhai::{AST, ASTNode, Expr, FnCallExpr, Position, Stmt};
 
 use crate::engine::{self, Limits};
@@ -86,8 +87,8 @@ pub(crate) fn unknown(script: &AST) -> Option<(usize, String)> {
 
 fn called<'n>(node: &ASTNode<'n>) -> Option<(&'n FnCallExpr, Position)> {
     match node {
-        ASTNode::Expr(Expr::FnCall(call, at) | Expr::MethodCall(call, at)) => Some((call, *at)),
-        ASTNode::Stmt(Stmt::FnCall(call, at)) => Some((call, *at)),
+        ASTNode::Expr(Expr::FnCall(call, at) | Expr::MethodCall(call, at))
+        | ASTNode::Stmt(Stmt::FnCall(call, at)) => Some((call, *at)),
         _ => None,
     }
 }
@@ -95,26 +96,6 @@ fn called<'n>(node: &ASTNode<'n>) -> Option<(&'n FnCallExpr, Position)> {
 /// Names that the interpreter makes up for itself hold signs that no script can write.
 fn is_made(name: &str) -> bool {
     name.contains('$')
-}
-
-/// How many signs must be changed, added or taken away.
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().take(32).collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (line, sign) in one.chars().take(32).enumerate() {
-        let mut diagonal = line;
-        let mut left = line + 1;
-        for (cell, given) in row.iter_mut().skip(1).zip(&other) {
-            let up = *cell;
-            left = (diagonal + usize::from(sign != *given)).min(up + 1).min(left + 1);
-            diagonal = up;
-            *cell = left;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = line + 1;
-        }
-    }
-    row.last().copied().unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]
