@@ -10,6 +10,7 @@ mod ldap;
 mod microsoft;
 mod ntp;
 mod quic;
+mod rdp;
 mod rfb;
 mod services;
 mod smb;
@@ -82,6 +83,7 @@ pub(crate) fn dataset(kind: &str) -> Option<&'static str> {
         "kerberos" => "sensor.kerberos",
         "ldap" | "ldap_search" => "sensor.ldap",
         "ntlm" => "sensor.ntlm",
+        "rdp" => "sensor.rdp",
         "rfb" => "sensor.rfb",
         "smb" | "smb_files" | "smb_mapping" => "sensor.smb",
         "ssh" => "sensor.ssh",
@@ -114,6 +116,7 @@ const TABLES: &[&[Line]] = &[
     ldap::LINES,
     microsoft::LINES,
     smb::LINES,
+    rdp::LINES,
     rfb::LINES,
     ssh::LINES,
 ];
