@@ -15,6 +15,7 @@ use super::network::dhcp::Dhcp;
 use super::network::ntp::Ntp;
 use super::network::radius::Radius;
 use super::network::syslog::Syslog;
+use super::remote::rdp::Rdp;
 use super::remote::rfb::Rfb;
 use super::remote::ssh::Ssh;
 use super::voice::sip::Sip;
@@ -65,6 +66,7 @@ pub(super) fn stream(service: &str, start: &Start<'_>) -> Option<Box<dyn Stream>
         "krb_tcp" => Box::new(Kerberos::default()),
         "ldap_tcp" => Box::new(Ldap::new(start)),
         "smb" => Box::new(Smb::new(start)),
+        "rdp" => Box::new(Rdp::new(start)),
         "rfb" => Box::new(Rfb::new(start.client.other())),
         "ssh" => Box::new(Ssh::new(start.client)),
         _ => return None,

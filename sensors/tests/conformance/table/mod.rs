@@ -10,6 +10,7 @@ mod ldap;
 mod microsoft;
 mod ntp;
 mod quic;
+mod rdp;
 mod rfb;
 mod services;
 mod smb;
@@ -83,6 +84,7 @@ pub(crate) fn dataset(kind: &str) -> Option<&'static str> {
         "kerberos" => "sensor.kerberos",
         "ldap" | "ldap_search" => "sensor.ldap",
         "ntlm" => "sensor.ntlm",
+        "rdp" => "sensor.rdp",
         "rfb" => "sensor.rfb",
         "smb" | "smb_files" | "smb_mapping" => "sensor.smb",
         "ssh" => "sensor.ssh",
@@ -117,6 +119,7 @@ const TABLES: &[&[Line]] = &[
     ldap::LINES,
     microsoft::LINES,
     smb::LINES,
+    rdp::LINES,
     rfb::LINES,
     ssh::LINES,
 ];

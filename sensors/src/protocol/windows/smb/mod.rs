@@ -5,10 +5,13 @@
 //! ([`crate::protocol::windows::gss`]). Of many reads or writes of one file the first ones are told. Encrypted messages are counted and
 //! told once, at the end. Memory: what `nbss` holds of each side, and [`state::State`].
 
+mod answer1;
 mod names;
+mod names1;
 mod nbss;
 mod reply;
 mod state;
+mod v1;
 mod v2;
 
 use dongson_event::{Event, Timestamp};
@@ -43,6 +46,7 @@ impl Smb {
         self.state.end_tail(moment.side);
         match bytes.first_chunk() {
             Some(b"\xfeSMB") => v2::message(&mut self.state, moment, bytes, out),
+            Some(b"\xffSMB") => v1::message(&mut self.state, moment, bytes, out),
             // MS-SMB2, 2.2.41.
             Some(b"\xfdSMB") => {
                 let encrypted = self.encrypted.get_or_insert(Encrypted { since: moment.at, messages: 0 });

@@ -153,10 +153,7 @@ fn create(
     state::describe_times(event, bytes, HEADER + 8);
     event.set_some("file.size", le::u64(bytes, HEADER + 48));
     event.set_some("dongson.smb.fuid", names::guid(&id));
-    let known = event
-        .named()
-        .filter(|(name, _)| name.as_str().starts_with("file.") || name.as_str() == "dongson.smb.fuid");
-    let about = known.map(|(name, value)| (name.clone(), value.clone())).collect();
+    let about = state::about_file(event);
     state.open(id, pending.tree, about, moment.at, out);
     Some(id)
 }

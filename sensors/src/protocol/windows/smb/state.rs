@@ -359,3 +359,10 @@ pub(super) fn describe_path(event: &mut Event, path: &str) {
         event.set("file.name", name);
     }
 }
+
+/// What an event says of an opened file, for later events about it.
+pub(super) fn about_file(event: &Event) -> Event {
+    let kept = |name: &str| name.starts_with("file.") || name == "dongson.smb.fuid";
+    let known = event.named().filter(|(name, _)| kept(name.as_str()));
+    known.map(|(name, value)| (name.clone(), value.clone())).collect()
+}

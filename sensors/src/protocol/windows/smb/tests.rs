@@ -1,4 +1,4 @@
-//! Conversations made by hand from MS-SMB2.
+//! Conversations made by hand from MS-SMB2, and from MS-CIFS for the first version.
 
 use proptest::prelude::*;
 
@@ -180,7 +180,95 @@ fn what_is_encrypted_is_counted() {
     assert_eq!(events[0].int("dongson.smb.encrypted_messages"), Some(2));
 }
 
+/// A message of the first version (MS-CIFS, 2.2.3): command, status, words, bytes.
+fn old(command: u8, response: bool, status: u32, words: &[u8], bytes: &[u8]) -> (Side, Vec<u8>) {
+    let mut message = vec![0; 32];
+    message[..4].copy_from_slice(b"\xffSMB");
+    message[4] = command;
+    message[5..9].copy_from_slice(&status.to_le_bytes());
+    (message[9], message[11]) = (if response { 0x80 } else { 0 }, 0xc0);
+    (message[24], message[28], message[30]) = (3, 9, command);
+    message.push(u8::try_from(words.len() / 2).unwrap());
+    message.extend(words);
+    message.extend(u16::try_from(bytes.len()).unwrap().to_le_bytes());
+    message.extend(bytes);
+    (if response { S } else { C }, framed(&message))
+}
+
+fn old_reading() -> Vec<(Side, Vec<u8>)> {
+    let end = [0xff, 0, 0, 0];
+    let tree = [&end[..], &[0, 0, 1, 0]].concat();
+    let path = [&[0][..], &wide("\\\\MAY\\chung"), &[0, 0], b"?????\0"].concat();
+    let mut create = [&end[..], &[0; 44]].concat();
+    (create[35], create[40]) = (1, 0x10);
+    let mut created = [&end[..], &[0; 64]].concat();
+    (created[5], created[55]) = (0x40, 4);
+    let mut read = [&end[..], &[0x40, 0], &[0; 14]].concat();
+    read[10] = 4;
+    // The contents stand behind 24 bytes of words: at 32 + 1 + 24 + 2.
+    let data = [&end[..], &[0; 6], &[4, 0, 59, 0], &[0; 10]].concat();
+    let name = [&wide("\\a.txt")[..], &[0, 0]].concat();
+    vec![
+        old(0x72, false, 0, &[], b"\x02LANMAN1.0\0\x02NT LM 0.12\0"),
+        old(0x72, true, 0, &[&[1, 0][..], &[0; 32]].concat(), &[]),
+        old(0x75, false, 0, &tree, &path),
+        old(0x75, true, 0, &[&end[..], &[0, 0]].concat(), b"A:\0"),
+        old(0xa2, false, 0, &create, &[&[0][..], &name].concat()),
+        old(0xa2, true, 0, &created, &[]),
+        old(0x2e, false, 0, &read, &[]),
+        old(0x2e, true, 0, &data, b"xong"),
+        old(0x04, false, 0, &[0x40, 0, 0, 0, 0, 0], &[]),
+        old(0x04, true, 0, &[], &[]),
+    ]
+}
+
+#[test]
+fn the_first_version_reads_a_file() {
+    let events = run(&old_reading(), usize::MAX);
+    assert_eq!(events, run(&old_reading(), 1));
+    let [open] = of(&events, "dongson.smb.action", "SMB::FILE_OPEN")[..] else { panic!("{events:?}") };
+    assert_eq!(open.text("dongson.smb.dialect"), Some("NT LM 0.12"));
+    assert_eq!(open.text("dongson.smb.share"), Some("\\\\MAY\\chung"));
+    assert_eq!((open.text("file.path"), open.int("file.size")), (Some("a.txt"), Some(4)));
+    assert_eq!(open.text("dongson.smb.access"), Some("delete on close"));
+    let [file] = of(&events, "event.dataset", "sensor.file")[..] else { panic!("{events:?}") };
+    assert_eq!((file.int("file.size"), file.text("dongson.file.state")), (Some(4), Some("closed")));
+}
+
+#[test]
+fn the_first_version_signs_in_and_fails() {
+    let asked = [&[0xff, 0, 0, 0][..], &[0; 10], &[2, 0], &[0; 10]].concat();
+    let names = ["an", "TINH", "Windows", "Lan"].map(|name| [wide(name), vec![0, 0]].concat()).concat();
+    let turns = [
+        old(0x73, false, 0, &[&asked[..], &[0; 2]].concat(), &[&[1, 2, 0][..], &names].concat()),
+        old(0x73, true, 0xc000_006d, &[], &[]),
+    ];
+    let events = run(&turns, 9);
+    assert_eq!(events[0].text("user.name"), Some("an"));
+    assert_eq!(events[0].text("dongson.smb.client.native_lm"), Some("Lan"));
+    assert_eq!(events[0].text("dongson.smb.status"), Some("STATUS_LOGON_FAILURE"));
+    let rename = [&[4][..], &wide("\\cu"), &[0, 0, 4, 0], &wide("\\moi"), &[0, 0]].concat();
+    let events = run(&[old(7, false, 0, &[0, 0], &rename)], 4);
+    assert_eq!(events[0].text("dongson.smb.action"), Some("SMB::FILE_RENAME"));
+    assert_eq!(events[0].text("dongson.smb.previous_path"), Some("cu"));
+}
+
 proptest! {
+    #[test]
+    fn pieces_of_the_first_version_do_not_matter(
+        talk: Vec<(u8, bool, Vec<u8>, Vec<u8>)>,
+        chunk in 1..40_usize,
+    ) {
+        let mut turns = old_reading();
+        turns.truncate(6);
+        for (command, response, mut words, bytes) in talk {
+            words.truncate(words.len() / 2 * 2);
+            turns.push(old(command, response, 0, &words, &bytes));
+        }
+        prop_assert_eq!(run(&turns, usize::MAX), run(&turns, chunk));
+    }
+
+
     #[test]
     fn pieces_do_not_matter(
         talk: Vec<(bool, u8, u8, Vec<u8>)>,
