@@ -84,8 +84,6 @@ impl Gate {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
     use std::net::IpAddr;
 
     use super::*;
