@@ -13,6 +13,7 @@ use dongson_sensor::live::{Backend, Capture, Counts, LiveError, LiveOptions};
 use dongson_sensor::ship::{Health, Seen, ShipError, SpoolError};
 
 use super::say;
+use super::scope::Scope;
 use super::sink::{Ship, Sink};
 
 /// How often what was captured and lost is told.
@@ -52,6 +53,8 @@ pub(crate) struct Run {
     #[arg(long)]
     ignore_vlan: bool,
     #[command(flatten)]
+    scope: Scope,
+    #[command(flatten)]
     ship: Ship,
 }
 
@@ -81,6 +84,7 @@ fn capture(arguments: &Run) -> anyhow::Result<()> {
     let vlans = if arguments.ignore_vlan { Vlans::Ignore } else { Vlans::Separate };
     let mut options = Options { observer: arguments.observer.clone(), vlans, ..Options::default() };
     options.protocol.secret_key = rand::random();
+    arguments.scope.apply(&mut options);
     let mut sink = arguments.ship.open(&mut options)?;
     let live = LiveOptions {
         interfaces: arguments.interface.clone(),
