@@ -1,6 +1,6 @@
 //! Flows through the public interface: streams out of order, timeouts, limits, order of packets.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 
