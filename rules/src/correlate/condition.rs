@@ -71,6 +71,11 @@ pub(super) enum Wanted {
 }
 
 impl Wanted {
+    /// True when it is judged only when the window is over, because something must be missing in it.
+    pub(super) fn awaits_end(&self) -> bool {
+        matches!(self, Self::Rules(truth) if truth.has_not())
+    }
+
     /// Refuses what nothing that is measured could ever satisfy.
     fn refuse_impossible(&self, kind: Kind, rules: &[String]) -> Result<(), RuleError> {
         let reason = match self {
@@ -109,6 +114,15 @@ impl Truth {
             Self::Not(inner) => !inner.holds(present),
             Self::All(parts) => parts.iter().all(|part| part.holds(present)),
             Self::Any(parts) => parts.iter().any(|part| part.holds(present)),
+        }
+    }
+
+    /// True when it asks that something does not match: that can be told only when the window is over.
+    fn has_not(&self) -> bool {
+        match self {
+            Self::Rule(_) => false,
+            Self::Not(_) => true,
+            Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::has_not),
         }
     }
 

@@ -141,7 +141,24 @@ impl Definition {
             carried: Vec::new(),
         };
         definition.check_scope(earlier)?;
+        definition.check_chain(earlier)?;
         Ok(definition)
+    }
+
+    /// What is judged when its window is over is told after its own time: nobody can count it in order.
+    fn check_chain(&self, earlier: &[Self]) -> Result<(), RuleError> {
+        if earlier.iter().any(|one| one.awaits_end() && self.rules.contains(&one.number)) {
+            return Err(RuleError::correlation(
+                "rules:",
+                "it counts a correlation whose condition has `not`, which is judged only when its window is over; count the rules of that correlation instead",
+            ));
+        }
+        Ok(())
+    }
+
+    /// True when its windows are judged only when they are over.
+    pub(super) fn awaits_end(&self) -> bool {
+        self.wanted.awaits_end()
     }
 
     /// Agencies may be counted together only by what is unique in the world.

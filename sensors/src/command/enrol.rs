@@ -21,9 +21,16 @@ pub(crate) struct Enrol {
     data: PathBuf,
 }
 
-/// Enrols and says as whom.
+/// Enrols and says as whom. Root does it as the owner of the folder, so that the sensor's user can read what is written.
 #[expect(clippy::print_stdout, reason = "as whom the sensor is enrolled is the output")]
 pub(crate) fn enrol(arguments: &Enrol) -> ExitCode {
+    #[cfg(target_os = "linux")]
+    if arguments.data.is_dir()
+        && let Err(error) = dongson_sensor::confine::become_owner(&arguments.data)
+    {
+        say(format_args!("{error}"));
+        return ExitCode::FAILURE;
+    }
     match dongson_sensor::ship::enrol(&arguments.url, &arguments.token, &arguments.data) {
         Ok(identity) => {
             println!(

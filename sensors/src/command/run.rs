@@ -1,5 +1,6 @@
 //! `run --interface NAME`: the events of live traffic.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -8,9 +9,14 @@ use clap::Args;
 use dongson_sensor::Options;
 use dongson_sensor::capture::filter::Filter;
 use dongson_sensor::capture::portable;
+#[cfg(target_os = "linux")]
+use dongson_sensor::confine::{Report, confine};
 use dongson_sensor::layer::Vlans;
-use dongson_sensor::live::{Backend, Capture, Counts, LiveError, LiveOptions};
+use dongson_sensor::live::{Backend, Capture, Counts, LiveError, LiveOptions, Sources};
 use dongson_sensor::ship::{Health, Seen, ShipError, SpoolError};
+#[cfg(target_os = "linux")]
+use tracing::info;
+use tracing::warn;
 
 use super::say;
 use super::sink::{Ship, Sink};
@@ -51,6 +57,9 @@ pub(crate) struct Run {
     /// differently. By default the same addresses and ports in another VLAN are another flow.
     #[arg(long)]
     ignore_vlan: bool,
+    /// Keep all rights after the interface is open: for debugging only.
+    #[arg(long)]
+    no_confine: bool,
     #[command(flatten)]
     ship: Ship,
 }
@@ -81,7 +90,7 @@ fn capture(arguments: &Run) -> anyhow::Result<()> {
     let vlans = if arguments.ignore_vlan { Vlans::Ignore } else { Vlans::Separate };
     let mut options = Options { observer: arguments.observer.clone(), vlans, ..Options::default() };
     options.protocol.secret_key = rand::random();
-    let mut sink = arguments.ship.open(&mut options)?;
+    let folder = arguments.ship.folder()?;
     let live = LiveOptions {
         interfaces: arguments.interface.clone(),
         backend: arguments.backend,
@@ -89,7 +98,11 @@ fn capture(arguments: &Run) -> anyhow::Result<()> {
         ignore_outgoing: arguments.ignore_outgoing,
         threads: arguments.threads,
     };
-    let mut capture = Capture::open(&live, &options)?;
+    let sources = Sources::open(&live)?;
+    // Before the first thread: what is given up is given up by this one and those that it starts.
+    give_up_rights(arguments, folder)?;
+    let mut sink = arguments.ship.open(&mut options)?;
+    let mut capture = sources.start(&options)?;
     let end = arguments.seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
     let is_over = || STOP.load(Ordering::Relaxed) || end.is_some_and(|end| Instant::now() >= end);
     // Whatever ends the capture, the events that were seen are given on.
@@ -106,6 +119,27 @@ fn capture(arguments: &Run) -> anyhow::Result<()> {
     }
     captured?;
     counted?;
+    Ok(())
+}
+
+/// Confines the process and says how far that went.
+#[cfg(target_os = "linux")]
+fn give_up_rights(arguments: &Run, folder: Option<&Path>) -> anyhow::Result<()> {
+    if arguments.no_confine {
+        warn!("not confined, as --no-confine asks: for debugging only");
+        return Ok(());
+    }
+    let Report { user, files, calls } = confine(folder)?;
+    info!(user, %files, %calls, "confined: no capabilities; files by landlock, calls by seccomp");
+    if user == 0 {
+        warn!("running as root without capabilities: give the folder of --data to another user");
+    }
+    Ok(())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn give_up_rights(_: &Run, _: Option<&Path>) -> anyhow::Result<()> {
+    warn!("not confined: this system has no landlock and no seccomp");
     Ok(())
 }
 

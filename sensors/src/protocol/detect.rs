@@ -188,13 +188,22 @@ fn first_line(prefix: &[u8], start: &[&[u8]], judge: impl Fn(&[u8]) -> bool) -> 
 }
 
 fn smb(prefix: &[u8]) -> Verdict {
-    shape(prefix, 8, |at, byte| match at {
+    let message = shape(prefix, 8, |at, byte| match at {
         0 => byte == 0,
         1 => byte <= 1,
         4 => matches!(byte, 0xfd..=0xff),
         5..=7 => b"SMB".get(at - 5) == Some(&byte),
         _ => true,
-    })
+    });
+    // A session request: two names of 32 signs from A to P each (RFC 1002, 4.3.2; RFC 1001, 14.1).
+    let session = shape(prefix, 10, |at, byte| match at {
+        0 => byte == 0x81,
+        3 => byte == 0x44,
+        4 => byte == 0x20,
+        5..=9 => matches!(byte, b'A'..=b'P'),
+        _ => byte == 0,
+    });
+    if message == Verdict::No { session } else { message }
 }
 
 fn mqtt(prefix: &[u8]) -> Verdict {

@@ -15,12 +15,14 @@ use super::network::dhcp::Dhcp;
 use super::network::ntp::Ntp;
 use super::network::radius::Radius;
 use super::network::syslog::Syslog;
+use super::remote::rdp::Rdp;
 use super::remote::rfb::Rfb;
 use super::remote::ssh::Ssh;
 use super::voice::sip::Sip;
 use super::windows::dcerpc::{Connectionless, Dcerpc};
 use super::windows::kerberos::Kerberos;
 use super::windows::ldap::Ldap;
+use super::windows::smb::Smb;
 use super::{Options, Side};
 
 /// What a parser of a stream starts with.
@@ -63,6 +65,8 @@ pub(super) fn stream(service: &str, start: &Start<'_>) -> Option<Box<dyn Stream>
         "dce_rpc" => Box::new(Dcerpc::default()),
         "krb_tcp" => Box::new(Kerberos::default()),
         "ldap_tcp" => Box::new(Ldap::new(start)),
+        "smb" => Box::new(Smb::new(start)),
+        "rdp" => Box::new(Rdp::new(start)),
         "rfb" => Box::new(Rfb::new(start.client.other())),
         "ssh" => Box::new(Ssh::new(start.client)),
         _ => return None,

@@ -52,6 +52,13 @@ impl Ntlm {
         self.user.as_deref()
     }
 
+    /// Names of who authenticates in the attempt that runs.
+    pub(in crate::protocol) fn describe_user(&self, event: &mut Event) {
+        for name in ["user.name", "user.domain", "dongson.ntlm.workstation"] {
+            event.set_some(name, self.event.text(name));
+        }
+    }
+
     /// The attempt is over; its event goes out if there is anything to say.
     pub(in crate::protocol) fn finish(&mut self, success: Option<bool>, out: &mut Vec<Event>) {
         let Some(at) = self.started.take() else { return };
