@@ -254,11 +254,11 @@ impl FlowTable {
         if let Some(nested) = self.nested.get_mut(datagram.path.depth()) {
             *nested = Some(place);
         }
+        let mut desk = Desk { budget: &mut self.budget, events, options: &self.options };
         if self.checksums == Checksums::Verify && !checksum::is_right(datagram) {
             self.counters.bad_checksums += 1;
-            flow.damaged(tuple, datagram.path.at, events);
+            flow.damaged(tuple, datagram.path.at, &mut desk);
         } else {
-            let mut desk = Desk { budget: &mut self.budget, events, options: &self.options };
             flow.packet(tuple, datagram, &mut desk);
         }
         let deadline = flow.deadline();

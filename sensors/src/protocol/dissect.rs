@@ -12,6 +12,7 @@ use super::database::redis::Redis;
 use super::industrial::dnp3::Dnp3;
 use super::mail::smtp::Smtp;
 use super::network::dhcp::Dhcp;
+use super::network::nfs::Rpc;
 use super::network::ntp::Ntp;
 use super::network::radius::Radius;
 use super::network::syslog::Syslog;
@@ -67,6 +68,7 @@ pub(super) fn stream(service: &str, start: &Start<'_>) -> Option<Box<dyn Stream>
         "ldap_tcp" => Box::new(Ldap::new(start)),
         "smb" => Box::new(Smb::new(start)),
         "rdp" => Box::new(Rdp::new(start)),
+        "rpc" => Box::new(Rpc::default()),
         "rfb" => Box::new(Rfb::new(start.client.other())),
         "ssh" => Box::new(Ssh::new(start.client)),
         _ => return None,
@@ -105,6 +107,7 @@ pub(super) fn datagrams(service: &str, start: &Start<'_>) -> Option<Box<dyn Data
         "krb" => Box::new(Kerberos::default()),
         "ldap_udp" => Box::new(Ldap::new(start)),
         "ntp" => Box::new(Ntp),
+        "rpc" => Box::new(Rpc::default()),
         _ => return None,
     })
 }

@@ -8,6 +8,7 @@ mod files;
 mod kerberos;
 mod ldap;
 mod microsoft;
+mod nfs;
 mod ntp;
 mod quic;
 mod rdp;
@@ -84,6 +85,7 @@ pub(crate) fn dataset(kind: &str) -> Option<&'static str> {
         "kerberos" => "sensor.kerberos",
         "ldap" | "ldap_search" => "sensor.ldap",
         "ntlm" => "sensor.ntlm",
+        "nfs" => "sensor.nfs",
         "rdp" => "sensor.rdp",
         "rfb" => "sensor.rfb",
         "smb" | "smb_files" | "smb_mapping" => "sensor.smb",
@@ -109,6 +111,7 @@ const TABLES: &[&[Line]] = &[
     smtp::LINES,
     x509::LINES,
     quic::LINES,
+    nfs::LINES,
     ntp::LINES,
     dhcp::LINES,
     services::LINES,
