@@ -355,9 +355,10 @@ fn explain_tells_which_part_held() {
         assert!(text(&output.stderr).contains(said), "{}", text(&output.stderr));
     }
     let output = run(&["--rules", &all, "Many programs", &file]);
-    assert!(
-        output.status.code() == Some(2) && text(&output.stderr).contains("correlation"),
-        "{}",
-        text(&output.stderr)
-    );
+    let told = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(told.contains("this event is counted") && told.contains("as a match of:"), "{told}");
+    let output = run(&["--rules", &all, "Many programs", &format!("{file}:3")]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("this event is not counted"), "{}", text(&output.stdout));
 }
