@@ -358,7 +358,8 @@ fn explain_tells_which_part_held() {
     let told = text(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert!(told.contains("this event is counted") && told.contains("as a match of:"), "{told}");
-    let output = run(&["--rules", &all, "Many programs", &format!("{file}:3")]);
+    let other = event(1, "C:\\a.dll");
+    let output = fed(&[&sigma[..], &["--rules", &all, "Many programs", "-"]].concat(), other.as_bytes());
     assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
     assert!(text(&output.stdout).contains("this event is not counted"), "{}", text(&output.stdout));
 }
