@@ -223,9 +223,9 @@ impl Runner {
 
     /// A book in which nothing stands is not kept, and not saved: most events leave none behind.
     fn drop_spare(&mut self, script: &Script, scope: &str) {
-        let Some(shelf) = self.shelves.get_mut(&script.id) else { return };
-        if shelf.scopes.get(scope).is_some_and(Book::is_spare)
-            && let Some(book) = shelf.scopes.remove(scope)
+        let Some(own) = self.shelves.get_mut(&script.id) else { return };
+        if own.scopes.get(scope).is_some_and(Book::is_spare)
+            && let Some(book) = own.scopes.remove(scope)
         {
             book.saving.remove(&script.id, scope, &mut self.gone);
         }

@@ -43,7 +43,7 @@ const NOT_EVTX: &str =
 fn is_named_evtx(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     let name = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(&name);
-    name.ends_with(".evtx")
+    Path::new(name).extension().is_some_and(|end| end == "evtx")
 }
 
 /// What a file holds.
