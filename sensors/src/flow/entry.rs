@@ -6,6 +6,7 @@ use dongson_event::{Event, Timestamp};
 use etherparse::{TcpSlice, UdpSlice};
 
 use super::Side;
+use super::expected::Announced;
 use super::history::History;
 use super::key::{Tuple, protocol as number};
 use super::ports::{likely_tcp_server, likely_udp_server};
@@ -112,6 +113,7 @@ pub(crate) struct Desk<'d> {
     pub(crate) budget: &'d mut Budget,
     pub(crate) events: &'d mut Vec<Event>,
     pub(crate) options: &'d protocol::Options,
+    pub(crate) announced: &'d mut Announced,
 }
 
 impl Flow {
@@ -147,6 +149,13 @@ impl Flow {
     /// Says which flow carries this one.
     pub(crate) fn set_carrier(&mut self, community_id: String) {
         self.carrier = Some(community_id);
+    }
+
+    /// Says that another connection has announced this one.
+    pub(crate) fn set_transfer(&mut self, transfer: protocol::Transfer, options: protocol::Options) {
+        if let Transport::Tcp { parser, .. } = &mut self.transport {
+            *parser = Some(Box::new(protocol::Tcp::transfer(transfer, options)));
+        }
     }
 
     /// Notes that it carries a tunnel, and tells so the first time.
@@ -285,6 +294,9 @@ impl Flow {
             },
         );
         if let Some(parser) = parser {
+            while let Some(expected) = parser.expected() {
+                desk.announced.add(&tuple, at, expected);
+            }
             connection.originator.stream.wanted = parser.wants_more(Side::Originator);
             connection.responder.stream.wanted = parser.wants_more(Side::Responder);
         }

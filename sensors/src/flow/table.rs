@@ -12,6 +12,7 @@ use dongson_event::{Event, Timestamp};
 
 use super::checksum;
 use super::entry::{Desk, Flow};
+use super::expected::Announced;
 use super::key::{Key, Tuple};
 use super::stream::{Budget, Limits as StreamLimits};
 use crate::layer::{Datagram, MAX_DEPTH, Weird};
@@ -67,6 +68,7 @@ pub struct FlowTable {
     checksums: Checksums,
     options: protocol::Options,
     budget: Budget,
+    announced: Announced,
     counters: Counters,
     weird: Weird,
     now: Timestamp,
@@ -84,6 +86,7 @@ impl FlowTable {
             checksums,
             options,
             budget: Budget { limits: limits.streams, ..Budget::default() },
+            announced: Announced::default(),
             counters: Counters::default(),
             weird: Weird::default(),
             now: Timestamp::from_nanos(i64::MIN),
@@ -132,6 +135,9 @@ impl FlowTable {
             Entry::Vacant(entry) => {
                 counters.flows += 1;
                 let mut flow = Flow::new(counters.flows, tuple, datagram);
+                if let Some(transfer) = self.announced.take(&tuple, datagram.path.at) {
+                    flow.set_transfer(transfer, self.options);
+                }
                 if let Some(community_id) = carrier {
                     flow.set_carrier(community_id);
                 }
@@ -143,7 +149,12 @@ impl FlowTable {
             self.weird.add("bad_checksum");
             flow.damaged(&tuple);
         } else {
-            let mut desk = Desk { budget: &mut self.budget, events, options: &self.options };
+            let mut desk = Desk {
+                budget: &mut self.budget,
+                events,
+                options: &self.options,
+                announced: &mut self.announced,
+            };
             flow.packet(&tuple, datagram, &mut desk);
         }
         let deadline = flow.deadline();
@@ -201,7 +212,12 @@ impl FlowTable {
 
     fn end(&mut self, key: &Key, events: &mut Vec<Event>) {
         if let Some(flow) = self.flows.remove(key) {
-            let mut desk = Desk { budget: &mut self.budget, events, options: &self.options };
+            let mut desk = Desk {
+                budget: &mut self.budget,
+                events,
+                options: &self.options,
+                announced: &mut self.announced,
+            };
             flow.finish(&mut desk);
         }
     }
