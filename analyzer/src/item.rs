@@ -231,6 +231,12 @@ pub(crate) fn completed(
     })
 }
 
+/// The signal of a window that was judged because it was over: of its newest match, whose asset is no longer known.
+pub(crate) fn closed(rules: &RuleSet, found: &CorrelationMatch) -> Option<Signal> {
+    let newest = found.closed.as_ref()?;
+    completed(rules, found, newest, newest.at, &newest.source, 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

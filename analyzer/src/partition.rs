@@ -13,7 +13,7 @@ use tracing::warn;
 
 use crate::AnalyzerError;
 use crate::detect::Content;
-use crate::item::{Item, completed};
+use crate::item::{Item, closed, completed};
 use crate::order::Order;
 use crate::script::Counting;
 
@@ -72,6 +72,8 @@ impl Partition {
                     }
                     // Once a watermark, for it walks over every book; not once a batch, which a replay cuts otherwise.
                     if let Some(marks) = self.order.settled() {
+                        let over = self.counting.close(|scope| marks.passed(scope));
+                        taken.signals.extend(over.iter().filter_map(|found| closed(&content.rules, found)));
                         self.counting.forget_idle(&marks);
                     }
                 }
@@ -111,7 +113,12 @@ impl Partition {
                         taken.onward.push(onward.to_record()?);
                     }
                     let rules = &content.rules;
-                    taken.signals.extend(completed(rules, &found, &seen, ingested, &observer, asset_level));
+                    let signal = if found.closed.is_some() {
+                        closed(rules, &found)
+                    } else {
+                        completed(rules, &found, &seen, ingested, &observer, asset_level)
+                    };
+                    taken.signals.extend(signal);
                 }
             }
         }

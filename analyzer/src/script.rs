@@ -104,6 +104,11 @@ impl Counting {
         }
     }
 
+    /// The correlations that windows come to which are over, by up to when each scope has `passed`.
+    pub(crate) fn close(&mut self, passed: impl Fn(&str) -> Option<Timestamp>) -> Vec<CorrelationMatch> {
+        self.correlator.close(passed)
+    }
+
     /// Drops what no longer counts for agencies that have told everything up to `marks`.
     pub(crate) fn forget_idle(&mut self, marks: &Watermarks) {
         self.correlator.forget_idle(|scope| marks.settled(scope));

@@ -87,8 +87,13 @@ pub enum RuleError {
         instead: &'static str,
     },
     /// A correlation that cannot be run.
-    #[error("correlation: {0}")]
-    Correlation(String),
+    #[error("correlation: {reason}")]
+    Correlation {
+        /// The key of `correlation:` that is wrong, with its colon.
+        key: &'static str,
+        /// Why, and what to write.
+        reason: String,
+    },
     /// A filter that cannot be applied to one of the rules that it names.
     #[error("filter: rule {name:?} {reason}")]
     Filter {
@@ -108,6 +113,11 @@ pub enum RuleError {
 }
 
 impl RuleError {
+    /// A correlation whose `key` (with its colon) cannot be what it is.
+    pub(crate) fn correlation(key: &'static str, reason: impl Into<String>) -> Self {
+        Self::Correlation { key, reason: reason.into() }
+    }
+
     /// The text to look for in the file in order to find the line.
     pub(crate) fn anchor(&self) -> Option<&str> {
         match self {
@@ -122,7 +132,7 @@ impl RuleError {
                 // `level: beside filter:` stands in the file as `level:`.
                 what.split_whitespace().find(|word| word.ends_with(':')).or(Some(what))
             }
-            Self::Correlation(_) => Some("correlation:"),
+            Self::Correlation { key, .. } => Some(key),
             Self::Filter { name, .. } => Some(name),
             Self::DuplicateId { id, .. } => Some(id),
         }

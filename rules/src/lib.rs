@@ -15,6 +15,7 @@ pub mod engine;
 mod error;
 mod explain;
 mod matcher;
+mod number;
 pub mod parts;
 pub mod plain;
 mod predicate;

@@ -11,6 +11,7 @@ use dongson_event::Value;
 use ipnet::IpNet;
 use regex::Regex;
 
+use crate::number::Limit;
 use crate::sigma::modifier::{Order, Part};
 use crate::text::{Pattern, fold};
 
@@ -51,7 +52,7 @@ pub(crate) enum Test {
     },
     Compare {
         order: Order,
-        number: f64,
+        limit: Limit,
     },
     /// A part of a moment, equal (`None`) or compared.
     Part {
@@ -97,11 +98,9 @@ impl Test {
             Self::Null | Self::Exists | Self::FieldRef { .. } => false,
             Self::Text(pattern) => pattern.matches(if pattern.cased() { raw } else { folded }),
             Self::Number { text, number } => number_equals(raw, text, *number),
-            Self::Compare { order, number } => {
-                raw.trim().parse().is_ok_and(|given| order.holds(given, *number))
-            }
+            Self::Compare { order, limit } => limit.holds(*order, raw),
             Self::Part { part, order, number } => part.of(raw).is_some_and(|given| match order {
-                Some(order) => order.holds(given, *number),
+                Some(order) => given.partial_cmp(number).is_some_and(|how| order.fits(how)),
                 None => (given - number).abs() < f64::EPSILON,
             }),
             Self::Regex(regex) => regex.is_match(raw),
@@ -135,17 +134,6 @@ fn number_equals(given: &str, text: &str, number: f64) -> bool {
     given == text
         || ((fraction(given) || fraction(text))
             && given.trim().parse::<f64>().is_ok_and(|given| (given - number).abs() < f64::EPSILON))
-}
-
-impl Order {
-    fn holds(self, given: f64, wanted: f64) -> bool {
-        match self {
-            Self::Lt => given < wanted,
-            Self::Lte => given <= wanted,
-            Self::Gt => given > wanted,
-            Self::Gte => given >= wanted,
-        }
-    }
 }
 
 impl Part {

@@ -108,6 +108,8 @@ pub struct Rule {
     pub filters: Vec<String>,
     /// What it uses that the Sigma specification does not have, in words.
     pub extensions: Vec<String>,
+    /// What its writer may have meant otherwise, in words.
+    pub warnings: Vec<String>,
     /// The file it comes from.
     pub file: String,
     /// The line where its document begins, from 1.

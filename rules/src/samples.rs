@@ -109,8 +109,13 @@ pub fn run(paths: &[PathBuf], options: &LoadOptions) -> TestReport {
     let taxonomies = Arc::new(Taxonomies::embedded());
     run_by(RuleSet::load(paths, options), |rules, events| {
         let mut detector = Detector::new(Arc::clone(rules), Arc::clone(&taxonomies), Mode::Auto);
-        let hits = (1..).zip(events).flat_map(|(number, event)| detector.event("", number, event));
-        Ok(hits.map(|hit| Fired { event: hit.event, rule_id: hit.rule_id, title: hit.rule_title }).collect())
+        let mut hits: Vec<_> =
+            (1..).zip(events).flat_map(|(number, event)| detector.event("", number, event)).collect();
+        hits.extend(detector.end());
+        Ok(hits
+            .into_iter()
+            .map(|hit| Fired { event: hit.event, rule_id: hit.rule_id, title: hit.rule_title })
+            .collect())
     })
 }
 

@@ -261,7 +261,7 @@ fn question(test: &Test) -> String {
             format!("= {value:?}{case}")
         }
         Test::Number { text, .. } => format!("= {text}"),
-        Test::Compare { order: how, number } => format!("{} {number}", order(*how)),
+        Test::Compare { order: how, limit } => format!("{} {}", order(*how), limit.text()),
         Test::Part { part, order: how, number } => {
             let part = format!("{part:?}").to_lowercase();
             format!("{part} {} {number}", how.map_or("=", order))

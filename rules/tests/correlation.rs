@@ -144,7 +144,9 @@ fn in_order(rules: &Arc<RuleSet>, streams: &[Vec<RuleMatchKeyed>]) -> Vec<String
     let mut all: Vec<&RuleMatchKeyed> = streams.iter().flatten().collect();
     all.sort_by_key(|seen| (seen.at, &seen.event, &seen.correlation, &seen.base));
     let mut correlator = Correlator::new(Arc::clone(rules));
-    let mut out = told(rules, all.into_iter().flat_map(|seen| correlator.observe_all(seen)).collect());
+    let mut out: Vec<_> = all.into_iter().flat_map(|seen| correlator.observe_all(seen)).collect();
+    out.extend(correlator.close(|_| Some(Timestamp::from_nanos(i64::MAX))));
+    let mut out = told(rules, out);
     out.sort();
     out
 }
@@ -182,6 +184,8 @@ fn mixed(
             && let Some(marks) = progress.watermarks(clock(step))
         {
             sequencer.advance(0, &marks, &mut ready);
+            out.extend(ready.drain(..).flat_map(|seen| correlator.observe_all(&seen)));
+            out.extend(correlator.close(|scope| marks.of(scope)));
         }
         out.extend(ready.drain(..).flat_map(|seen| correlator.observe_all(&seen)));
         if step == cut {
@@ -202,6 +206,7 @@ fn mixed(
     sequencer.advance(0, &marks, &mut ready);
     out.extend(ready.drain(..).flat_map(|seen| correlator.observe_all(&seen)));
     assert_eq!((sequencer.held(), sequencer.disorder()), (0, Disorder::default()));
+    out.extend(correlator.close(|_| Some(Timestamp::from_nanos(i64::MAX))));
     let mut out = told(rules, out);
     out.sort();
     out

@@ -41,7 +41,7 @@ fn entry() -> impl Strategy<Value = String> {
     )
         .prop_map(|(field, flags, regex)| format!("{field}|re{flags}: '{regex}'"));
     let other = prop_oneof![
-        "[fg]\\|(lt|lte|gt|gte): [0-9]{1,2}",
+        "[fg]\\|(lt|lte|gt|gte): ([0-9]{1,2}|'-?900719925474099[0-9](\\.5)?')",
         "[fg]\\|cidr: (10\\.0\\.0\\.0/8|'fd00::/8')",
         "[fg]\\|exists: (true|false)",
         "[fg]: null",
@@ -97,6 +97,7 @@ fn scalar() -> impl Strategy<Value = String> {
         1 => r#"" ?[-/–—―]a( -b)?""#,
         1 => r#""(YWJhYg==|YQBiAA==|5)""#,
         1 => r#""[0-9](\.[05])?""#,
+        1 => r#"-?900719925474099[0-9]|"-?900719925474099[0-9](\.5)?""#,
     ]
 }
 

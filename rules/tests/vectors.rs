@@ -59,6 +59,9 @@ struct Case {
     events: Vec<Fires>,
     #[serde(default)]
     stream: Vec<Json>,
+    /// What is reported when the stream ended.
+    #[serde(default)]
+    over: Vec<String>,
     /// In a stream, also rules that are no correlations and report by themselves.
     #[serde(default)]
     reported: bool,
@@ -115,7 +118,7 @@ impl Asked {
         ids
     }
 
-    /// Ids of what is reported with each event of a stream, sorted.
+    /// Ids of what is reported with each event of a stream, sorted; the last ones are those of its end.
     fn stream(&mut self, events: &[Event], reported: bool) -> Vec<Vec<String>> {
         let mut correlator = Correlator::new(Arc::clone(&self.rules));
         let mut all = Vec::new();
@@ -138,6 +141,8 @@ impl Asked {
             ids.dedup();
             all.push(ids);
         }
+        let over = correlator.close(|_| Some(Timestamp::from_nanos(i64::MAX)));
+        all.push(over.iter().map(|one| self.id(one.rule)).collect());
         all
     }
 }
@@ -233,6 +238,7 @@ impl Case {
             event.set("event.id", format!("event-{number:04}"));
             events.push(event);
         }
+        expected.push(self.over.clone());
         let plain = self.stream.iter().flat_map(|step| step["fires"].as_array().unwrap());
         let correlations: Vec<&str> =
             asked.rules.rules().iter().filter(|rule| rule.correlation).map(|rule| rule.id.as_str()).collect();

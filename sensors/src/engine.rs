@@ -82,7 +82,7 @@ impl Engine {
     pub fn packet(&mut self, frame: &Frame<'_>, emit: &mut dyn FnMut(Event)) {
         self.statistics.frames += 1;
         self.statistics.bytes += u64::from(frame.wire_length);
-        self.turn(frame.at);
+        self.turn(frame.at, emit);
         let (table, events) = (&mut self.table, &mut self.events);
         self.decoder.frame(frame, &mut |datagram| table.datagram(datagram, events));
         self.hand_out(emit);
@@ -90,13 +90,14 @@ impl Engine {
 
     /// Time goes on without a frame: flows that are over become events.
     pub fn advance(&mut self, now: Timestamp, emit: &mut dyn FnMut(Event)) {
-        self.turn(now);
+        self.turn(now, emit);
         self.hand_out(emit);
     }
 
     /// The capture is over: everything that is still open becomes events.
     pub fn finish(&mut self, emit: &mut dyn FnMut(Event)) {
-        self.table.finish(&mut self.events);
+        let Self { table, events, statistics, observer, .. } = self;
+        table.finish(events, &mut |ended| give(ended, observer.as_deref(), statistics, emit));
         self.tell_weird();
         self.hand_out(emit);
     }
@@ -119,9 +120,12 @@ impl Engine {
         self.table.len()
     }
 
-    fn turn(&mut self, now: Timestamp) {
+    fn turn(&mut self, now: Timestamp, emit: &mut dyn FnMut(Event)) {
         self.now = self.now.max(now);
-        self.table.advance(now, &mut self.events);
+        self.table.advance(now);
+        while self.table.end_due(&mut self.events) {
+            self.hand_out(emit);
+        }
         let due = *self.weird_due.get_or_insert(self.now.plus(WEIRD_EVERY));
         if self.now >= due {
             self.tell_weird();
@@ -130,11 +134,7 @@ impl Engine {
     }
 
     fn hand_out(&mut self, emit: &mut dyn FnMut(Event)) {
-        for mut event in self.events.drain(..) {
-            self.statistics.events += 1;
-            event.set_some("observer.name", self.observer.as_deref());
-            emit(event);
-        }
+        give(&mut self.events, self.observer.as_deref(), &mut self.statistics, emit);
     }
 
     /// All counts of anomalies, those of the bounds among them.
@@ -142,6 +142,7 @@ impl Engine {
         let counters = self.table.counters();
         let bounds = [
             ("flow_evicted", counters.evicted),
+            ("flow_attempt_evicted", counters.evicted_attempts),
             ("stream_hole_skipped", counters.skipped_holes),
             ("tcp_overlap_differs", counters.differing_segments),
         ];
@@ -167,5 +168,19 @@ impl Engine {
             }
         }
         self.weird_told = all;
+    }
+}
+
+/// Hands out `events`, counted and with the name of the point where they were seen.
+fn give(
+    events: &mut Vec<Event>,
+    observer: Option<&str>,
+    statistics: &mut Statistics,
+    emit: &mut dyn FnMut(Event),
+) {
+    for mut event in events.drain(..) {
+        statistics.events += 1;
+        event.set_some("observer.name", observer);
+        emit(event);
     }
 }

@@ -4,6 +4,7 @@
 //! - [`layer`]: from a frame to the IP packets inside it.
 //! - [`flow`]: flows, TCP streams in order, `sensor.conn` events.
 //! - [`protocol`]: what the streams say: DNS, HTTP, TLS.
+//! - [`confine`]: what the process gives up once its sockets are open.
 //! - [`ship`]: the spool and the link to the collector.
 //! - [`engine`]: the three of them in a row; [`read_file`] runs it over a capture, [`mod@follow`] over one that grows, [`live`] over an interface.
 //!
@@ -11,6 +12,8 @@
 //! packets, so a capture read twice gives the same events with the same ids.
 
 pub mod capture;
+#[cfg(target_os = "linux")]
+pub mod confine;
 #[cfg(target_os = "linux")]
 pub mod doctor;
 pub mod engine;

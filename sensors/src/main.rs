@@ -13,6 +13,10 @@ use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
+/// Events are many short texts, made and freed packet by packet.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The sensor of Dongson: packets in, events out.
 #[derive(Debug, Parser)]
 #[command(version, about, arg_required_else_help = true)]

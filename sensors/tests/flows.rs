@@ -85,6 +85,32 @@ fn a_full_table_ends_the_flow_that_would_end_first() {
 }
 
 #[test]
+fn a_flood_of_syns_pushes_out_itself_alone() {
+    let mut options = Options::default();
+    options.limits.flows = 10;
+    let mut packets: Vec<(i64, Vec<u8>)> = Vec::new();
+    let flood = (0..500_u16).map(|port| {
+        let mut syn = tcp(true, "S", (7, 0), b"");
+        // The source port, behind the headers of Ethernet and IPv4.
+        syn[34..36].copy_from_slice(&(2_000 + port).to_be_bytes());
+        (0, syn)
+    });
+    let whole = exchange();
+    let (opening, rest) = whole.split_at(3);
+    packets.extend(opening.iter().cloned().map(|packet| (0, packet)));
+    packets.extend(flood);
+    packets.extend(rest.iter().cloned().map(|packet| (1, packet)));
+    let (events, engine) = run(&packets, options);
+    let counters = engine.statistics().flows;
+    assert_eq!((counters.flows, counters.evicted, counters.evicted_attempts), (501, 491, 491));
+    let [http] = of(&events, "sensor.http").try_into().unwrap();
+    let open = of(&events, "sensor.conn")
+        .into_iter()
+        .filter(|conn| conn.int("source.port") == http.int("source.port"));
+    assert_eq!(open.count(), 1);
+}
+
+#[test]
 fn lost_bytes_are_counted_and_the_parser_goes_on() {
     let mut packets = exchange();
     packets.remove(4);

@@ -45,6 +45,10 @@ title: Chain of chains
 id: deep
 correlation: {type: event_count, rules: [chain, order], timespan: 1m, condition: {gte: 3}, generate: true}
 ---
+title: Alone
+id: alone
+correlation: {type: temporal, rules: [fail, ok], group-by: [user.name], timespan: 3s, condition: fail and not ok}
+---
 title: Everywhere
 id: everywhere
 correlation: {type: event_count, rules: [fail], group-by: [source.ip], timespan: 5s, condition: {gte: 3}}
@@ -161,14 +165,11 @@ fn in_order(all: &[Arrival]) -> Vec<String> {
                             let (seen, observer) = (Box::new(seen), observer.clone());
                             onward.push(Item::Counted { seen, ingested, observer, asset_level });
                         }
-                        signals.extend(completed(
-                            &CONTENT.rules,
-                            &found,
-                            &seen,
-                            ingested,
-                            &observer,
-                            asset_level,
-                        ));
+                        let rules = &CONTENT.rules;
+                        signals.extend(match found.closed {
+                            Some(_) => closed(rules, &found),
+                            None => completed(rules, &found, &seen, ingested, &observer, asset_level),
+                        });
                     }
                 }
                 Item::Signal(signal) => signals.push(*signal),
@@ -178,7 +179,14 @@ fn in_order(all: &[Arrival]) -> Vec<String> {
         waiting = later.into_iter().chain(onward).collect();
         waiting.sort_by_key(Item::place);
     }
+    signals.extend(still_open(&mut counting));
     told(signals)
+}
+
+/// The windows that only more time would close.
+fn still_open(counting: &mut Counting) -> Vec<Signal> {
+    let open = counting.close(|_| Some(Timestamp::from_nanos(i64::MAX)));
+    open.iter().filter_map(|found| closed(&CONTENT.rules, found)).collect()
 }
 
 /// One partition of the log, who reads it, and what the registry keeps for it.
@@ -277,6 +285,8 @@ impl World {
     fn finish(&mut self, now: Timestamp) {
         self.events(&[], now.plus(LATENESS.idle));
         while (0..self.readers.len()).any(|number| self.signals(number, 7)) {}
+        let counting = self.readers.iter_mut().map(|reader| &mut reader.partition.counting);
+        self.signals.extend(counting.flat_map(still_open));
     }
 }
 
@@ -422,9 +432,9 @@ fn a_clock_that_is_ahead_and_an_agency_with_one_source_wait_no_longer_than_other
     for organization in ["xa-a", "xa-b"] {
         assert!(found(&world, organization).iter().any(|at| *at >= 100), "{organization}");
     }
-    // Each second brings four items of each of the three.
+    // Each second brings five items of each of the three.
     let held: usize = world.readers.iter().map(|reader| reader.partition.order.held()).sum();
-    assert!(held <= 3 * 4 * 12, "{held}");
+    assert!(held <= 3 * 5 * 12, "{held}");
     assert!(world.readers.iter().all(|reader| reader.partition.order.disorder().late == 0));
 }
 

@@ -47,6 +47,8 @@ pub struct Failures {
     pub rule: usize,
     /// The script's id.
     pub script: String,
+    /// Its title.
+    pub title: String,
     /// The script's file.
     pub file: String,
     /// The agency.
@@ -66,11 +68,12 @@ impl Failures {
     pub fn told(&self) -> String {
         match &self.cause {
             FailureCause::Script { reason, line } => {
-                format!("{}:{line}: {reason} ({} events set aside within a minute)", self.file, self.count)
+                let Self { file, title, count, .. } = self;
+                format!("{file}:{line}: {title:?}: {reason} ({count} events set aside within a minute)")
             }
             FailureCause::Budget => format!(
-                "{}: the agency's operations for this minute are used up ({} events set aside)",
-                self.file, self.count
+                "{}: {:?}: the agency's operations for this minute are used up ({} events set aside)",
+                self.file, self.title, self.count
             ),
         }
     }
@@ -79,12 +82,12 @@ impl Failures {
     pub fn told_vi(&self) -> String {
         match &self.cause {
             FailureCause::Script { reason, line } => format!(
-                "{}, dòng {line}: {reason} ({} sự kiện bị gác lại trong một phút)",
-                self.file, self.count
+                "{}, dòng {line}, {:?}: {reason} ({} sự kiện bị gác lại trong một phút)",
+                self.file, self.title, self.count
             ),
             FailureCause::Budget => format!(
-                "{}: đơn vị đã dùng hết số phép tính của phút này ({} sự kiện bị gác lại)",
-                self.file, self.count
+                "{}, {:?}: đơn vị đã dùng hết số phép tính của phút này ({} sự kiện bị gác lại)",
+                self.file, self.title, self.count
             ),
         }
     }

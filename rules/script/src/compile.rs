@@ -10,6 +10,7 @@ use dongson_rules::script::ScriptSource;
 use dongson_rules::{LoadOptions, LoadReport, Refusal, RuleSet};
 use rhai::{AST, Engine, Map, OptimizationLevel, Position, Scope};
 
+use crate::calls;
 use crate::engine::{self, Limits};
 
 /// Most bytes of one script.
@@ -32,6 +33,8 @@ pub struct Script {
     pub rule: usize,
     /// The head's id.
     pub id: String,
+    /// The head's title.
+    pub title: String,
     /// The file.
     pub file: String,
     /// Fields that name what an alert is about, where the script does not say: the head's, else those of the key.
@@ -124,6 +127,7 @@ impl Scripts {
                     scripts.list.push(Script {
                         rule: source.rule,
                         id: head.id.clone(),
+                        title: head.title.clone(),
                         file: head.file.clone(),
                         entity: if head.entity.is_empty() { &source.key } else { &head.entity }.clone(),
                         idle: i64::try_from(source.idle.as_nanos()).unwrap_or(i64::MAX),
@@ -185,6 +189,9 @@ fn compile(text: &str, limits: &Limits) -> Result<(AST, Scope<'static>, usize), 
     let mut reader = engine::base(limits);
     reader.set_optimization_level(OptimizationLevel::None);
     let whole = reader.compile(text).map_err(parse)?;
+    if let Some((line, reason)) = calls::unknown(&whole) {
+        return Err(error(line, reason));
+    }
     let constants = constants(&reader, &whole)?;
     let Some(on) = whole.shared_lib().get_script_fn("on", 2) else {
         return Err(error(1, "has no `fn on(event, state)`"));

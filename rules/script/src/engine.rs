@@ -9,7 +9,7 @@ use rhai::packages::{
 };
 use rhai::{Dynamic, Engine, EvalAltResult};
 
-use crate::native;
+use crate::{calls, native};
 
 /// What one run of a script may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,13 +109,34 @@ pub(crate) fn told(error: &EvalAltResult) -> (String, usize) {
         EvalAltResult::ErrorTooManyOperations(_) | EvalAltResult::ErrorTerminated(..) => {
             "does more operations than a run may: do less for each event".to_owned()
         }
-        EvalAltResult::ErrorStackOverflow(_) => "calls functions too deep inside each other".to_owned(),
-        EvalAltResult::ErrorDataTooLarge(what, _) => {
-            format!("{} is larger than it may be", what.to_lowercase())
+        EvalAltResult::ErrorStackOverflow(_) => {
+            "calls functions too deep inside each other: write a loop".to_owned()
         }
+        EvalAltResult::ErrorDataTooLarge(what, _) => {
+            format!(
+                "{} is larger than it may be: keep less, for example with `keep_last`",
+                what.to_lowercase()
+            )
+        }
+        EvalAltResult::ErrorFunctionNotFound(call, _) => not_taken(call),
         other => without_place(&other.to_string()),
     };
     (reason, at)
+}
+
+/// A call of a function that does not exist for what it was given: `hour (())`.
+fn not_taken(call: &str) -> String {
+    let name = call.split([' ', '(']).next().unwrap_or_default();
+    let hint = if call.contains("()") {
+        "a field that the event lacks, or a name that `state` has not yet, is `()`: ask `!= ()` first"
+            .to_owned()
+    } else if calls::exists(name) {
+        "it takes other types: ask `type_of` first".to_owned()
+    } else {
+        calls::instead(name)
+    };
+    let call: String = call.chars().take(120).collect();
+    format!("no function fits {call}: {hint}")
 }
 
 /// The error without its place, which is told apart; cut to what one line holds.

@@ -12,6 +12,7 @@
 //! that stands in an event switches a script off.
 
 mod budget;
+mod calls;
 mod compile;
 mod engine;
 mod native;

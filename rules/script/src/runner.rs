@@ -193,6 +193,7 @@ impl Runner {
         Some(Outcome::Failing(Failures {
             rule: script.rule,
             script: script.id.clone(),
+            title: script.title.clone(),
             file: script.file.clone(),
             organization: seen.organization.clone(),
             count,

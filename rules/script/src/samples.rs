@@ -1,13 +1,14 @@
 //! `rules check` and `rules test` for folders of Sigma rules and scripts.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use dongson_event::Event;
+use dongson_event::{Event, Timestamp};
 use dongson_rules::check::CheckReport;
 use dongson_rules::correlate::{Correlator, keyed};
 use dongson_rules::samples::{Fired, TestReport, run_by};
-use dongson_rules::{LoadOptions, Matcher, Mode, RuleSet, Taxonomies};
+use dongson_rules::{CorrelationMatch, LoadOptions, Matcher, Mode, RuleSet, Taxonomies};
 
 use crate::compile::{Loaded, Scripts, load};
 use crate::runner::{Outcome, Runner};
@@ -15,13 +16,7 @@ use crate::seen::seen;
 
 /// Loads rules and scripts and forgets them.
 pub fn check(paths: &[PathBuf], options: &LoadOptions) -> CheckReport {
-    let report = load(paths, options).report;
-    CheckReport {
-        files: report.files,
-        compiled: report.compiled,
-        filters: report.filters,
-        refused: report.refused,
-    }
+    load(paths, options).report.into()
 }
 
 /// Runs the samples of all rules and scripts below `paths`.
@@ -42,38 +37,52 @@ fn fired(
     let mut correlator = Correlator::new(Arc::clone(rules));
     let mut runner = Runner::new(Arc::clone(scripts));
     let mut fired = Vec::new();
+    let mut numbers = HashMap::new();
     for (number, event) in (1..).zip(events) {
+        numbers.insert(event.id().to_owned(), number);
         let event = dongson_rules::detect::unpack(event);
         let mut found = Vec::new();
         matcher.matches(&event, &mut found);
-        let mut fire = |rule: usize| {
-            let named = |rule: &dongson_rules::Rule| (rule.id.clone(), rule.title.clone());
-            let fire = |(rule_id, title)| Fired { event: number, rule_id, title };
-            fired.extend(rules.rule(rule).map(named).map(fire));
-        };
         for one in found {
-            if rules.rule(one.rule).is_some_and(|rule| rule.reported) {
-                fire(one.rule);
+            if is_reported(rules, one.rule) {
+                fired.extend(named(rules, one.rule, number));
             }
             for seen in keyed(&mut matcher, &event, one.rule) {
-                for reached in correlator.observe_all(&seen) {
-                    if rules.rule(reached.rule).is_some_and(|rule| rule.reported) {
-                        fire(reached.rule);
-                    }
+                let reached = correlator.observe_all(&seen);
+                for reached in reached.iter().filter(|one| is_reported(rules, one.rule)) {
+                    let number = last_of(reached, &numbers).unwrap_or(number);
+                    fired.extend(named(rules, reached.rule, number));
                 }
             }
             let Some(seen) = seen(&mut matcher, &event, one.rule) else { continue };
             match runner.observe(&seen) {
-                Some(Outcome::Alert(alert)) => fire(alert.rule),
+                Some(Outcome::Alert(alert)) => fired.extend(named(rules, alert.rule, number)),
                 Some(Outcome::Failing(_)) | None => {}
             }
             if let Some((reason, line)) = runner.last_failure() {
-                return Err(format!(
-                    "script {:?} fails on event {number}, line {line}: {reason}",
-                    seen.script
-                ));
+                let script = scripts.find(&seen.script);
+                let (file, title) = script.map_or(("", ""), |one| (one.file.as_str(), one.title.as_str()));
+                return Err(format!("{file}:{line}: {title:?} fails on event {number}: {reason}"));
             }
         }
     }
+    let over = correlator.close(|_| Some(Timestamp::from_nanos(i64::MAX)));
+    for reached in over.iter().filter(|one| is_reported(rules, one.rule)) {
+        fired.extend(last_of(reached, &numbers).and_then(|number| named(rules, reached.rule, number)));
+    }
     Ok(fired)
+}
+
+fn is_reported(rules: &RuleSet, rule: usize) -> bool {
+    rules.rule(rule).is_some_and(|rule| rule.reported)
+}
+
+fn named(rules: &RuleSet, rule: usize, event: u64) -> Option<Fired> {
+    let rule = rules.rule(rule)?;
+    Some(Fired { event, rule_id: rule.id.clone(), title: rule.title.clone() })
+}
+
+/// The number of the newest event of a window that is over.
+fn last_of(reached: &CorrelationMatch, numbers: &HashMap<String, u64>) -> Option<u64> {
+    numbers.get(&reached.closed.as_ref()?.event).copied()
 }

@@ -111,7 +111,8 @@ fn hostile_scripts_end_with_an_error_that_names_the_line() {
         ("fn on(event, state) {\n  let n = 9223372036854775807;\n  n += 1;\n}", 14, ""),
         ("fn on(event, state) {\n  let n = 1 / (event.at - event.at);\n}", 13, ""),
         ("fn on(event, state) {\n  throw \"x\";\n}", 13, "x"),
-        ("fn on(event, state) {\n  nothing_of_this_name(1);\n}", 13, "nothing_of_this_name"),
+        ("fn on(event, state) {\n  hour(event.missing);\n}", 13, "ask `!= ()` first"),
+        ("fn on(event, state) {\n  hour(\"x\");\n}", 13, "other types"),
         ("fn on(event, state) {\n  state = 5;\n}", 12, "no map"),
         ("fn on(event, state) {\n  state.x = 'c';\n}", 12, "state.x"),
         ("fn on(event, state) {\n  return 7;\n}", 12, "returns"),
@@ -147,6 +148,9 @@ fn what_scripts_may_not_do_is_refused_when_they_are_loaded() {
         ("let count = 0;\nfn on(event, state) { }", 1, "variable at the top"),
         ("const A = 1;\nloop { }\nfn on(event, state) { }", 13, "operations"),
         ("", 1, "fn on(event, state)"),
+        ("fn on(event, state) {\n  state.t = timestamp();\n}", 13, "`event.at` is the event's time"),
+        ("fn on(event, state) {\n  if rand() > 1 { return true; }\n}", 13, "there is no chance"),
+        ("fn on(event, state) {\n  nothing_of_this_name(1);\n}", 13, "nothing_of_this_name"),
     ] {
         let Err(error) = compile(body) else { panic!("was accepted: {body}") };
         assert!(error.starts_with(&format!("x.rhai:{line}: ")), "{body}: {error}");

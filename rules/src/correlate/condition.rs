@@ -3,6 +3,7 @@
 use serde_yaml_ng::{Mapping, Value as Yaml};
 
 use super::definition::Kind;
+use super::possible;
 use super::window::Measure;
 use crate::RuleError;
 use crate::sigma::condition::{Condition, fits};
@@ -35,7 +36,19 @@ impl Relation {
         })
     }
 
-    fn holds(self, measured: f64, wanted: f64) -> bool {
+    /// Sigma's word.
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Gt => "gt",
+            Self::Gte => "gte",
+            Self::Lt => "lt",
+            Self::Lte => "lte",
+            Self::Eq => "eq",
+            Self::Neq => "neq",
+        }
+    }
+
+    pub(super) fn holds(self, measured: f64, wanted: f64) -> bool {
         let equal = (measured - wanted).abs() < f64::EPSILON;
         match self {
             Self::Gt => measured > wanted,
@@ -58,6 +71,20 @@ pub(super) enum Wanted {
 }
 
 impl Wanted {
+    /// True when it is judged only when the window is over, because something must be missing in it.
+    pub(super) fn awaits_end(&self) -> bool {
+        matches!(self, Self::Rules(truth) if truth.has_not())
+    }
+
+    /// Refuses what nothing that is measured could ever satisfy.
+    fn refuse_impossible(&self, kind: Kind, rules: &[String]) -> Result<(), RuleError> {
+        let reason = match self {
+            Self::Numbers(all) => possible::numbers(all, kind, rules.len()),
+            Self::Rules(truth) => possible::truth(truth, rules.len()),
+        };
+        reason.map_or(Ok(()), |reason| Err(RuleError::correlation("condition:", reason)))
+    }
+
     /// True when what was measured satisfies it; what could not be measured never does.
     pub(super) fn holds(&self, measure: &Measure) -> bool {
         match self {
@@ -81,7 +108,7 @@ pub(super) enum Truth {
 
 impl Truth {
     /// `present`: bit n stands for the n-th rule.
-    fn holds(&self, present: u64) -> bool {
+    pub(super) fn holds(&self, present: u64) -> bool {
         match self {
             Self::Rule(place) => present >> place & 1 == 1,
             Self::Not(inner) => !inner.holds(present),
@@ -90,8 +117,17 @@ impl Truth {
         }
     }
 
+    /// True when it asks that something does not match: that can be told only when the window is over.
+    fn has_not(&self) -> bool {
+        match self {
+            Self::Rule(_) => false,
+            Self::Not(_) => true,
+            Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::has_not),
+        }
+    }
+
     fn of(condition: &Condition, rules: &[String]) -> Result<Self, RuleError> {
-        let fail = |reason: String| Err(RuleError::Correlation(reason));
+        let fail = |reason: String| Err(RuleError::correlation("condition:", reason));
         let all =
             |parts: &[Condition]| parts.iter().map(|part| Self::of(part, rules)).collect::<Result<_, _>>();
         match condition {
@@ -124,25 +160,35 @@ pub(super) fn read(
     kind: Kind,
     names: &[String],
 ) -> Result<(Wanted, Vec<String>), RuleError> {
-    let fail = |reason: &str| Err(RuleError::Correlation(reason.to_owned()));
+    let fail = |reason: &str| Err(RuleError::correlation("condition:", reason));
     match value {
-        Some(Yaml::Mapping(map)) => numbers(map, kind),
-        None if matches!(kind, Kind::Temporal | Kind::TemporalOrdered) => {
+        Some(Yaml::Mapping(map)) => {
+            let (wanted, fields) = numbers(map, kind)?;
+            wanted.refuse_impossible(kind, names)?;
+            Ok((wanted, fields))
+        }
+        None | Some(Yaml::Null) if matches!(kind, Kind::Temporal | Kind::TemporalOrdered) => {
             let all = u32::try_from(names.len()).unwrap_or(u32::MAX);
             Ok((Wanted::Numbers(vec![(Relation::Gte, f64::from(all))]), Vec::new()))
         }
         Some(Yaml::String(text)) if kind == Kind::Temporal => {
-            Ok((Wanted::Rules(Truth::of(&Condition::parse(text)?, names)?), Vec::new()))
+            let wanted = Wanted::Rules(Truth::of(&Condition::parse(text)?, names)?);
+            wanted.refuse_impossible(kind, names)?;
+            Ok((wanted, Vec::new()))
         }
         Some(Yaml::String(_)) => {
             fail("only `temporal` takes a condition in words; write a map such as `gte: 10`")
         }
+        None | Some(Yaml::Null) => Err(RuleError::correlation(
+            "correlation:",
+            "`condition` is missing: it must be a map such as `gte: 10`",
+        )),
         _ => fail("`condition` must be a map such as `gte: 10`"),
     }
 }
 
 fn numbers(map: &Mapping, kind: Kind) -> Result<(Wanted, Vec<String>), RuleError> {
-    let fail = |reason: &str| Err(RuleError::Correlation(reason.to_owned()));
+    let fail = |reason: &str| Err(RuleError::correlation("condition:", reason));
     let mut all = Vec::new();
     for (key, value) in map {
         let key = key.as_str().unwrap_or_default();

@@ -113,29 +113,14 @@ impl Definition {
         rule: &Rule,
         number: usize,
     ) -> Result<Self, RuleError> {
-        let fail = |reason: String| RuleError::Correlation(reason);
-        let Some(Yaml::Mapping(own)) = map.get("correlation") else {
-            return Err(fail("must be a map of type, rules, group-by, timespan, condition".to_owned()));
-        };
-        if let Some(key) = own.keys().filter_map(Yaml::as_str).find(|key| !KEYS.contains(key)) {
-            return Err(fail(format!("unknown key {key:?}; the keys are {}", KEYS.join(", "))));
-        }
-        if map.contains_key("detection") {
-            return Err(fail(
-                "a document has either `detection` or `correlation`; make two documents".to_owned(),
-            ));
-        }
+        let own = own_map(map)?;
         let names = texts(own, "rules")?;
         if names.is_empty() || names.len() > MAX_RULES {
-            return Err(fail(format!("`rules` must name 1 to {MAX_RULES} rules by id or name")));
+            let reason = format!("`rules` must name 1 to {MAX_RULES} rules by id or name");
+            return Err(RuleError::correlation("rules:", reason));
         }
         let resolved = resolve_all(&names, rules)?;
-        let timespan = text(own, "timespan")?.and_then(|span| timespan(&span)).ok_or_else(|| {
-            fail(
-                "`timespan` must be a number and one of s, m, h, d, w, such as 5m (a month is 30d)"
-                    .to_owned(),
-            )
-        })?;
+        let timespan = read_timespan(own)?;
         let kind = kind(text(own, "type")?.as_deref(), own.get("condition"))?;
         let (wanted, counted) = condition::read(own.get("condition"), kind, &names)?;
         let generate = [own.get("generate"), map.get("generate")]
@@ -156,12 +141,29 @@ impl Definition {
             carried: Vec::new(),
         };
         definition.check_scope(earlier)?;
+        definition.check_chain(earlier)?;
         Ok(definition)
+    }
+
+    /// What is judged when its window is over is told after its own time: nobody can count it in order.
+    fn check_chain(&self, earlier: &[Self]) -> Result<(), RuleError> {
+        if earlier.iter().any(|one| one.awaits_end() && self.rules.contains(&one.number)) {
+            return Err(RuleError::correlation(
+                "rules:",
+                "it counts a correlation whose condition has `not`, which is judged only when its window is over; count the rules of that correlation instead",
+            ));
+        }
+        Ok(())
+    }
+
+    /// True when its windows are judged only when they are over.
+    pub(super) fn awaits_end(&self) -> bool {
+        self.wanted.awaits_end()
     }
 
     /// Agencies may be counted together only by what is unique in the world.
     fn check_scope(&self, earlier: &[Self]) -> Result<(), RuleError> {
-        let fail = |reason: String| Err(RuleError::Correlation(reason));
+        let fail = |reason: String| Err(RuleError::correlation("correlation:", reason));
         if !self.province {
             let wide = earlier.iter().find(|one| one.province && self.rules.contains(&one.number));
             return match wide {
@@ -188,10 +190,28 @@ impl Definition {
     pub(crate) fn extensions(&self) -> Vec<String> {
         let mut all = Vec::new();
         if matches!(self.wanted, Wanted::Rules(_)) {
-            all.push("correlation: a boolean condition over its rules".to_owned());
+            all.push("boolean correlation condition".to_owned());
         }
         if self.province {
             all.push("dongson: scope: province".to_owned());
+        }
+        all
+    }
+
+    /// What its writer may have meant otherwise, in words; `names` are its rules as it names them.
+    pub(crate) fn warnings(&self, names: &[String]) -> Vec<String> {
+        let mut all = Vec::new();
+        for (alias, by_rule) in &self.aliases {
+            if !self.group_by.iter().chain(&self.counted).any(|name| name == alias) {
+                all.push(format!("alias {alias:?} is not used: neither `group-by` nor `field` names it"));
+                continue;
+            }
+            let left_out = self.rules.iter().zip(names).filter(|(number, _)| !by_rule.contains_key(number));
+            all.extend(left_out.map(|(_, name)| {
+                format!(
+                    "alias {alias:?} says no field for the rule {name:?}: its events are asked for a field named {alias:?}, and those without it are not counted"
+                )
+            }));
         }
         all
     }
@@ -236,6 +256,34 @@ impl Definition {
     }
 }
 
+/// The map under `correlation:`, with known keys only.
+fn own_map(map: &Mapping) -> Result<&Mapping, RuleError> {
+    let Some(Yaml::Mapping(own)) = map.get("correlation") else {
+        let reason = "must be a map of type, rules, group-by, timespan, condition";
+        return Err(RuleError::correlation("correlation:", reason));
+    };
+    if let Some(key) = own.keys().filter_map(Yaml::as_str).find(|key| !KEYS.contains(key)) {
+        let reason = format!("unknown key {key:?}; the keys are {}", KEYS.join(", "));
+        return Err(RuleError::correlation("correlation:", reason));
+    }
+    if map.contains_key("detection") {
+        let reason = "a document has either `detection` or `correlation`; make two documents";
+        return Err(RuleError::correlation("detection:", reason));
+    }
+    Ok(own)
+}
+
+fn read_timespan(own: &Mapping) -> Result<Duration, RuleError> {
+    const FORM: &str = "a number and one of s, m, h, d, w, such as 5m (a month is 30d)";
+    let Some(written) = text(own, "timespan")? else {
+        let reason = format!("`timespan` is missing: write {FORM}");
+        return Err(RuleError::correlation("correlation:", reason));
+    };
+    timespan(&written).ok_or_else(|| {
+        RuleError::correlation("timespan:", format!("`timespan` must be {FORM}, not {written:?}"))
+    })
+}
+
 fn kind(word: Option<&str>, condition: Option<&Yaml>) -> Result<Kind, RuleError> {
     let percentile = condition.and_then(|condition| condition.get("percentile"));
     let kind = match word {
@@ -244,7 +292,7 @@ fn kind(word: Option<&str>, condition: Option<&Yaml>) -> Result<Kind, RuleError>
                 None => Ok(Kind::Share),
                 Some(Some(rank)) if (0.0..=100.0).contains(&rank) => Ok(Kind::Percentile(rank)),
                 Some(_) => {
-                    Err(RuleError::Correlation("`percentile` must be a number from 0 to 100".to_owned()))
+                    Err(RuleError::correlation("percentile:", "`percentile` must be a number from 0 to 100"))
                 }
             };
         }
@@ -255,16 +303,18 @@ fn kind(word: Option<&str>, condition: Option<&Yaml>) -> Result<Kind, RuleError>
         Some("value_sum") => Kind::Sum,
         Some("value_avg") => Kind::Average,
         Some("value_median") => Kind::Percentile(50.0),
-        other => {
-            return Err(RuleError::Correlation(format!(
-                "type {:?} is unknown; the types are {TYPES}",
-                other.unwrap_or_default()
-            )));
+        Some(other) => {
+            let reason = format!("type {other:?} is unknown; the types are {TYPES}");
+            return Err(RuleError::correlation("type:", reason));
+        }
+        None => {
+            let reason = format!("`type` is missing; the types are {TYPES}");
+            return Err(RuleError::correlation("correlation:", reason));
         }
     };
     match percentile {
         None => Ok(kind),
-        Some(_) => Err(RuleError::Correlation("only value_percentile takes `percentile`".to_owned())),
+        Some(_) => Err(RuleError::correlation("percentile:", "only value_percentile takes `percentile`")),
     }
 }
 
@@ -273,7 +323,8 @@ fn resolve_all(names: &[String], rules: &[Rule]) -> Result<Vec<usize>, RuleError
     for name in names {
         let number = resolve(name, rules)?;
         if numbers.contains(&number) {
-            return Err(RuleError::Correlation(format!("`rules` names {name:?} twice; name each rule once")));
+            let reason = format!("`rules` names {name:?} twice; name each rule once");
+            return Err(RuleError::correlation("rules:", reason));
         }
         numbers.push(number);
     }
@@ -288,13 +339,15 @@ fn resolve(name: &str, rules: &[Rule]) -> Result<usize, RuleError> {
     let mut named = rules.iter().enumerate().filter(|(_, rule)| rule.name.as_deref() == Some(name));
     match (named.next(), named.next()) {
         (Some((number, _)), None) => Ok(number),
-        (Some((_, one)), Some((_, other))) => Err(RuleError::Correlation(format!(
-            "two rules have the name {name:?} ({:?} and {:?}); refer to one of them by its id",
-            one.id, other.id
-        ))),
-        _ => Err(RuleError::Correlation(format!(
-            "no rule has the id or name {name:?}; load its file together with this one"
-        ))),
+        (Some((_, one)), Some((_, other))) => {
+            let ids = format!("({:?} and {:?})", one.id, other.id);
+            let reason = format!("two rules have the name {name:?} {ids}; refer to one of them by its id");
+            Err(RuleError::correlation("rules:", reason))
+        }
+        _ => {
+            let reason = format!("no rule has the id or name {name:?}; load its file together with this one");
+            Err(RuleError::correlation("rules:", reason))
+        }
     }
 }
 
@@ -303,7 +356,7 @@ fn aliases(
     names: &[String],
     numbers: &[usize],
 ) -> Result<BTreeMap<String, BTreeMap<usize, String>>, RuleError> {
-    let fail = |reason: String| RuleError::Correlation(reason);
+    let fail = |reason: String| RuleError::correlation("aliases:", reason);
     let map = match value {
         None | Some(Yaml::Null) => return Ok(BTreeMap::new()),
         Some(Yaml::Mapping(map)) => map,

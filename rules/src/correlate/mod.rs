@@ -10,6 +10,7 @@ mod condition;
 mod definition;
 mod keyed;
 mod order;
+mod possible;
 mod progress;
 mod recall;
 mod sample;
@@ -50,6 +51,10 @@ pub struct CorrelationMatch {
     pub last: Timestamp,
     /// Ids of the newest events that count, at most 32, oldest first; of a sequence one for each step.
     pub events: Vec<String>,
+    /// Where a window was judged because it was over: the newest match in it. Otherwise the match that was observed
+    /// completed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed: Option<Box<RuleMatchKeyed>>,
     /// What it is to the correlations that refer to it (chains): to be counted in turn, after what is older.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub onward: Vec<RuleMatchKeyed>,

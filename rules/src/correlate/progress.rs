@@ -80,6 +80,11 @@ impl Watermarks {
         let newest = || self.0.values().max().map(|at| at.minus(LONGEST_SPOOL));
         self.of(agency_of(scope)).or_else(newest)
     }
+
+    /// Up to when windows of `scope` are over: of an agency of which nobody speaks, up to when the others are.
+    pub fn passed(&self, scope: &str) -> Option<Timestamp> {
+        self.of(agency_of(scope)).or_else(|| self.0.values().max().copied())
+    }
 }
 
 impl<A: Into<String>> FromIterator<(A, Timestamp)> for Watermarks {
@@ -347,5 +352,10 @@ mod tests {
         assert_eq!(marks.settled("a\u{1f}drill"), Some(second(5)));
         assert_eq!(marks.settled("c"), Some(second(700_000 - 604_800)));
         assert_eq!(Watermarks::default().settled("a"), None);
+        assert_eq!(
+            (marks.passed("a\u{1f}drill"), marks.passed("c")),
+            (Some(second(5)), Some(second(700_000)))
+        );
+        assert_eq!(Watermarks::default().passed("a"), None);
     }
 }

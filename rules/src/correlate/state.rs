@@ -131,6 +131,9 @@ impl Correlator {
         let Some(definition) = definition else { return Vec::new() };
         let base = |&number: &usize| rules.rule(number).is_some_and(|rule| rule.id == seen.base);
         let Some(place) = definition.rules.iter().position(base) else { return Vec::new() };
+        if definition.awaits_end() {
+            return self.gather(definition, seen, place);
+        }
         let Some(book) = self.book(definition, seen) else { return Vec::new() };
         let key = group_key(&seen.group);
         book.saving.touch(&key);
@@ -147,10 +150,58 @@ impl Correlator {
             first: Timestamp::from_nanos(measure.first.unwrap_or(last)),
             last: Timestamp::from_nanos(last),
             events: group.events(),
+            closed: None,
             onward: Vec::new(),
         };
         found.onward = keyed::onward(&rules, &found, seen);
         vec![found]
+    }
+
+    /// Takes one match for a correlation that is judged when its windows are over; gives those that are.
+    fn gather(
+        &mut self,
+        definition: &Definition,
+        seen: &RuleMatchKeyed,
+        place: usize,
+    ) -> Vec<CorrelationMatch> {
+        let key = group_key(&seen.group);
+        let now = seen.at.nanos();
+        let (mut found, limit) = (Vec::new(), definition.max_groups().min(self.limit));
+        let books = self.state.rules.get_mut(&seen.correlation);
+        if let Some(book) = books.and_then(|books| books.get_mut(&seen.scope)) {
+            let full = book.groups.len() >= limit && !book.groups.contains_key(&key);
+            // All that are over now and then, and before one has to go for want of room.
+            let only = (!full && !book.is_due(definition, now)).then_some(key.as_str());
+            book.close(definition, &seen.scope, (now, false), only, &mut found);
+        }
+        let Some(book) = self.book(definition, seen) else { return found };
+        book.saving.touch(&key);
+        let group = book.groups.entry(key).or_insert_with(|| Group::new(definition, seen.at));
+        group.touch(book.sweeps);
+        group.gather(definition, seen, place);
+        found
+    }
+
+    /// True when the correlation of this id judges its windows only when they are over.
+    pub fn awaits_end(&self, id: &str) -> bool {
+        let definition = self.by_id.get(id).and_then(|&at| self.rules.correlations().get(at));
+        definition.is_some_and(Definition::awaits_end)
+    }
+
+    /// Judges the windows that are over because everything up to `now`, the watermark of event time of their scope, was
+    /// told: those of conditions that ask for something to be missing.
+    pub fn close(&mut self, now: impl Fn(&str) -> Option<Timestamp>) -> Vec<CorrelationMatch> {
+        let mut found = Vec::new();
+        for (id, scopes) in &mut self.state.rules {
+            let definition = self.by_id.get(id).and_then(|&at| self.rules.correlations().get(at));
+            let Some(definition) = definition.filter(|one| one.awaits_end()) else { continue };
+            for (scope, book) in scopes {
+                if let Some(now) = now(scope) {
+                    book.close(definition, scope, (now.nanos(), true), None, &mut found);
+                }
+            }
+        }
+        found
     }
 
     /// [`Correlator::observe`], and the same for everything that becomes of it in chains, from the inside out.
@@ -186,7 +237,7 @@ impl Correlator {
         }
         let book = scopes.entry(seen.scope.clone()).or_insert_with(|| Book::new(shape));
         let now = seen.at.nanos();
-        if now.saturating_sub(book.swept) > nanos(definition.timespan) {
+        if book.is_due(definition, now) {
             book.sweep(definition, now);
         }
         if book.groups.len() >= limit && !book.groups.contains_key(&group_key(&seen.group)) {
@@ -352,7 +403,8 @@ impl Correlator {
 fn shape(rules: &RuleSet, definition: &Definition) -> String {
     let bases: Vec<&str> =
         definition.rules.iter().filter_map(|&base| Some(rules.rule(base)?.id.as_str())).collect();
-    format!("{:?} {bases:?} {:?} {:?}", definition.kind, definition.group_by, definition.counted)
+    let closes = if definition.awaits_end() { " closed" } else { "" };
+    format!("{:?} {bases:?} {:?} {:?}{closes}", definition.kind, definition.group_by, definition.counted)
 }
 
 fn group_key(group: &[(String, String)]) -> String {
@@ -376,6 +428,49 @@ impl Book {
             sweeps: self.sweeps,
             evicted: self.evicted,
             recall,
+        }
+    }
+
+    /// True when it is time to sweep.
+    fn is_due(&self, definition: &Definition, now: i64) -> bool {
+        now.saturating_sub(self.swept) > nanos(definition.timespan)
+    }
+
+    /// Judges the windows that are over, of all groups or of `only` one.
+    fn close(
+        &mut self,
+        definition: &Definition,
+        scope: &str,
+        (now, through): (i64, bool),
+        only: Option<&str>,
+        found: &mut Vec<CorrelationMatch>,
+    ) {
+        let mut judge = |key: &str, group: &mut Group| {
+            if !group.is_over(definition.timespan, now, through) {
+                return;
+            }
+            self.saving.touch(key);
+            let Some((measure, events, newest)) = group.close(definition) else { return };
+            found.push(CorrelationMatch {
+                rule: definition.number,
+                scope: scope.to_owned(),
+                group: newest.group.clone(),
+                count: measure.count,
+                value: None,
+                first: Timestamp::from_nanos(measure.first.unwrap_or(group.newest())),
+                last: Timestamp::from_nanos(group.newest()),
+                events,
+                closed: Some(newest),
+                onward: Vec::new(),
+            });
+        };
+        match only {
+            Some(key) => {
+                if let Some(group) = self.groups.get_mut(key) {
+                    judge(key, group);
+                }
+            }
+            None => self.groups.iter_mut().for_each(|(key, group)| judge(key, group)),
         }
     }
 

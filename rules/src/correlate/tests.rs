@@ -105,24 +105,30 @@ fn rules_that_only_feed_a_correlation_are_not_reported() {
 #[test]
 fn refusals() {
     let good = "  type: event_count\n  rules: [failed]\n  timespan: 10s\n  condition: {gte: 3}\n";
-    for (from, to, reason) in [
-        ("event_count", "value_avg", "needs `field`"),
-        ("event_count", "magic", "\"magic\" is unknown"),
-        ("event_count", "value_count", "needs `field`"),
-        ("[failed]", "[nobody]", "\"nobody\""),
-        ("[failed]", "[]", "1 to 64 rules"),
-        ("[failed]", "[failed, fail]", "twice"),
-        ("10s", "10y", "such as 5m"),
-        ("10s", "1M", "a month is 30d"),
-        ("{gte: 3}", "{above: 3}", "gt, gte, lt"),
-        ("{gte: 3}", "{gte: 9999999}", "100000"),
-        ("{gte: 3}", "failed and ok", "in words"),
-        ("  timespan", "  window: 1\n  timespan", "unknown key \"window\""),
+    // The document begins at line 13, `correlation:` stands at 15.
+    for (from, to, line, reason) in [
+        ("event_count", "value_avg", 19, "needs `field`"),
+        ("event_count", "magic", 16, "\"magic\" is unknown"),
+        ("event_count", "value_count", 19, "needs `field`"),
+        ("event_count", "", 15, "`type` is missing"),
+        ("[failed]", "[nobody]", 17, "\"nobody\""),
+        ("[failed]", "[]", 17, "1 to 64 rules"),
+        ("[failed]", "[failed, fail]", 17, "twice"),
+        ("10s", "10y", 18, "such as 5m"),
+        ("10s", "1M", 18, "a month is 30d"),
+        ("10s", "", 15, "`timespan` is missing"),
+        ("{gte: 3}", "", 15, "`condition` is missing"),
+        ("{gte: 3}", "{above: 3}", 19, "gt, gte, lt"),
+        ("{gte: 3}", "{gte: 9999999}", 19, "100000"),
+        ("{gte: 3}", "failed and ok", 19, "in words"),
+        ("{gte: 3}", "{gt: 5, lt: 3}", 19, "can never hold"),
+        ("{gte: 3}", "{lt: 1}", 19, "at least 1"),
+        ("  timespan", "  window: 1\n  timespan", 15, "unknown key \"window\""),
     ] {
         let report = load(&good.replace(from, to));
         assert_eq!(report.compiled, 2, "{to}");
         assert!(report.refused[0].reason.contains(reason), "{to}: {}", report.refused[0].reason);
-        assert_eq!(report.refused[0].line, 15, "{to}");
+        assert_eq!(report.refused[0].line, line, "{to}: {}", report.refused[0].reason);
     }
 }
 

@@ -48,6 +48,17 @@ pub(super) struct Group {
     /// How often its book had been swept when it last took something.
     #[serde(default)]
     touched: u64,
+    /// Of a condition that is judged when the window is over: the window that is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    open: Option<Open>,
+}
+
+/// A window that begins with a match and ends exactly a timespan later, whatever comes in it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Open {
+    since: i64,
+    /// The newest match in it.
+    newest: Box<RuleMatchKeyed>,
 }
 
 /// The window of one kind.
@@ -127,6 +138,7 @@ impl Group {
             reported: None,
             evidence: VecDeque::new(),
             touched: 0,
+            open: None,
         }
     }
 
@@ -165,6 +177,45 @@ impl Group {
         report.then_some(measure)
     }
 
+    /// Takes one match of the rule at `place` for a condition that is judged when the window is over. The window of a
+    /// match that is not in it any more was closed before ([`Group::close`]).
+    pub(super) fn gather(&mut self, definition: &Definition, seen: &RuleMatchKeyed, place: usize) {
+        let at = self.newest.max(seen.at.nanos());
+        self.newest = at;
+        let newest = Box::new(seen.clone());
+        match &mut self.open {
+            Some(open) => open.newest = newest,
+            None => self.open = Some(Open { since: at, newest }),
+        }
+        // Only windows of values have matches that do not count.
+        let _counts = self.window.insert(definition, at, seen, place);
+        self.evidence.push_back((at, seen.event.clone()));
+        while self.evidence.len() > MAX_EVIDENCE {
+            self.evidence.pop_front();
+        }
+    }
+
+    /// True when its open window is over, because everything before `now` was told; with `through`, `now` itself, too.
+    pub(super) fn is_over(&self, timespan: Duration, now: i64, through: bool) -> bool {
+        self.open.as_ref().is_some_and(|open| {
+            let end = open.since.saturating_add(nanos(timespan));
+            end < now || (through && end == now)
+        })
+    }
+
+    /// Ends the open window: what it comes to, its events and its newest match, if the condition holds.
+    pub(super) fn close(
+        &mut self,
+        definition: &Definition,
+    ) -> Option<(Measure, Vec<String>, Box<RuleMatchKeyed>)> {
+        let open = self.open.take()?;
+        let measure = self.window.measure(definition.kind, "");
+        let events = self.events();
+        self.evidence.clear();
+        self.window.forget(i64::MAX);
+        definition.wanted.holds(&measure).then_some((measure, events, open.newest))
+    }
+
     /// It takes something after so many sweeps.
     pub(super) fn touch(&mut self, sweeps: u64) {
         self.touched = sweeps;
@@ -177,7 +228,7 @@ impl Group {
 
     /// True when nothing of it counts any more at `now`.
     pub(super) fn is_idle(&self, timespan: Duration, now: i64) -> bool {
-        now.saturating_sub(self.newest) > nanos(timespan)
+        self.open.is_none() && now.saturating_sub(self.newest) > nanos(timespan)
     }
 
     /// Drops what is older than the timespan.

@@ -1,13 +1,14 @@
 //! What was found in parts: single matches in the order of files and records, then what correlations make of them. These
 //! count in the order of event time over all files, as live: their matches wait until everything was read.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use dongson_event::{Level, Matched, Timestamp};
 
 use super::Hit;
 use super::scan::{Found, Held};
-use crate::correlate::{Correlator, RuleMatchKeyed};
+use crate::correlate::{CorrelationMatch, Correlator, RuleMatchKeyed};
 use crate::ruleset::RuleSet;
 
 /// Which matches are wanted.
@@ -59,6 +60,8 @@ pub struct Merger {
     waiting: Vec<Waiting>,
     waiting_bytes: usize,
     room: Room,
+    /// Where the newest match of each open window was found.
+    open: HashMap<Window, Arc<Place>>,
     /// The last that was counted.
     counted: Option<(Timestamp, String)>,
     late: u64,
@@ -90,6 +93,13 @@ impl Waiting {
     }
 }
 
+/// A window that is judged when it is over: its correlation, scope and group.
+type Window = (String, String, Vec<(String, String)>);
+
+fn window(seen: &RuleMatchKeyed) -> Window {
+    (seen.correlation.clone(), seen.scope.clone(), seen.group.clone())
+}
+
 /// Where a match was found.
 #[derive(Debug)]
 struct Place {
@@ -110,6 +120,7 @@ impl Merger {
             waiting: Vec::new(),
             waiting_bytes: 0,
             room: ROOM,
+            open: HashMap::new(),
             counted: None,
             late: 0,
         }
@@ -160,6 +171,17 @@ impl Merger {
         self.count_oldest(usize::MAX, take)
     }
 
+    /// Nothing more comes: counts all that waits, and judges the windows that were still open.
+    pub fn end<E>(&mut self, take: &mut dyn FnMut(Hit) -> Result<(), E>) -> Result<(), E> {
+        self.count(take)?;
+        let never = Timestamp::from_nanos(i64::MAX);
+        for reached in self.correlator.close(|_| Some(never)) {
+            self.reached(reached, None, take)?;
+        }
+        self.open.clear();
+        Ok(())
+    }
+
     /// How many matches were older than what had to be counted before them, because too much waited.
     pub const fn late(&self) -> u64 {
         self.late
@@ -187,16 +209,30 @@ impl Merger {
                 self.counted = Some(place);
             }
             for reached in self.correlator.observe_all(&one.seen) {
-                let group = reached.group.into_iter().map(|(field, value)| Matched {
-                    field,
-                    value: value.into(),
-                    selection: String::new(),
-                });
-                let group = group.collect();
-                self.tell(&one.at, reached.rule, Some(reached.count), group, take)?;
+                self.reached(reached, Some(&one.at), take)?;
+            }
+            if self.correlator.awaits_end(&one.seen.correlation) {
+                self.open.insert(window(&one.seen), one.at);
             }
         }
         Ok(())
+    }
+
+    /// Tells of a correlation with the record that completed it, or with the newest one of a window that is over.
+    fn reached<E>(
+        &mut self,
+        reached: CorrelationMatch,
+        at: Option<&Arc<Place>>,
+        take: &mut dyn FnMut(Hit) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let newest = reached.closed.as_ref().and_then(|newest| self.open.remove(&window(newest)));
+        let Some(at) = newest.as_ref().or(at) else { return Ok(()) };
+        let group = reached.group.into_iter().map(|(field, value)| Matched {
+            field,
+            value: value.into(),
+            selection: String::new(),
+        });
+        self.tell(at, reached.rule, Some(reached.count), group.collect(), take)
     }
 
     /// Rules that only feed correlations, and the inner correlations of a chain, are not told.

@@ -92,7 +92,20 @@ impl Detector {
         Self { scanner: Scanner::new(Arc::new(Tuner::new(engine)), false), merger, file: Arc::from("") }
     }
 
-    /// What holds on record `number` of `file`. Correlations count in the order of the records.
+    /// No record comes any more: what correlations find in windows that were still open.
+    pub fn end(&mut self) -> Vec<Hit> {
+        let mut hits = Vec::new();
+        let outcome = self.merger.end(&mut |hit| {
+            hits.push(hit);
+            Ok::<(), std::convert::Infallible>(())
+        });
+        match outcome {
+            Ok(()) => hits,
+        }
+    }
+
+    /// What holds on record `number` of `file`. Correlations count in the order of the records; those that ask for
+    /// something to be missing are told when their window is over ([`Detector::end`]).
     pub fn event(&mut self, file: &str, number: u64, event: Event) -> Vec<Hit> {
         let Some(held) = self.scanner.event(number, event) else { return Vec::new() };
         if *self.file != *file {

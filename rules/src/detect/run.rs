@@ -141,7 +141,7 @@ struct Gather<'s, S> {
 impl<S: Sink> Gather<'_, S> {
     /// Everything was read: what correlations found comes last.
     fn end(mut self) -> Result<Totals, S::Error> {
-        self.merger.count(&mut |hit| self.sink.hit(hit))?;
+        self.merger.end(&mut |hit| self.sink.hit(hit))?;
         self.totals.late = self.merger.late();
         Ok(self.totals)
     }

@@ -281,7 +281,7 @@ impl<'o> Loader<'o> {
                 if stuck {
                     let reason =
                         "refers to itself, or to correlations that refer back to it; break the circle";
-                    self.refuse_at(&one.place, &RuleError::Correlation(reason.to_owned()));
+                    self.refuse_at(&one.place, &RuleError::correlation("rules:", reason));
                 } else if ready {
                     self.correlation(one);
                 } else {
@@ -303,6 +303,7 @@ impl<'o> Loader<'o> {
                     rules.tables.field(&name);
                 }
                 rule.extensions.extend(definition.extensions());
+                rule.warnings.extend(definition.warnings(&correlate::rule_names(&content)));
                 rules.rules.push(rule);
                 rules.detections.push(None);
                 rules.correlations.push(definition);

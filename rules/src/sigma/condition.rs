@@ -37,9 +37,14 @@ impl Condition {
         let fail = |reason: String| RuleError::Condition { condition: text.to_owned(), reason };
         let words = words(text);
         if words.contains(&"|") {
+            let near = words.iter().any(|word| word.eq_ignore_ascii_case("near"));
             return Err(RuleError::Obsolete {
                 what: format!("the aggregation `|` in condition {text:?}"),
-                instead: "write a correlation rule (event_count, value_count) that refers to this rule",
+                instead: if near {
+                    "make each selection a rule of its own and write a correlation rule of type temporal (temporal_ordered where the order counts) over them"
+                } else {
+                    "write a correlation rule (event_count, value_count) that refers to this rule"
+                },
             });
         }
         if words.len() > MAX_WORDS {
@@ -49,6 +54,9 @@ impl Condition {
         let condition = parser.or().map_err(&fail)?;
         match parser.words.first() {
             None => Ok(condition),
+            Some(word) if is_keyword(word) => {
+                Err(fail(format!("unexpected {word:?}: write it in lower case, `{}`", word.to_lowercase())))
+            }
             Some(word) => Err(fail(format!("unexpected {word:?}; put `and` or `or` before it"))),
         }
     }
@@ -95,6 +103,16 @@ pub(crate) fn fits(pattern: &str, name: &str) -> bool {
                 .any(|at| fits(tail, rest.get(at..).unwrap_or_default()))
         }),
     }
+}
+
+/// Words of the language that no selection can be called by, whatever their case.
+fn is_keyword(word: &str) -> bool {
+    ["and", "or", "not", "of", "them"].iter().any(|own| word.eq_ignore_ascii_case(own))
+}
+
+/// True when a selection of this name could not be told from the language's own words.
+pub(crate) fn is_reserved(name: &str) -> bool {
+    is_keyword(name) || matches!(name, "1" | "all" | "any")
 }
 
 /// Words, brackets and `|`.
@@ -157,7 +175,7 @@ impl Parser<'_, '_> {
         if rest.first() == Some(&"of") {
             return self.of(word);
         }
-        if matches!(word.to_ascii_lowercase().as_str(), "and" | "or" | "not" | "of" | "them" | ")") {
+        if is_keyword(word) || *word == ")" {
             return Err(format!(
                 "{word:?} stands where the name of a selection should stand (and, or, not are written in lower case)"
             ));
@@ -245,14 +263,15 @@ mod tests {
     #[test]
     fn refusals() {
         check("a | count() > 5", "obsolete");
-        check("a | near b", "obsolete");
+        check("a | near b", "type temporal");
+        check("a | count() by b > 5", "event_count");
         check("a b", "unexpected \"b\"");
         check("", "it ends where");
         check("(a", "add `)`");
         check("a)", "unexpected \")\"");
         check("2 of them", "only `1 of`");
         check("1 of", "needs `them`");
-        check("a AND b", "unexpected \"AND\"");
+        check("a AND b", "unexpected \"AND\": write it in lower case, `and`");
         check("sel*", "1 of sel*");
         check(&"not ".repeat(100), "levels deep");
         check(&"(".repeat(100_000), "more than");

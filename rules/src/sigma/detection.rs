@@ -2,7 +2,7 @@
 
 use serde_yaml_ng::{Mapping, Value as Yaml};
 
-use super::condition::{Condition, fits};
+use super::condition::{Condition, fits, is_reserved};
 use super::modifier::{Key, Modifier};
 use super::placeholder::{Placeholders, Values};
 use super::value::tests;
@@ -88,7 +88,15 @@ pub(crate) fn compile(
     let mut builder = Builder { values, tables };
     let mut selections = Vec::new();
     for (name, content) in detection {
-        let Some(name) = name.as_str() else {
+        let digits;
+        let name = match name {
+            Yaml::Number(number) => {
+                digits = number.to_string();
+                Some(digits.as_str())
+            }
+            other => other.as_str(),
+        };
+        let Some(name) = name else {
             return Err(RuleError::WrongType {
                 key: "detection".to_owned(),
                 expected: "a map whose keys are names",
@@ -96,10 +104,17 @@ pub(crate) fn compile(
         };
         match name {
             name if skip.contains(&name) => {}
+            "<<" => return Err(merge_key()),
             "timeframe" => {
                 return Err(RuleError::Obsolete {
                     what: "timeframe".to_owned(),
                     instead: "write a correlation rule with `timespan`",
+                });
+            }
+            name if is_reserved(name) => {
+                return Err(RuleError::WrongType {
+                    key: name.to_owned(),
+                    expected: "renamed: as the name of a selection it is a word of conditions (and, or, not, of, them, all, any, 1)",
                 });
             }
             name => selections.push((name.to_owned(), builder.selection(name, content)?)),
@@ -115,7 +130,13 @@ pub(crate) fn compile(
 fn read_condition(condition: &Yaml, selections: &[(String, Node)]) -> Result<Node, RuleError> {
     let one = |text: &str| resolve(&Condition::parse(text)?, text, selections);
     let wrong = || RuleError::WrongType { key: "condition".to_owned(), expected: "text, or a list of texts" };
+    let empty = |text: &str| {
+        let reason = format!("is empty; say which selections must hold: {}", names(selections));
+        Err(RuleError::Condition { condition: text.to_owned(), reason })
+    };
     match condition {
+        Yaml::Null => empty(""),
+        Yaml::String(text) if text.trim().is_empty() => empty(text),
         Yaml::String(text) => one(text),
         Yaml::Sequence(items) if !items.is_empty() => items
             .iter()
@@ -135,21 +156,33 @@ fn resolve(condition: &Condition, text: &str, selections: &[(String, Node)]) -> 
         Condition::Not(inner) => Ok(Node::Not(Box::new(resolve(inner, text, selections)?))),
         Condition::And(parts) => all(parts).map(Node::All),
         Condition::Or(parts) => all(parts).map(Node::Any),
-        Condition::Name(name) => selections
-            .iter()
-            .position(|(held, _)| held == name)
-            .map(Node::Selection)
-            .ok_or_else(|| fail(format!("there is no selection {name:?}"))),
+        Condition::Name(name) => {
+            selections.iter().position(|(held, _)| held == name).map(Node::Selection).ok_or_else(|| {
+                fail(format!("there is no selection {name:?}; there are {}", names(selections)))
+            })
+        }
         Condition::Of { all, pattern } => {
             let named =
                 selections.iter().enumerate().filter(|(_, (name, _))| chosen(pattern.as_deref(), name));
             let nodes: Vec<Node> = named.map(|(index, _)| Node::Selection(index)).collect();
             if nodes.is_empty() {
-                return Err(fail(format!("no selection fits {:?}", pattern.as_deref().unwrap_or("them"))));
+                let pattern = pattern.as_deref().unwrap_or("them");
+                return Err(fail(format!("no selection fits {pattern:?}; there are {}", names(selections))));
             }
             Ok(if *all { Node::All(nodes) } else { Node::Any(nodes) })
         }
     }
+}
+
+/// The names of the selections, for people; of many the first ones.
+fn names(selections: &[(String, Node)]) -> String {
+    const MOST: usize = 12;
+    if selections.is_empty() {
+        return "none yet: name one beside `condition`".to_owned();
+    }
+    let shown: Vec<String> = selections.iter().take(MOST).map(|(name, _)| format!("{name:?}")).collect();
+    let more = if selections.len() > MOST { ", and more" } else { "" };
+    format!("{}{more}", shown.join(", "))
 }
 
 /// Names that begin with `_` are only meant where the pattern begins so too.
@@ -157,6 +190,14 @@ fn chosen(pattern: Option<&str>, name: &str) -> bool {
     match pattern {
         None => !name.starts_with('_'),
         Some(pattern) => fits(pattern, name) && (pattern.starts_with('_') || !name.starts_with('_')),
+    }
+}
+
+/// YAML 1.2 has no merge keys: `<<` would be a field of that name.
+fn merge_key() -> RuleError {
+    RuleError::Unsupported {
+        what: "the merge key `<<:` of YAML 1.1".to_owned(),
+        instead: "write the merged fields out, or make them a selection of their own and join both in the condition",
     }
 }
 
@@ -198,6 +239,7 @@ impl Builder<'_> {
         let entries = map.iter().map(|(key, value)| {
             let digits;
             let key = match key {
+                Yaml::String(text) if text == "<<" => return Err(merge_key()),
                 Yaml::String(text) => text.as_str(),
                 Yaml::Number(number) => {
                     digits = number.to_string();

@@ -49,6 +49,7 @@ pub(crate) fn read(map: &Mapping, file: &str, line: usize) -> Result<Rule, RuleE
         logsource_notes,
         filters: Vec::new(),
         extensions: Vec::new(),
+        warnings: Vec::new(),
         file: file.to_owned(),
         line,
         entity: Vec::new(),
@@ -58,6 +59,12 @@ pub(crate) fn read(map: &Mapping, file: &str, line: usize) -> Result<Rule, RuleE
         script: map.contains_key(crate::script::KEY),
         province: false,
     };
+    if rule.status == Some(Status::Unsupported) {
+        rule.warnings.push(
+            "`status: unsupported`: its writer says that it cannot be used as it is; it is compiled nevertheless"
+                .to_owned(),
+        );
+    }
     if let Some(Value::Mapping(response)) = map.get("response") {
         read_response(response, &mut rule);
     }

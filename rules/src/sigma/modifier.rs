@@ -165,7 +165,7 @@ fn unknown(key: &str, word: &str) -> RuleError {
 }
 
 /// How many signs must be changed, added or taken away; words over 24 bytes count as far away.
-fn distance(one: &str, other: &str) -> usize {
+pub fn distance(one: &str, other: &str) -> usize {
     if one.len() > 24 {
         return usize::MAX;
     }

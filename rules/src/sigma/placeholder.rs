@@ -113,7 +113,9 @@ pub(super) fn expand(text: &str, placeholders: &Placeholders, limit: usize) -> R
             rest = after;
         } else if let Some((name, after)) = tail.strip_prefix('%').and_then(|inner| inner.split_once('%')) {
             let values = placeholders.get(name).filter(|values| !values.is_empty()).ok_or_else(|| {
-                format!("placeholder %{name}% has no values; give it some in the values file or leave the rule out")
+                format!(
+                    "placeholder %{name}% has no values; give it some in the values file (`placeholders: {{{name}: [...]}}`) or leave the rule out"
+                )
             })?;
             if texts.len().saturating_mul(values.len()) > limit {
                 return Err(format!("more than {limit} values; list fewer"));

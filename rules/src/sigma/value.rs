@@ -10,6 +10,7 @@ use super::encoding::{base64, base64_at, utf16};
 use super::modifier::{Key, Modifier, Order, Part};
 use super::placeholder::{Placeholders, expand};
 use crate::RuleError;
+use crate::number::Limit;
 use crate::predicate::{Affix, Tables, Test};
 use crate::text::Pattern;
 use crate::text::glyph::{self, Glyph};
@@ -76,6 +77,7 @@ pub(crate) fn tests(
             });
         }
     };
+    refuse_order(key)?;
     let mut drafts = vec![Draft { item, kind: Kind::Plain, cased: key.has(Modifier::Cased) }];
     for &modifier in &key.modifiers {
         let mut next = Vec::with_capacity(drafts.len());
@@ -99,6 +101,38 @@ pub(crate) fn tests(
         .into_iter()
         .map(|draft| finish(key, &draft, tables).map_err(|reason| invalid(key, value, reason)))
         .collect()
+}
+
+/// What stands around an encoded text must be put there after it was encoded.
+fn refuse_order(key: &Key<'_>) -> Result<(), RuleError> {
+    let is_affix = |modifier: &&Modifier| {
+        matches!(modifier, Modifier::Contains | Modifier::StartsWith | Modifier::EndsWith)
+    };
+    let encodes = |modifier: &Modifier| {
+        matches!(
+            modifier,
+            Modifier::Base64
+                | Modifier::Base64Offset
+                | Modifier::Utf16Le
+                | Modifier::Utf16Be
+                | Modifier::Utf16
+        )
+    };
+    let first = key.modifiers.iter().position(|modifier| is_affix(&modifier));
+    let affix = first.and_then(|at| key.modifiers.get(at)).copied();
+    let late = key.modifiers.iter().skip(first.unwrap_or(usize::MAX)).copied().find(encodes);
+    match (affix, late) {
+        (Some(affix), Some(late)) => Err(RuleError::Modifier {
+            key: key.text.to_owned(),
+            modifier: late.as_str(),
+            reason: format!(
+                "stands behind `{affix}`, so wildcards would be encoded; write `{affix}` last: `{late}|{affix}`",
+                affix = affix.as_str(),
+                late = late.as_str()
+            ),
+        }),
+        _ => Ok(()),
+    }
 }
 
 fn misuse(key: &Key<'_>, modifier: Modifier, value: &Yaml, reason: String) -> RuleError {
@@ -237,6 +271,9 @@ fn glyphs(draft: &Draft) -> Result<Vec<Glyph>, String> {
 
 fn encoded(modifier: Modifier, draft: &Draft) -> Result<Vec<Draft>, String> {
     let inputs = match &draft.item {
+        Item::Number(_) | Item::Bool(_) => {
+            return Err("encodes text, and this is a number or a truth value; write it in quotes if its text is meant".to_owned());
+        }
         Item::Bytes(bytes) => vec![bytes.clone()],
         _ => glyph::expand(&glyphs(draft)?, MAX_EXPANSION)
             .ok_or("text with wildcards cannot be encoded; write it without them")?
@@ -261,6 +298,9 @@ fn expanded(draft: &Draft, placeholders: &Placeholders) -> Result<Vec<Draft>, St
     let text = match &draft.item {
         Item::Raw(text) => text.clone(),
         Item::Glyphs(glyphs) if !glyphs.contains(&Glyph::Dash) => glyph::print(glyphs),
+        Item::Number(_) | Item::Bool(_) | Item::Null => {
+            return Err("needs a text with the name of a placeholder, such as '%Servers%'".to_owned());
+        }
         _ => return Err("write `expand` before modifiers that change the value".to_owned()),
     };
     let texts = expand(&text, placeholders, MAX_EXPANSION)?;
@@ -297,9 +337,9 @@ fn finish(key: &Key<'_>, draft: &Draft, tables: &mut Tables) -> Result<Test, Str
             Ok(Test::FieldRef { other: tables.field(text.unwrap_or_default()), affix, cased: draft.cased })
         }
         Kind::FieldRef(_) => Err("`fieldref` needs a field before it".to_owned()),
-        Kind::Compare(order) => Ok(Test::Compare { order, number: number(&draft.item)? }),
+        Kind::Compare(order) => Ok(Test::Compare { order, limit: limit(&draft.item)? }),
         Kind::Part(part, order) => {
-            let number = number(&draft.item)?;
+            let number = limit(&draft.item)?.float();
             let (least, most) = part.range();
             if number < least || number > most || number.fract() != 0.0 {
                 return Err(format!("must be a whole number from {least} to {most}"));
@@ -350,11 +390,11 @@ fn plain(key: &Key<'_>, draft: &Draft) -> Result<Test, String> {
     }
 }
 
-fn number(item: &Item) -> Result<f64, String> {
+fn limit(item: &Item) -> Result<Limit, String> {
     let given = match item {
-        Item::Number(number) => number.as_f64(),
-        Item::Raw(text) => text.trim().parse().ok(),
+        Item::Number(number) => Limit::read(&number.to_string()),
+        Item::Raw(text) => Limit::read(text),
         _ => None,
     };
-    given.filter(|number: &f64| number.is_finite()).ok_or_else(|| "must be a number".to_owned())
+    given.ok_or_else(|| "must be a number".to_owned())
 }

@@ -9,7 +9,7 @@
 //! | `s` | whether a condition of the taxonomy holds |
 //! | `j` | what the first name that is there holds |
 //! | `c` | the texts of a field |
-//! | `f` | these for comparison without case, as numbers, as numbers with a fraction |
+//! | `f` | these for comparison without case, as numbers, as numbers with a fraction, as decimals in parts |
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;

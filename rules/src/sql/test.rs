@@ -10,6 +10,7 @@ use ipnet::IpNet;
 
 use super::SqlError;
 use super::place::{literal, literals};
+use crate::number::{Decimal, Limit};
 use crate::predicate::Affix;
 use crate::sigma::modifier::Order;
 use crate::text::{Pattern, Shape, any_case, fold_char};
@@ -24,6 +25,8 @@ const MAX_JOINED: usize = 4_096;
 const SPARSE: f64 = 2.0;
 /// A number with digits, as Rust reads it.
 const NUMBER: &str = "'(?i)^[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)(e[+-]?[0-9]+)?$'";
+/// A number without an exponent.
+const DECIMAL: &str = "'^[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)$'";
 /// An IPv4 address without leading zeros.
 const IPV4: &str =
     "((25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])[.]){3}(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])";
@@ -78,15 +81,44 @@ pub(super) fn equals(numbers: &str, number: f64) -> String {
     format!("arrayExists(x -> abs(x - toFloat64({number:?})) < {:?}, {numbers})", f64::EPSILON)
 }
 
-/// True when any of the numbers compares so.
-pub(super) fn compares(numbers: &str, order: Order, number: f64) -> String {
-    let sign = match order {
-        Order::Lt => "<",
-        Order::Lte => "<=",
-        Order::Gt => ">",
-        Order::Gte => ">=",
+/// Plain decimal texts in parts that order them: below zero, how many digits before the point, these, those behind it.
+pub(super) fn decimals(texts: &str) -> String {
+    let plain = format!("arrayFilter(t -> match(t, {DECIMAL}), {})", trimmed(texts));
+    let whole = "replaceRegexpOne(extract(t, '^[+-]?([0-9]*)'), '^0+', '')";
+    let fraction = "replaceRegexpOne(extract(t, '[.]([0-9]*)$'), '0+$', '')";
+    let parts = format!("arrayMap(t -> (startsWith(t, '-'), {whole}, {fraction}), {plain})");
+    format!("arrayMap(p -> (p.1 AND (p.2 != '' OR p.3 != ''), length(p.2), p.2, p.3), {parts})")
+}
+
+/// The numbers among the texts that are no plain decimals, as floats.
+pub(super) fn exponents(texts: &str) -> String {
+    numbers(&format!("arrayFilter(t -> NOT match(t, {DECIMAL}), {})", trimmed(texts)))
+}
+
+/// True when any of the plain decimals or of the other numbers compares so.
+pub(super) fn compares((plain, other): (&str, &str), order: Order, limit: &Limit) -> String {
+    let Decimal { negative, whole, fraction } = limit.decimal();
+    let (sign, turned) = match order {
+        Order::Lt => ("<", ">"),
+        Order::Lte => ("<=", ">="),
+        Order::Gt => (">", "<"),
+        Order::Gte => (">=", "<="),
     };
-    format!("arrayExists(x -> x {sign} toFloat64({number:?}), {numbers})")
+    // What is below zero is the less the larger its digits are; across zero the sign alone decides.
+    let below = matches!(order, Order::Lt | Order::Lte);
+    let sized = |sign: &str| {
+        format!("(d.2, d.3, d.4) {sign} ({}, {}, {})", whole.len(), literal(whole), literal(fraction))
+    };
+    let holds = match (negative, below) {
+        (false, true) => format!("d.1 OR {}", sized(sign)),
+        (false, false) => format!("NOT d.1 AND {}", sized(sign)),
+        (true, true) => format!("d.1 AND {}", sized(turned)),
+        (true, false) => format!("NOT d.1 OR {}", sized(turned)),
+    };
+    let float = limit.float();
+    format!(
+        "(arrayExists(d -> {holds}, {plain}) OR arrayExists(x -> x {sign} toFloat64({float:?}), {other}))"
+    )
 }
 
 /// Those of the texts, which were trimmed, that are addresses of the network's kind.

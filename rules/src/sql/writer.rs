@@ -246,8 +246,10 @@ impl<'w> Writer<'w> {
                 let same = test::equals(&self.levels.made(numbers), *number);
                 format!("(has({texts}, {}) OR {same})", literal(text))
             }
-            Test::Compare { order, number } => {
-                test::compares(&self.levels.made(test::numbers(&texts)), *order, *number)
+            Test::Compare { order, limit } => {
+                let (plain, other) =
+                    (self.levels.made(test::decimals(&texts)), self.levels.made(test::exponents(&texts)));
+                test::compares((&plain, &other), *order, limit)
             }
             Test::Regex(regex) => test::found(&texts, &re2::re2(regex.as_str())?),
             Test::Cidr(net) => test::inside(&self.levels.made(test::addresses(&texts, net)), &[net]),

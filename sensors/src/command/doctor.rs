@@ -4,7 +4,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use dongson_sensor::doctor::{Facts, Finding, examine, findings};
+use dongson_sensor::confine::{self, Fence};
+use dongson_sensor::doctor::{Facts, Finding, examine, findings, of_fences};
 use serde_json::json;
 
 use super::say;
@@ -44,16 +45,18 @@ pub(crate) fn doctor(arguments: &Doctor) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let found = findings(&facts, &arguments.vlan);
+    let mut found = findings(&facts, &arguments.vlan);
+    let fences = confine::offered();
+    found.extend(of_fences(fences));
     match arguments.format {
-        Format::Text => print_text(&facts, &found),
-        Format::Json => print_json(&facts, &found),
+        Format::Text => print_text(&facts, fences, &found),
+        Format::Json => print_json(&facts, fences, &found),
     }
     if found.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 #[expect(clippy::print_stdout, reason = "the findings are the output")]
-fn print_text(facts: &Facts, found: &[Finding]) {
+fn print_text(facts: &Facts, (files, calls): (Fence, Fence), found: &[Finding]) {
     let (both, one) = facts.conversations;
     println!(
         "{}: {} frames, {} dropped by the kernel, {} VLANs, {both} TCP conversations whole and {one} of one direction",
@@ -62,6 +65,7 @@ fn print_text(facts: &Facts, found: &[Finding]) {
         facts.dropped,
         facts.vlans.len()
     );
+    println!("confinement: landlock {files}, seccomp {calls}");
     for Finding { name, what, mend } in found {
         println!("- {what} ({name})\n    {mend}");
     }
@@ -71,6 +75,7 @@ fn print_text(facts: &Facts, found: &[Finding]) {
 }
 
 #[expect(clippy::print_stdout, reason = "the findings are the output")]
-fn print_json(facts: &Facts, found: &[Finding]) {
-    println!("{}", json!({ "facts": facts, "findings": found }));
+fn print_json(facts: &Facts, (files, calls): (Fence, Fence), found: &[Finding]) {
+    let fences = json!({ "landlock": files.to_string(), "seccomp": calls.to_string() });
+    println!("{}", json!({ "facts": facts, "confinement": fences, "findings": found }));
 }

@@ -1,5 +1,6 @@
 //! `run --interface NAME`: the events of live traffic.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -8,9 +9,14 @@ use clap::Args;
 use dongson_sensor::Options;
 use dongson_sensor::capture::filter::Filter;
 use dongson_sensor::capture::portable;
+#[cfg(target_os = "linux")]
+use dongson_sensor::confine::{Report, confine};
 use dongson_sensor::layer::Vlans;
-use dongson_sensor::live::{Backend, Capture, Counts, LiveError, LiveOptions};
+use dongson_sensor::live::{Backend, Capture, Counts, LiveError, LiveOptions, Sources};
 use dongson_sensor::ship::{Health, Seen, ShipError, SpoolError};
+#[cfg(target_os = "linux")]
+use tracing::info;
+use tracing::warn;
 
 use super::say;
 use super::sink::{Ship, Sink};
@@ -26,8 +32,9 @@ const FAREWELL: Duration = Duration::from_secs(3);
 /// What to capture and how.
 #[derive(Debug, Args)]
 pub(crate) struct Run {
-    /// The interface to capture on; may stand several times (both sides of a tap).
-    #[arg(long, required = true, value_name = "NAME")]
+    /// The interface to capture on; may stand several times (both sides of a tap). Without it: the only one that there is
+    /// beside the loopback.
+    #[arg(long, value_name = "NAME")]
     interface: Vec<String>,
     /// Which frames, as in: not host 10.0.0.1 and (tcp port 443 or udp).
     #[arg(long, value_name = "EXPRESSION", value_parser = Filter::parse)]
@@ -51,13 +58,26 @@ pub(crate) struct Run {
     /// differently. By default the same addresses and ports in another VLAN are another flow.
     #[arg(long)]
     ignore_vlan: bool,
+    /// Keep all rights after the interface is open: for debugging only.
+    #[arg(long)]
+    no_confine: bool,
     #[command(flatten)]
     ship: Ship,
 }
 
 /// Captures until a signal comes, the time is over, or nobody reads the events any more.
 pub(crate) fn run(arguments: &Run) -> ExitCode {
-    match capture(arguments) {
+    let interfaces = match chosen(&arguments.interface, portable::interfaces()) {
+        Ok(interfaces) => interfaces,
+        Err(choice) => {
+            say(format_args!(
+                "say which interface sees the traffic, with --interface: {}",
+                choice.join(", ")
+            ));
+            return ExitCode::from(2);
+        }
+    };
+    match capture(arguments, interfaces) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             say(format_args!("{error}"));
@@ -75,21 +95,34 @@ pub(crate) fn list() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn capture(arguments: &Run) -> anyhow::Result<()> {
+/// The interfaces that were named, else the only one of `present` beside the loopback; an error is the choice there is.
+fn chosen(named: &[String], mut present: Vec<String>) -> Result<Vec<String>, Vec<String>> {
+    if !named.is_empty() {
+        return Ok(named.to_vec());
+    }
+    present.retain(|name| name != "lo");
+    if present.len() == 1 { Ok(present) } else { Err(present) }
+}
+
+fn capture(arguments: &Run, interfaces: Vec<String>) -> anyhow::Result<()> {
     static STOP: AtomicBool = AtomicBool::new(false);
     dongson_sensor::live::stop_on_signals(&STOP);
     let vlans = if arguments.ignore_vlan { Vlans::Ignore } else { Vlans::Separate };
     let mut options = Options { observer: arguments.observer.clone(), vlans, ..Options::default() };
     options.protocol.secret_key = rand::random();
-    let mut sink = arguments.ship.open(&mut options)?;
+    let folder = arguments.ship.folder()?;
     let live = LiveOptions {
-        interfaces: arguments.interface.clone(),
+        interfaces,
         backend: arguments.backend,
         filter: arguments.filter.clone(),
         ignore_outgoing: arguments.ignore_outgoing,
         threads: arguments.threads,
     };
-    let mut capture = Capture::open(&live, &options)?;
+    let sources = Sources::open(&live)?;
+    // Before the first thread: what is given up is given up by this one and those that it starts.
+    give_up_rights(arguments, folder)?;
+    let mut sink = arguments.ship.open(&mut options)?;
+    let mut capture = sources.start(&options)?;
     let end = arguments.seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
     let is_over = || STOP.load(Ordering::Relaxed) || end.is_some_and(|end| Instant::now() >= end);
     // Whatever ends the capture, the events that were seen are given on.
@@ -106,6 +139,27 @@ fn capture(arguments: &Run) -> anyhow::Result<()> {
     }
     captured?;
     counted?;
+    Ok(())
+}
+
+/// Confines the process and says how far that went.
+#[cfg(target_os = "linux")]
+fn give_up_rights(arguments: &Run, folder: Option<&Path>) -> anyhow::Result<()> {
+    if arguments.no_confine {
+        warn!("not confined, as --no-confine asks: for debugging only");
+        return Ok(());
+    }
+    let Report { user, files, calls } = confine(folder)?;
+    info!(user, %files, %calls, "confined: no capabilities; files by landlock, calls by seccomp");
+    if user == 0 {
+        warn!("running as root without capabilities: give the folder of --data to another user");
+    }
+    Ok(())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn give_up_rights(_: &Run, _: Option<&Path>) -> anyhow::Result<()> {
+    warn!("not confined: this system has no landlock and no seccomp");
     Ok(())
 }
 
@@ -154,5 +208,19 @@ fn report(counts: &Counts) {
         None => say(format_args!(
             "{frames} frames, losses unknown (no ring), {events} events, {flows} live flows"
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_only_interface_is_taken_and_of_several_one_must_be_named() {
+        let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(chosen(&names(&["lo"]), names(&["lo", "eth0"])), Ok(names(&["lo"])));
+        assert_eq!(chosen(&[], names(&["lo", "eth0"])), Ok(names(&["eth0"])));
+        assert_eq!(chosen(&[], names(&["lo", "eth0", "eth1"])), Err(names(&["eth0", "eth1"])));
+        assert_eq!(chosen(&[], names(&["lo"])), Err(Vec::new()));
     }
 }

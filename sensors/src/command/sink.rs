@@ -1,12 +1,14 @@
 //! Where events go: to the standard output, or through the spool to the collector.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 use dongson_event::Event;
 use dongson_sensor::Options;
-use dongson_sensor::ship::{Counts, Identity, ShipError, ShipOptions, Shipper, SpoolError, secret_key};
+use dongson_sensor::ship::{
+    Counts, Identity, IdentityError, ShipError, ShipOptions, Shipper, SpoolError, secret_key,
+};
 
 use super::Lines;
 
@@ -37,6 +39,12 @@ pub(crate) struct Shipping {
 }
 
 impl Ship {
+    /// The folder of the sensor, where events are shipped; an error when it is not enrolled.
+    pub(crate) fn folder(&self) -> Result<Option<&Path>, IdentityError> {
+        let Some(data) = &self.data else { return Ok(None) };
+        Identity::load(data).map(|_| Some(data.as_path()))
+    }
+
     /// Opens the way for the events and gives `options` the key for secrets of shipped traffic.
     pub(crate) fn open(&self, options: &mut Options) -> anyhow::Result<Sink> {
         let Some(data) = &self.data else { return Ok(Sink::Print(Lines::new())) };

@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use crate::capture::Frame;
 use crate::capture::ring::{Ring, RingError, RingOptions};
+use crate::confine::Fence;
 use crate::engine::{Engine, Options};
 pub use system::Settings;
 
@@ -207,6 +208,29 @@ fn of_traffic(facts: &Facts) -> Vec<Finding> {
     found
 }
 
+/// What is wrong with the fences (landlock, seccomp) that the kernel offers to a sensor.
+pub fn of_fences((files, calls): (Fence, Fence)) -> Vec<Finding> {
+    let mut found = Vec::new();
+    if files == Fence::Absent {
+        found.push(Finding {
+            name: "no_landlock",
+            what: "the kernel has no landlock: a sensor that is broken into can read and write files"
+                .to_owned(),
+            mend: "boot a kernel of 5.13 or newer, with landlock in its lsm= (cat /sys/kernel/security/lsm)"
+                .to_owned(),
+        });
+    }
+    if calls == Fence::Absent {
+        found.push(Finding {
+            name: "no_seccomp",
+            what: "the kernel has no seccomp: a sensor that is broken into can make every system call"
+                .to_owned(),
+            mend: "boot a kernel with CONFIG_SECCOMP_FILTER (every one of Debian's has it)".to_owned(),
+        });
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -258,6 +282,13 @@ mod tests {
         check(|facts| facts.conversations = (1, 30), &[], &["one_direction"]);
         check(|facts| facts.conversations = (0, 5), &[], &[]);
         check(|_| {}, &[7, 8], &["vlan_not_seen"]);
+    }
+
+    #[test]
+    fn a_fence_that_is_missing_is_found() {
+        let names = |fences| of_fences(fences).iter().map(|finding| finding.name).collect::<Vec<_>>();
+        assert_eq!(names((Fence::Absent, Fence::Absent)), ["no_landlock", "no_seccomp"]);
+        assert!(names((Fence::Part, Fence::Whole)).is_empty());
     }
 
     #[test]

@@ -8,10 +8,11 @@ use etherparse::{TcpSlice, UdpSlice};
 use super::Side;
 use super::expected::Announced;
 use super::history::History;
-use super::key::{Tuple, protocol as number};
+use super::key::{Key, Tuple, protocol as number};
 use super::ports::{likely_tcp_server, likely_udp_server};
 use super::record::{Label, describe};
 use super::stream::{Budget, Chunk};
+use super::table::Place;
 use super::tcp::{Connection, Peer, Segment, State};
 use crate::layer::{Bytes, Carrier, Datagram, Path, Tunnel, reaches_many};
 use crate::protocol;
@@ -87,8 +88,11 @@ enum Transport {
 
 /// A flow.
 pub(crate) struct Flow {
-    /// Number in the order of first packets.
-    pub(crate) number: u64,
+    /// Where it lies, and its number in the order of first packets.
+    pub(super) place: Place,
+    /// What finds it, and the hash of that.
+    pub(super) key: Key,
+    pub(super) hash: u64,
     /// From the originator to the responder.
     tuple: Tuple,
     /// Surroundings of the first packet, as though the originator had sent it.
@@ -118,14 +122,16 @@ pub(crate) struct Desk<'d> {
 
 impl Flow {
     /// A flow that begins with `datagram`.
-    pub(crate) fn new(number: u64, tuple: Tuple, datagram: &Datagram<'_>) -> Self {
+    pub(super) fn new(place: Place, hash: u64, tuple: Tuple, datagram: &Datagram<'_>) -> Self {
         let transport = match tuple.protocol {
             number::TCP => Transport::Tcp { connection: Box::default(), parser: None },
             number::UDP => Transport::Udp { parser: None },
             _ => Transport::Other,
         };
         let mut flow = Self {
-            number,
+            place,
+            key: tuple.key(datagram.path.vlan_key()),
+            hash,
             tuple,
             path: datagram.path,
             first: datagram.path.at,
@@ -190,6 +196,11 @@ impl Flow {
             Transport::Tcp { connection, .. } => connection.deadline(self.last),
             _ => self.last.plus(IDLE),
         }
+    }
+
+    /// True for a TCP connection that nobody has answered.
+    pub(crate) fn is_attempt(&self) -> bool {
+        matches!(&self.transport, Transport::Tcp { connection, .. } if connection.is_attempt())
     }
 
     /// A packet whose checksum is wrong: noted, and not believed.

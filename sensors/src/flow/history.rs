@@ -4,6 +4,8 @@
 //! RST, `c` bad checksum, `g` gap, `t` retransmission, `w` zero window, `i` FIN and RST, `q` other mixed flags, `^` turned
 //! round. A letter stands once, where it first happened; `c`, `g`, `t` and `w` again at the 10th, 100th, ... time.
 
+use compact_str::CompactString;
+
 use super::Side;
 
 /// Longest history in letters.
@@ -12,22 +14,13 @@ const MAX_LETTERS: usize = 64;
 /// The letters so far.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct History {
-    letters: String,
+    letters: CompactString,
     seen: u64,
 }
 
-/// How often something happened, and when to write it down again.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Repeated {
-    count: u64,
-    next: u64,
-}
-
-impl Default for Repeated {
-    fn default() -> Self {
-        Self { count: 0, next: 1 }
-    }
-}
+/// How often something happened.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Repeated(u32);
 
 impl History {
     /// The letters.
@@ -59,9 +52,8 @@ impl History {
 
     /// Counts one of what is written at its 1st, 10th, 100th time.
     pub(crate) fn repeated(&mut self, side: Side, letter: u8, times: &mut Repeated) {
-        times.count += 1;
-        if times.count == times.next {
-            times.next = times.next.saturating_mul(10);
+        times.0 = times.0.saturating_add(1);
+        if times.0 < u32::MAX && 10_u32.pow(times.0.ilog10()) == times.0 {
             self.write(side, letter);
         }
     }

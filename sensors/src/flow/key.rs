@@ -39,15 +39,10 @@ pub(crate) struct Tuple {
     pub(crate) one_way: bool,
 }
 
-/// A flow, the same for both directions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Key {
-    low: Endpoint,
-    high: Endpoint,
-    protocol: u8,
-    one_way: bool,
-    vlans: VlanKey,
-}
+/// A flow, the same for both directions: addresses, ports, transport, kind and VLANs, packed so that keys are compared and
+/// hashed in one go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Key([u8; 48]);
 
 impl Tuple {
     /// Reads the ports (or what stands for them) from the first bytes of a transport; `None` when they are not there.
@@ -76,7 +71,35 @@ impl Tuple {
     /// The flow of this packet, seen in these VLANs.
     pub(crate) fn key(&self, vlans: VlanKey) -> Key {
         let (low, high) = self.ordered();
-        Key { low, high, protocol: self.protocol, one_way: self.one_way, vlans }
+        let kind = u8::from(self.one_way) | (u8::from(low.address.is_ipv6()) << 1);
+        let mut key = [0_u8; 48];
+        let (addresses, rest) = key.split_at_mut(32);
+        let (first, second) = addresses.split_at_mut(16);
+        put(low.address, first);
+        put(high.address, second);
+        let [low_high, low_low] = low.port.to_be_bytes();
+        let [high_high, high_low] = high.port.to_be_bytes();
+        let [a, b, c, d] = vlans.map(u16::to_be_bytes);
+        let tail = [
+            low_high,
+            low_low,
+            high_high,
+            high_low,
+            self.protocol,
+            kind,
+            a[0],
+            a[1],
+            b[0],
+            b[1],
+            c[0],
+            c[1],
+            d[0],
+            d[1],
+        ];
+        for (to, from) in rest.iter_mut().zip(tail) {
+            *to = from;
+        }
+        Key(key)
     }
 
     /// Both ends in an order that is the same for both directions.
@@ -110,6 +133,14 @@ impl Tuple {
 
     pub(crate) fn reversed(&self) -> Self {
         Self { source: self.destination, destination: self.source, ..*self }
+    }
+}
+
+/// Writes an address to the beginning of `room`.
+fn put(address: IpAddr, room: &mut [u8]) {
+    match address {
+        IpAddr::V4(address) => room.iter_mut().zip(address.octets()).for_each(|(to, from)| *to = from),
+        IpAddr::V6(address) => room.iter_mut().zip(address.octets()).for_each(|(to, from)| *to = from),
     }
 }
 
@@ -150,6 +181,9 @@ mod tests {
             prop_assert_eq!(forth.key([5, 0, 0, 0]), forth.reversed().key([5, 0, 0, 0]));
             prop_assert_ne!(forth.key([5, 0, 0, 0]), forth.key([6, 0, 0, 0]));
             prop_assert_eq!(forth.community_id(), forth.reversed().community_id());
+            let mapped = Tuple::of(IpAddr::V6([0; 16].into()), IpAddr::V6([0; 16].into()), 17, &ports).unwrap();
+            let zeros = Tuple::of([0; 4].into(), [0; 4].into(), 17, &ports).unwrap();
+            prop_assert_ne!(mapped.key([0; 4]), zeros.key([0; 4]));
         }
     }
 }

@@ -1,14 +1,17 @@
 //! All live flows, and when each is over.
 //!
-//! Deadlines lie in one queue ordered by (time, number of the flow), so flows end in the same order in every run. A
-//! flow has one entry in it, and a second only when its deadline came nearer; entries that came too early are put back.
+//! A flow lies in a slot of its own; the index finds the slot by the hash of its key. Deadlines lie in two queues ordered
+//! by (time, number of the flow), one for connections that nobody answered yet ([`Flow::is_attempt`]) and one for the
+//! rest, so flows end in the same order in every run. A flow has one entry in them, and a second only when its
+//! deadline came nearer; entries that came too early are put back. When the table is full, the oldest attempt ends first:
+//! a flood of SYNs pushes out nothing but itself.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::collections::hash_map::Entry;
 
-use ahash::{HashMap, HashMapExt as _};
+use ahash::RandomState;
 use dongson_event::{Event, Timestamp};
+use hashbrown::HashTable;
 
 use super::checksum;
 use super::entry::{Desk, Flow};
@@ -21,7 +24,8 @@ use crate::protocol;
 /// What bounds the table.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Most live flows; when there is one more, the one that would end next ends now.
+    /// Most live flows; when there is one more, the oldest one that nobody answered ends now, or where there is none the
+    /// one that would end next.
     pub flows: usize,
     /// What waits for TCP segments that are missing.
     pub streams: StreamLimits,
@@ -50,6 +54,8 @@ pub struct Counters {
     pub flows: u64,
     /// Flows ended early because the table was full.
     pub evicted: u64,
+    /// Those of them that were connections nobody had answered.
+    pub evicted_attempts: u64,
     /// Holes in TCP streams given up because too much waited behind them.
     pub skipped_holes: u64,
     /// TCP segments that came for a place that other bytes had.
@@ -60,10 +66,26 @@ pub struct Counters {
     pub bad_checksums: u64,
 }
 
+/// A flow's place, and its number: another flow may have the place by now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    number: u64,
+    slot: u32,
+}
+
+type Deadlines = BinaryHeap<Reverse<(Timestamp, Place)>>;
+
 /// The live flows.
 pub struct FlowTable {
-    flows: HashMap<Key, Box<Flow>>,
-    deadlines: BinaryHeap<Reverse<(Timestamp, u64, Key)>>,
+    /// Places in `slots`, found by the hash of the key.
+    index: HashTable<u32>,
+    hashes: RandomState,
+    slots: Vec<Option<Box<Flow>>>,
+    free: Vec<u32>,
+    /// Of connections that nobody answered yet.
+    attempts: Deadlines,
+    /// Of all others.
+    deadlines: Deadlines,
     limits: Limits,
     checksums: Checksums,
     options: protocol::Options,
@@ -73,14 +95,18 @@ pub struct FlowTable {
     weird: Weird,
     now: Timestamp,
     /// The flow of each tunnel depth in the current frame.
-    nested: [Option<Key>; MAX_DEPTH + 1],
+    nested: [Option<Place>; MAX_DEPTH + 1],
 }
 
 impl FlowTable {
     /// An empty table.
     pub fn new(limits: Limits, checksums: Checksums, options: protocol::Options) -> Self {
         Self {
-            flows: HashMap::new(),
+            index: HashTable::new(),
+            hashes: RandomState::new(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            attempts: BinaryHeap::new(),
             deadlines: BinaryHeap::new(),
             limits,
             checksums,
@@ -94,17 +120,27 @@ impl FlowTable {
         }
     }
 
-    /// Time goes on to `now`: flows that are over become events. Time never goes back.
-    pub fn advance(&mut self, now: Timestamp, events: &mut Vec<Event>) {
+    /// Time goes on to `now`, and a frame may follow. Time never goes back.
+    pub fn advance(&mut self, now: Timestamp) {
         self.nested = [None; MAX_DEPTH + 1];
         self.now = self.now.max(now);
-        while let Some(Reverse((deadline, number, key))) = self.deadlines.peek().copied() {
+    }
+
+    /// Ends the next flow that is over, if any: it becomes events. To be called until it says false; many flows may be over
+    /// at once, and the events of all together would not fit the memory.
+    pub fn end_due(&mut self, events: &mut Vec<Event>) -> bool {
+        loop {
+            // What is earliest is greatest in a queue, and a queue with nothing in it is less than any other.
+            let attempt_first = self.attempts.peek() > self.deadlines.peek();
+            let queue = if attempt_first { &mut self.attempts } else { &mut self.deadlines };
+            let Some(&Reverse((deadline, place))) = queue.peek() else { return false };
             if deadline > self.now {
-                break;
+                return false;
             }
-            self.deadlines.pop();
-            if self.is_due(deadline, number, key) {
-                self.end(&key, events);
+            queue.pop();
+            if self.is_due(deadline, place) {
+                self.end(place.slot, events);
+                return true;
             }
         }
     }
@@ -118,70 +154,39 @@ impl FlowTable {
             return;
         };
         let key = tuple.key(datagram.path.vlan_key());
-        if self.flows.get(&key).is_some_and(|flow| flow.is_over_for(datagram)) {
-            self.end(&key, events);
+        let hash = self.hashes.hash_one(key);
+        let mut slot = self.find(hash, &key);
+        if let Some(held) = slot
+            && self.flow(held).is_some_and(|flow| flow.is_over_for(datagram))
+        {
+            self.end(held, events);
+            slot = None;
         }
-        let is_new = !self.flows.contains_key(&key);
-        let carrier = self.carrier(datagram, is_new, events);
-        if let Some(slot) = self.nested.get_mut(datagram.path.depth()) {
-            *slot = Some(key);
-        }
-        if is_new && self.flows.len() >= self.limits.flows {
-            self.evict(events);
-        }
-        let counters = &mut self.counters;
-        let flow = match self.flows.entry(key) {
-            Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => {
-                counters.flows += 1;
-                let mut flow = Flow::new(counters.flows, tuple, datagram);
-                if let Some(transfer) = self.announced.take(&tuple, datagram.path.at) {
-                    flow.set_transfer(transfer, self.options);
-                }
-                if let Some(community_id) = carrier {
-                    flow.set_carrier(community_id);
-                }
-                entry.insert(Box::new(flow))
-            }
-        };
-        if self.checksums == Checksums::Verify && !checksum::is_right(datagram) {
-            counters.bad_checksums += 1;
-            self.weird.add("bad_checksum");
-            flow.damaged(&tuple);
-        } else {
-            let mut desk = Desk {
-                budget: &mut self.budget,
-                events,
-                options: &self.options,
-                announced: &mut self.announced,
-            };
-            flow.packet(&tuple, datagram, &mut desk);
-        }
-        let deadline = flow.deadline();
-        if deadline < flow.queued {
-            flow.queued = deadline;
-            self.deadlines.push(Reverse((deadline, flow.number, key)));
-        }
+        let carrier = self.carrier(datagram, slot.is_none(), events);
+        let slot = slot.unwrap_or_else(|| self.begin(hash, tuple, datagram, carrier, events));
+        self.feed(slot, &tuple, datagram, events);
     }
 
-    /// Every flow is over; they become events in the order in which they began.
-    pub fn finish(&mut self, events: &mut Vec<Event>) {
-        let mut rest: Vec<(u64, Key)> = self.flows.iter().map(|(key, flow)| (flow.number, *key)).collect();
+    /// Every flow is over: ends all in the order in which they began, and calls `give` after each.
+    pub fn finish(&mut self, events: &mut Vec<Event>, give: &mut dyn FnMut(&mut Vec<Event>)) {
+        let mut rest: Vec<Place> = self.slots.iter().flatten().map(|flow| flow.place).collect();
         rest.sort_unstable();
-        for (_, key) in rest {
-            self.end(&key, events);
+        for place in rest {
+            self.end(place.slot, events);
+            give(events);
         }
+        self.attempts.clear();
         self.deadlines.clear();
     }
 
     /// How many flows are live.
     pub fn len(&self) -> usize {
-        self.flows.len()
+        self.index.len()
     }
 
     /// True when no flow is live.
     pub fn is_empty(&self) -> bool {
-        self.flows.is_empty()
+        self.index.is_empty()
     }
 
     /// What was seen so far.
@@ -194,48 +199,131 @@ impl FlowTable {
     pub fn weird(&self) -> &Weird {
         &self.weird
     }
+}
 
-    /// True when the flow of a queue entry is over; one that is not is queued again.
-    fn is_due(&mut self, deadline: Timestamp, number: u64, key: Key) -> bool {
-        let Some(flow) = self.flows.get_mut(&key).filter(|flow| flow.number == number) else { return false };
-        if deadline != flow.queued {
-            return false;
-        }
-        let real = flow.deadline();
-        if real <= self.now {
-            return true;
-        }
-        flow.queued = real;
-        self.deadlines.push(Reverse((real, number, key)));
-        false
+impl FlowTable {
+    fn find(&self, hash: u64, key: &Key) -> Option<u32> {
+        self.index.find(hash, |slot| self.flow(*slot).is_some_and(|flow| flow.key == *key)).copied()
     }
 
-    fn end(&mut self, key: &Key, events: &mut Vec<Event>) {
-        if let Some(flow) = self.flows.remove(key) {
+    fn flow(&self, slot: u32) -> Option<&Flow> {
+        self.slots.get(slot as usize)?.as_deref()
+    }
+
+    fn flow_mut(&mut self, slot: u32) -> Option<&mut Flow> {
+        self.slots.get_mut(slot as usize)?.as_deref_mut()
+    }
+
+    /// The flow that is there, unless another one took its place.
+    fn at(&mut self, place: Place) -> Option<&mut Flow> {
+        self.flow_mut(place.slot).filter(|flow| flow.place == place)
+    }
+
+    /// A place for the flow that `datagram` begins.
+    fn begin(
+        &mut self,
+        hash: u64,
+        tuple: Tuple,
+        datagram: &Datagram<'_>,
+        carrier: Option<String>,
+        events: &mut Vec<Event>,
+    ) -> u32 {
+        if self.index.len() >= self.limits.flows {
+            self.evict(events);
+        }
+        self.counters.flows += 1;
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
+        });
+        let mut flow = Flow::new(Place { number: self.counters.flows, slot }, hash, tuple, datagram);
+        if let Some(transfer) = self.announced.take(&tuple, datagram.path.at) {
+            flow.set_transfer(transfer, self.options);
+        }
+        if let Some(community_id) = carrier {
+            flow.set_carrier(community_id);
+        }
+        if let Some(held) = self.slots.get_mut(slot as usize) {
+            *held = Some(Box::new(flow));
+        }
+        let slots = &self.slots;
+        let hash_of =
+            |slot: &u32| slots.get(*slot as usize).and_then(Option::as_ref).map_or(0, |flow| flow.hash);
+        self.index.insert_unique(hash, slot, hash_of);
+        slot
+    }
+
+    /// Gives a packet to its flow, and queues the flow when its end came nearer.
+    fn feed(&mut self, slot: u32, tuple: &Tuple, datagram: &Datagram<'_>, events: &mut Vec<Event>) {
+        let Some(flow) = self.slots.get_mut(slot as usize).and_then(Option::as_deref_mut) else { return };
+        let place = flow.place;
+        if let Some(nested) = self.nested.get_mut(datagram.path.depth()) {
+            *nested = Some(place);
+        }
+        if self.checksums == Checksums::Verify && !checksum::is_right(datagram) {
+            self.counters.bad_checksums += 1;
+            self.weird.add("bad_checksum");
+            flow.damaged(tuple);
+        } else {
             let mut desk = Desk {
                 budget: &mut self.budget,
                 events,
                 options: &self.options,
                 announced: &mut self.announced,
             };
-            flow.finish(&mut desk);
+            flow.packet(tuple, datagram, &mut desk);
+        }
+        let deadline = flow.deadline();
+        if deadline < flow.queued {
+            flow.queued = deadline;
+            let queue = if flow.is_attempt() { &mut self.attempts } else { &mut self.deadlines };
+            queue.push(Reverse((deadline, place)));
         }
     }
 
-    /// Ends the flow with the nearest deadline.
+    /// True when the flow of a queue entry is over; one that is not is queued again.
+    fn is_due(&mut self, deadline: Timestamp, place: Place) -> bool {
+        let now = self.now;
+        let Some(flow) = self.at(place).filter(|flow| flow.queued == deadline) else { return false };
+        let real = flow.deadline();
+        if real <= now {
+            return true;
+        }
+        self.put_back(real, place);
+        false
+    }
+
+    fn put_back(&mut self, deadline: Timestamp, place: Place) {
+        if let Some(flow) = self.at(place) {
+            flow.queued = deadline;
+            let queue = if flow.is_attempt() { &mut self.attempts } else { &mut self.deadlines };
+            queue.push(Reverse((deadline, place)));
+        }
+    }
+
+    fn end(&mut self, slot: u32, events: &mut Vec<Event>) {
+        let Some(flow) = self.slots.get_mut(slot as usize).and_then(Option::take) else { return };
+        if let Ok(entry) = self.index.find_entry(flow.hash, |held| *held == slot) {
+            entry.remove();
+        }
+        self.free.push(slot);
+        let mut desk =
+            Desk { budget: &mut self.budget, events, options: &self.options, announced: &mut self.announced };
+        flow.finish(&mut desk);
+    }
+
+    /// Ends the oldest attempt, or where there is none the flow with the nearest deadline.
     fn evict(&mut self, events: &mut Vec<Event>) {
-        while let Some(Reverse((deadline, number, key))) = self.deadlines.pop() {
-            let current =
-                self.flows.get_mut(&key).filter(|flow| flow.number == number && flow.queued == deadline);
-            let Some(flow) = current else { continue };
-            let real = flow.deadline();
+        while let Some(Reverse((deadline, place))) = self.attempts.pop().or_else(|| self.deadlines.pop()) {
+            let Some(flow) = self.at(place).filter(|flow| flow.queued == deadline) else { continue };
+            let (real, is_attempt) = (flow.deadline(), flow.is_attempt());
             if real > deadline {
-                flow.queued = real;
-                self.deadlines.push(Reverse((real, number, key)));
+                self.put_back(real, place);
                 continue;
             }
             self.counters.evicted += 1;
-            self.end(&key, events);
+            self.counters.evicted_attempts += u64::from(is_attempt);
+            self.end(place.slot, events);
             return;
         }
     }
@@ -244,8 +332,8 @@ impl FlowTable {
     fn carrier(&mut self, datagram: &Datagram<'_>, wanted: bool, events: &mut Vec<Event>) -> Option<String> {
         let path = &datagram.path;
         let depth = path.depth();
-        let key = self.nested.get(..depth)?.iter().rev().flatten().next()?;
-        let outer = self.flows.get_mut(key)?;
+        let place = *self.nested.get(..depth)?.iter().rev().flatten().next()?;
+        let outer = self.at(place)?;
         if let Some(tunnel) = path.tunnels().nth(depth - 1) {
             outer.carry(tunnel, path.carrier.and_then(|carrier| carrier.identifier), events);
         }

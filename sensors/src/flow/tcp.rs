@@ -285,11 +285,14 @@ impl Connection {
             return ended.plus(LINGER);
         }
         match self.attempted {
-            Some(attempted) if self.originator.in_handshake() && self.responder.state == State::Inactive => {
-                attempted.plus(ATTEMPT)
-            }
+            Some(attempted) if self.is_attempt() => attempted.plus(ATTEMPT),
             _ => last.plus(IDLE),
         }
+    }
+
+    /// True when one end wants to open it and the other has said nothing.
+    pub(crate) fn is_attempt(&self) -> bool {
+        self.originator.in_handshake() && self.responder.state == State::Inactive
     }
 
     /// Takes one segment from `side`. Bytes that are now in order, and holes given up, go to `sink` with the side that

@@ -64,27 +64,46 @@ struct Counters {
     dropped: AtomicU64,
 }
 
-impl Capture {
-    /// Starts to capture.
-    pub fn open(live: &LiveOptions, engine: &Options) -> Result<Self, LiveError> {
+/// Open sources that nothing reads yet: what needs rights is done, and no thread was started.
+pub struct Sources {
+    first: Live,
+    /// The other threads' sources; none when the caller's thread does the work.
+    others: Vec<Live>,
+}
+
+impl Sources {
+    /// Opens what `live` names. Every ring joins the group before the first is read, so that flows stay where they are.
+    pub fn open(live: &LiveOptions) -> Result<Self, LiveError> {
         if live.threads <= 1 {
-            let here = (Live::open(live, None)?, Engine::new(engine.clone()));
-            return Ok(Self { way: Way::Here(Box::new(here)) });
+            return Ok(Self { first: Live::open(live, None)?, others: Vec::new() });
         }
         let [low, high, ..] = std::process::id().to_le_bytes();
-        let group = u16::from_le_bytes([low, high]);
+        let group = Some(u16::from_le_bytes([low, high]));
+        let first = Live::open(live, group)?;
+        let others = (1..live.threads).map(|_| Live::open(live, group)).collect::<Result<_, _>>()?;
+        Ok(Self { first, others })
+    }
+
+    /// Starts to read, with an engine for each source.
+    pub fn start(self, engine: &Options) -> Result<Capture, LiveError> {
+        let Self { first, others } = self;
+        if others.is_empty() {
+            return Ok(Capture { way: Way::Here(Box::new((first, Engine::new(engine.clone())))) });
+        }
         let (sender, events) = sync_channel(WAITING);
         let stop = Arc::new(AtomicBool::new(false));
         let mut threads = Threads { events, workers: Vec::new(), stop };
-        // Every ring joins the group before the first is read, so that flows stay where they are.
-        let mut rings = Vec::new();
-        for _ in 0..live.threads {
-            rings.push(Live::open(live, Some(group))?);
+        for live in std::iter::once(first).chain(others) {
+            threads.start(live, Engine::new(engine.clone()), sender.clone())?;
         }
-        for ring in rings {
-            threads.start(ring, Engine::new(engine.clone()), sender.clone())?;
-        }
-        Ok(Self { way: Way::Threads(threads) })
+        Ok(Capture { way: Way::Threads(threads) })
+    }
+}
+
+impl Capture {
+    /// Opens the sources and starts to read.
+    pub fn open(live: &LiveOptions, engine: &Options) -> Result<Self, LiveError> {
+        Sources::open(live)?.start(engine)
     }
 
     /// Gives the events that there are to `emit`; waits a tenth of a second when there are none.

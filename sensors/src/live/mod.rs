@@ -1,6 +1,6 @@
 //! Live traffic to events: the ring where there is one, the portable capture elsewhere.
 //!
-//! [`Live`] is one source of frames, [`Capture`] one or several of them with their engines.
+//! [`Live`] is one source of frames, [`Sources`] one or several of them, [`Capture`] the same with their engines.
 
 mod capture;
 
@@ -15,7 +15,7 @@ use crate::capture::portable::{Portable, PortableError, now};
 #[cfg(target_os = "linux")]
 use crate::capture::ring::{self, Ring, RingError, RingOptions};
 use crate::engine::Engine;
-pub use capture::{Capture, Counts};
+pub use capture::{Capture, Counts, Sources};
 
 /// Longest wait for frames; also how often time goes on without them.
 const WAIT: Duration = Duration::from_millis(100);

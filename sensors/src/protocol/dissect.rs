@@ -13,15 +13,18 @@ use super::ftp::{Ftp, Transfer};
 use super::industrial::dnp3::Dnp3;
 use super::mail::smtp::Smtp;
 use super::network::dhcp::Dhcp;
+use super::network::nfs::Rpc;
 use super::network::ntp::Ntp;
 use super::network::radius::Radius;
 use super::network::syslog::Syslog;
+use super::remote::rdp::Rdp;
 use super::remote::rfb::Rfb;
 use super::remote::ssh::Ssh;
 use super::voice::sip::Sip;
 use super::windows::dcerpc::{Connectionless, Dcerpc};
 use super::windows::kerberos::Kerberos;
 use super::windows::ldap::Ldap;
+use super::windows::smb::Smb;
 use super::{Options, Side};
 
 /// What a parser of a stream starts with.
@@ -79,6 +82,9 @@ pub(super) fn stream(service: &str, start: &Start<'_>) -> Option<Box<dyn Stream>
         "dce_rpc" => Box::new(Dcerpc::default()),
         "krb_tcp" => Box::new(Kerberos::default()),
         "ldap_tcp" => Box::new(Ldap::new(start)),
+        "smb" => Box::new(Smb::new(start)),
+        "rdp" => Box::new(Rdp::new(start)),
+        "rpc" => Box::new(Rpc::default()),
         "rfb" => Box::new(Rfb::new(start.client.other())),
         "ssh" => Box::new(Ssh::new(start.client)),
         _ => return None,
@@ -117,6 +123,7 @@ pub(super) fn datagrams(service: &str, start: &Start<'_>) -> Option<Box<dyn Data
         "krb" => Box::new(Kerberos::default()),
         "ldap_udp" => Box::new(Ldap::new(start)),
         "ntp" => Box::new(Ntp),
+        "rpc" => Box::new(Rpc::default()),
         _ => return None,
     })
 }

@@ -23,6 +23,10 @@ pub(super) fn u32(bytes: &[u8], at: usize) -> Option<u32> {
     array(bytes, at).map(u32::from_le_bytes)
 }
 
+pub(super) fn u64(bytes: &[u8], at: usize) -> Option<u64> {
+    array(bytes, at).map(u64::from_le_bytes)
+}
+
 /// A 16-bit number in the order that is told.
 pub(super) fn in_order16(bytes: &[u8], little: bool) -> Option<u16> {
     let pair = array(bytes, 0)?;

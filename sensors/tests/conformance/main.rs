@@ -40,6 +40,7 @@ const FLOORS: &[(&str, &str, u32)] = &[
     ("zeek", "http", 82),
     ("zeek", "smtp", 100),
     ("zeek", "tls", 100),
+    ("zeek", "tunnel", 93),
     ("zeek", "x509", 72),
 ];
 

@@ -3,6 +3,9 @@
 #![expect(dead_code, reason = "each test file uses its own part")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[cfg(unix)]
+pub(crate) mod child;
+
 use std::path::Path;
 
 use dongson_event::Event;

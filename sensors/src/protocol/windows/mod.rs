@@ -5,3 +5,4 @@ pub(super) mod gss;
 pub(super) mod kerberos;
 pub(super) mod ldap;
 pub(super) mod ntlm;
+pub(super) mod smb;

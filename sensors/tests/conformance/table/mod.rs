@@ -9,12 +9,16 @@ mod ftp;
 mod kerberos;
 mod ldap;
 mod microsoft;
+mod nfs;
 mod ntp;
 mod quic;
+mod rdp;
 mod rfb;
 mod services;
+mod smb;
 mod smtp;
 mod ssh;
+mod tunnel;
 mod x509;
 
 use dongson_event::Event;
@@ -83,7 +87,10 @@ pub(crate) fn dataset(kind: &str) -> Option<&'static str> {
         "kerberos" => "sensor.kerberos",
         "ldap" | "ldap_search" => "sensor.ldap",
         "ntlm" => "sensor.ntlm",
+        "nfs" => "sensor.nfs",
+        "rdp" => "sensor.rdp",
         "rfb" => "sensor.rfb",
+        "smb" | "smb_files" | "smb_mapping" => "sensor.smb",
         "ssh" => "sensor.ssh",
         "x509" => "sensor.x509",
         "ntp" | "ntp_control" | "ntp_private" => "sensor.ntp",
@@ -94,6 +101,7 @@ pub(crate) fn dataset(kind: &str) -> Option<&'static str> {
         "mysql" => "sensor.mysql",
         "dnp3" => "sensor.dnp3",
         "sip" => "sensor.sip",
+        "tunnel" => "sensor.tunnel",
         _ => return None,
     })
 }
@@ -105,13 +113,17 @@ const TABLES: &[&[Line]] = &[
     ftp::LINES,
     x509::LINES,
     quic::LINES,
+    nfs::LINES,
     ntp::LINES,
     dhcp::LINES,
     services::LINES,
+    tunnel::LINES,
     LINES,
     kerberos::LINES,
     ldap::LINES,
     microsoft::LINES,
+    smb::LINES,
+    rdp::LINES,
     rfb::LINES,
     ssh::LINES,
 ];
@@ -218,7 +230,7 @@ const LINES: &[Line] = &[
         "suricata-verify",
         "*",
         "event_type",
-        By(|_, v| ["flow", "dns", "http", "tls", "krb5", "ldap", "dcerpc"].contains(&v)),
+        By(|_, v| ["flow", "dns", "http", "tls", "krb5", "ldap", "dcerpc", "smb", "nfs", "rdp"].contains(&v)),
         "",
     ),
     line(

@@ -133,7 +133,7 @@ impl Explain {
             let folder = |path: &PathBuf| path.display().to_string();
             let folders: Vec<String> = self.rules.iter().map(folder).collect();
             bail!(
-                "no rule with the id, name or title {:?} below {}{}",
+                "there is no rule with the id, name or title {:?} in {}{}",
                 self.rule,
                 folders.join(", "),
                 refusals(loaded.refused.len())

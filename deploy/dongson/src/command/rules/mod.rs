@@ -34,7 +34,8 @@ const VALUES_HELP: &str = "\n\na values file (YAML):\n  placeholders:\n    Serve
 /// Checks and tests.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Rules {
-    /// Says what was read, compiled, refused and why; exit code 1 if anything was refused.
+    /// Says what was read, compiled, refused and why, and what compiled rules use beyond the specification; exit code 1
+    /// if anything was refused.
     #[command(after_help = format!("example: dongson rules check --format json --values values.yml rules/content/sigma{VALUES_HELP}\n\nexit codes: 0 nothing was refused, 1 something was or there is no rule, 2 wrong usage"))]
     Check(Which),
     /// Runs each rule over the samples beside it (`RULE.test.yml`); exit code 1 if one fails or is missing.
@@ -88,6 +89,17 @@ fn check(which: &Which) -> Result<ExitCode> {
                 .collect();
             if !rows.is_empty() {
                 output::table(&["refused", "reason"], &rows)?;
+            }
+            let notices: Vec<Vec<String>> = report
+                .notices
+                .iter()
+                .map(|one| {
+                    let place = format!("{}:{}", one.file, one.line);
+                    vec![place, format!("{}: {}", one.kind.as_str(), one.text)]
+                })
+                .collect();
+            if !notices.is_empty() {
+                output::table(&["compiled", "notice"], &notices)?;
             }
             output::line(&format!(
                 "{} files, {} rules compiled, {} refused",

@@ -13,7 +13,7 @@ pub(in crate::protocol) use datagram::{Connectionless, is_message};
 
 use crate::protocol::Side;
 use crate::protocol::dissect::Stream;
-use crate::protocol::frames::{self, Frames, Shape};
+use crate::protocol::frames::{self, Frames, Length, Shape};
 use crate::protocol::le;
 use crate::protocol::windows::gss::Gss;
 
@@ -111,7 +111,62 @@ impl Header {
     }
 }
 
+/// Kinds of messages as Suricata prints them (C706, 12.6.1; MS-RPCE, 2.2.2.5).
+const KINDS: &[&str] = &[
+    "REQUEST",
+    "PING",
+    "RESPONSE",
+    "FAULT",
+    "WORKING",
+    "NOCALL",
+    "REJECT",
+    "ACK",
+    "CL_CANCEL",
+    "FACK",
+    "CANCEL_ACK",
+    "BIND",
+    "BINDACK",
+    "BINDNAK",
+    "ALTER_CONTEXT",
+    "ALTER_CONTEXT_RESP",
+    "AUTH3",
+    "SHUTDOWN",
+    "CO_CANCEL",
+    "ORPHANED",
+];
+
 impl Dcerpc {
+    /// An association through a pipe that was opened under this name.
+    pub(in crate::protocol) fn on_pipe(name: Option<String>) -> Self {
+        Self { pipe: name, ..Self::default() }
+    }
+
+    /// Says on an event of the carrier which message begins here, if it has been read already.
+    pub(in crate::protocol) fn describe_message(&self, event: &mut Event, bytes: &[u8]) {
+        let Some(header) = Header::parse(bytes).filter(|_| matches!(frames::rpc(bytes), Length::Is(_)))
+        else {
+            return;
+        };
+        event.set_some("dongson.dce_rpc.message", KINDS.get(usize::from(header.kind)).copied());
+        event.set("dongson.dce_rpc.call_id", i64::from(header.call));
+        let number = |place: usize| bytes.get(place..).and_then(|two| le::in_order16(two, header.little));
+        let place = match header.kind {
+            0 => 20,
+            11 | 14 => 28,
+            _ => return,
+        };
+        let context = number(place).and_then(|id| self.contexts.iter().find(|context| context.id == id));
+        let uuid = context.map(|context| context.uuid.as_str());
+        event.set_some("dongson.dce_rpc.interface", uuid);
+        let interface = uuid.and_then(interfaces::find);
+        event.set_some("dongson.dce_rpc.endpoint", interface.map(|interface| interface.name));
+        if let Some(opnum) = number(22).filter(|_| header.kind == 0) {
+            event.set("dongson.dce_rpc.opnum", i64::from(opnum));
+            let operation = interface.and_then(|interface| interface.operation(opnum));
+            event.set_some("dongson.dce_rpc.operation", operation);
+        }
+    }
+
     fn message(&mut self, at: Timestamp, bytes: &[u8], out: &mut Vec<Event>) {
         let Some(header) = Header::parse(bytes) else { return };
         match header.kind {
