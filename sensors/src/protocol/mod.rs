@@ -23,6 +23,7 @@ mod frames;
 mod ftp;
 mod http;
 mod industrial;
+mod kinds;
 mod le;
 mod mail;
 mod network;
@@ -42,6 +43,7 @@ mod wire;
 
 pub(crate) use dissect::Expected;
 pub(crate) use ftp::Transfer;
+pub use kinds::{Kind, Kinds};
 pub use tcp::Tcp;
 pub use udp::Udp;
 
@@ -82,23 +84,13 @@ impl Side {
     }
 }
 
-/// What is told of files in passing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Files {
-    /// A `sensor.file` event with hashes for each.
-    #[default]
-    Told,
-    /// Nothing: hashing costs more than everything else about a packet that carries a file.
-    Off,
-}
-
 /// Settings that parsers share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Options {
     /// Key under which secrets are hashed before they leave the parser; all zeros for files, random for live traffic.
     pub secret_key: [u8; 32],
-    /// Whether files are told and hashed.
-    pub files: Files,
+    /// Which events are told.
+    pub kinds: Kinds,
 }
 
 #[cfg(test)]
