@@ -9,7 +9,7 @@ use dongson_event::{Event, Timestamp};
 
 use crate::protocol::dissect::Stream;
 use crate::protocol::file::{About, File, State};
-use crate::protocol::{Files, Options, Side};
+use crate::protocol::{Kind, Options, Side};
 
 /// First bytes whose type may still change.
 const UNSURE: u64 = 512;
@@ -88,7 +88,7 @@ impl Stream for Data {
                 event.set_some(name, file.get(name).cloned());
             }
             out.push(event);
-            if self.options.files == Files::Told {
+            if self.options.kinds.has(Kind::File) {
                 let mut file = file;
                 file.set_some("dongson.ftp.command", told.command.as_deref());
                 file.set_some("user.name", told.user.as_deref());
