@@ -14,7 +14,7 @@ use super::stream::{Budget, Chunk};
 use super::table::Place;
 use super::tcp::{Connection, Peer, Segment, State};
 use crate::layer::{Bytes, Carrier, Datagram, Path, Tunnel, reaches_many};
-use crate::protocol;
+use crate::protocol::{self, Kind};
 
 /// How long a flow that is not TCP may be silent.
 const IDLE: Duration = Duration::from_mins(1);
@@ -162,7 +162,7 @@ impl Flow {
             self.carries = Some((tunnel, identifier));
             let from = events.len();
             events.push(self.tunnel("discover"));
-            self.describe_since(from, events);
+            self.describe_all(from, events);
         }
     }
 
@@ -232,7 +232,7 @@ impl Flow {
             number::UDP => self.udp(side, datagram, desk),
             _ => {}
         }
-        self.describe_since(from, desk.events);
+        self.describe_since(from, desk);
     }
 
     /// The flow is over: what still waits is parsed, and the `sensor.conn` event made.
@@ -257,9 +257,11 @@ impl Flow {
         if self.carries.is_some() {
             desk.events.push(self.tunnel("close"));
         }
-        let record = self.conn();
-        desk.events.push(record);
-        self.describe_since(from, desk.events);
+        if desk.options.kinds.has(Kind::Conn) {
+            let record = self.conn();
+            desk.events.push(record);
+        }
+        self.describe_since(from, desk);
     }
 
     fn side_of(&self, tuple: &Tuple) -> Side {
@@ -275,6 +277,10 @@ impl Flow {
 
     fn tcp(&mut self, side: Side, datagram: &Datagram<'_>, desk: &mut Desk<'_>) {
         let Transport::Tcp { connection, parser } = &mut self.transport else { return };
+        if !desk.options.kinds.reads() {
+            connection.originator.stream.wanted = false;
+            connection.responder.stream.wanted = false;
+        }
         let Ok(tcp) = TcpSlice::from_slice(datagram.payload) else { return };
         let length = datagram.payload_length.saturating_sub(tcp.header_len());
         let segment = Segment::of(&tcp, length);
@@ -308,7 +314,7 @@ impl Flow {
         self.history.once(side, b'd');
         let Transport::Udp { parser } = &mut self.transport else { return };
         let Ok(udp) = UdpSlice::from_slice_lax(datagram.payload) else { return };
-        if udp.payload().is_empty() {
+        if udp.payload().is_empty() || !desk.options.kinds.reads() {
             return;
         }
         let ports = (self.tuple.source.port, self.tuple.destination.port);
@@ -318,8 +324,18 @@ impl Flow {
         parser.datagram(side, datagram.path.at, udp.payload(), desk.events);
     }
 
-    /// Writes addresses and surroundings on the events from `from` on.
-    fn describe_since(&mut self, from: usize, events: &mut [Event]) {
+    /// Leaves out of the events from `from` on what nobody wants, and writes addresses and surroundings on the others.
+    fn describe_since(&mut self, from: usize, desk: &mut Desk<'_>) {
+        if desk.events.len() > from && !desk.options.kinds.is_all() {
+            let kinds = desk.options.kinds;
+            let is_wanted = |event: &Event| Kind::of(event.dataset()).is_none_or(|kind| kinds.has(kind));
+            let told = desk.events.split_off(from);
+            desk.events.extend(told.into_iter().filter(is_wanted));
+        }
+        self.describe_all(from, desk.events);
+    }
+
+    fn describe_all(&mut self, from: usize, events: &mut [Event]) {
         let Some(events) = events.get_mut(from..).filter(|events| !events.is_empty()) else { return };
         let (tuple, path) = (&self.tuple, &self.path);
         let label = self.label.get_or_insert_with(|| Label::of(tuple, path));

@@ -22,6 +22,7 @@ mod file;
 mod frames;
 mod http;
 mod industrial;
+mod kinds;
 mod le;
 mod mail;
 mod network;
@@ -39,6 +40,7 @@ mod voice;
 mod windows;
 mod wire;
 
+pub use kinds::{Kind, Kinds};
 pub use tcp::Tcp;
 pub use udp::Udp;
 
@@ -79,23 +81,13 @@ impl Side {
     }
 }
 
-/// What is told of files in passing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Files {
-    /// A `sensor.file` event with hashes for each.
-    #[default]
-    Told,
-    /// Nothing: hashing costs more than everything else about a packet that carries a file.
-    Off,
-}
-
 /// Settings that parsers share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Options {
     /// Key under which secrets are hashed before they leave the parser; all zeros for files, random for live traffic.
     pub secret_key: [u8; 32],
-    /// Whether files are told and hashed.
-    pub files: Files,
+    /// Which events are told.
+    pub kinds: Kinds,
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use super::tls::{self, Tls};
 use super::tunnel::socks::Socks;
 use super::upgrade::{self, Upgrade};
 use super::wire::Cursor;
-use super::{Options, Side};
+use super::{Kind, Options, Side};
 
 /// How deep a tunnel may lie in a tunnel.
 const MAX_DEPTH: u8 = 3;
@@ -259,6 +259,9 @@ impl Tcp {
     /// Sets up the parser that was found and gives it what both sides have said, in the order they said it.
     fn install(&mut self, found: Found, at: Timestamp, out: &mut Vec<Event>) {
         match found {
+            Found::Tls(_) if !self.options.kinds.any(&[Kind::Tls, Kind::X509]) => self.name("ssl"),
+            Found::Http(_) if !self.options.kinds.any(&[Kind::Http, Kind::File]) => self.name("http"),
+            Found::Dns if !self.options.kinds.has(Kind::Dns) => self.name("dns"),
             Found::Tls(client) => {
                 let started = self.runs.iter().find(|run| run.side == client).map_or(at, |run| run.at);
                 self.service = Some("ssl");
@@ -276,7 +279,8 @@ impl Tcp {
             Found::Named(named, client) => {
                 self.service = Some(named.service);
                 let start = Start { client, options: &self.options };
-                let stream = dissect::stream(named.service, &start);
+                let is_read = self.options.kinds.any(&[Kind::Services, Kind::File]);
+                let stream = if is_read { dissect::stream(named.service, &start) } else { None };
                 let upgrade = named.upgrade.map(|kind| Upgrade::new(kind, client));
                 self.parser = if named.service == "socks" {
                     TcpParser::Socks(Box::new(Socks::new(client)))
@@ -301,6 +305,12 @@ impl Tcp {
                 self.gap(side, lost);
             }
         }
+    }
+
+    /// Says what is spoken, and reads nothing of it.
+    fn name(&mut self, service: &'static str) {
+        self.service = Some(service);
+        self.parser = TcpParser::Done;
     }
 
     /// At the end of a connection that was never recognised: what is still possible is tried.
