@@ -69,8 +69,6 @@ impl Announced {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-
     use super::*;
     use crate::flow::key::Endpoint;
 
