@@ -196,7 +196,13 @@ impl Tcp {
         beginning.seen += bytes.len() as u64;
         match self.runs.last_mut().filter(|run| run.side == side) {
             Some(run) => run.length += kept.len(),
-            None => self.runs.push(Run { side, at, length: kept.len() }),
+            None => {
+                // Most streams are recognised by their first run.
+                if self.runs.is_empty() {
+                    self.runs.reserve_exact(1);
+                }
+                self.runs.push(Run { side, at, length: kept.len() });
+            }
         }
         if !beginning.refused {
             match self.recognise(side) {
