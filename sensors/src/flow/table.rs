@@ -203,7 +203,9 @@ impl FlowTable {
 
 impl FlowTable {
     fn find(&self, hash: u64, key: &Key) -> Option<u32> {
-        self.index.find(hash, |slot| self.flow(*slot).is_some_and(|flow| flow.key == *key)).copied()
+        self.index
+            .find(hash, |slot| self.flow(*slot).is_some_and(|flow| flow.hash == hash && flow.key() == *key))
+            .copied()
     }
 
     fn flow(&self, slot: u32) -> Option<&Flow> {

@@ -210,6 +210,10 @@ impl Tcp {
         let (kept, rest) = bytes.split_at_checked(room).unwrap_or((bytes, &[]));
         beginning.bytes.extend_from_slice(kept);
         beginning.seen += bytes.len() as u64;
+        if self.runs.is_empty() {
+            // Most streams are recognised by their first run.
+            self.runs.reserve_exact(1);
+        }
         match self.runs.last_mut().filter(|run| run.side == side) {
             Some(run) => run.length += kept.len(),
             None => self.runs.push(Run { side, at, length: kept.len() }),
