@@ -1,4 +1,5 @@
 //! Terminals and desktops used from afar.
 
+pub(super) mod rdp;
 pub(super) mod rfb;
 pub(super) mod ssh;

@@ -230,6 +230,24 @@ fn detect_v2(first: u8, mut cursor: Cursor<'_>) -> Verdict {
     if fits && sum == length { Verdict::Yes } else { Verdict::No }
 }
 
+/// An event for each certificate of a chain that another protocol brings, first the server's own.
+pub(super) fn certificates(protocol: &'static str, chain: &[&[u8]], at: Timestamp, out: &mut Vec<Event>) {
+    let part = |length: usize| {
+        let [.., high, middle, low] = u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes();
+        [high, middle, low]
+    };
+    let list: Vec<u8> = chain.iter().flat_map(|der| [&part(der.len())[..], der].concat()).collect();
+    let body = [&part(list.len())[..], &list].concat();
+    let mut told = Vec::new();
+    if let Some(chain) = certificate::Chain::parse(&body) {
+        chain.certificates(at, false, &mut told);
+    }
+    for mut event in told {
+        event.set("network.protocol", protocol);
+        out.push(event);
+    }
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use super::hello::tests::{client_hello, server_hello};

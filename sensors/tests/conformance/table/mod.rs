@@ -5,11 +5,14 @@
 
 mod dhcp;
 mod files;
+mod ftp;
 mod kerberos;
 mod ldap;
 mod microsoft;
+mod nfs;
 mod ntp;
 mod quic;
+mod rdp;
 mod rfb;
 mod services;
 mod smb;
@@ -78,10 +81,14 @@ pub(crate) fn dataset(kind: &str) -> Option<&'static str> {
         "tls" | "fingerprint" | "quic" => "sensor.tls",
         "fileinfo" | "files" | "pe" => "sensor.file",
         "smtp" => "sensor.smtp",
+        "ftp" => "sensor.ftp",
+        "ftp_data" => "sensor.ftp_data",
         "dce_rpc" | "dcerpc" => "sensor.dce_rpc",
         "kerberos" => "sensor.kerberos",
         "ldap" | "ldap_search" => "sensor.ldap",
         "ntlm" => "sensor.ntlm",
+        "nfs" => "sensor.nfs",
+        "rdp" => "sensor.rdp",
         "rfb" => "sensor.rfb",
         "smb" | "smb_files" | "smb_mapping" => "sensor.smb",
         "ssh" => "sensor.ssh",
@@ -103,8 +110,10 @@ pub(crate) fn dataset(kind: &str) -> Option<&'static str> {
 const TABLES: &[&[Line]] = &[
     files::LINES,
     smtp::LINES,
+    ftp::LINES,
     x509::LINES,
     quic::LINES,
+    nfs::LINES,
     ntp::LINES,
     dhcp::LINES,
     services::LINES,
@@ -114,6 +123,7 @@ const TABLES: &[&[Line]] = &[
     ldap::LINES,
     microsoft::LINES,
     smb::LINES,
+    rdp::LINES,
     rfb::LINES,
     ssh::LINES,
 ];

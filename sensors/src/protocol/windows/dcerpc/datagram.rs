@@ -70,8 +70,12 @@ impl Datagrams for Connectionless {
         let little = le::u8(bytes, 4) == Some(0x10);
         let number = |place: usize| bytes.get(place..).and_then(|two| le::in_order16(two, little));
         let uuid = |place: usize| bytes.get(place..).and_then(|uuid| le::uuid(uuid, little));
+        // In this order whatever the header says of the rest, as Suricata prints it.
+        let activity = |place: usize| bytes.get(place..).and_then(|uuid| le::uuid(uuid, true));
         let (Some(kind), Some(flags)) = (le::u8(bytes, 1), le::u8(bytes, 2)) else { return };
-        let (Some(opnum), Some(length), Some(activity)) = (number(68), number(74), uuid(40)) else { return };
+        let (Some(opnum), Some(length), Some(activity)) = (number(68), number(74), activity(40)) else {
+            return;
+        };
         let Some(sequence) = bytes.get(64..).and_then(|four| le::in_order32(four, little)) else { return };
         let place = self.calls.iter().position(|call| call.sequence == sequence && call.activity == activity);
         let place = match (kind, place) {
