@@ -14,7 +14,7 @@ pub(crate) struct Scope {
     /// Tell no events of these kinds.
     #[arg(long, value_enum, value_name = "KIND", value_delimiter = ',')]
     without: Vec<Kind>,
-    /// Most flows that are live at once, of each thread; about 700 bytes each. A new flow then ends the oldest connection
+    /// Most flows that are live at once, of each thread; about one KiB each. A new flow then ends the oldest connection
     /// that nobody answered, or where there is none the flow that would end next; an anomaly counts those.
     #[arg(long, value_name = "N", default_value_t = 400_000,
         value_parser = clap::value_parser!(u32).range(1..=100_000_000))]

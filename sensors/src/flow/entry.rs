@@ -6,6 +6,7 @@ use dongson_event::{Event, Timestamp};
 use etherparse::{TcpSlice, UdpSlice};
 
 use super::Side;
+use super::expected::Announced;
 use super::history::History;
 use super::key::{Key, Tuple, protocol as number};
 use super::odd::oddities;
@@ -91,8 +92,7 @@ enum Transport {
 pub(crate) struct Flow {
     /// Where it lies, and its number in the order of first packets.
     pub(super) place: Place,
-    /// What finds it, and the hash of that.
-    pub(super) key: Key,
+    /// The hash of its key.
     pub(super) hash: u64,
     /// From the originator to the responder.
     tuple: Tuple,
@@ -104,9 +104,9 @@ pub(crate) struct Flow {
     responder: Count,
     history: History,
     transport: Transport,
-    label: Option<Label>,
+    label: Option<Box<Label>>,
     /// Community ID of the flow that carries this one.
-    carrier: Option<String>,
+    carrier: Option<Box<str>>,
     /// The tunnel that it carries itself, and what tells it apart.
     carries: Option<(Tunnel, Option<u32>)>,
     /// The earliest entry in the queue of deadlines.
@@ -118,6 +118,7 @@ pub(crate) struct Desk<'d> {
     pub(crate) budget: &'d mut Budget,
     pub(crate) events: &'d mut Vec<Event>,
     pub(crate) options: &'d protocol::Options,
+    pub(crate) announced: &'d mut Announced,
 }
 
 impl Flow {
@@ -130,7 +131,6 @@ impl Flow {
         };
         let mut flow = Self {
             place,
-            key: tuple.key(datagram.path.vlan_key()),
             hash,
             tuple,
             path: datagram.path,
@@ -152,9 +152,21 @@ impl Flow {
         flow
     }
 
+    /// What finds it; the same when it is turned round.
+    pub(super) fn key(&self) -> Key {
+        self.tuple.key(self.path.vlan_key())
+    }
+
     /// Says which flow carries this one.
     pub(crate) fn set_carrier(&mut self, community_id: String) {
-        self.carrier = Some(community_id);
+        self.carrier = Some(community_id.into());
+    }
+
+    /// Says that another connection has announced this one.
+    pub(crate) fn set_transfer(&mut self, transfer: protocol::Transfer, options: protocol::Options) {
+        if let Transport::Tcp { parser, .. } = &mut self.transport {
+            *parser = Some(Box::new(protocol::Tcp::transfer(transfer, options)));
+        }
     }
 
     /// Notes that it carries a tunnel, and tells so the first time.
@@ -171,7 +183,7 @@ impl Flow {
     /// Community ID and identifier, made when first asked for.
     pub(crate) fn label(&mut self) -> &Label {
         let (tuple, path) = (&self.tuple, &self.path);
-        self.label.get_or_insert_with(|| Label::of(tuple, path))
+        self.label.get_or_insert_with(|| Box::new(Label::of(tuple, path)))
     }
 
     /// Whether `datagram`, which has the addresses and ports of this flow, begins another one.
@@ -317,6 +329,9 @@ impl Flow {
             },
         );
         if let Some(parser) = parser {
+            while let Some(expected) = parser.expected() {
+                desk.announced.add(&tuple, at, expected);
+            }
             connection.originator.stream.wanted = parser.wants_more(Side::Originator);
             connection.responder.stream.wanted = parser.wants_more(Side::Responder);
         }
@@ -356,7 +371,7 @@ impl Flow {
     fn describe_all(&mut self, from: usize, events: &mut [Event]) {
         let Some(events) = events.get_mut(from..).filter(|events| !events.is_empty()) else { return };
         let (tuple, path) = (&self.tuple, &self.path);
-        let label = self.label.get_or_insert_with(|| Label::of(tuple, path));
+        let label = self.label.get_or_insert_with(|| Box::new(Label::of(tuple, path)));
         for event in events {
             describe(event, tuple, path, label, self.carrier.as_deref());
         }

@@ -18,7 +18,7 @@ pub enum Kind {
     Tls,
     /// Certificates (`sensor.x509`).
     X509,
-    /// Files in HTTP, SMTP and SMB with their hashes (`sensor.file`).
+    /// Files in HTTP, FTP, SMTP and SMB with their hashes (`sensor.file`).
     File,
     /// All other protocols.
     Services,

@@ -5,7 +5,7 @@
 //! `dissect`, and name the rest for `network.protocol` of the connection.
 //!
 //! The rooms: `windows`, `mail`, `database`, `industrial`, `network` (what keeps one running), `remote` (terminals and
-//! desktops), `tunnel`, `voice`; a service with a room of its own name (`dns`, `http`, `tls`) is one of many files. The rest
+//! desktops), `tunnel`, `voice`; a service with a room of its own name (`dns`, `ftp`, `http`, `tls`) is one of many files. The rest
 //! is what they share.
 //!
 //! What always holds: any bytes in any pieces give events and never a panic; the same stream in other pieces gives the same
@@ -20,6 +20,7 @@ mod dissect;
 mod dns;
 mod file;
 mod frames;
+mod ftp;
 mod http;
 mod industrial;
 mod kinds;
@@ -40,6 +41,8 @@ mod voice;
 mod windows;
 mod wire;
 
+pub(crate) use dissect::Expected;
+pub(crate) use ftp::Transfer;
 pub use kinds::{Kind, Kinds};
 pub use tcp::Tcp;
 pub use udp::Udp;

@@ -6,8 +6,9 @@
 use dongson_event::{Event, Timestamp};
 
 use super::detect::{self, Scene, Verdict};
-use super::dissect::{self, Start, Stream};
+use super::dissect::{self, Expected, Start, Stream};
 use super::dns::{self, Dns};
+use super::ftp::{Data, Transfer};
 use super::http::{self, Http};
 use super::tls::{self, Tls};
 use super::tunnel::socks::Socks;
@@ -91,6 +92,21 @@ impl Tcp {
     /// A connection between these ports.
     pub fn with_options(source_port: u16, destination_port: u16, options: Options) -> Self {
         Self::nested([source_port, destination_port], options, 0)
+    }
+
+    /// A data connection of FTP, which its command connection has announced.
+    pub(crate) fn transfer(transfer: Transfer, options: Options) -> Self {
+        let stream: Option<Box<dyn Stream>> = Some(Box::new(Data::new(transfer, options)));
+        let parser = TcpParser::Service(Box::new(Service { stream, upgrade: None }));
+        Self { service: Some("ftp-data"), parser, ..Self::nested([0; 2], options, 0) }
+    }
+
+    /// A connection that this one has announced and that was not asked for yet.
+    pub(crate) fn expected(&mut self) -> Option<Expected> {
+        match &mut self.parser {
+            TcpParser::Service(service) => service.stream.as_mut()?.expected(),
+            _ => None,
+        }
     }
 
     fn nested(ports: [u16; 2], options: Options, depth: u8) -> Self {
@@ -194,6 +210,10 @@ impl Tcp {
         let (kept, rest) = bytes.split_at_checked(room).unwrap_or((bytes, &[]));
         beginning.bytes.extend_from_slice(kept);
         beginning.seen += bytes.len() as u64;
+        if self.runs.is_empty() {
+            // Most streams are recognised by their first run.
+            self.runs.reserve_exact(1);
+        }
         match self.runs.last_mut().filter(|run| run.side == side) {
             Some(run) => run.length += kept.len(),
             None => self.runs.push(Run { side, at, length: kept.len() }),

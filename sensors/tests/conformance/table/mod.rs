@@ -5,6 +5,7 @@
 
 mod dhcp;
 mod files;
+mod ftp;
 mod kerberos;
 mod ldap;
 mod microsoft;
@@ -81,6 +82,8 @@ pub(crate) fn dataset(kind: &str) -> Option<&'static str> {
         "tls" | "fingerprint" | "quic" => "sensor.tls",
         "fileinfo" | "files" | "pe" => "sensor.file",
         "smtp" => "sensor.smtp",
+        "ftp" => "sensor.ftp",
+        "ftp_data" => "sensor.ftp_data",
         "dce_rpc" | "dcerpc" => "sensor.dce_rpc",
         "kerberos" => "sensor.kerberos",
         "ldap" | "ldap_search" => "sensor.ldap",
@@ -109,6 +112,7 @@ pub(crate) fn dataset(kind: &str) -> Option<&'static str> {
 const TABLES: &[&[Line]] = &[
     files::LINES,
     smtp::LINES,
+    ftp::LINES,
     x509::LINES,
     quic::LINES,
     nfs::LINES,
