@@ -6,6 +6,7 @@ mod support;
 
 use dongson_event::{Event, Timestamp};
 use dongson_sensor::capture::{Frame, LinkType};
+use dongson_sensor::protocol::{Kind, Kinds};
 use dongson_sensor::{Engine, Options};
 use proptest::prelude::*;
 use support::{exchange, of, tcp, udp};
@@ -82,6 +83,35 @@ fn a_full_table_ends_the_flow_that_would_end_first() {
     assert_eq!(engine.statistics().flows.evicted, 40);
     let told = of(&events, "sensor.weird");
     assert!(told.iter().any(|event| event.text("dongson.weird.name") == Some("flow_evicted")));
+}
+
+#[test]
+fn what_is_left_out_changes_nothing_else() {
+    let mut packets: Vec<(i64, Vec<u8>)> = exchange().into_iter().map(|packet| (0, packet)).collect();
+    let question = b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x01a\x07example\x00\x00\x01\x00\x01";
+    packets.push((1, udp(40_000, 53, question)));
+    packets.push((2, udp(40_001, 514, b"<34>Oct 11 22:14:15 gate su: failed")));
+    let (all, _) = run(&packets, Options::default());
+    let kinds = [Kind::Conn, Kind::Dns, Kind::Http, Kind::Services];
+    let datasets = ["sensor.conn", "sensor.dns", "sensor.http", "sensor.syslog"];
+    for chosen in 1_usize..16 {
+        let is_chosen = |place: &usize| chosen & (1 << place) != 0;
+        let only: Vec<Kind> = (0..4).filter(is_chosen).map(|place| kinds[place]).collect();
+        let told: Vec<&str> = (0..4).filter(is_chosen).map(|place| datasets[place]).collect();
+        let mut options = Options::default();
+        options.protocol.kinds = Kinds::of(&only);
+        let (mut events, _) = run(&packets, options);
+        let mut expected = all.clone();
+        expected.retain(|event| told.contains(&event.dataset()));
+        if only == [Kind::Conn] {
+            for event in events.iter_mut().chain(&mut expected) {
+                event.remove("network.protocol");
+                event.remove("dongson.conn.services");
+            }
+        }
+        assert_eq!(events, expected, "{only:?}");
+        assert!(told.iter().all(|dataset| !of(&events, dataset).is_empty()));
+    }
 }
 
 #[test]

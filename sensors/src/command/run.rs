@@ -19,6 +19,7 @@ use tracing::info;
 use tracing::warn;
 
 use super::say;
+use super::scope::Scope;
 use super::sink::{Ship, Sink};
 
 /// How often what was captured and lost is told.
@@ -61,6 +62,8 @@ pub(crate) struct Run {
     /// Keep all rights after the interface is open: for debugging only.
     #[arg(long)]
     no_confine: bool,
+    #[command(flatten)]
+    scope: Scope,
     #[command(flatten)]
     ship: Ship,
 }
@@ -110,6 +113,7 @@ fn capture(arguments: &Run, interfaces: Vec<String>) -> anyhow::Result<()> {
     let vlans = if arguments.ignore_vlan { Vlans::Ignore } else { Vlans::Separate };
     let mut options = Options { observer: arguments.observer.clone(), vlans, ..Options::default() };
     options.protocol.secret_key = rand::random();
+    arguments.scope.apply(&mut options);
     let folder = arguments.ship.folder()?;
     let live = LiveOptions {
         interfaces,

@@ -7,6 +7,7 @@
 
 mod checksum;
 mod entry;
+mod expected;
 mod history;
 pub(crate) mod key;
 mod ports;

@@ -48,9 +48,10 @@ pub(crate) struct Peer {
     acknowledged: i64,
     fin_at: Option<i64>,
     closed: bool,
-    last_syn: i64,
-    last_fin: i64,
-    last_rst: i64,
+    /// The lower 32 bits of where its last SYN, FIN and RST stood.
+    last_syn: u32,
+    last_fin: u32,
+    last_rst: u32,
     retransmissions: Repeated,
     gaps: Repeated,
     zero_windows: Repeated,
@@ -228,6 +229,7 @@ impl Peer {
         } else {
             (b'r', at, &mut self.last_rst)
         };
+        let place = lower(place);
         if history.once(side, letter) && place != *last {
             history.write(side, letter);
         }
@@ -491,6 +493,12 @@ impl Connection {
             self.ended = Some(at);
         }
     }
+}
+
+/// The lower half of a position, as sequence numbers have it.
+fn lower(position: i64) -> u32 {
+    let [a, b, c, d, ..] = position.to_le_bytes();
+    u32::from_le_bytes([a, b, c, d])
 }
 
 fn established(sender: &mut Peer, receiver: &mut Peer, segment: &Segment) {

@@ -15,7 +15,7 @@ use crate::protocol::dissect::{Start, Stream};
 use crate::protocol::file::State;
 use crate::protocol::mail::multipart::{Reader, words};
 use crate::protocol::wire::{starts_with_no_case, text};
-use crate::protocol::{Files, Options, Side, secret};
+use crate::protocol::{Kind, Options, Side, secret};
 
 /// Longest line kept (RFC 5321, 4.5.3.1.4 allows 512; extensions send more).
 const MAX_LINE: usize = 4096;
@@ -355,7 +355,7 @@ impl Smtp {
             }
         }
         out.push(event);
-        if self.options.files == Files::Told {
+        if self.options.kinds.has(Kind::File) {
             out.append(&mut files);
         }
     }

@@ -5,9 +5,11 @@
 
 mod dhcp;
 mod files;
+mod ftp;
 mod kerberos;
 mod ldap;
 mod microsoft;
+mod nfs;
 mod ntp;
 mod quic;
 mod rdp;
@@ -79,10 +81,13 @@ pub(crate) fn dataset(kind: &str) -> Option<&'static str> {
         "tls" | "fingerprint" | "quic" => "sensor.tls",
         "fileinfo" | "files" | "pe" => "sensor.file",
         "smtp" => "sensor.smtp",
+        "ftp" => "sensor.ftp",
+        "ftp_data" => "sensor.ftp_data",
         "dce_rpc" | "dcerpc" => "sensor.dce_rpc",
         "kerberos" => "sensor.kerberos",
         "ldap" | "ldap_search" => "sensor.ldap",
         "ntlm" => "sensor.ntlm",
+        "nfs" => "sensor.nfs",
         "rdp" => "sensor.rdp",
         "rfb" => "sensor.rfb",
         "smb" | "smb_files" | "smb_mapping" => "sensor.smb",
@@ -105,8 +110,10 @@ pub(crate) fn dataset(kind: &str) -> Option<&'static str> {
 const TABLES: &[&[Line]] = &[
     files::LINES,
     smtp::LINES,
+    ftp::LINES,
     x509::LINES,
     quic::LINES,
+    nfs::LINES,
     ntp::LINES,
     dhcp::LINES,
     services::LINES,
