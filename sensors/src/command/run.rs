@@ -182,7 +182,10 @@ fn follow(capture: &mut Capture, sink: &mut Sink, is_over: impl Fn() -> bool) ->
             told = Some(Instant::now());
             failed = tell(&mut health, &capture.counts()?, sink).and(failed);
         }
-        capture.poll(&mut |event| sink.event(event))?;
+        capture.poll(&mut |event| {
+            health.note(&event);
+            sink.event(event);
+        })?;
         failed = sink.settle().and(failed);
         if reported.elapsed() >= REPORT_EVERY {
             reported = Instant::now();
