@@ -81,7 +81,7 @@ static TCP: &[Named] = &[
     named("dce_rpc", |s| dce_rpc(s.prefix)),
     named("krb_tcp", kerberos_tcp),
     named("ldap_tcp", ldap),
-    named("redis", |s| redis(s.prefix)),
+    named("redis", redis),
     named("telnet", |s| telnet(s.prefix)),
     upgrading("xmpp", |s| xmpp(s.prefix), Kind::Xmpp),
     named("sip", |s| sip(s.prefix)),
@@ -363,11 +363,40 @@ fn ldap(scene: &Scene<'_>) -> Verdict {
     }
 }
 
-fn redis(prefix: &[u8]) -> Verdict {
-    first_line(prefix, &[b"*1", b"*2", b"*3", b"*4", b"*5", b"*6", b"*7", b"*8", b"*9"], |line| {
-        line.len() <= 5
-            && line.strip_suffix(b"\r").is_some_and(|line| line.iter().skip(1).all(u8::is_ascii_digit))
-    })
+/// A list of strings; on its own port also a command as a person types it ("Inline commands" of the protocol).
+fn redis(scene: &Scene<'_>) -> Verdict {
+    const TYPED: [&[u8]; 24] = [
+        b"PING",
+        b"AUTH ",
+        b"CLIENT ",
+        b"INFO",
+        b"QUIT",
+        b"SELECT ",
+        b"KEYS ",
+        b"CONFIG ",
+        b"ECHO ",
+        b"EVAL ",
+        b"FLUSHALL",
+        b"SLAVEOF ",
+        b"ping",
+        b"auth ",
+        b"client ",
+        b"info",
+        b"quit",
+        b"select ",
+        b"keys ",
+        b"config ",
+        b"echo ",
+        b"eval ",
+        b"flushall",
+        b"slaveof ",
+    ];
+    let list =
+        first_line(scene.prefix, &[b"*1", b"*2", b"*3", b"*4", b"*5", b"*6", b"*7", b"*8", b"*9"], |line| {
+            line.len() <= 5
+                && line.strip_suffix(b"\r").is_some_and(|line| line.iter().skip(1).all(u8::is_ascii_digit))
+        });
+    if list == Verdict::No && scene.on(6379) { first_line(scene.prefix, &TYPED, |_| true) } else { list }
 }
 
 fn telnet(prefix: &[u8]) -> Verdict {
@@ -499,6 +528,8 @@ mod tests {
         check(b"J\x00\x00\x00\x0a8.0.36\x00", b"", 3306, Some("mysql"));
         check(b"\x00\x00\x00\x08\x04\xd2\x16\x2f", b"", 5432, Some("postgresql"));
         check(b"*1\r\n$4\r\nPING\r\n", b"", 6379, Some("redis"));
+        check(b"PING\r\n", b"", 6379, Some("redis"));
+        check(b"PING\r\n", b"", 6380, None);
         check(b"\x10\x12\x00\x04MQTT\x04", b"", 1883, Some("mqtt"));
         check(b"\x00\x01\x00\x00\x00\x06\x01\x03\x00\x00", b"", 502, Some("modbus"));
         check(b"\x00\x01\x00\x00\x00\x06\x01\x03\x00\x00", b"", 503, None);

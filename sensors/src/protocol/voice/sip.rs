@@ -138,7 +138,7 @@ impl Sip {
         };
         event.set("dongson.sip.status_code", code);
         event.set("dongson.sip.status_reason", text(words.next().unwrap_or_default(), MAX_VALUE));
-        event.set_some("dongson.sip.response.from", message.get("from"));
+        event.set_some("dongson.sip.response.from", message.get("from").map(untagged));
         event.set_some("dongson.sip.response.to", message.get("to"));
         event.set("dongson.sip.response.path", message.all("via"));
         event.set("dongson.sip.response.body_bytes", body_length(message));
@@ -174,6 +174,17 @@ fn base(at: Timestamp, message: &Message<'_>) -> Event {
     event
 }
 
+/// The sender without the tag that its device adds anew in each dialog (RFC 3261, 19.3), so that one caller has one name.
+fn untagged(mut from: String) -> String {
+    let is_tag = |at: usize| {
+        from.get(at + 1..).is_some_and(|rest| rest.trim_start().to_ascii_lowercase().starts_with("tag="))
+    };
+    if let Some((at, _)) = from.match_indices(';').find(|(at, _)| is_tag(*at)) {
+        from.truncate(at);
+    }
+    from
+}
+
 fn request(at: Timestamp, message: &Message<'_>) -> Option<Event> {
     let mut words = message.first.splitn(3, |sign| *sign == b' ');
     let (method, uri, version) = (words.next()?, words.next()?, words.next()?);
@@ -184,7 +195,7 @@ fn request(at: Timestamp, message: &Message<'_>) -> Option<Event> {
     event.set("dongson.sip.method", text(method, 32));
     event.set("dongson.sip.uri", text(uri, MAX_VALUE));
     event.set("dongson.sip.version", text(version, 16));
-    event.set_some("dongson.sip.request.from", message.get("from"));
+    event.set_some("dongson.sip.request.from", message.get("from").map(untagged));
     event.set_some("dongson.sip.request.to", message.get("to"));
     event.set_some("dongson.sip.contact", message.get("contact"));
     event.set_some("dongson.sip.reply_to", message.get("reply-to"));
@@ -295,7 +306,7 @@ mod tests {
 
     const C: Side = Side::Originator;
     const S: Side = Side::Responder;
-    const ASK: &[u8] = b"INVITE sip:b@vn SIP/2.0\r\nVia: SIP/2.0/UDP a\r\nf: <sip:a@vn>\r\nTo: <sip:b@vn>\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\nContent-Length: 26\r\n\r\nv=0\r\no=a 1 1 IN IP4 1.2.3.4";
+    const ASK: &[u8] = b"INVITE sip:b@vn SIP/2.0\r\nVia: SIP/2.0/UDP a\r\nf: <sip:a@vn>;x=1;tag=7b\r\nTo: <sip:b@vn>\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\nContent-Length: 26\r\n\r\nv=0\r\no=a 1 1 IN IP4 1.2.3.4";
 
     fn run(turns: &[(Side, Vec<u8>)], chunk: usize) -> Vec<Event> {
         let (mut sip, mut out) = (Sip::default(), Vec::new());
@@ -317,7 +328,7 @@ mod tests {
         let [trying, busy] = events.as_slice() else { panic!("{events:?}") };
         assert_eq!(trying.text("event.outcome"), None);
         assert_eq!(busy.text("dongson.sip.status_reason"), Some("Busy Here"));
-        assert_eq!(busy.text("dongson.sip.request.from"), Some("<sip:a@vn>"));
+        assert_eq!(busy.text("dongson.sip.request.from"), Some("<sip:a@vn>;x=1"));
         assert_eq!(busy.text("dongson.sip.method"), Some("INVITE"));
         assert_eq!(busy.int("dongson.sip.request.body_bytes"), Some(26));
     }
