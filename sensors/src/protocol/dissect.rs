@@ -10,6 +10,8 @@ use dongson_event::{Event, Timestamp};
 use super::database::mysql::Mysql;
 use super::database::redis::Redis;
 use super::industrial::dnp3::Dnp3;
+use super::industrial::modbus::Modbus;
+use super::industrial::mqtt::Mqtt;
 use super::mail::smtp::Smtp;
 use super::network::dhcp::Dhcp;
 use super::network::ntp::Ntp;
@@ -59,6 +61,8 @@ pub(super) fn stream(service: &str, start: &Start<'_>) -> Option<Box<dyn Stream>
     Some(match service {
         "smtp" => Box::new(Smtp::new(start)),
         "dnp3_tcp" => Box::new(Dnp3::default()),
+        "modbus" => Box::new(Modbus::new(start)),
+        "mqtt" => Box::new(Mqtt::new(start)),
         "mysql" => Box::new(Mysql::new(start)),
         "redis" => Box::new(Redis::new(start)),
         "sip" => Box::new(Sip::default()),
