@@ -53,6 +53,19 @@ need_node() {
     command -v npm >/dev/null || fail "npm is missing: install npm 10 or newer"
 }
 
+need_java() {
+    command -v java >/dev/null || fail "java is missing: install Java 17 or newer (Debian: openjdk-17-jre-headless)"
+    # Written to the standard error: openjdk version "17.0.15" 2025-04-15; before 9 it was 1.8.0.
+    local have; have=$(java -version 2>&1 | sed -n 's/.* version "\([0-9.]*\).*/\1/p' | head -n 1)
+    at_least "${have:-0}" 17 || fail "java ${have:-of an unknown version} is too old: install Java 17 or newer (Debian: openjdk-17-jre-headless)"
+}
+
+need_maven() {
+    command -v mvn >/dev/null || fail "mvn is missing: install Maven 3.6.3 or newer (Debian: maven)"
+    local have; have=$(mvn -version -B 2>/dev/null | sed -n 's/^[^A]*Apache Maven \([0-9.]*\).*/\1/p' | head -n 1)
+    at_least "${have:-0}" 3.6.3 || fail "Maven ${have:-of an unknown version} is too old: install Maven 3.6.3 or newer (Debian: maven)"
+}
+
 need_disk() {
     local free; free=$(df -Pk "$root" | awk 'NR==2{print int($4/1048576)}')
     [ "$free" -ge "$1" ] || fail "$root has $free GiB free, $1 GiB are needed"

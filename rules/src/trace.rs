@@ -2,6 +2,8 @@
 //!
 //! Everything is asked, also what cannot matter any more: the writer of a rule wants to see all of it.
 
+mod counted;
+
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
@@ -14,6 +16,8 @@ use crate::rule::LogSource;
 use crate::ruleset::RuleSet;
 use crate::sigma::detection::{Detection, Node};
 use crate::taxonomy::{Mode, Taxonomies};
+
+pub use counted::{Base, Counted, Inner, Taken, counted};
 
 /// Most values that are shown for one test.
 const MAX_VALUES: usize = 8;
@@ -75,7 +79,7 @@ pub struct Seen {
     pub holds: bool,
 }
 
-/// Holds the rule with this number against `event`; `None` for a correlation, which no single event satisfies, and
+/// Holds the rule with this number against `event`; `None` for a correlation, which no single event satisfies ([`counted`]), and
 /// for a number that is none.
 pub fn explain(
     rules: &Arc<RuleSet>,

@@ -2,7 +2,8 @@
 //!
 //! [`Engine`] takes frames apart ([`crate::layer`]), follows flows ([`crate::flow`]) and hands out events. It has no clock
 //! and reads nothing: the same frames give the same events. Every minute of packet time it says in `sensor.weird` events
-//! what it could not read, one for each name, with the count since the last one.
+//! what it could not read, one for each name, with the count since the last one; of anomalies of flows it tells the first
+//! ones of each pair of hosts, and how many it left out ([`crate::odd`]).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use dongson_event::{Event, Timestamp};
 use crate::capture::Frame;
 use crate::flow::{Checksums, Counters, FlowTable, Limits};
 use crate::layer::{Decoder, FragmentLimits, Vlans};
+use crate::odd::Gate;
 use crate::protocol;
 
 /// How often anomalies are told, in packet time.
@@ -61,6 +63,7 @@ pub struct Engine {
     /// When anomalies are told next, and what was told.
     weird_due: Option<Timestamp>,
     weird_told: BTreeMap<&'static str, u64>,
+    gate: Gate,
 }
 
 impl Engine {
@@ -75,6 +78,7 @@ impl Engine {
             now: Timestamp::from_nanos(i64::MIN),
             weird_due: None,
             weird_told: BTreeMap::new(),
+            gate: Gate::default(),
         }
     }
 
@@ -96,8 +100,9 @@ impl Engine {
 
     /// The capture is over: everything that is still open becomes events.
     pub fn finish(&mut self, emit: &mut dyn FnMut(Event)) {
-        let Self { table, events, statistics, observer, .. } = self;
-        table.finish(events, &mut |ended| give(ended, observer.as_deref(), statistics, emit));
+        let Self { table, events, statistics, observer, gate, .. } = self;
+        table.finish(events, &mut |ended| give(ended, gate, observer.as_deref(), statistics, emit));
+        self.hand_out(emit);
         self.tell_weird();
         self.hand_out(emit);
     }
@@ -128,13 +133,15 @@ impl Engine {
         }
         let due = *self.weird_due.get_or_insert(self.now.plus(WEIRD_EVERY));
         if self.now >= due {
+            // What is in line already counts in the minute that ends.
+            self.hand_out(emit);
             self.tell_weird();
             self.weird_due = Some(self.now.plus(WEIRD_EVERY));
         }
     }
 
     fn hand_out(&mut self, emit: &mut dyn FnMut(Event)) {
-        give(&mut self.events, self.observer.as_deref(), &mut self.statistics, emit);
+        give(&mut self.events, &mut self.gate, self.observer.as_deref(), &mut self.statistics, emit);
     }
 
     /// All counts of anomalies, those of the bounds among them.
@@ -154,31 +161,45 @@ impl Engine {
         all
     }
 
+    /// What was counted since the last time: in frames, and of flows what was held back.
     fn tell_weird(&mut self) {
         let all = self.weird();
         for (name, count) in &all {
             let told = self.weird_told.get(name).copied().unwrap_or_default();
-            if *count > told {
-                let mut event = Event::of("sensor.weird", self.now);
-                event.set("event.kind", "event");
-                event.set("event.category", vec!["network"]);
-                event.set("dongson.weird.name", *name);
-                event.set("dongson.weird.count", count - told);
-                self.events.push(event);
-            }
+            self.tell(name, count - told);
         }
         self.weird_told = all;
+        for (name, count) in self.gate.turn() {
+            self.tell(&name, count);
+        }
+    }
+
+    fn tell(&mut self, name: &str, count: u64) {
+        if count == 0 {
+            return;
+        }
+        let mut event = Event::of("sensor.weird", self.now);
+        event.set("event.kind", "event");
+        event.set("event.category", vec!["network"]);
+        event.set("event.type", vec!["info"]);
+        event.set("dongson.weird.name", name);
+        event.set("dongson.weird.count", count);
+        self.events.push(event);
     }
 }
 
-/// Hands out `events`, counted and with the name of the point where they were seen.
+/// Hands out `events` that pass the gate, counted and with the name of the point where they were seen.
 fn give(
     events: &mut Vec<Event>,
+    gate: &mut Gate,
     observer: Option<&str>,
     statistics: &mut Statistics,
     emit: &mut dyn FnMut(Event),
 ) {
     for mut event in events.drain(..) {
+        if !gate.admits(&event) {
+            continue;
+        }
         statistics.events += 1;
         event.set_some("observer.name", observer);
         emit(event);

@@ -21,6 +21,7 @@ pub mod flow;
 pub mod follow;
 pub mod layer;
 pub mod live;
+mod odd;
 pub mod protocol;
 mod read;
 pub mod ship;

@@ -6,6 +6,7 @@ mod support;
 
 use dongson_event::{Event, Timestamp};
 use dongson_sensor::capture::{Frame, LinkType};
+use dongson_sensor::protocol::{Kind, Kinds};
 use dongson_sensor::{Engine, Options};
 use proptest::prelude::*;
 use support::{exchange, of, tcp, udp};
@@ -82,6 +83,35 @@ fn a_full_table_ends_the_flow_that_would_end_first() {
     assert_eq!(engine.statistics().flows.evicted, 40);
     let told = of(&events, "sensor.weird");
     assert!(told.iter().any(|event| event.text("dongson.weird.name") == Some("flow_evicted")));
+}
+
+#[test]
+fn what_is_left_out_changes_nothing_else() {
+    let mut packets: Vec<(i64, Vec<u8>)> = exchange().into_iter().map(|packet| (0, packet)).collect();
+    let question = b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x01a\x07example\x00\x00\x01\x00\x01";
+    packets.push((1, udp(40_000, 53, question)));
+    packets.push((2, udp(40_001, 514, b"<34>Oct 11 22:14:15 gate su: failed")));
+    let (all, _) = run(&packets, Options::default());
+    let kinds = [Kind::Conn, Kind::Dns, Kind::Http, Kind::Services];
+    let datasets = ["sensor.conn", "sensor.dns", "sensor.http", "sensor.syslog"];
+    for chosen in 1_usize..16 {
+        let is_chosen = |place: &usize| chosen & (1 << place) != 0;
+        let only: Vec<Kind> = (0..4).filter(is_chosen).map(|place| kinds[place]).collect();
+        let told: Vec<&str> = (0..4).filter(is_chosen).map(|place| datasets[place]).collect();
+        let mut options = Options::default();
+        options.protocol.kinds = Kinds::of(&only);
+        let (mut events, _) = run(&packets, options);
+        let mut expected = all.clone();
+        expected.retain(|event| told.contains(&event.dataset()));
+        if only == [Kind::Conn] {
+            for event in events.iter_mut().chain(&mut expected) {
+                event.remove("network.protocol");
+                event.remove("dongson.conn.services");
+            }
+        }
+        assert_eq!(events, expected, "{only:?}");
+        assert!(told.iter().all(|dataset| !of(&events, dataset).is_empty()));
+    }
 }
 
 #[test]
@@ -180,4 +210,56 @@ proptest! {
         prop_assert_eq!(events, again);
         run(&packets, options);
     }
+}
+
+/// The anomalies of segments, in their order.
+fn oddities(segments: &[Vec<u8>]) -> Vec<String> {
+    let packets: Vec<(i64, Vec<u8>)> = segments.iter().map(|segment| (0, segment.clone())).collect();
+    let (events, _) = run(&packets, Options::default());
+    let name = |event: &&Event| event.text("dongson.weird.name").unwrap().to_owned();
+    of(&events, "sensor.weird").iter().map(name).collect()
+}
+
+#[test]
+fn odd_segments_have_zeeks_names() {
+    let syn = || tcp(true, "S", (100, 0), b"");
+    let open = || vec![syn(), tcp(false, "SA", (500, 101), b""), tcp(true, "A", (101, 501), b"")];
+    let after = |more: Vec<Vec<u8>>| oddities(&[open(), more].concat());
+    assert_eq!(oddities(&exchange()), Vec::<String>::new());
+    assert_eq!(oddities(&[tcp(true, "S", (100, 0), b"x")]), ["SYN_with_data"]);
+    assert_eq!(oddities(&[tcp(true, "SR", (100, 0), b"")]), ["TCP_christmas", "spontaneous_RST"]);
+    assert_eq!(oddities(&[tcp(true, "SA", (100, 1), b"")]), ["connection_originator_SYN_ack"]);
+    assert_eq!(oddities(&[syn(), tcp(true, "", (101, 0), b"x")]), ["data_before_established"]);
+    assert_eq!(oddities(&[syn(), tcp(true, "F", (101, 0), b"")]), ["inappropriate_FIN"]);
+    assert_eq!(oddities(&[syn(), tcp(true, "A", (101, 501), b"")]), ["possible_split_routing"]);
+    assert_eq!(
+        oddities(&[syn(), tcp(false, "SA", (500, 90), b"")]),
+        ["TCP_ack_underflow_or_misorder", "bad_SYN_ack"]
+    );
+    assert_eq!(oddities(&[syn(), tcp(false, "SA", (500, 900), b"")]), ["bad_SYN_ack"]);
+    assert_eq!(oddities(&[tcp(true, "R", (100, 0), b"")]), ["spontaneous_RST"]);
+    assert_eq!(oddities(&[tcp(true, "F", (100, 0), b"")]), ["spontaneous_FIN"]);
+    assert_eq!(after(vec![tcp(true, "A", (50, 501), b"old")]), ["TCP_seq_underflow_or_misorder"]);
+    let reset = tcp(true, "R", (101, 0), b"");
+    assert_eq!(after(vec![reset.clone(), tcp(true, "A", (101, 501), b"x")]), ["data_after_reset"]);
+    assert_eq!(after(vec![reset, tcp(true, "F", (101, 501), b"")]), ["FIN_after_reset"]);
+    let (fin, late) = (tcp(true, "FA", (101, 501), b""), tcp(true, "FA", (103, 501), b"x"));
+    assert_eq!(after(vec![fin, late]), ["FIN_advanced_last_seq"]);
+    let (one, other) = (tcp(true, "A", (101, 501), b"GET /a"), tcp(true, "A", (101, 501), b"GET /b"));
+    assert!(after(vec![one, other]).contains(&"Retransmission_inconsistency".to_owned()));
+}
+
+#[test]
+fn of_many_anomalies_the_first_are_told() {
+    let mut segments = vec![tcp(true, "S", (100, 0), b""), tcp(true, "R", (101, 0), b"")];
+    segments.extend(vec![tcp(true, "A", (101, 501), b"x"); 50]);
+    let packets: Vec<(i64, Vec<u8>)> = segments.into_iter().map(|segment| (0, segment)).collect();
+    let (events, _) = run(&packets, Options::default());
+    let told: Vec<&Event> = of(&events, "sensor.weird")
+        .into_iter()
+        .filter(|event| event.text("dongson.weird.name") == Some("data_after_reset"))
+        .collect();
+    assert_eq!(told.len(), 11);
+    assert!(told.first().unwrap().get("source.ip").is_some());
+    assert_eq!(told.last().unwrap().int("dongson.weird.count"), Some(40));
 }

@@ -355,9 +355,11 @@ fn explain_tells_which_part_held() {
         assert!(text(&output.stderr).contains(said), "{}", text(&output.stderr));
     }
     let output = run(&["--rules", &all, "Many programs", &file]);
-    assert!(
-        output.status.code() == Some(2) && text(&output.stderr).contains("correlation"),
-        "{}",
-        text(&output.stderr)
-    );
+    let told = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(told.contains("this event is counted") && told.contains("as a match of:"), "{told}");
+    let other = event(1, "C:\\a.dll");
+    let output = fed(&[&sigma[..], &["--rules", &all, "Many programs", "-"]].concat(), other.as_bytes());
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("this event is not counted"), "{}", text(&output.stdout));
 }

@@ -176,10 +176,12 @@ impl Runner {
         match done {
             Ok(Done { state, bytes, alert }) => {
                 book.keep(&key, (state, bytes), at, script.idle, &bounds);
+                self.drop_spare(script, &seen.scope);
                 alert.map(Outcome::Alert)
             }
             Err((reason, line)) => {
                 let reset = book.failed(&key);
+                self.drop_spare(script, &seen.scope);
                 self.counters.failures += 1;
                 self.counters.resets += u64::from(reset);
                 self.failure = Some((reason.clone(), line));
@@ -217,6 +219,16 @@ impl Runner {
             book
         };
         Some(own.scopes.entry(scope.to_owned()).or_insert_with(new))
+    }
+
+    /// A book in which nothing stands is not kept, and not saved: most events leave none behind.
+    fn drop_spare(&mut self, script: &Script, scope: &str) {
+        let Some(own) = self.shelves.get_mut(&script.id) else { return };
+        if own.scopes.get(scope).is_some_and(Book::is_spare)
+            && let Some(book) = own.scopes.remove(scope)
+        {
+            book.saving.remove(&script.id, scope, &mut self.gone);
+        }
     }
 
     /// What the newest failure was, and its line (0 where none is known).
@@ -267,7 +279,12 @@ impl Runner {
         };
         serde_json::to_string(&Saved {
             version: VERSION,
-            shelves: self.shelves.iter().map(|(id, one)| (id.clone(), saved(one))).collect(),
+            shelves: self
+                .shelves
+                .iter()
+                .filter(|(_, one)| !one.scopes.is_empty())
+                .map(|(id, one)| (id.clone(), saved(one)))
+                .collect(),
             ledger: self.ledger.clone(),
             refused: self.refused,
         })
@@ -294,6 +311,7 @@ impl Runner {
         self.shelves = shelves
             .map(|(id, shelf)| {
                 let books = shelf.scopes.into_iter().map(|(scope, book)| (scope, Book::restore(book)));
+                let books = books.filter(|(_, book)| !book.is_spare());
                 (id, Shelf { shape: shelf.shape, scopes: books.collect() })
             })
             .collect();

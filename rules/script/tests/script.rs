@@ -50,6 +50,28 @@ fn event(organization: &str, key: &str, second: i64, n: i64) -> Seen {
 const COUNTING: &str = "fn on(event, state) {\n  if state.n == () { state.n = 0; state.list = []; }\n  state.n += event[\"n\"];\n  state.list.push(event.at);\n  state.list.keep_last(5);\n  if state.n > 10 { let was = state.n; state.n = 0; return #{ count: was, because: #{ n: was } }; }\n}\n";
 
 #[test]
+fn a_script_that_remembers_nothing_leaves_nothing_in_what_is_saved() {
+    let mut runner = runner(
+        "fn on(event, state) {\n  if event[\"n\"] == 1 { state.n = 1; } else { state.remove(\"n\"); }\n  return;\n}",
+    );
+    let parts = |runner: &mut Runner| {
+        let parts = runner.save_changes().unwrap();
+        parts
+            .into_iter()
+            .filter(|(name, _)| name.contains("\"one\""))
+            .map(|(_, part)| part.is_some())
+            .collect::<Vec<_>>()
+    };
+    runner.observe(&event("a", "k", 1, 0));
+    assert_eq!(parts(&mut runner), [] as [bool; 0]);
+    runner.observe(&event("a", "k", 2, 1));
+    assert_eq!(parts(&mut runner), [true, true]);
+    runner.observe(&event("a", "k", 3, 0));
+    assert_eq!(parts(&mut runner), [false, false], "the saved parts go");
+    assert!(runner.save().unwrap().contains("\"shelves\":{}"), "{}", runner.save().unwrap());
+}
+
+#[test]
 fn state_belongs_to_its_key_and_its_agency() {
     let mut runner = runner(COUNTING);
     let mut alerts = 0;

@@ -67,6 +67,8 @@ impl Kind {
 pub struct Definition {
     /// The correlation rule's own number.
     pub(crate) number: usize,
+    /// What it counts, over how long, until when, in words.
+    pub(crate) says: String,
     pub(super) kind: Kind,
     /// Numbers of the rules that it refers to, in the rule's order; correlations among them make a chain.
     pub(crate) rules: Vec<usize>,
@@ -129,6 +131,7 @@ impl Definition {
             .any(|flag| flag.as_bool() == Some(true));
         let definition = Self {
             number,
+            says: says(own, names.len()),
             kind,
             aliases: aliases(own.get("aliases"), &names, &resolved)?,
             rules: resolved,
@@ -254,6 +257,24 @@ impl Definition {
     pub(super) fn max_groups(&self) -> usize {
         (MAX_ENTRIES / self.memory().max(1)).clamp(MIN_GROUPS, MAX_GROUPS)
     }
+}
+
+/// `event_count of 1 rule over 5m, reached at gte: 10`.
+fn says(own: &Mapping, rules: usize) -> String {
+    let written = |key: &str| text(own, key).ok().flatten().unwrap_or_default();
+    let condition = match own.get("condition") {
+        Some(Yaml::Mapping(map)) => {
+            let entry = |(key, value): (&Yaml, &Yaml)| {
+                let value = serde_yaml_ng::to_string(value).unwrap_or_default();
+                format!("{}: {}", key.as_str().unwrap_or_default(), value.trim().replace('\n', " "))
+            };
+            map.iter().map(entry).collect::<Vec<_>>().join(", ")
+        }
+        Some(Yaml::String(words)) => words.clone(),
+        _ => "all of them".to_owned(),
+    };
+    let rules = if rules == 1 { "1 rule".to_owned() } else { format!("{rules} rules") };
+    format!("{} of {rules} over {}, reached at {condition}", written("type"), written("timespan"))
 }
 
 /// The map under `correlation:`, with known keys only.

@@ -1,5 +1,5 @@
 //! Records as Elasticsearch and its kin give them out: a hit carries its record under `_source`, the answer to a search
-//! carries hits.
+//! carries hits. A line that holds an array holds its elements.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -24,6 +24,10 @@ struct Hits<'t> {
 
 /// The records inside of `text`; `None` when it is a record itself.
 pub(super) fn sources(text: &[u8]) -> Option<Vec<&[u8]>> {
+    if text.trim_ascii_start().starts_with(b"[") {
+        let elements: Vec<&RawValue> = serde_json::from_slice(text).ok()?;
+        return Some(elements.into_iter().map(|one| one.get().as_bytes()).collect());
+    }
     let name = text.trim_ascii_start().strip_prefix(b"{")?.trim_ascii_start();
     // Both write these first; other records are not read twice.
     if ![&b"\"_"[..], b"\"took\"", b"\"hits\"", b"\"pit_id\""].iter().any(|begin| name.starts_with(begin)) {

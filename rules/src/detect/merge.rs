@@ -135,7 +135,7 @@ impl Merger {
         if found.relative {
             found.bad.iter_mut().for_each(|bad| bad.number += self.before);
             found.hits.iter_mut().for_each(|held| held.number += self.before);
-            self.before += found.records;
+            self.before += found.places;
         }
         for held in std::mem::take(&mut found.hits) {
             self.record(&found.file, held, take)?;

@@ -30,7 +30,7 @@ pub trait Sink {
 /// What was looked at.
 #[derive(Debug, Clone, Default)]
 pub struct Totals {
-    /// Records, the bad ones too.
+    /// Events that were read; what could not be read is none.
     pub records: u64,
     /// Events whose log source no rule asks for.
     pub unruled: u64,

@@ -65,7 +65,10 @@ pub struct Found {
     pub(super) first: bool,
     /// Numbers count from the end of the part before.
     pub(super) relative: bool,
+    /// Events; what could not be read is no event.
     pub(super) records: u64,
+    /// Where records stood, readable or not.
+    pub(super) places: u64,
     /// Events whose log source no rule asks for.
     pub(super) unruled: u64,
     pub(super) bytes: u64,
@@ -146,6 +149,7 @@ impl Scanner {
             first: job.first,
             relative: false,
             records: 0,
+            places: 0,
             unruled: 0,
             bytes: 0,
             hits: Vec::new(),
@@ -157,9 +161,11 @@ impl Scanner {
                 found.bad = texts.take_bad();
                 for (number, text) in texts.iter() {
                     found.bytes += text.len() as u64 + 1;
-                    found.records += 1;
                     match self.text(number, text) {
-                        Ok(held) => found.hits.extend(held),
+                        Ok(held) => {
+                            found.records += 1;
+                            found.hits.extend(held);
+                        }
                         Err(reason) => found.bad.push(BadRecord { number, reason }),
                     }
                 }
@@ -177,17 +183,20 @@ impl Scanner {
         // Parsers of foreign formats may fail on what an attacker wrote; that ends this part and nothing else.
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             source(&mut |event| {
-                found.records += 1;
+                found.places += 1;
                 match event {
-                    Ok(event) => found.hits.extend(self.event(found.records, event)),
-                    Err(reason) => found.bad.push(BadRecord { number: found.records, reason }),
+                    Ok(event) => {
+                        found.records += 1;
+                        found.hits.extend(self.event(found.places, event));
+                    }
+                    Err(reason) => found.bad.push(BadRecord { number: found.places, reason }),
                 }
             });
         }));
         if outcome.is_err() {
-            found.records += 1;
+            found.places += 1;
             let reason = "its reader failed; the rest of this part was left out".to_owned();
-            found.bad.push(BadRecord { number: found.records, reason });
+            found.bad.push(BadRecord { number: found.places, reason });
         }
     }
 

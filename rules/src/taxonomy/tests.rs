@@ -120,6 +120,42 @@ fn names_by_format() {
 }
 
 #[test]
+fn what_the_sensor_sees_of_windows_answers_to_the_names_of_zeek() {
+    let taxonomies = Taxonomies::embedded();
+    for (text, service, name, value) in [
+        (r#"{"event.dataset":"sensor.smb","file.path":"PSEXESVC.exe"}"#, "smb_files", "name", "PSEXESVC.exe"),
+        (
+            r#"{"event.dataset":"sensor.smb","dongson.smb.share":"\\\\A\\C$"}"#,
+            "smb_mapping",
+            "path",
+            "\\\\A\\C$",
+        ),
+        (
+            r#"{"event.dataset":"sensor.dce_rpc","dongson.dce_rpc.operation":"CreateServiceW"}"#,
+            "dce_rpc",
+            "operation",
+            "CreateServiceW",
+        ),
+        (
+            r#"{"event.dataset":"sensor.kerberos","dongson.kerberos.cipher":"rc4-hmac"}"#,
+            "kerberos",
+            "cipher",
+            "rc4-hmac",
+        ),
+        (r#"{"event.dataset":"sensor.ntlm","user.name":"an"}"#, "ntlm", "username", "an"),
+        (r#"{"event.dataset":"sensor.rdp","dongson.rdp.cookie":"an"}"#, "rdp", "cookie", "an"),
+    ] {
+        let event = event(text);
+        let zeek =
+            LogSource { product: Some("zeek".into()), category: None, service: Some(service.to_owned()) };
+        assert!(taxonomies.logsources(&event, Mode::Auto).contains(&zeek), "{text}");
+        let names = taxonomies.names(&taxonomies.place(&event, Mode::Auto), name);
+        let found = names.iter().find_map(|name| event.get(name)).map(|value| value.to_text().into_owned());
+        assert_eq!(found.as_deref(), Some(value), "{text}");
+    }
+}
+
+#[test]
 fn in_sigma_mode_only_the_event_speaks() {
     let event = event(
         r#"{"product":"windows","category":"registry_set","Channel":"Microsoft-Windows-Sysmon/Operational","EventID":13}"#,

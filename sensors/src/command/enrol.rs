@@ -17,7 +17,7 @@ pub(crate) struct Enrol {
     #[arg(value_name = "TOKEN")]
     token: String,
     /// Folder of the sensor: its key, its certificate and its spool.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/dongson-sensor")]
     data: PathBuf,
 }
 

@@ -5,6 +5,7 @@ pub(crate) mod doctor;
 pub(crate) mod enrol;
 pub(crate) mod read;
 pub(crate) mod run;
+mod scope;
 mod sink;
 
 use std::io::{self, BufWriter, StdoutLock, Write};

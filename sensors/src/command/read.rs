@@ -16,6 +16,7 @@ use dongson_sensor::ship::Counts;
 use dongson_sensor::{Options, follow, read_filtered};
 
 use super::say;
+use super::scope::Scope;
 use super::sink::{Ship, Sink};
 
 /// What to read and how.
@@ -44,6 +45,8 @@ pub(crate) struct Read {
     /// differently. By default the same addresses and ports in another VLAN are another flow.
     #[arg(long)]
     ignore_vlan: bool,
+    #[command(flatten)]
+    scope: Scope,
     #[command(flatten)]
     ship: Ship,
     /// With --data: how many seconds to wait until everything is acknowledged.
@@ -75,6 +78,7 @@ fn read_all(arguments: &Read) -> anyhow::Result<ExitCode> {
     let vlans = if arguments.ignore_vlan { Vlans::Ignore } else { Vlans::Separate };
     let observer = arguments.observer.clone();
     let mut options = Options { observer, checksums, vlans, ..Options::default() };
+    arguments.scope.apply(&mut options);
     let mut sink = arguments.ship.open(&mut options)?;
     let code = if arguments.follow {
         follow_one(arguments, &options, &mut sink)?

@@ -19,6 +19,7 @@ use tracing::info;
 use tracing::warn;
 
 use super::say;
+use super::scope::Scope;
 use super::sink::{Ship, Sink};
 
 /// How often what was captured and lost is told.
@@ -32,8 +33,9 @@ const FAREWELL: Duration = Duration::from_secs(3);
 /// What to capture and how.
 #[derive(Debug, Args)]
 pub(crate) struct Run {
-    /// The interface to capture on; may stand several times (both sides of a tap).
-    #[arg(long, required = true, value_name = "NAME")]
+    /// The interface to capture on; may stand several times (both sides of a tap). Without it: the only one that there is
+    /// beside the loopback.
+    #[arg(long, value_name = "NAME")]
     interface: Vec<String>,
     /// Which frames, as in: not host 10.0.0.1 and (tcp port 443 or udp).
     #[arg(long, value_name = "EXPRESSION", value_parser = Filter::parse)]
@@ -61,12 +63,24 @@ pub(crate) struct Run {
     #[arg(long)]
     no_confine: bool,
     #[command(flatten)]
+    scope: Scope,
+    #[command(flatten)]
     ship: Ship,
 }
 
 /// Captures until a signal comes, the time is over, or nobody reads the events any more.
 pub(crate) fn run(arguments: &Run) -> ExitCode {
-    match capture(arguments) {
+    let interfaces = match chosen(&arguments.interface, portable::interfaces()) {
+        Ok(interfaces) => interfaces,
+        Err(choice) => {
+            say(format_args!(
+                "say which interface sees the traffic, with --interface: {}",
+                choice.join(", ")
+            ));
+            return ExitCode::from(2);
+        }
+    };
+    match capture(arguments, interfaces) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             say(format_args!("{error}"));
@@ -84,15 +98,25 @@ pub(crate) fn list() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn capture(arguments: &Run) -> anyhow::Result<()> {
+/// The interfaces that were named, else the only one of `present` beside the loopback; an error is the choice there is.
+fn chosen(named: &[String], mut present: Vec<String>) -> Result<Vec<String>, Vec<String>> {
+    if !named.is_empty() {
+        return Ok(named.to_vec());
+    }
+    present.retain(|name| name != "lo");
+    if present.len() == 1 { Ok(present) } else { Err(present) }
+}
+
+fn capture(arguments: &Run, interfaces: Vec<String>) -> anyhow::Result<()> {
     static STOP: AtomicBool = AtomicBool::new(false);
     dongson_sensor::live::stop_on_signals(&STOP);
     let vlans = if arguments.ignore_vlan { Vlans::Ignore } else { Vlans::Separate };
     let mut options = Options { observer: arguments.observer.clone(), vlans, ..Options::default() };
     options.protocol.secret_key = rand::random();
+    arguments.scope.apply(&mut options);
     let folder = arguments.ship.folder()?;
     let live = LiveOptions {
-        interfaces: arguments.interface.clone(),
+        interfaces,
         backend: arguments.backend,
         filter: arguments.filter.clone(),
         ignore_outgoing: arguments.ignore_outgoing,
@@ -158,7 +182,10 @@ fn follow(capture: &mut Capture, sink: &mut Sink, is_over: impl Fn() -> bool) ->
             told = Some(Instant::now());
             failed = tell(&mut health, &capture.counts()?, sink).and(failed);
         }
-        capture.poll(&mut |event| sink.event(event))?;
+        capture.poll(&mut |event| {
+            health.note(&event);
+            sink.event(event);
+        })?;
         failed = sink.settle().and(failed);
         if reported.elapsed() >= REPORT_EVERY {
             reported = Instant::now();
@@ -188,5 +215,19 @@ fn report(counts: &Counts) {
         None => say(format_args!(
             "{frames} frames, losses unknown (no ring), {events} events, {flows} live flows"
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_only_interface_is_taken_and_of_several_one_must_be_named() {
+        let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(chosen(&names(&["lo"]), names(&["lo", "eth0"])), Ok(names(&["lo"])));
+        assert_eq!(chosen(&[], names(&["lo", "eth0"])), Ok(names(&["eth0"])));
+        assert_eq!(chosen(&[], names(&["lo", "eth0", "eth1"])), Err(names(&["eth0", "eth1"])));
+        assert_eq!(chosen(&[], names(&["lo"])), Err(Vec::new()));
     }
 }

@@ -6,15 +6,18 @@ use dongson_event::{Event, Timestamp};
 use etherparse::{TcpSlice, UdpSlice};
 
 use super::Side;
+use super::expected::Announced;
 use super::history::History;
 use super::key::{Key, Tuple, protocol as number};
+use super::odd::oddities;
 use super::ports::{likely_tcp_server, likely_udp_server};
 use super::record::{Label, describe};
 use super::stream::{Budget, Chunk};
 use super::table::Place;
 use super::tcp::{Connection, Peer, Segment, State};
 use crate::layer::{Bytes, Carrier, Datagram, Path, Tunnel, reaches_many};
-use crate::protocol;
+use crate::odd;
+use crate::protocol::{self, Kind};
 
 /// How long a flow that is not TCP may be silent.
 const IDLE: Duration = Duration::from_mins(1);
@@ -89,8 +92,7 @@ enum Transport {
 pub(crate) struct Flow {
     /// Where it lies, and its number in the order of first packets.
     pub(super) place: Place,
-    /// What finds it, and the hash of that.
-    pub(super) key: Key,
+    /// The hash of its key.
     pub(super) hash: u64,
     /// From the originator to the responder.
     tuple: Tuple,
@@ -102,9 +104,9 @@ pub(crate) struct Flow {
     responder: Count,
     history: History,
     transport: Transport,
-    label: Option<Label>,
+    label: Option<Box<Label>>,
     /// Community ID of the flow that carries this one.
-    carrier: Option<String>,
+    carrier: Option<Box<str>>,
     /// The tunnel that it carries itself, and what tells it apart.
     carries: Option<(Tunnel, Option<u32>)>,
     /// The earliest entry in the queue of deadlines.
@@ -116,6 +118,7 @@ pub(crate) struct Desk<'d> {
     pub(crate) budget: &'d mut Budget,
     pub(crate) events: &'d mut Vec<Event>,
     pub(crate) options: &'d protocol::Options,
+    pub(crate) announced: &'d mut Announced,
 }
 
 impl Flow {
@@ -128,7 +131,6 @@ impl Flow {
         };
         let mut flow = Self {
             place,
-            key: tuple.key(datagram.path.vlan_key()),
             hash,
             tuple,
             path: datagram.path,
@@ -150,9 +152,21 @@ impl Flow {
         flow
     }
 
+    /// What finds it; the same when it is turned round.
+    pub(super) fn key(&self) -> Key {
+        self.tuple.key(self.path.vlan_key())
+    }
+
     /// Says which flow carries this one.
     pub(crate) fn set_carrier(&mut self, community_id: String) {
-        self.carrier = Some(community_id);
+        self.carrier = Some(community_id.into());
+    }
+
+    /// Says that another connection has announced this one.
+    pub(crate) fn set_transfer(&mut self, transfer: protocol::Transfer, options: protocol::Options) {
+        if let Transport::Tcp { parser, .. } = &mut self.transport {
+            *parser = Some(Box::new(protocol::Tcp::transfer(transfer, options)));
+        }
     }
 
     /// Notes that it carries a tunnel, and tells so the first time.
@@ -162,14 +176,14 @@ impl Flow {
             self.carries = Some((tunnel, identifier));
             let from = events.len();
             events.push(self.tunnel("discover"));
-            self.describe_since(from, events);
+            self.describe_all(from, events);
         }
     }
 
     /// Community ID and identifier, made when first asked for.
     pub(crate) fn label(&mut self) -> &Label {
         let (tuple, path) = (&self.tuple, &self.path);
-        self.label.get_or_insert_with(|| Label::of(tuple, path))
+        self.label.get_or_insert_with(|| Box::new(Label::of(tuple, path)))
     }
 
     /// Whether `datagram`, which has the addresses and ports of this flow, begins another one.
@@ -195,9 +209,18 @@ impl Flow {
     }
 
     /// A packet whose checksum is wrong: noted, and not believed.
-    pub(crate) fn damaged(&mut self, tuple: &Tuple) {
+    pub(crate) fn damaged(&mut self, tuple: &Tuple, at: Timestamp, desk: &mut Desk<'_>) {
         let side = self.side_of(tuple);
         self.history.once(side, b'c');
+        let name = match tuple.protocol {
+            number::TCP => "bad_TCP_checksum",
+            number::UDP => "bad_UDP_checksum",
+            number::ICMP | number::ICMPV6 => "bad_ICMP_checksum",
+            _ => "bad_checksum",
+        };
+        let from = desk.events.len();
+        desk.events.push(odd::event(at, "ip", name, None));
+        self.describe_since(from, desk);
     }
 
     /// A packet of this flow.
@@ -232,7 +255,7 @@ impl Flow {
             number::UDP => self.udp(side, datagram, desk),
             _ => {}
         }
-        self.describe_since(from, desk.events);
+        self.describe_since(from, desk);
     }
 
     /// The flow is over: what still waits is parsed, and the `sensor.conn` event made.
@@ -257,9 +280,11 @@ impl Flow {
         if self.carries.is_some() {
             desk.events.push(self.tunnel("close"));
         }
-        let record = self.conn();
-        desk.events.push(record);
-        self.describe_since(from, desk.events);
+        if desk.options.kinds.has(Kind::Conn) {
+            let record = self.conn();
+            desk.events.push(record);
+        }
+        self.describe_since(from, desk);
     }
 
     fn side_of(&self, tuple: &Tuple) -> Side {
@@ -275,11 +300,19 @@ impl Flow {
 
     fn tcp(&mut self, side: Side, datagram: &Datagram<'_>, desk: &mut Desk<'_>) {
         let Transport::Tcp { connection, parser } = &mut self.transport else { return };
+        if !desk.options.kinds.reads() {
+            connection.originator.stream.wanted = false;
+            connection.responder.stream.wanted = false;
+        }
         let Ok(tcp) = TcpSlice::from_slice(datagram.payload) else { return };
         let length = datagram.payload_length.saturating_sub(tcp.header_len());
         let segment = Segment::of(&tcp, length);
         let at = datagram.path.at;
         let (tuple, options, events) = (self.tuple, desk.options, &mut *desk.events);
+        let differing = desk.budget.differing;
+        events.extend(
+            oddities(connection, side, &segment).into_iter().map(|name| odd::event(at, "tcp", name, None)),
+        );
         let effect = connection.segment(
             side,
             at,
@@ -296,8 +329,14 @@ impl Flow {
             },
         );
         if let Some(parser) = parser {
+            while let Some(expected) = parser.expected() {
+                desk.announced.add(&tuple, at, expected);
+            }
             connection.originator.stream.wanted = parser.wants_more(Side::Originator);
             connection.responder.stream.wanted = parser.wants_more(Side::Responder);
+        }
+        if desk.budget.differing > differing {
+            desk.events.push(odd::event(at, "tcp", "Retransmission_inconsistency", None));
         }
         if effect.flipped {
             self.turn_round();
@@ -308,7 +347,7 @@ impl Flow {
         self.history.once(side, b'd');
         let Transport::Udp { parser } = &mut self.transport else { return };
         let Ok(udp) = UdpSlice::from_slice_lax(datagram.payload) else { return };
-        if udp.payload().is_empty() {
+        if udp.payload().is_empty() || !desk.options.kinds.reads() {
             return;
         }
         let ports = (self.tuple.source.port, self.tuple.destination.port);
@@ -318,11 +357,21 @@ impl Flow {
         parser.datagram(side, datagram.path.at, udp.payload(), desk.events);
     }
 
-    /// Writes addresses and surroundings on the events from `from` on.
-    fn describe_since(&mut self, from: usize, events: &mut [Event]) {
+    /// Leaves out of the events from `from` on what nobody wants, and writes addresses and surroundings on the others.
+    fn describe_since(&mut self, from: usize, desk: &mut Desk<'_>) {
+        if desk.events.len() > from && !desk.options.kinds.is_all() {
+            let kinds = desk.options.kinds;
+            let is_wanted = |event: &Event| Kind::of(event.dataset()).is_none_or(|kind| kinds.has(kind));
+            let told = desk.events.split_off(from);
+            desk.events.extend(told.into_iter().filter(is_wanted));
+        }
+        self.describe_all(from, desk.events);
+    }
+
+    fn describe_all(&mut self, from: usize, events: &mut [Event]) {
         let Some(events) = events.get_mut(from..).filter(|events| !events.is_empty()) else { return };
         let (tuple, path) = (&self.tuple, &self.path);
-        let label = self.label.get_or_insert_with(|| Label::of(tuple, path));
+        let label = self.label.get_or_insert_with(|| Box::new(Label::of(tuple, path)));
         for event in events {
             describe(event, tuple, path, label, self.carrier.as_deref());
         }

@@ -7,8 +7,10 @@
 
 mod checksum;
 mod entry;
+mod expected;
 mod history;
 pub(crate) mod key;
+mod odd;
 mod ports;
 mod record;
 mod stream;

@@ -15,6 +15,7 @@ use hashbrown::HashTable;
 
 use super::checksum;
 use super::entry::{Desk, Flow};
+use super::expected::Announced;
 use super::key::{Key, Tuple};
 use super::stream::{Budget, Limits as StreamLimits};
 use crate::layer::{Datagram, MAX_DEPTH, Weird};
@@ -89,6 +90,7 @@ pub struct FlowTable {
     checksums: Checksums,
     options: protocol::Options,
     budget: Budget,
+    announced: Announced,
     counters: Counters,
     weird: Weird,
     now: Timestamp,
@@ -110,6 +112,7 @@ impl FlowTable {
             checksums,
             options,
             budget: Budget { limits: limits.streams, ..Budget::default() },
+            announced: Announced::default(),
             counters: Counters::default(),
             weird: Weird::default(),
             now: Timestamp::from_nanos(i64::MIN),
@@ -200,7 +203,9 @@ impl FlowTable {
 
 impl FlowTable {
     fn find(&self, hash: u64, key: &Key) -> Option<u32> {
-        self.index.find(hash, |slot| self.flow(*slot).is_some_and(|flow| flow.key == *key)).copied()
+        self.index
+            .find(hash, |slot| self.flow(*slot).is_some_and(|flow| flow.hash == hash && flow.key() == *key))
+            .copied()
     }
 
     fn flow(&self, slot: u32) -> Option<&Flow> {
@@ -234,6 +239,9 @@ impl FlowTable {
             u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
         });
         let mut flow = Flow::new(Place { number: self.counters.flows, slot }, hash, tuple, datagram);
+        if let Some(transfer) = self.announced.take(&tuple, datagram.path.at) {
+            flow.set_transfer(transfer, self.options);
+        }
         if let Some(community_id) = carrier {
             flow.set_carrier(community_id);
         }
@@ -254,12 +262,12 @@ impl FlowTable {
         if let Some(nested) = self.nested.get_mut(datagram.path.depth()) {
             *nested = Some(place);
         }
+        let mut desk =
+            Desk { budget: &mut self.budget, events, options: &self.options, announced: &mut self.announced };
         if self.checksums == Checksums::Verify && !checksum::is_right(datagram) {
             self.counters.bad_checksums += 1;
-            self.weird.add("bad_checksum");
-            flow.damaged(tuple);
+            flow.damaged(tuple, datagram.path.at, &mut desk);
         } else {
-            let mut desk = Desk { budget: &mut self.budget, events, options: &self.options };
             flow.packet(tuple, datagram, &mut desk);
         }
         let deadline = flow.deadline();
@@ -296,7 +304,8 @@ impl FlowTable {
             entry.remove();
         }
         self.free.push(slot);
-        let mut desk = Desk { budget: &mut self.budget, events, options: &self.options };
+        let mut desk =
+            Desk { budget: &mut self.budget, events, options: &self.options, announced: &mut self.announced };
         flow.finish(&mut desk);
     }
 

@@ -48,9 +48,10 @@ pub(crate) struct Peer {
     acknowledged: i64,
     fin_at: Option<i64>,
     closed: bool,
-    last_syn: i64,
-    last_fin: i64,
-    last_rst: i64,
+    /// The lower 32 bits of where its last SYN, FIN and RST stood.
+    last_syn: u32,
+    last_fin: u32,
+    last_rst: u32,
     retransmissions: Repeated,
     gaps: Repeated,
     zero_windows: Repeated,
@@ -77,15 +78,16 @@ pub(crate) struct Connection {
 #[expect(clippy::struct_excessive_bools, reason = "the flags of the header are so many")]
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Segment {
-    sequence: u32,
-    acknowledgement: u32,
-    syn: bool,
-    fin: bool,
-    rst: bool,
-    ack: bool,
+    pub(super) sequence: u32,
+    pub(super) acknowledgement: u32,
+    pub(super) syn: bool,
+    pub(super) fin: bool,
+    pub(super) rst: bool,
+    pub(super) ack: bool,
+    pub(super) urg: bool,
     window: u16,
     /// Payload bytes on the wire.
-    length: i64,
+    pub(super) length: i64,
 }
 
 impl Segment {
@@ -98,6 +100,7 @@ impl Segment {
             fin: tcp.fin(),
             rst: tcp.rst(),
             ack: tcp.ack(),
+            urg: tcp.urg(),
             window: tcp.window_size(),
             length: i64::try_from(length).unwrap_or(i64::MAX),
         }
@@ -146,6 +149,31 @@ impl Peer {
     fn is_clean(&self) -> bool {
         self.state == State::Established
             || (self.state == State::Closed && self.previous == State::Established)
+    }
+
+    /// Payload was sent, by sequence numbers.
+    pub(super) fn has_sent(&self) -> bool {
+        self.last.max(self.acknowledged) > 1
+    }
+
+    /// The SYN of `segment` is the one that is known.
+    pub(super) fn started_at(&self, segment: &Segment) -> bool {
+        self.start == segment.sequence
+    }
+
+    /// `sequence` lies before the SYN, seen or assumed.
+    pub(super) fn is_before_start(&self, sequence: u32) -> bool {
+        self.relative(sequence, self.last) < 0
+    }
+
+    /// `acknowledgement` lies within what was sent.
+    pub(super) fn has_reached(&self, acknowledgement: u32) -> bool {
+        (0..=self.last).contains(&self.relative(acknowledgement, self.last))
+    }
+
+    /// `segment` ends behind everything that was sent before.
+    pub(super) fn is_beyond(&self, segment: &Segment) -> bool {
+        self.relative(segment.sequence, self.last) + segment.space() > self.last
     }
 
     fn in_handshake(&self) -> bool {
@@ -228,6 +256,7 @@ impl Peer {
         } else {
             (b'r', at, &mut self.last_rst)
         };
+        let place = lower(place);
         if history.once(side, letter) && place != *last {
             history.write(side, letter);
         }
@@ -491,6 +520,12 @@ impl Connection {
             self.ended = Some(at);
         }
     }
+}
+
+/// The lower half of a position, as sequence numbers have it.
+fn lower(position: i64) -> u32 {
+    let [a, b, c, d, ..] = position.to_le_bytes();
+    u32::from_le_bytes([a, b, c, d])
 }
 
 fn established(sender: &mut Peer, receiver: &mut Peer, segment: &Segment) {

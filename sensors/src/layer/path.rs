@@ -32,11 +32,13 @@ pub struct Mac(pub [u8; 6]);
 impl std::fmt::Display for Mac {
     /// As ECS writes it: `00-00-5E-00-53-23`.
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (place, byte) in self.0.iter().enumerate() {
-            let dash = if place == 0 { "" } else { "-" };
-            write!(out, "{dash}{byte:02X}")?;
+        let mut text = *b"00-00-00-00-00-00";
+        for (pair, byte) in text.chunks_mut(3).zip(self.0) {
+            let digits =
+                [byte >> 4, byte & 15].map(|digit| if digit < 10 { b'0' + digit } else { b'A' + digit - 10 });
+            pair.iter_mut().zip(digits).for_each(|(to, from)| *to = from);
         }
-        Ok(())
+        out.write_str(std::str::from_utf8(&text).unwrap_or_default())
     }
 }
 
@@ -166,6 +168,11 @@ impl Path {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_are_written_as_ecs_does() {
+        assert_eq!(Mac([0, 0x09, 0x9a, 0xaf, 0xf0, 0xff]).to_string(), "00-09-9A-AF-F0-FF");
+    }
 
     #[test]
     fn keys_hold_vlans_and_networks() {

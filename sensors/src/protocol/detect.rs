@@ -73,6 +73,7 @@ static TCP: &[Named] = &[
     named("jdwp", |s| begins(s.prefix, &[b"JDWP-Handshake"])),
     named("bgp", |s| begins(s.prefix, &[&[0xff; 16]])),
     upgrading("rdp", |s| rdp(s.prefix), Kind::Rdp),
+    named("rpc", |s| rpc(s.prefix)),
     named("s7comm", |s| s7(s.prefix)),
     upgrading("postgresql", |s| postgresql(s.prefix), Kind::Postgresql),
     upgrading("mysql", |s| mysql(s.prefix), Kind::Mysql),
@@ -141,6 +142,7 @@ pub(super) fn udp(ports: [u16; 2], bytes: &[u8]) -> Option<&'static str> {
         [0x38 | 0x40, ..] if on(1194) && bytes.len() >= 14 => "openvpn",
         _ if (on(500) || on(4500)) && ike(bytes) => "ipsec",
         _ if super::windows::dcerpc::is_message(bytes) => "dce_rpc",
+        _ if super::network::nfs::is_call(bytes) => "rpc",
         _ if dnp3(bytes) == Verdict::Yes => "dnp3_udp",
         _ => return None,
     })
@@ -258,6 +260,19 @@ fn rdp(prefix: &[u8]) -> Verdict {
     });
     let full = tpkt(prefix, |at, byte| at != 11 || matches!(byte, b'C' | 1 | 2 | 3));
     if full == Verdict::No { bare } else { full }
+}
+
+/// A call of Sun's RPC in one fragment (RFC 5531, 9 and 11): kind 0, version 2, a program with a number of its own.
+fn rpc(prefix: &[u8]) -> Verdict {
+    shape(prefix, 20, |at, byte| match at {
+        0 => byte == 0x80,
+        1 => byte <= 0x20,
+        8..=14 | 16 => byte == 0,
+        15 => byte == 2,
+        17 => byte == 1,
+        18 => matches!(byte, 0x86..=0x8a),
+        _ => true,
+    })
 }
 
 fn s7(prefix: &[u8]) -> Verdict {

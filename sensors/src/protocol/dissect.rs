@@ -9,11 +9,13 @@ use dongson_event::{Event, Timestamp};
 
 use super::database::mysql::Mysql;
 use super::database::redis::Redis;
+use super::ftp::{Ftp, Transfer};
 use super::industrial::dnp3::Dnp3;
 use super::industrial::modbus::Modbus;
 use super::industrial::mqtt::Mqtt;
 use super::mail::smtp::Smtp;
 use super::network::dhcp::Dhcp;
+use super::network::nfs::Rpc;
 use super::network::ntp::Ntp;
 use super::network::radius::Radius;
 use super::network::syslog::Syslog;
@@ -35,6 +37,15 @@ pub(super) struct Start<'a> {
     pub(super) options: &'a Options,
 }
 
+/// A connection that another one has announced.
+#[derive(Debug)]
+pub(crate) struct Expected {
+    /// Which end of the connection that announced it waits to be called, and on which port.
+    pub(crate) listener: Side,
+    pub(crate) port: u16,
+    pub(crate) transfer: Transfer,
+}
+
 /// A parser of one service over TCP. Any bytes in any pieces give events and no panic, and the same bytes in other
 /// pieces the same events; its memory is bounded.
 pub(super) trait Stream: Debug + Send {
@@ -54,11 +65,17 @@ pub(super) trait Stream: Debug + Send {
     fn service(&self) -> Option<&'static str> {
         None
     }
+
+    /// A connection that was announced since it was asked last.
+    fn expected(&mut self) -> Option<Expected> {
+        None
+    }
 }
 
 /// The parser of a service over TCP, where there is one.
 pub(super) fn stream(service: &str, start: &Start<'_>) -> Option<Box<dyn Stream>> {
     Some(match service {
+        "ftp" => Box::new(Ftp::new(start)),
         "smtp" => Box::new(Smtp::new(start)),
         "dnp3_tcp" => Box::new(Dnp3::default()),
         "modbus" => Box::new(Modbus::new(start)),
@@ -71,6 +88,7 @@ pub(super) fn stream(service: &str, start: &Start<'_>) -> Option<Box<dyn Stream>
         "ldap_tcp" => Box::new(Ldap::new(start)),
         "smb" => Box::new(Smb::new(start)),
         "rdp" => Box::new(Rdp::new(start)),
+        "rpc" => Box::new(Rpc::default()),
         "rfb" => Box::new(Rfb::new(start.client.other())),
         "ssh" => Box::new(Ssh::new(start.client)),
         _ => return None,
@@ -109,6 +127,7 @@ pub(super) fn datagrams(service: &str, start: &Start<'_>) -> Option<Box<dyn Data
         "krb" => Box::new(Kerberos::default()),
         "ldap_udp" => Box::new(Ldap::new(start)),
         "ntp" => Box::new(Ntp),
+        "rpc" => Box::new(Rpc::default()),
         _ => return None,
     })
 }

@@ -99,6 +99,11 @@ impl File {
         self.size
     }
 
+    /// The type as the first bytes so far tell it.
+    pub(super) fn mime_type(&self) -> Option<&'static str> {
+        sniff::sniff(&self.start)
+    }
+
     /// The event of this file, at the time of its first byte.
     pub(super) fn describe(self, state: State) -> Event {
         let mut event = Event::of("sensor.file", self.started);

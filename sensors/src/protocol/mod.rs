@@ -5,7 +5,7 @@
 //! `dissect`, and name the rest for `network.protocol` of the connection.
 //!
 //! The rooms: `windows`, `mail`, `database`, `industrial`, `network` (what keeps one running), `remote` (terminals and
-//! desktops), `tunnel`, `voice`; a service with a room of its own name (`dns`, `http`, `tls`) is one of many files. The rest
+//! desktops), `tunnel`, `voice`; a service with a room of its own name (`dns`, `ftp`, `http`, `tls`) is one of many files. The rest
 //! is what they share.
 //!
 //! What always holds: any bytes in any pieces give events and never a panic; the same stream in other pieces gives the same
@@ -20,8 +20,10 @@ mod dissect;
 mod dns;
 mod file;
 mod frames;
+mod ftp;
 mod http;
 mod industrial;
+mod kinds;
 mod le;
 mod mail;
 mod network;
@@ -39,6 +41,9 @@ mod voice;
 mod windows;
 mod wire;
 
+pub(crate) use dissect::Expected;
+pub(crate) use ftp::Transfer;
+pub use kinds::{Kind, Kinds};
 pub use tcp::Tcp;
 pub use udp::Udp;
 
@@ -79,23 +84,13 @@ impl Side {
     }
 }
 
-/// What is told of files in passing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Files {
-    /// A `sensor.file` event with hashes for each.
-    #[default]
-    Told,
-    /// Nothing: hashing costs more than everything else about a packet that carries a file.
-    Off,
-}
-
 /// Settings that parsers share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Options {
     /// Key under which secrets are hashed before they leave the parser; all zeros for files, random for live traffic.
     pub secret_key: [u8; 32],
-    /// Whether files are told and hashed.
-    pub files: Files,
+    /// Which events are told.
+    pub kinds: Kinds,
 }
 
 #[cfg(test)]

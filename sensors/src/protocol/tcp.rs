@@ -6,14 +6,15 @@
 use dongson_event::{Event, Timestamp};
 
 use super::detect::{self, Scene, Verdict};
-use super::dissect::{self, Start, Stream};
+use super::dissect::{self, Expected, Start, Stream};
 use super::dns::{self, Dns};
+use super::ftp::{Data, Transfer};
 use super::http::{self, Http};
 use super::tls::{self, Tls};
 use super::tunnel::socks::Socks;
 use super::upgrade::{self, Upgrade};
 use super::wire::Cursor;
-use super::{Options, Side};
+use super::{Kind, Options, Side};
 
 /// How deep a tunnel may lie in a tunnel.
 const MAX_DEPTH: u8 = 3;
@@ -91,6 +92,21 @@ impl Tcp {
     /// A connection between these ports.
     pub fn with_options(source_port: u16, destination_port: u16, options: Options) -> Self {
         Self::nested([source_port, destination_port], options, 0)
+    }
+
+    /// A data connection of FTP, which its command connection has announced.
+    pub(crate) fn transfer(transfer: Transfer, options: Options) -> Self {
+        let stream: Option<Box<dyn Stream>> = Some(Box::new(Data::new(transfer, options)));
+        let parser = TcpParser::Service(Box::new(Service { stream, upgrade: None }));
+        Self { service: Some("ftp-data"), parser, ..Self::nested([0; 2], options, 0) }
+    }
+
+    /// A connection that this one has announced and that was not asked for yet.
+    pub(crate) fn expected(&mut self) -> Option<Expected> {
+        match &mut self.parser {
+            TcpParser::Service(service) => service.stream.as_mut()?.expected(),
+            _ => None,
+        }
     }
 
     fn nested(ports: [u16; 2], options: Options, depth: u8) -> Self {
@@ -194,6 +210,10 @@ impl Tcp {
         let (kept, rest) = bytes.split_at_checked(room).unwrap_or((bytes, &[]));
         beginning.bytes.extend_from_slice(kept);
         beginning.seen += bytes.len() as u64;
+        if self.runs.is_empty() {
+            // Most streams are recognised by their first run.
+            self.runs.reserve_exact(1);
+        }
         match self.runs.last_mut().filter(|run| run.side == side) {
             Some(run) => run.length += kept.len(),
             None => self.runs.push(Run { side, at, length: kept.len() }),
@@ -259,6 +279,9 @@ impl Tcp {
     /// Sets up the parser that was found and gives it what both sides have said, in the order they said it.
     fn install(&mut self, found: Found, at: Timestamp, out: &mut Vec<Event>) {
         match found {
+            Found::Tls(_) if !self.options.kinds.any(&[Kind::Tls, Kind::X509]) => self.name("ssl"),
+            Found::Http(_) if !self.options.kinds.any(&[Kind::Http, Kind::File]) => self.name("http"),
+            Found::Dns if !self.options.kinds.has(Kind::Dns) => self.name("dns"),
             Found::Tls(client) => {
                 let started = self.runs.iter().find(|run| run.side == client).map_or(at, |run| run.at);
                 self.service = Some("ssl");
@@ -276,7 +299,8 @@ impl Tcp {
             Found::Named(named, client) => {
                 self.service = Some(named.service);
                 let start = Start { client, options: &self.options };
-                let stream = dissect::stream(named.service, &start);
+                let is_read = self.options.kinds.any(&[Kind::Services, Kind::File]);
+                let stream = if is_read { dissect::stream(named.service, &start) } else { None };
                 let upgrade = named.upgrade.map(|kind| Upgrade::new(kind, client));
                 self.parser = if named.service == "socks" {
                     TcpParser::Socks(Box::new(Socks::new(client)))
@@ -303,6 +327,12 @@ impl Tcp {
         }
     }
 
+    /// Says what is spoken, and reads nothing of it.
+    fn name(&mut self, service: &'static str) {
+        self.service = Some(service);
+        self.parser = TcpParser::Done;
+    }
+
     /// At the end of a connection that was never recognised: what is still possible is tried.
     fn finish_beginning(&mut self, at: Timestamp, out: &mut Vec<Event>) {
         for side in [Side::Originator, Side::Responder] {
@@ -324,20 +354,28 @@ impl Tcp {
         }
         // The tunnel's ends are the connection's: the client of the proxy is the client inside.
         let early = http.held();
-        self.tunnel([(side.other(), &early), (side, bytes)], at, out);
+        self.tunnel("http", [(side.other(), &early), (side, bytes)], at, out);
     }
 
     fn socks(&mut self, side: Side, at: Timestamp, bytes: &[u8], out: &mut Vec<Event>) {
         let TcpParser::Socks(socks) = &mut self.parser else { return };
         if let Some([originator, responder]) = socks.data(side, bytes) {
-            self.tunnel([(Side::Originator, &originator), (Side::Responder, &responder)], at, out);
+            let inside: [(Side, &[u8]); 2] = [(Side::Originator, &originator), (Side::Responder, &responder)];
+            self.tunnel("socks", inside, at, out);
         } else if !socks.is_open() {
             self.parser = TcpParser::Done;
         }
     }
 
     /// Goes on with a connection inside this one, to which these bytes belong already.
-    fn tunnel(&mut self, inside: [(Side, &[u8]); 2], at: Timestamp, out: &mut Vec<Event>) {
+    fn tunnel(
+        &mut self,
+        kind: &'static str,
+        inside: [(Side, &[u8]); 2],
+        at: Timestamp,
+        out: &mut Vec<Event>,
+    ) {
+        out.push(tunnel_event(kind, at));
         if self.depth >= MAX_DEPTH {
             self.parser = TcpParser::Done;
             return;
@@ -372,4 +410,15 @@ impl Tcp {
             self.data(side, at, held, out);
         }
     }
+}
+
+/// That a proxy opened a tunnel; the flow it lies in is its carrier.
+fn tunnel_event(kind: &'static str, at: Timestamp) -> Event {
+    let mut event = Event::of("sensor.tunnel", at);
+    event.set("event.kind", "event");
+    event.set("event.category", vec!["network"]);
+    event.set("event.type", vec!["start"]);
+    event.set("event.action", "discover");
+    event.set("dongson.tunnel.carries.kind", kind);
+    event
 }

@@ -64,7 +64,7 @@ fn tls_inside_a_tunnel_and_behind_starttls() {
     let mut turns =
         vec![(C, b"CONNECT x.vn:443 HTTP/1.1\r\n\r\n".to_vec()), (S, b"HTTP/1.1 200 OK\r\n\r\n".to_vec())];
     turns.extend(tls_turns());
-    check(&turns, "http", &["sensor.http", "sensor.tls"]);
+    check(&turns, "http", &["sensor.http", "sensor.tunnel", "sensor.tls"]);
     let mut turns = vec![
         (C, b"\x05\x01\x00".to_vec()),
         (S, b"\x05\x00".to_vec()),
@@ -72,7 +72,7 @@ fn tls_inside_a_tunnel_and_behind_starttls() {
         (S, b"\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00".to_vec()),
     ];
     turns.extend(tls_turns());
-    check(&turns, "socks", &["sensor.tls"]);
+    check(&turns, "socks", &["sensor.tunnel", "sensor.tls"]);
     let mut turns = vec![
         (S, b"220 mx ESMTP\r\n".to_vec()),
         (C, b"EHLO a\r\nSTARTTLS\r\n".to_vec()),

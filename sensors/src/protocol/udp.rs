@@ -9,7 +9,7 @@ use super::http;
 use super::quic::{self, Quic};
 use super::tls;
 use super::tls::dtls::Dtls;
-use super::{Options, Side};
+use super::{Kind, Options, Side};
 
 #[derive(Debug)]
 enum UdpParser {
@@ -87,7 +87,15 @@ impl Udp {
         } else {
             (self.service, UdpParser::Done)
         };
-        (self.service, self.parser) = (service, parser);
+        let kinds = self.options.kinds;
+        let is_read = match &parser {
+            UdpParser::Dns(_) => kinds.has(Kind::Dns),
+            UdpParser::Quic(_) | UdpParser::Dtls(_) => kinds.has(Kind::Tls),
+            UdpParser::Ssdp => kinds.has(Kind::Http),
+            UdpParser::Service(_) => kinds.has(Kind::Services),
+            UdpParser::Detecting(_) | UdpParser::Done => true,
+        };
+        (self.service, self.parser) = (service, if is_read { parser } else { UdpParser::Done });
     }
 
     /// The end of the flow: what is incomplete goes out.

@@ -4,12 +4,16 @@
 //! Packets, drops and lost events of an event are those since the health event before it, so that an alert about a loss
 //! ends when the loss ends. An event that did not reach the spool counts as not said: the next one tells its share too.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use dongson_event::{Event, Timestamp};
 use serde_json::json;
 
+use super::sight::{Sight, percent};
 use super::{Shipper, SpoolError};
+
+/// Ticks of a second in `/proc/self/stat` (`USER_HZ`, proc(5)): 100 on every machine that Linux still runs on.
+const TICKS: f64 = 100.0;
 
 /// What a capture has seen since its start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -29,12 +33,37 @@ pub struct Health {
     told: Seen,
     /// Packets at the last report, and when that was.
     last: (u64, Instant),
+    /// What the conversations since the last event tell.
+    sight: Sight,
+    /// Processor time at the last report, in ticks.
+    ticks: Option<u64>,
+}
+
+/// How the process and its shipping are.
+#[derive(Debug, Clone, Copy, Default)]
+struct State {
+    spool_bytes: u64,
+    spool_age: Option<Duration>,
+    memory: Option<u64>,
+    /// 1 is a whole core.
+    processor: Option<f64>,
+    certificate_end: Option<i64>,
 }
 
 impl Health {
     /// Nothing was seen or told yet.
     pub fn new() -> Self {
-        Self { told: Seen::default(), last: (0, Instant::now()) }
+        Self {
+            told: Seen::default(),
+            last: (0, Instant::now()),
+            sight: Sight::default(),
+            ticks: processor_ticks(),
+        }
+    }
+
+    /// Notes an event of the capture: conversations tell what was not seen.
+    pub fn note(&mut self, event: &Event) {
+        self.sight.note(event);
     }
 
     /// Tells the centre of `seen`, at `now`.
@@ -42,6 +71,13 @@ impl Health {
         let memory = resident_bytes();
         let (bytes, batches, lost) = shipper.backlog();
         let (packets, since) = std::mem::replace(&mut self.last, (seen.packets, Instant::now()));
+        let state = State {
+            spool_bytes: bytes,
+            spool_age: shipper.oldest_age(),
+            memory,
+            processor: self.processor(since.elapsed()),
+            certificate_end: shipper.certificate_end(),
+        };
         let millis = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
         shipper.report(json!({
             "packets_per_second": seen.packets.saturating_sub(packets).saturating_mul(1_000) / millis,
@@ -54,12 +90,22 @@ impl Health {
             "memory_bytes": memory,
             "version": env!("CARGO_PKG_VERSION"),
         }));
-        let told = self.told;
-        let kept = shipper.tell_lost(|lost| event(seen, told, (bytes, lost), memory, now))?;
+        let (told, sight) = (self.told, self.sight);
+        let kept = shipper.tell_lost(|lost| event(seen, told, sight, state, lost, now))?;
         if kept {
             self.told = seen;
+            self.sight = Sight::default();
         }
         Ok(())
+    }
+
+    /// The share of a core that this process took in `elapsed`; 1 is a whole core.
+    #[expect(clippy::cast_precision_loss, reason = "ticks of ten seconds are few")]
+    fn processor(&mut self, elapsed: Duration) -> Option<f64> {
+        let now = processor_ticks();
+        let former = std::mem::replace(&mut self.ticks, now)?;
+        let seconds = elapsed.as_secs_f64();
+        (seconds > 0.0).then_some(now?.saturating_sub(former) as f64 / TICKS / seconds)
     }
 }
 
@@ -69,21 +115,37 @@ impl Default for Health {
     }
 }
 
-/// The event about what was seen since `told`, with the spool's (bytes, newly lost events).
-fn event(seen: Seen, told: Seen, (bytes, lost): (u64, u64), memory: Option<u64>, now: Timestamp) -> Event {
+/// The event about what was seen since `told`, with the newly `lost` events of the spool.
+fn event(seen: Seen, told: Seen, sight: Sight, state: State, lost: u64, now: Timestamp) -> Event {
     let mut event = Event::of("sensor.health", now);
     event.set("event.kind", "metric");
     event.set("event.category", vec!["network"]);
     event.set("event.action", "heartbeat");
-    event.set("dongson.health.packets", seen.packets.saturating_sub(told.packets));
+    let packets = seen.packets.saturating_sub(told.packets);
     let dropped = seen.dropped.map(|dropped| dropped.saturating_sub(told.dropped.unwrap_or_default()));
+    event.set("dongson.health.packets", packets);
     event.set_some("dongson.health.dropped", dropped);
-    event.set("dongson.health.spool.bytes", bytes);
+    event.set_some("dongson.health.gaps_percent", sight.gaps().map(percent));
+    event.set_some("dongson.health.one_direction_percent", sight.one_direction().map(percent));
+    let blind = sight.blind(packets, dropped.unwrap_or_default());
+    event.set_some("dongson.health.blind_percent", blind.map(percent));
+    event.set("dongson.health.spool.bytes", state.spool_bytes);
+    event.set("dongson.health.spool.age", state.spool_age.unwrap_or_default().as_secs());
     event.set("dongson.health.spool.lost", lost);
     event.set("dongson.health.flows", seen.flows);
-    event.set_some("dongson.health.memory", memory);
+    event.set_some("dongson.health.memory", state.memory);
+    event.set_some("dongson.health.cpu_percent", state.processor.map(percent));
+    event.set_some("dongson.health.certificate_end", state.certificate_end.map(Timestamp::from_seconds));
     event.set("dongson.health.version", env!("CARGO_PKG_VERSION"));
     event
+}
+
+/// Processor time of this process in ticks (proc(5), `stat`: utime and stime, after the name in brackets).
+fn processor_ticks() -> Option<u64> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    let (_, rest) = stat.rsplit_once(')')?;
+    let mut times = rest.split_ascii_whitespace().skip(11).map(|field| field.parse::<u64>().ok());
+    times.next()??.checked_add(times.next()??)
 }
 
 /// Memory of this process in bytes, as far as the system tells.
@@ -102,29 +164,57 @@ mod tests {
     fn an_event_tells_what_is_new() {
         let told = Seen { packets: 100, dropped: Some(3), flows: 9 };
         let seen = Seen { packets: 150, dropped: Some(10), flows: 2 };
-        let event = event(seen, told, (77, 5), Some(4096), Timestamp::from_seconds(1));
+        let state = State {
+            spool_bytes: 77,
+            spool_age: Some(Duration::from_secs(8)),
+            memory: Some(4096),
+            processor: Some(0.125),
+            certificate_end: Some(86_400),
+        };
+        let event = event(seen, told, Sight::default(), state, 5, Timestamp::from_seconds(1));
         assert_eq!(event.dataset(), "sensor.health");
         for (name, value) in [
             ("packets", 50),
             ("dropped", 7),
             ("spool.bytes", 77),
+            ("spool.age", 8),
             ("spool.lost", 5),
             ("flows", 2),
             ("memory", 4096),
         ] {
             assert_eq!(event.int(&format!("dongson.health.{name}")), Some(value), "{name}");
         }
+        let text = event.to_json();
+        // 7 of 57 frames were dropped.
+        for part in [
+            "\"dongson.health.blind_percent\":12.28",
+            "\"dongson.health.cpu_percent\":12.5",
+            "\"dongson.health.certificate_end\":\"1970-01-02T00:00:00",
+        ] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
     }
 
     #[test]
     fn drops_that_nobody_counts_are_not_said() {
-        let event = event(Seen::default(), Seen::default(), (0, 0), None, Timestamp::from_seconds(1));
-        assert_eq!(event.get("dongson.health.dropped"), None);
+        let event = event(
+            Seen::default(),
+            Seen::default(),
+            Sight::default(),
+            State::default(),
+            0,
+            Timestamp::from_seconds(1),
+        );
+        for name in ["dropped", "gaps_percent", "one_direction_percent", "blind_percent", "certificate_end"] {
+            assert_eq!(event.get(&format!("dongson.health.{name}")), None, "{name}");
+        }
     }
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn memory_is_known() {
+    fn memory_and_processor_time_are_known() {
         assert!(resident_bytes().unwrap() > 100_000);
+        let before = processor_ticks().unwrap();
+        while processor_ticks().unwrap() < before + 2 {}
     }
 }

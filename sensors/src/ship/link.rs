@@ -13,7 +13,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tracing::{info, warn};
 use ureq::Agent;
 
-use super::renew::{is_due, renew};
+use super::renew::{is_due, life, renew};
 use super::spool::Waiting;
 use super::{Identity, IdentityError};
 
@@ -114,6 +114,11 @@ impl Link {
                 self.look = Instant::now() + RENEWAL_AGAIN;
             }
         }
+    }
+
+    /// When the certificate in use ends, in seconds since 1970 UTC; `None` when it cannot be read.
+    pub fn certificate_end(&self) -> Option<i64> {
+        life(&self.identity.certificate).map(|(_, end)| end)
     }
 
     /// Tells the collector how the sensor is; true when it took the report. A report that is lost is not sent again:

@@ -4,7 +4,7 @@
 //! [`spool`] keeps every batch on disk until the collector has acknowledged it; [`link`] sends them in order and
 //! never gives one up because of the network; [`enrol()`] makes the key (which never leaves this machine) and gets the
 //! certificate; [`renew`] replaces both before the certificate ends; [`identity`] is what enrolment leaves on disk;
-//! [`health`] is what the sensor says about itself.
+//! [`health`] is what the sensor says about itself, [`sight`] how much it did not see.
 
 pub mod enrol;
 pub mod health;
@@ -12,6 +12,7 @@ pub mod identity;
 pub mod link;
 pub mod renew;
 pub mod shipper;
+pub mod sight;
 pub mod spool;
 
 pub use enrol::{EnrolError, enrol};

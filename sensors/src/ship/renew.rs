@@ -95,7 +95,7 @@ fn tidy(folder: &Path, needed: &str) -> io::Result<()> {
 }
 
 /// Begin and end of the first certificate's life, in seconds since 1970 UTC.
-fn life(pem: &str) -> Option<(i64, i64)> {
+pub(super) fn life(pem: &str) -> Option<(i64, i64)> {
     with_first(pem, |certificate| {
         let validity = certificate.validity();
         (validity.not_before.timestamp(), validity.not_after.timestamp())

@@ -55,6 +55,8 @@ struct Shared {
     counts: Mutex<Counts>,
     /// The newest health report that was not sent.
     report: Mutex<Option<serde_json::Value>>,
+    /// When the link's certificate ends, in seconds since 1970 UTC.
+    certificate_end: Mutex<Option<i64>>,
 }
 
 /// What was shipped since the start.
@@ -108,6 +110,7 @@ impl Shipper {
             changed: Condvar::new(),
             counts: Mutex::default(),
             report: Mutex::default(),
+            certificate_end: Mutex::new(link.certificate_end()),
         });
         let theirs = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
@@ -189,6 +192,17 @@ impl Shipper {
         (spool.bytes(), spool.batches(), spool.total_lost())
     }
 
+    /// How long the oldest batch has waited, as far as the disk's clock tells; `None` when none waits.
+    pub fn oldest_age(&self) -> Option<Duration> {
+        let path = lock(&self.shared.spool).oldest()?.path.clone();
+        std::fs::metadata(path).ok()?.modified().ok()?.elapsed().ok()
+    }
+
+    /// When the certificate in use ends, in seconds since 1970 UTC; `None` when it cannot be read.
+    pub fn certificate_end(&self) -> Option<i64> {
+        *lock(&self.shared.certificate_end)
+    }
+
     /// Spools the rest and waits up to `patience` until everything is acknowledged.
     pub fn finish(mut self, patience: Duration) -> Result<Counts, ShipError> {
         self.flush()?;
@@ -250,6 +264,7 @@ fn send_all(shared: &Shared, mut link: Link) {
             return;
         }
         link.keep_certificate();
+        *lock(&shared.certificate_end) = link.certificate_end();
         let (epoch, batch) = {
             let spool = lock(&shared.spool);
             (spool.epoch(), spool.oldest().cloned())

@@ -24,6 +24,7 @@ const FLOORS: &[(&str, &str, u32)] = &[
     ("ndpi", "conn", 96),
     ("ndpi", "quic", 86),
     ("ndpi", "tls", 95),
+    ("suricata-verify", "anomaly", 73),
     ("suricata-verify", "conn", 76),
     ("suricata-verify", "dns", 100),
     ("suricata-verify", "fileinfo", 57),
@@ -40,7 +41,7 @@ const FLOORS: &[(&str, &str, u32)] = &[
     ("zeek", "http", 82),
     ("zeek", "smtp", 100),
     ("zeek", "tls", 100),
-    ("zeek", "tunnel", 93),
+    ("zeek", "tunnel", 95),
     ("zeek", "x509", 72),
 ];
 

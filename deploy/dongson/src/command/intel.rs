@@ -66,6 +66,17 @@ fn check(which: &Which) -> Result<ExitCode> {
             if !refused.is_empty() {
                 output::table(&["refused", "reason"], &refused)?;
             }
+            let passed: Vec<Vec<String>> = report
+                .passed
+                .iter()
+                .map(|one| vec![format!("{}:{}", one.file, one.place), one.reason.clone()])
+                .collect();
+            if !passed.is_empty() {
+                output::table(&["passed over", "reason"], &passed)?;
+                if report.passed_over > passed.len() {
+                    output::line(&format!("... and {} more", report.passed_over - passed.len()))?;
+                }
+            }
             let rows: Vec<Vec<String>> = kinds
                 .iter()
                 .map(|(kind, count)| vec![format!("{kind:?}").to_lowercase(), count.to_string()])

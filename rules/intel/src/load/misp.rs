@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::Taker;
-use crate::indicator::{Detail, Kind, Tlp};
+use crate::indicator::{Detail, Indicator, Kind, Tlp};
 
 /// Confidence where MISP says nothing.
 const CONFIDENCE: u8 = 60;
@@ -16,7 +16,7 @@ struct Event {
     #[serde(default, rename = "Tag")]
     tags: Vec<Named>,
     #[serde(default, rename = "Attribute")]
-    attributes: Vec<Attribute>,
+    attributes: Vec<Value>,
     #[serde(default, rename = "Object")]
     objects: Vec<Object>,
 }
@@ -30,7 +30,7 @@ struct Named {
 #[derive(Debug, Deserialize)]
 struct Object {
     #[serde(default, rename = "Attribute")]
-    attributes: Vec<Attribute>,
+    attributes: Vec<Value>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -93,9 +93,16 @@ fn take_event(event: &Event, taker: &mut Taker<'_>, number: &mut usize) {
     let inner = event.objects.iter().flat_map(|object| &object.attributes);
     for attribute in event.attributes.iter().chain(inner) {
         *number += 1;
+        let attribute = match Attribute::deserialize(attribute) {
+            Ok(attribute) => attribute,
+            Err(error) => {
+                taker.refuse(*number, format!("not an attribute: {error}"));
+                continue;
+            }
+        };
         let tlp = self::tlp(&attribute.tags).or(tlp).unwrap_or_default();
         let detail = Detail { source: source.clone(), confidence: CONFIDENCE, tlp, expires: None };
-        take(*number, attribute, &detail, taker);
+        take(*number, &attribute, &detail, taker);
     }
 }
 
@@ -112,7 +119,10 @@ fn take(place: usize, attribute: &Attribute, detail: &Detail, taker: &mut Taker<
         _ => false,
     };
     if !wanted {
-        return taker.pass_over();
+        return taker.pass_over(
+            place,
+            format!("{} {:?} is not meant for detection (`to_ids`)", attribute.kind, attribute.value),
+        );
     }
     // `ip-dst|port`, `filename|sha256`, `domain|ip`: parts of which some are indicators.
     let kinds: Vec<Option<Kind>> = attribute.kind.split('|').map(Kind::parse).collect();
@@ -121,8 +131,10 @@ fn take(place: usize, attribute: &Attribute, detail: &Detail, taker: &mut Taker<
         return taker.refuse(place, format!("attribute of type {:?} is not matched", attribute.kind));
     }
     for (kind, value) in kinds.into_iter().zip(values) {
-        if kind.is_some() {
-            taker.take(place, kind, value, detail);
+        let Some(kind) = kind else { continue };
+        match Indicator::new(kind, value) {
+            Err(error) => taker.refuse(place, format!("attribute of type {:?}: {error}", attribute.kind)),
+            found => taker.add(place, found, detail),
         }
     }
 }
@@ -154,6 +166,22 @@ mod tests {
         let hit = set.domain("x.bad.example", dongson_event::Timestamp::default(), &allow).unwrap();
         assert_eq!((hit.source, hit.tlp), ("CERT", crate::Tlp::Red));
         assert_eq!(load(r#"{"Attribute":[{"type":"md5","value":"x","to_ids":true}]}"#).1.refused, 1);
+        assert_eq!((report.passed[0].place, report.passed.len()), (3, 1));
+        assert!(report.passed[0].reason.contains("http://bad.example/x"), "{report:?}");
+        let (_, report) = load(
+            r#"{"Attribute":[{"type":"sha256","value":"ab","to_ids":true},{"type":"sha256","value":12,"to_ids":true},
+            {"type":"filename|sha256","value":"a.exe|ab","to_ids":true},{"type":"ip-dst","value":"203.0.113.9","to_ids":true}]}"#,
+        );
+        assert_eq!((report.taken, report.refused), (1, 3), "{report:?}");
+        assert_eq!(
+            report.reasons[0].reason,
+            "attribute of type \"sha256\": \"ab\" is not 64 hexadecimal digits"
+        );
+        assert!(
+            report.reasons[1].place == 2 && report.reasons[1].reason.contains("not an attribute"),
+            "{report:?}"
+        );
+        assert!(report.reasons[2].reason.contains("filename|sha256"), "{report:?}");
         assert_eq!(load(r#"{"hello":1}"#).1.refused, 1);
         assert_eq!(load("[").1.refused, 1);
     }

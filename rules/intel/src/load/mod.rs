@@ -19,6 +19,8 @@ use crate::set::{Added, Builder};
 const MAX_FILE_BYTES: u64 = 512 << 20;
 /// Most refusals that are kept with their reasons; all are counted.
 const MAX_TOLD: usize = 1_000;
+/// Most entries that were passed over and are named; all are counted.
+const MAX_PASSED: usize = 20;
 /// Deepest folder that is read.
 const MAX_DEPTH: usize = 8;
 
@@ -44,6 +46,8 @@ pub struct LoadReport {
     pub repeated: usize,
     /// What is not meant for detection: `to_ids: false`, revoked, other objects.
     pub passed_over: usize,
+    /// The first twenty of them, with the reasons.
+    pub passed: Vec<Refused>,
     /// What could not be read, all of it.
     pub refused: usize,
     /// The first thousand of them, with the reasons.
@@ -140,8 +144,12 @@ impl Taker<'_> {
         }
     }
 
-    fn pass_over(&mut self) {
+    fn pass_over(&mut self, place: usize, reason: impl Into<String>) {
         self.report.passed_over += 1;
+        if self.report.passed.len() < MAX_PASSED {
+            let reason = reason.into().chars().take(300).collect();
+            self.report.passed.push(Refused { file: self.file.to_owned(), place, reason });
+        }
     }
 
     /// The file's name without its folder: the source of what names none.

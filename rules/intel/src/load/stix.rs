@@ -57,8 +57,9 @@ pub(super) fn read(bytes: &[u8], taker: &mut Taker<'_>) -> Result<(), String> {
         .filter_map(|object| Some((text(object, "id")?, text(object, "name")?)))
         .collect();
     for (place, object) in (1..).zip(bundle.objects) {
-        if text(&object, "type").as_deref() != Some("indicator") {
-            taker.pass_over();
+        let kind = text(&object, "type").unwrap_or_default();
+        if kind != "indicator" {
+            taker.pass_over(place, format!("an object of type {kind:?} is no indicator"));
             continue;
         }
         match serde_json::from_value::<Pattern>(object) {
@@ -71,7 +72,7 @@ pub(super) fn read(bytes: &[u8], taker: &mut Taker<'_>) -> Result<(), String> {
 
 fn take(place: usize, indicator: &Pattern, identities: &[(String, String)], taker: &mut Taker<'_>) {
     if indicator.revoked {
-        return taker.pass_over();
+        return taker.pass_over(place, format!("revoked: {}", indicator.text));
     }
     if let Some(other) = indicator.language.as_deref().filter(|kind| *kind != "stix") {
         return taker.refuse(place, format!("pattern of type {other:?}: only `stix` is read"));

@@ -21,6 +21,7 @@ use message::{Message, Record};
 use super::Side;
 use super::detect::Verdict;
 use super::wire::Cursor;
+use crate::odd;
 
 /// Queries of one flow that wait for their answer; the oldest makes room.
 const MAX_PENDING: usize = 32;
@@ -80,6 +81,9 @@ impl Dns {
         let asked =
             if message.is_response() { self.asked(message.id) } else { self.remember(message.id, at) };
         out.push(describe(&message, self.dialect, at, asked));
+        if matches!(self.dialect, Dialect::Dns) {
+            out.extend(oddities(&message).into_iter().map(|name| odd::event(at, "dns", name, None)));
+        }
         true
     }
 
@@ -109,6 +113,17 @@ impl Dns {
         let place = self.pending.iter().position(|&(held, _)| held == id)?;
         self.pending.remove(place).map(|(_, at)| at)
     }
+}
+
+/// What is odd about a message, in the words of Suricata's events.
+fn oddities(message: &Message) -> Vec<&'static str> {
+    let checks = [
+        // The registry ends at 6 (RFC 8490).
+        (message.opcode() > 6, "invalid_opcode"),
+        (message.flags & 0x40 != 0, "z_flag_set"),
+        (!message.complete, "malformed_data"),
+    ];
+    checks.into_iter().filter_map(|(odd, name)| odd.then_some(name)).collect()
 }
 
 /// Whether a datagram is a message. On a port of DNS a header is enough; elsewhere all of it must be in order.
@@ -327,6 +342,22 @@ mod tests {
         assert_eq!(answer.int("dongson.dns.rtt"), Some(5_000_000));
         assert_eq!(answer.get("dns.resolved_ip"), Some(&Value::from(vec!["203.0.113.7"])));
         assert_eq!(answer.get("dns.header_flags"), Some(&Value::from(vec!["RD", "RA"])));
+    }
+
+    #[test]
+    fn odd_messages_are_told() {
+        let told = |flags: u8, z: u8, cut: usize| {
+            let mut bytes = QUERY.get(..QUERY.len() - cut).unwrap().to_vec();
+            (bytes[2], bytes[3]) = (flags, z);
+            let mut out = Vec::new();
+            Dns::new(40_000, 53).message(Timestamp::default(), &bytes, &mut out);
+            let names = out.iter().filter_map(|event| event.text("dongson.weird.name").map(str::to_owned));
+            names.collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(told(0x01, 0, 0), "");
+        assert_eq!(told(0x30, 0, 0), "");
+        assert_eq!(told(0x38, 0, 0), "invalid_opcode");
+        assert_eq!(told(0x01, 0x40, 2), "z_flag_set malformed_data");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use dongson_event::{Event, Timestamp};
 use super::Transaction;
 use super::body::Body;
 use super::head::{self, Request, Response, Shared};
+use crate::odd;
 use crate::protocol::sniff;
 
 /// What the event of a file takes over from that of its transaction.
@@ -21,6 +22,7 @@ const SHARED_WITH_FILES: [&str; 6] = [
 pub(super) fn describe(mut transaction: Transaction, out: &mut Vec<Event>) {
     transaction.request_body.close();
     transaction.response_body.close();
+    let (oddities, started) = (oddities(&transaction), transaction.started);
     let mut event = Event::of("sensor.http", transaction.started);
     event.set("network.protocol", "http");
     event.set("dongson.http.trans_depth", transaction.depth);
@@ -56,6 +58,39 @@ pub(super) fn describe(mut transaction: Transaction, out: &mut Vec<Event>) {
         }
     }
     out.insert(at, event);
+    out.extend(
+        oddities.into_iter().map(|(name, detail)| odd::event(started, "http", name, detail.as_deref())),
+    );
+}
+
+/// What is odd about a transaction as a whole, in the words of Zeek's `weird.log`.
+fn oddities(transaction: &Transaction) -> Vec<(&'static str, Option<String>)> {
+    let mut names = Vec::new();
+    let Some(response) = &transaction.response else { return names };
+    if transaction.request.is_none() {
+        names.push(("unmatched_HTTP_reply", None));
+    }
+    let Some(range) = &response.shared.range else { return names };
+    let value = range.split_once(' ').map_or(range.as_str(), |(_, value)| value.trim());
+    match span(value) {
+        None => names.push(("HTTP_content_range_cannot_parse", Some(value.to_owned()))),
+        Some(length) if response.shared.content_length.is_some_and(|told| told != length) => {
+            names.push(("HTTP_range_not_matching_len", None));
+        }
+        Some(_) => {}
+    }
+    names
+}
+
+/// How many bytes `0-499/1234` spans (RFC 9110, 14.4); the whole may be `*`.
+fn span(range: &str) -> Option<u64> {
+    let (span, whole) = range.split_once('/')?;
+    if whole != "*" {
+        whole.parse::<u64>().ok()?;
+    }
+    let (first, last) = span.split_once('-')?;
+    let (first, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
+    last.checked_sub(first)?.checked_add(1)
 }
 
 /// `bytes 0-499/1234` (RFC 9110, 14.4).
@@ -177,6 +212,15 @@ mod tests {
         describe_url(&mut event, &Request::parse(head.as_bytes(), &[0; 32]));
         let found = ["url.domain", "url.path", "url.query", "url.scheme"].map(|name| event.text(name));
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn ranges_say_how_long_they_are() {
+        assert_eq!(span("0-499/1234"), Some(500));
+        assert_eq!(span("5-5/*"), Some(1));
+        for broken in ["foo-bar/baz", "1-2", "9-1/20", "-/", "", "0-18446744073709551615/*"] {
+            assert_eq!(span(broken), None, "{broken}");
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ use dongson_event::{Event, Timestamp};
 use super::detect::Verdict;
 use super::file::{About, File};
 use super::mail::multipart::{self, Reader};
-use super::{Files, Options, Side};
+use super::{Kind, Options, Side};
 use body::{Body, Content};
 use head::{Request, Response, Shared};
 use stream::{Framing, Part, Role, Stream};
@@ -331,7 +331,7 @@ fn content(
     at: Timestamp,
     depth: u32,
 ) -> Option<Content> {
-    if options.files == Files::Off || (!head.chunked && head.content_length == Some(0)) {
+    if !options.kinds.has(Kind::File) || (!head.chunked && head.content_length == Some(0)) {
         return None;
     }
     let kind = head.content_type.as_deref().unwrap_or_default();

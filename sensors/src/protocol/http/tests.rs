@@ -150,3 +150,28 @@ fn a_hole_in_the_headers_of_a_request_leaves_its_first_line() {
     let shown: Vec<_> = out.iter().map(|event| (event.text("url.original"), event.timestamp())).collect();
     assert_eq!(shown, [(Some("/1"), Some(early)), (Some("/2"), Some(late))]);
 }
+
+/// Names and details of the anomalies in an answer with this head, asked for or not.
+fn oddities(asked: bool, head: &str) -> Vec<String> {
+    let answer = format!("HTTP/1.1 206 Partial\r\nContent-Length: 2\r\n{head}\r\nhi");
+    let mut turns: Vec<Turn<'_>> = Vec::new();
+    if asked {
+        turns.push((C, b"GET /a HTTP/1.1\r\n\r\n"));
+    }
+    turns.push((S, answer.as_bytes()));
+    let events = run(&turns, 3);
+    let told = events.iter().filter(|event| event.dataset() == "sensor.weird");
+    let text = |event: &Event, name| event.text(name).unwrap_or_default().to_owned();
+    told.map(|event| text(event, "dongson.weird.name") + " " + &text(event, "dongson.weird.detail")).collect()
+}
+
+#[test]
+fn odd_answers_are_told() {
+    assert_eq!(oddities(true, "Content-Range: bytes 0-1/9\r\n"), Vec::<String>::new());
+    assert_eq!(oddities(true, "Content-Range: bytes 0-7/9\r\n"), ["HTTP_range_not_matching_len "]);
+    assert_eq!(
+        oddities(true, "Content-Range: bytes foo-bar/baz\r\n"),
+        ["HTTP_content_range_cannot_parse foo-bar/baz"]
+    );
+    assert_eq!(oddities(false, ""), ["unmatched_HTTP_reply "]);
+}

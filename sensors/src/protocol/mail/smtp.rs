@@ -11,11 +11,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use dongson_event::{Event, Timestamp};
 
+use crate::odd;
 use crate::protocol::dissect::{Start, Stream};
 use crate::protocol::file::State;
 use crate::protocol::mail::multipart::{Reader, words};
 use crate::protocol::wire::{starts_with_no_case, text};
-use crate::protocol::{Files, Options, Side, secret};
+use crate::protocol::{Kind, Options, Side, secret};
 
 /// Longest line kept (RFC 5321, 4.5.3.1.4 allows 512; extensions send more).
 const MAX_LINE: usize = 4096;
@@ -161,12 +162,19 @@ impl Smtp {
         let mut asked = Asked::Other;
         if is(b"HELO") || is(b"EHLO") || is(b"LHLO") {
             self.give_up_open(out);
+            if self.helo.is_some() {
+                out.push(odd::event(at, "smtp", "duplicate_fields", None));
+            }
             self.helo = Some(text(argument, MAX_ADDRESS));
             asked = Asked::Hello;
         } else if is(b"MAIL FROM:") {
             self.give_up_open(out);
             self.open(at, out).from = Some(address(line.get(10..).unwrap_or_default()));
         } else if is(b"RCPT TO:") {
+            if self.mails.back().is_none_or(|mail| mail.complete || mail.from.is_none()) {
+                let what = Some("rcpt to missing mail from");
+                out.push(odd::event(at, "smtp", "smtp_mail_transaction_invalid", what));
+            }
             let recipients = &mut self.open(at, out).recipients;
             if recipients.len() < MAX_RECIPIENTS {
                 recipients.push(address(line.get(8..).unwrap_or_default()));
@@ -221,6 +229,9 @@ impl Smtp {
         let mut parts = argument.split(|sign| *sign == b' ').filter(|part| !part.is_empty());
         let size = parts.next().and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
         let last = parts.next().is_some_and(|word| word.eq_ignore_ascii_case(b"LAST"));
+        if let Some((name, detail)) = odd_chunk(argument) {
+            out.push(odd::event(at, "smtp", name, Some(&detail)));
+        }
         if let Some(size) = size {
             self.begin_mail(at, out);
             self.mode = Mode::Chunk(size, last);
@@ -355,7 +366,7 @@ impl Smtp {
             }
         }
         out.push(event);
-        if self.options.files == Files::Told {
+        if self.options.kinds.has(Kind::File) {
             out.append(&mut files);
         }
     }
@@ -505,6 +516,24 @@ impl Stream for Smtp {
     }
 }
 
+/// What is odd about the argument of BDAT (RFC 3030, 2): a size, and the word LAST or nothing.
+fn odd_chunk(argument: &[u8]) -> Option<(&'static str, String)> {
+    let mut parts = argument.split(|sign| *sign == b' ').filter(|part| !part.is_empty());
+    let invalid = |what: &str| Some(("smtp_invalid_bdat_command", what.to_owned()));
+    let Some(size) = parts.next() else { return invalid("BDAT argument bad length") };
+    let digits = size.iter().take_while(|sign| sign.is_ascii_digit()).count();
+    if digits == 0 {
+        return invalid("BDAT not followed by a valid chunk-size");
+    }
+    let huge = std::str::from_utf8(size).is_ok_and(|size| size.parse::<i64>().is_err());
+    let last = parts.next().is_none_or(|word| word.eq_ignore_ascii_case(b"LAST"));
+    match (digits == size.len(), last && parts.next().is_none()) {
+        (true, _) if huge => Some(("smtp_huge_bdat_chunk", text(size, 32))),
+        (true, true) => None,
+        _ => invalid("BDAT chunk-size followed by junk"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -528,6 +557,31 @@ mod tests {
 
     fn turns(lines: &[(Side, &str)]) -> Vec<(Side, Vec<u8>)> {
         lines.iter().map(|(side, line)| (*side, line.as_bytes().to_vec())).collect()
+    }
+
+    #[test]
+    fn odd_commands_are_told() {
+        let talk = turns(&[
+            (S, "220 a\r\n"),
+            (C, "EHLO a\r\nEHLO b\r\nRCPT TO:<c@vn>\r\nMAIL FROM:<d@vn>\r\nRCPT TO:<e@vn>\r\n"),
+            (C, "BDAT x\r\nBDAT 99999999999999999999\r\nBDAT 0 FIRST\r\nBDAT 0 LAST\r\n"),
+        ]);
+        let name = |event: &Event| {
+            let detail = event.text("dongson.weird.detail").unwrap_or_default();
+            format!("{} {detail}", event.text("dongson.weird.name").unwrap())
+        };
+        let events = run(&talk, usize::MAX);
+        let told: Vec<String> =
+            events.iter().filter(|event| event.dataset() == "sensor.weird").map(name).collect();
+        let expected = [
+            "duplicate_fields ",
+            "smtp_mail_transaction_invalid rcpt to missing mail from",
+            "smtp_invalid_bdat_command BDAT not followed by a valid chunk-size",
+            "smtp_huge_bdat_chunk 99999999999999999999",
+            "smtp_invalid_bdat_command BDAT chunk-size followed by junk",
+        ];
+        assert_eq!(told, expected);
+        assert_eq!(run(&talk, 1), events);
     }
 
     #[test]

@@ -80,7 +80,11 @@ impl Ntlm {
         if flags & VERSION != 0 {
             self.event.set_some("dongson.ntlm.server.version", version(bytes, 48));
         }
-        let mut pairs = field(bytes, 40).unwrap_or_default();
+        // Some servers announce more than they send.
+        let place = le::u32(bytes, 44).and_then(|offset| usize::try_from(offset).ok());
+        let cut =
+            place.and_then(|place| bytes.get(place..)).filter(|_| place.is_some_and(|place| place >= 48));
+        let mut pairs = field(bytes, 40).or(cut).unwrap_or_default();
         while let (Some(kind), Some(length)) = (le::u16(pairs, 0), le::u16(pairs, 2)) {
             let Some(value) = le::part(pairs, 4, usize::from(length)) else { break };
             let name = match kind {

@@ -6,9 +6,11 @@
 mod devices;
 mod dhcp;
 mod files;
+mod ftp;
 mod kerberos;
 mod ldap;
 mod microsoft;
+mod nfs;
 mod ntp;
 mod quic;
 mod rdp;
@@ -18,6 +20,7 @@ mod smb;
 mod smtp;
 mod ssh;
 mod tunnel;
+mod weird;
 mod x509;
 
 use dongson_event::Event;
@@ -80,10 +83,13 @@ pub(crate) fn dataset(kind: &str) -> Option<&'static str> {
         "tls" | "fingerprint" | "quic" => "sensor.tls",
         "fileinfo" | "files" | "pe" => "sensor.file",
         "smtp" => "sensor.smtp",
+        "ftp" => "sensor.ftp",
+        "ftp_data" => "sensor.ftp_data",
         "dce_rpc" | "dcerpc" => "sensor.dce_rpc",
         "kerberos" => "sensor.kerberos",
         "ldap" | "ldap_search" => "sensor.ldap",
         "ntlm" => "sensor.ntlm",
+        "nfs" => "sensor.nfs",
         "rdp" => "sensor.rdp",
         "rfb" => "sensor.rfb",
         "smb" | "smb_files" | "smb_mapping" => "sensor.smb",
@@ -100,6 +106,7 @@ pub(crate) fn dataset(kind: &str) -> Option<&'static str> {
         "mqtt" => "sensor.mqtt",
         "sip" => "sensor.sip",
         "tunnel" => "sensor.tunnel",
+        "weird" | "anomaly" => "sensor.weird",
         _ => return None,
     })
 }
@@ -108,13 +115,16 @@ pub(crate) fn dataset(kind: &str) -> Option<&'static str> {
 const TABLES: &[&[Line]] = &[
     files::LINES,
     smtp::LINES,
+    ftp::LINES,
     x509::LINES,
     quic::LINES,
+    nfs::LINES,
     ntp::LINES,
     dhcp::LINES,
     services::LINES,
     devices::LINES,
     tunnel::LINES,
+    weird::LINES,
     LINES,
     kerberos::LINES,
     ldap::LINES,

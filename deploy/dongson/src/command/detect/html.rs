@@ -142,11 +142,21 @@ impl Page {
             let end = start.saturating_add(column.saturating_mul(COLUMNS));
             let _infallible = writeln!(
                 text,
-                "<div class=\"axis\"><span></span><p><span>{}</span><span>{}</span><span>{}</span></p><span></span></div>",
+                "<div class=\"axis\"><span></span><p><span>{}</span><span>{}</span></p><span></span></div>",
                 clock(start),
-                clock(start + (end - start) / 2),
                 clock(end)
             );
+            text.push_str("<div class=\"axis\"><span></span><div class=\"ticks\">");
+            for at in self.timeline.ticks() {
+                let place = (at - start).saturating_mul(1_000) / (end - start).max(1);
+                let _infallible = write!(
+                    text,
+                    "<b style=\"--at:{place}\" title=\"{}\">{}</b>",
+                    clock(at),
+                    mark(at, end - start)
+                );
+            }
+            text.push_str("</div><span></span></div>\n");
         }
         let others = lang.pick("(không rõ máy, hoặc máy khác)", "(no host named, or other hosts)");
         for host in rows.iter().take(MAX_HOSTS) {
@@ -302,6 +312,18 @@ fn clock(seconds: i64) -> String {
     text.get(..19).map_or(text.clone(), |head| head.replace('T', " "))
 }
 
+/// A mark of an axis that is so many seconds long: the day where it spans several, else the time of day.
+fn mark(seconds: i64, span: i64) -> String {
+    let text = clock(seconds);
+    let part = match span {
+        ..=900 => text.get(11..19),
+        901..=172_800 => text.get(11..16),
+        172_801..=1_209_600 => text.get(5..16),
+        _ => text.get(..10),
+    };
+    part.unwrap_or(&text).to_owned()
+}
+
 fn cut(text: &str) -> String {
     let mut signs = text.chars();
     let head: String = signs.by_ref().take(MAX_CHARS).collect();
@@ -354,5 +376,7 @@ mod tests {
     #[test]
     fn clocks() {
         assert_eq!(clock(0), "1970-01-01 00:00:00");
+        assert_eq!((mark(5, 60).as_str(), mark(3_600, 7_200).as_str()), ("00:00:05", "01:00"));
+        assert_eq!((mark(0, 900_000).as_str(), mark(0, 9_000_000).as_str()), ("01-01 00:00", "1970-01-01"));
     }
 }

@@ -35,6 +35,17 @@ const EVTX_CHUNK_BYTES: u64 = 65_536;
 /// Said of an EVTX file that is shorter than its header.
 const CUT_HEADER: &str = "the EVTX file is cut: it ends inside its header";
 
+/// Said of a file that only its name calls EVTX.
+const NOT_EVTX: &str =
+    "is named .evtx, but is no EVTX file: it does not begin with `ElfFile`, and it is no JSON either";
+
+/// True for `*.evtx`, also packed.
+fn is_named_evtx(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    let name = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(&name);
+    Path::new(name).extension().is_some_and(|end| end == "evtx")
+}
+
 /// What a file holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -99,6 +110,9 @@ impl Inputs {
                 self.skipped.push(skip("not a file"));
             } else {
                 match File::open(&child).and_then(|file| unpacked(Box::new(file))) {
+                    Ok((Kind::Unknown, _)) if is_named_evtx(&child) => {
+                        self.unreadable.push(format!("{}: {NOT_EVTX}", child.display()));
+                    }
                     Ok((Kind::Unknown, _)) => {
                         self.skipped.push(skip("neither JSON, EVTX nor a packet capture"));
                     }
@@ -232,6 +246,9 @@ fn open(path: &Path) -> Result<Part> {
     let standard = path.as_os_str() == "-";
     let stream: Stream = if standard { Box::new(io::stdin()) } else { Box::new(File::open(path)?) };
     let (kind, mut stream) = unpacked(stream)?;
+    if kind == Kind::Unknown && is_named_evtx(path) {
+        bail!(NOT_EVTX);
+    }
     Ok(match kind {
         Kind::Evtx => evtx_part(spool(&mut stream)?)?,
         Kind::Capture if standard => {
@@ -440,6 +457,22 @@ mod tests {
             _ => None,
         });
         problems.last()
+    }
+
+    #[test]
+    fn a_file_that_only_its_name_calls_evtx_gives_one_error() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, bytes) in [("a.evtx", &b"garbage\nmore\nlines\n"[..]), ("c.EVTX", b"\x00\x01")] {
+            let path = folder.path().join(name);
+            fs::write(&path, bytes).unwrap();
+            let works: Vec<Work> = Inputs::find(&[path]).jobs().map(|job| job.work).collect();
+            assert!(
+                matches!(works.as_slice(), [Work::Unreadable(reason)] if reason.contains("no EVTX file")),
+                "{name}"
+            );
+        }
+        let inputs = Inputs::find(&[folder.path().to_owned()]);
+        assert_eq!((inputs.len(), inputs.unreadable.len(), inputs.skipped.len()), (0, 2, 0));
     }
 
     #[test]

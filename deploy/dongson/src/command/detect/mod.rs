@@ -76,7 +76,7 @@ enum Stats {
 /// Detection over files.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "example: dongson detect --rules rules/content/sigma --format html --output found.html evidence/ capture.pcap Security.evtx\n         zcat events.json.gz | dongson detect --rules rules/content/sigma --format jsonl --level high -\n\nMatches go to standard output or --output; the summary, what could not be read and --stats to standard error.\nMatches, and their order, are the same whatever the number of threads. Correlations count in the order of event time over\nall files; what they find comes last. Scripts (*.rhai) are not run here: they run live and in `dongson rules test`.\nexit codes: 0 everything was read (matches or not), 1 something could not be read, 2 wrong usage"
+    after_help = "example: dongson detect --rules rules/content/sigma --format html --output found.html evidence/ capture.pcap Security.evtx\n         zcat events.json.gz | dongson detect --rules rules/content/sigma --format jsonl --level high -\n\nMatches go to standard output or --output; the summary, what could not be read and --stats to standard error.\nMatches, and their order, are the same whatever the number of threads. Correlations count in the order of event time over\nall files; what they find comes last. Scripts (*.rhai) are not run here: they run live and in `dongson rules test`.\nA record may have 16 MiB; a longer one is told and left out.\nexit codes: 0 everything was read (matches or not), 1 something could not be read, 2 wrong usage"
 )]
 pub(crate) struct Detect {
     /// Folder or file of Sigma rules; may be given several times.

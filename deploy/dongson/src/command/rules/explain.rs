@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
 use dongson_event::Event;
 use dongson_rules::detect::{self, Records};
-use dongson_rules::trace::{self, Explanation};
+use dongson_rules::trace;
 use dongson_rules::{LoadOptions, Mode, RuleSet, Taxonomies};
 
 use super::{VALUES_HELP, missing, options};
@@ -40,7 +40,7 @@ enum Taxonomy {
 
 /// Which rule and which event.
 #[derive(Debug, Args)]
-#[command(after_help = format!("example: dongson rules explain my_rule.yml events.jsonl:17\n         dongson rules explain --rules rules/content/sigma 11111111-2222-4333-8444-555555555555 - < event.json\n\nexit codes: 0 the rule fires on the event, 1 it does not, 2 an error{VALUES_HELP}"))]
+#[command(after_help = format!("example: dongson rules explain my_rule.yml events.jsonl:17\n         dongson rules explain --rules rules/content/sigma 11111111-2222-4333-8444-555555555555 - < event.json\n\nA correlation is explained by its rules: which of them would count the event, and under which group.\nexit codes: 0 the rule fires on the event (a correlation counts it), 1 it does not, 2 an error{VALUES_HELP}"))]
 pub(crate) struct Explain {
     /// A rule file, or the id, name or title of a rule of --rules.
     rule: String,
@@ -78,17 +78,23 @@ impl Explain {
         };
         let event = self.event()?;
         let event = if mode == Mode::Auto { detect::unpack(event) } else { event };
-        let head = rules.rule(number).map(|rule| rule.title.clone()).unwrap_or_default();
-        let Some(explained) = trace::explain(&rules, &Taxonomies::embedded(), mode, number, &event) else {
-            bail!(
-                "{head}: a correlation counts events, no single one decides; explain the rules it refers to"
-            );
-        };
-        match self.format {
-            Form::Json => output::json(&explained)?,
-            Form::Text => print(&explained)?,
+        let taxonomies = Arc::new(Taxonomies::embedded());
+        if let Some(explained) = trace::explain(&rules, &taxonomies, mode, number, &event) {
+            self.tell(&explained)?;
+            return Ok(if explained.fires { HOLDS } else { DOES_NOT });
         }
-        Ok(if explained.fires { HOLDS } else { DOES_NOT })
+        let Some(counted) = trace::counted(&rules, &taxonomies, mode, number, &event) else {
+            bail!("{}: there is no such rule", self.rule);
+        };
+        self.tell(&counted)?;
+        Ok(if counted.counts { HOLDS } else { DOES_NOT })
+    }
+
+    fn tell(&self, answer: &(impl serde::Serialize + ToString)) -> Result<()> {
+        match self.format {
+            Form::Json => output::json(answer),
+            Form::Text => print(&answer.to_string()),
+        }
     }
 
     /// The rules, and which of them is meant.
@@ -111,8 +117,13 @@ impl Explain {
             match plain.as_slice() {
                 [one] => Some(*one),
                 [] if rules.is_empty() => bail!("{}: has no rule", self.rule),
-                // Correlations alone: said by whoever explains.
-                [] => Some(0),
+                // Rules that one correlation counts, and it: it is what the file is about, and stands last.
+                several
+                    if rules.iter().filter(|rule| rule.correlation).count() == 1
+                        && self.explains(&loaded.rules, several) =>
+                {
+                    Some(rules.len() - 1)
+                }
                 several => {
                     let ids: Vec<&str> =
                         several.iter().filter_map(|at| rules.get(*at)).map(|rule| rule.id.as_str()).collect();
@@ -140,6 +151,11 @@ impl Explain {
             );
         };
         Ok((Arc::new(loaded.rules), number))
+    }
+
+    /// True when all of these rules only feed the file's correlation.
+    fn explains(&self, rules: &RuleSet, several: &[usize]) -> bool {
+        self.rules.is_empty() && several.iter().all(|&at| rules.rule(at).is_some_and(|rule| !rule.reported))
     }
 
     fn event(&self) -> Result<Event> {
@@ -177,8 +193,8 @@ fn refusals(count: usize) -> String {
     if count == 0 { String::new() } else { format!(" ({count} were refused: see `dongson rules check`)") }
 }
 
-fn print(explained: &Explanation) -> Result<()> {
-    for line in explained.to_string().lines() {
+fn print(text: &str) -> Result<()> {
+    for line in text.lines() {
         output::line(&output::harmless(line))?;
     }
     Ok(())

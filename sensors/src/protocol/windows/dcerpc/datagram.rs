@@ -70,8 +70,8 @@ impl Datagrams for Connectionless {
         let little = le::u8(bytes, 4) == Some(0x10);
         let number = |place: usize| bytes.get(place..).and_then(|two| le::in_order16(two, little));
         let uuid = |place: usize| bytes.get(place..).and_then(|uuid| le::uuid(uuid, little));
-        // As Suricata prints it: the bytes in the order of the wire.
-        let activity = |place: usize| bytes.get(place..).and_then(|uuid| le::uuid(uuid, false));
+        // In this order whatever the header says of the rest, as Suricata prints it.
+        let activity = |place: usize| bytes.get(place..).and_then(|uuid| le::uuid(uuid, true));
         let (Some(kind), Some(flags)) = (le::u8(bytes, 1), le::u8(bytes, 2)) else { return };
         let (Some(opnum), Some(length), Some(activity)) = (number(68), number(74), activity(40)) else {
             return;

@@ -12,7 +12,7 @@ use crate::protocol::dissect::Stream;
 use crate::protocol::file::{self, About, File};
 use crate::protocol::windows::dcerpc::Dcerpc;
 use crate::protocol::windows::gss::Gss;
-use crate::protocol::{Files, Options, Side, le};
+use crate::protocol::{Kind, Options, Side, le};
 
 /// Shares of one connection.
 const MAX_TREES: usize = 64;
@@ -205,7 +205,7 @@ impl State {
         if self.find(block.id).is_none() {
             self.open(block.id, tree, Event::new(), at, out);
         }
-        let told = self.options.files == Files::Told;
+        let told = self.options.kinds.has(Kind::File);
         // The share's connection was not seen: DCE/RPC tells itself (C706, 12.6.3.1).
         let guess = self.holds_pipes(tree).is_none() && matches!(block.bytes, [5, 0 | 1, 0..=19, ..]);
         let left = block.length.saturating_sub(block.bytes.len());
@@ -235,7 +235,7 @@ impl State {
 
     /// Bytes behind the part of a message that was held.
     pub(super) fn tail(&mut self, side: Side, at: Timestamp, bytes: &[u8], out: &mut Vec<Event>) {
-        let told = self.options.files == Files::Told;
+        let told = self.options.kinds.has(Kind::File);
         let Some(tail) = side.of_mut(&mut self.tails) else { return };
         let bytes = bytes.get(..tail.left).unwrap_or(bytes);
         let (id, way, offset) = (tail.id, tail.way, tail.offset);

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::protocol::{Files, Options};
+use crate::protocol::Options;
 
 const C: Side = Side::Originator;
 const S: Side = Side::Responder;
@@ -83,7 +83,7 @@ fn closed(id: u8) -> Vec<(Side, Vec<u8>)> {
 }
 
 fn run(turns: &[(Side, Vec<u8>)], chunk: usize) -> Vec<Event> {
-    let options = Options { files: Files::Told, ..Options::default() };
+    let options = Options::default();
     let (mut smb, mut out) = (Smb::new(&Start { client: C, options: &options }), Vec::new());
     for (side, bytes) in turns {
         for part in bytes.chunks(chunk) {
