@@ -263,7 +263,6 @@ fn exception_name(code: u8) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
 
     use super::*;
     use crate::protocol::Options;

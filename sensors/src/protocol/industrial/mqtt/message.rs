@@ -81,7 +81,7 @@ fn more_properties(
     properties::read(cursor, header.name(), scene.key, &mut exchange.properties)
 }
 
-/// 3.1: the flags are clean session 2, will 4, its QoS 8 and 16, its retain 32, password 64, user 128.
+/// 3.1: the flags are clean session 2, will 4, its `QoS` 8 and 16, its retain 32, password 64, user 128.
 fn connect(exchange: &mut Exchange, cursor: &mut Cursor<'_>, scene: Scene<'_>) -> Option<()> {
     let event = &mut exchange.event;
     event.set("dongson.mqtt.protocol", text(cursor.vec16()?, MAX_NAME));
@@ -112,7 +112,7 @@ fn connect(exchange: &mut Exchange, cursor: &mut Cursor<'_>, scene: Scene<'_>) -
     Some(())
 }
 
-/// 3.3; the identifier is there from QoS 1 on.
+/// 3.3; the identifier is there from `QoS` 1 on.
 fn publish(exchange: &mut Exchange, header: Header, cursor: &mut Cursor<'_>, scene: Scene<'_>) -> Option<()> {
     exchange.event.set("dongson.mqtt.topics", vec![text(cursor.vec16()?, MAX_NAME)]);
     if header.qos() > 0 {

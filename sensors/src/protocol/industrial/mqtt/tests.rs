@@ -1,7 +1,5 @@
 //! Messages written by hand from the specifications.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use super::*;
 use crate::protocol::Options;
 use dongson_event::Value;
@@ -92,7 +90,7 @@ fn version_5_publishes_with_properties() {
 
 #[test]
 fn long_payloads_are_counted_and_cut() {
-    let body = [&b"\x00\x01t"[..], &[b'x'; 40_000]].concat();
+    let body = [&b"\x00\x01t"[..], &vec![b'x'; 40_000]].concat();
     let long = [&[0x30, 0xc3, 0xb8, 0x02][..], &body, &message(0xe0, b"")].concat();
     let turns = [(C, long)];
     let events = run(&turns, usize::MAX);
