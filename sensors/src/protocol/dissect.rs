@@ -11,6 +11,8 @@ use super::database::mysql::Mysql;
 use super::database::redis::Redis;
 use super::ftp::{Ftp, Transfer};
 use super::industrial::dnp3::Dnp3;
+use super::industrial::modbus::Modbus;
+use super::industrial::mqtt::Mqtt;
 use super::mail::smtp::Smtp;
 use super::network::dhcp::Dhcp;
 use super::network::nfs::Rpc;
@@ -76,6 +78,8 @@ pub(super) fn stream(service: &str, start: &Start<'_>) -> Option<Box<dyn Stream>
         "ftp" => Box::new(Ftp::new(start)),
         "smtp" => Box::new(Smtp::new(start)),
         "dnp3_tcp" => Box::new(Dnp3::default()),
+        "modbus" => Box::new(Modbus::new(start)),
+        "mqtt" => Box::new(Mqtt::new(start)),
         "mysql" => Box::new(Mysql::new(start)),
         "redis" => Box::new(Redis::new(start)),
         "sip" => Box::new(Sip::default()),

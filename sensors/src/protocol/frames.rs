@@ -102,9 +102,9 @@ impl Frames {
 
     /// Adds to what is held only as much as its message needs.
     fn join<'a>(&mut self, shape: &Shape, bytes: &'a [u8], each: &mut impl FnMut(&[u8])) -> &'a [u8] {
-        let (wanted, skip) = match (shape.length)(&self.held) {
-            Length::Is(length) => (length.clamp(1, shape.keep), length.saturating_sub(shape.keep)),
-            Length::Unknown if self.held.len() < shape.keep => (self.held.len() + 1, usize::MAX),
+        let wanted = match (shape.length)(&self.held) {
+            Length::Is(length) => length.clamp(1, shape.keep),
+            Length::Unknown if self.held.len() < shape.keep => self.held.len() + 1,
             Length::Unknown | Length::Broken => {
                 self.close();
                 return &[];
@@ -113,10 +113,14 @@ impl Frames {
         let missing = wanted.saturating_sub(self.held.len());
         let (added, rest) = bytes.split_at_checked(missing).unwrap_or((bytes, &[]));
         self.held.extend_from_slice(added);
-        if skip != usize::MAX && self.held.len() >= wanted {
-            each(self.held.get(..wanted).unwrap_or_default());
-            self.held.clear();
-            self.skip = skip as u64;
+        // Asked again, since the byte that tells the length can be the last of its message.
+        if let Length::Is(length) = (shape.length)(&self.held) {
+            let wanted = length.clamp(1, shape.keep);
+            if self.held.len() >= wanted {
+                each(self.held.get(..wanted).unwrap_or_default());
+                self.held.clear();
+                self.skip = length.saturating_sub(wanted) as u64;
+            }
         }
         rest
     }

@@ -1,3 +1,5 @@
-//! Control systems: what is read from and written to machines.
+//! Control systems and devices: what is read from and written to machines.
 
 pub(super) mod dnp3;
+pub(super) mod modbus;
+pub(super) mod mqtt;

@@ -3,6 +3,7 @@
 //! A line whose reason is empty only renames, or changes the way of writing. A line with a reason settles a difference;
 //! the run prints how many facts it touched. What is not in the table fails its fact.
 
+mod devices;
 mod dhcp;
 mod files;
 mod ftp;
@@ -101,6 +102,8 @@ pub(crate) fn dataset(kind: &str) -> Option<&'static str> {
         "redis" => "sensor.redis",
         "mysql" => "sensor.mysql",
         "dnp3" => "sensor.dnp3",
+        "modbus" => "sensor.modbus",
+        "mqtt" => "sensor.mqtt",
         "sip" => "sensor.sip",
         "tunnel" => "sensor.tunnel",
         "weird" | "anomaly" => "sensor.weird",
@@ -119,6 +122,7 @@ const TABLES: &[&[Line]] = &[
     ntp::LINES,
     dhcp::LINES,
     services::LINES,
+    devices::LINES,
     tunnel::LINES,
     weird::LINES,
     LINES,
