@@ -79,7 +79,7 @@ pub struct Seen {
     pub holds: bool,
 }
 
-/// Holds the rule with this number against `event`; `None` for a correlation, which no single event satisfies ([`counted`]), and
+/// Holds the rule with this number against `event`; `None` for a correlation, which no single event satisfies ([`counted()`]), and
 /// for a number that is none.
 pub fn explain(
     rules: &Arc<RuleSet>,

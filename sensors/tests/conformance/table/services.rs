@@ -4,6 +4,9 @@ use super::Rule::{By, Drop, Is};
 use super::{Line, line};
 use crate::values::Case;
 
+const SIP_PATHS: &str =
+    "Zeek lists the paths of all messages of a transaction, repeated ones too; ours is that of one message";
+
 pub(super) const LINES: &[Line] = &[
     line("zeek", "radius", "username", Is("user.name"), ""),
     line("zeek", "radius", "mac", By(station), ""),
@@ -47,8 +50,8 @@ pub(super) const LINES: &[Line] = &[
     line("zeek", "sip", "call_id", Is("dongson.sip.call_id"), ""),
     line("zeek", "sip", "seq", Is("dongson.sip.seq"), ""),
     line("zeek", "sip", "subject", Is("dongson.sip.subject"), ""),
-    line("zeek", "sip", "request_path", By(|case, v| path(case, "dongson.sip.request.path", v)), ""),
-    line("zeek", "sip", "response_path", By(|case, v| path(case, "dongson.sip.response.path", v)), ""),
+    line("zeek", "sip", "request_path", By(|case, v| path(case, "dongson.sip.request.path", v)), SIP_PATHS),
+    line("zeek", "sip", "response_path", By(|case, v| path(case, "dongson.sip.response.path", v)), SIP_PATHS),
     line("zeek", "sip", "user_agent", Is("user_agent.original"), ""),
     line("zeek", "sip", "status_code", Is("dongson.sip.status_code"), ""),
     line("zeek", "sip", "status_msg", Is("dongson.sip.status_reason"), ""),
@@ -120,7 +123,9 @@ fn rows(case: &Case<'_>, theirs: &str) -> bool {
 fn path(case: &Case<'_>, name: &str, theirs: &str) -> bool {
     let without = |via: &String| via.split(";branch").next().unwrap_or_default().to_owned();
     let ours: Vec<String> = case.list(name).iter().map(without).collect();
-    ours.join(",") == theirs
+    // The paths of several messages follow one another: ours is one of them.
+    let theirs: Vec<&str> = theirs.split(',').collect();
+    !ours.is_empty() && theirs.windows(ours.len()).any(|one| one == ours.as_slice())
 }
 
 fn request_line(case: &Case<'_>, theirs: &str) -> bool {
