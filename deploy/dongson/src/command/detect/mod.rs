@@ -107,7 +107,7 @@ pub(crate) struct Detect {
     #[arg(long, value_parser = moment, value_name = "TIME")]
     to: Option<Timestamp>,
     /// Threads that match; all cores by default, 1 for measuring.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_parser = threads, value_name = "N")]
     threads: Option<NonZero<u16>>,
     /// Prints what the run cost: `--stats` for people, `--stats=json` for programs.
     #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "text")]
@@ -123,6 +123,10 @@ pub(crate) struct Detect {
 fn level(word: &str) -> Result<Level, String> {
     let words = Level::ALL.map(Level::as_str).join(", ");
     Level::parse(&word.to_lowercase()).ok_or_else(|| format!("one of {words}"))
+}
+
+fn threads(text: &str) -> Result<NonZero<u16>, String> {
+    text.parse().map_err(|_| "a number from 1 to 65535; leave it out to use all cores".to_owned())
 }
 
 /// RFC 3339, or a day, which begins at midnight UTC.
