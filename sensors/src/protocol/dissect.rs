@@ -8,6 +8,7 @@ use std::fmt::Debug;
 use dongson_event::{Event, Timestamp};
 
 use super::database::mysql::Mysql;
+use super::database::postgresql::Postgresql;
 use super::database::redis::Redis;
 use super::ftp::{Ftp, Transfer};
 use super::industrial::dnp3::Dnp3;
@@ -81,6 +82,7 @@ pub(super) fn stream(service: &str, start: &Start<'_>) -> Option<Box<dyn Stream>
         "modbus" => Box::new(Modbus::new(start)),
         "mqtt" => Box::new(Mqtt::new(start)),
         "mysql" => Box::new(Mysql::new(start)),
+        "postgresql" => Box::new(Postgresql::new(start)),
         "redis" => Box::new(Redis::new(start)),
         "sip" => Box::new(Sip::default()),
         "dce_rpc" => Box::new(Dcerpc::default()),

@@ -549,6 +549,16 @@ pub const FIELDS: &[Field] = &[
     f("dongson.mysql.server_version", LowKeyword, "", Source, Plain, REST, "Dongson", "Version of the server"),
     f("dongson.mysql.affected_rows", Long, "", Source, Plain, REST, "Zeek rows", "Rows that were changed"),
     f("dongson.mysql.error_code", Long, "", Source, Plain, REST, "Dongson", "Number of the error"),
+    // PostgreSQL.
+    f("dongson.postgresql.request", LowKeyword, "", Source, Plain, REST, "Zeek frontend", "What the client asks: ssl_request, startup, password, query, parse, terminate"),
+    f("dongson.postgresql.argument", Text, "", Source, Personal, REST, "Zeek frontend_arg; Suricata pgsql.request.simple_query", "The statement, or the way of signing in; passwords in it are sealed"),
+    f("dongson.postgresql.response", Keyword, "", Source, Plain, REST, "Zeek backend; Suricata pgsql.response.command_completed", "The server's word: SELECT 8, authentication_ok"),
+    f("dongson.postgresql.database", Keyword, "", Source, Internal, REST, "Zeek database", "Database that the client chose"),
+    f("dongson.postgresql.application", Keyword, "", Source, Plain, REST, "Zeek application_name", "Program of the client, as it calls itself"),
+    f("dongson.postgresql.version", LowKeyword, "", Source, Plain, REST, "Suricata pgsql.request.protocol_version", "Version of the protocol"),
+    f("dongson.postgresql.rows", Long, "", Source, Plain, REST, "Zeek rows; Suricata pgsql.response.data_rows", "Rows that came back"),
+    f("dongson.postgresql.row_bytes", Long, "bytes", Source, Plain, REST, "Suricata pgsql.response.data_size", "Bytes of the values in them"),
+    f("dongson.postgresql.error_code", Keyword, "", Source, Plain, REST, "Suricata pgsql.response.code", "SQLSTATE of the error"),
     // DNP3.
     f("dongson.dnp3.master", Long, "", Source, Plain, REST, "EVE dnp3.src", "Address of the master"),
     f("dongson.dnp3.outstation", Long, "", Source, Plain, REST, "EVE dnp3.dst", "Address of the outstation"),

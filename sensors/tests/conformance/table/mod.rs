@@ -101,6 +101,7 @@ pub(crate) fn dataset(kind: &str) -> Option<&'static str> {
         "syslog" => "sensor.syslog",
         "redis" => "sensor.redis",
         "mysql" => "sensor.mysql",
+        "pgsql" => "sensor.postgresql",
         "dnp3" => "sensor.dnp3",
         "modbus" => "sensor.modbus",
         "mqtt" => "sensor.mqtt",

@@ -29,6 +29,29 @@ pub(super) const LINES: &[Line] = &[
     line("zeek", "mysql", "success", By(success), ""),
     line("zeek", "mysql", "response", Is("error.message"), ""),
     line("zeek", "mysql", "rows", By(rows), "Zeek gives 0 rows for what changes none; ours is then absent"),
+    line("suricata-verify", "pgsql", "event_type", By(|_, v| v == "pgsql"), ""),
+    line(
+        "suricata-verify",
+        "pgsql",
+        "pgsql.tx_id",
+        Drop,
+        "Suricata's own number, as tx_id on the README's list",
+    ),
+    line("suricata-verify", "pgsql", "pgsql.request.simple_query", Is("dongson.postgresql.argument"), ""),
+    line("suricata-verify", "pgsql", "pgsql.request.protocol_version", Is("dongson.postgresql.version"), ""),
+    line("suricata-verify", "pgsql", "pgsql.request.message", By(pgsql_request), ""),
+    line("suricata-verify", "pgsql", "pgsql.response.ssl_accepted", By(pgsql_tls), ""),
+    line(
+        "suricata-verify",
+        "pgsql",
+        "pgsql.response.command_completed",
+        Is("dongson.postgresql.response"),
+        "",
+    ),
+    line("suricata-verify", "pgsql", "pgsql.response.data_rows", Is("dongson.postgresql.rows"), ""),
+    line("suricata-verify", "pgsql", "pgsql.response.data_size", Is("dongson.postgresql.row_bytes"), ""),
+    line("suricata-verify", "pgsql", "pgsql.response.code", Is("dongson.postgresql.error_code"), ""),
+    line("suricata-verify", "pgsql", "pgsql.response.message", By(pgsql_answer), ""),
     line("zeek", "dnp3", "fc_request", Is("dongson.dnp3.request"), ""),
     line("zeek", "dnp3", "fc_reply", Is("dongson.dnp3.response"), ""),
     line("zeek", "dnp3", "iin", Is("dongson.dnp3.indications"), ""),
@@ -126,6 +149,24 @@ fn path(case: &Case<'_>, name: &str, theirs: &str) -> bool {
     // The paths of several messages follow one another: ours is one of them.
     let theirs: Vec<&str> = theirs.split(',').collect();
     !ours.is_empty() && theirs.windows(ours.len()).any(|one| one == ours.as_slice())
+}
+
+fn pgsql_request(case: &Case<'_>, theirs: &str) -> bool {
+    let ours = match theirs {
+        "SSL Request" => "ssl_request",
+        "termination_message" => "terminate",
+        other => other,
+    };
+    case.text("dongson.postgresql.request") == ours
+}
+
+fn pgsql_tls(case: &Case<'_>, theirs: &str) -> bool {
+    case.text("dongson.postgresql.response") == if theirs == "true" { "accepted" } else { "refused" }
+}
+
+/// The words of an error, else the step of the sign-in.
+fn pgsql_answer(case: &Case<'_>, theirs: &str) -> bool {
+    case.text("error.message") == theirs || case.text("dongson.postgresql.response") == theirs
 }
 
 fn request_line(case: &Case<'_>, theirs: &str) -> bool {
