@@ -22,6 +22,8 @@ after(() => at?.end());
 async function violations() {
   await page.evaluate(() => document.fonts.ready);
   await page.waitForFunction(() => document.querySelector('.skeleton') === null);
+  // Colours on their way to others are nobody's to read.
+  await page.waitForFunction(() => document.getAnimations().every((one) => one.playState !== 'running' || one.effect?.getComputedTiming().endTime === Infinity));
   await page.evaluate(AXE);
   return page.evaluate(async () => {
     const { violations: found } = await window.axe.run(document, { resultTypes: ['violations'], runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] });
