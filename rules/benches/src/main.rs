@@ -4,9 +4,12 @@
 //! the engine, the other half is measured; every pass varies ids, numbers and arguments by its seed (`vary.rs`), so that
 //! no two events are equal. Arguments: `--seconds N` for each row (20), `--only CATEGORY`, `--subject NAME`, `--save FILE` and
 //! `--calibration FILE` for what was calibrated, `--asked` for the rules that are asked most often.
-//! With `--features others` rsigma and sigma-rust run over the same events.
+//! With `--features others` rsigma and sigma-rust run over the same events; then `--differences` prints what they find
+//! otherwise instead of how fast they are, with `--show` and an event of each.
 
 mod cpu;
+#[cfg(feature = "others")]
+mod differences;
 #[cfg(feature = "others")]
 mod others;
 
@@ -166,6 +169,14 @@ fn main() {
     engine.prepare();
     let prepared = cpu::nanos();
     let (sample, measured) = corpus.halves();
+    #[cfg(feature = "others")]
+    if std::env::args().any(|word| word == "--differences") {
+        let all = [sample, measured].concat();
+        for (name, mut other) in others::finders(&corpus) {
+            differences::print(name, &mut Session::new(Arc::clone(&engine)), other.as_mut(), &all);
+        }
+        return;
+    }
     let calibration = argument("--calibration")
         .and_then(|file| serde_json::from_str(&fs::read_to_string(file).ok()?).ok())
         .unwrap_or_else(|| calibrate(&engine, &sample));

@@ -7,6 +7,7 @@ use rsigma_eval::LogSourceExtractor;
 use rsigma_eval::event::JsonEvent;
 
 use crate::Subject;
+use crate::differences::Finder;
 use dongson_rules_bench::corpus::Corpus;
 
 struct Rsigma(rsigma_eval::Engine);
@@ -36,7 +37,14 @@ impl Subject for SigmaRust {
     }
 
     fn look(&mut self, text: &str) -> usize {
-        let Ok(event) = sigma_rust::event_from_json(text) else { return 0 };
+        self.found(text).len()
+    }
+}
+
+impl SigmaRust {
+    /// Places of the rules that hold.
+    fn found(&mut self, text: &str) -> Vec<usize> {
+        let Ok(event) = sigma_rust::event_from_json(text) else { return Vec::new() };
         #[expect(
             clippy::redundant_closure_for_method_calls,
             reason = "sigma-rust does not export the type of a value"
@@ -49,12 +57,40 @@ impl Subject for SigmaRust {
                 |own: &Source| own.iter().zip(&given).all(|(own, given)| own.is_none() || own == given);
             rules.iter().enumerate().filter(|(_, (own, _))| fits(own)).map(|(at, _)| at).collect()
         });
-        route.iter().filter(|at| rules.get(**at).is_some_and(|(_, rule)| rule.is_match(&event))).count()
+        let holds = |at: &usize| rules.get(*at).is_some_and(|(_, rule)| rule.is_match(&event));
+        route.iter().copied().filter(holds).collect()
     }
 }
 
-/// Both, with all rules that they can read.
+impl Finder for Rsigma {
+    fn find(&mut self, text: &str) -> Vec<String> {
+        let Ok(tree) = serde_json::from_str::<serde_json::Value>(text) else { return Vec::new() };
+        let found = self.0.evaluate(&JsonEvent::borrow(&tree));
+        found.into_iter().filter_map(|one| one.header.rule_id).collect()
+    }
+}
+
+impl Finder for SigmaRust {
+    fn find(&mut self, text: &str) -> Vec<String> {
+        let found = self.found(text);
+        found.into_iter().filter_map(|at| self.rules.get(at)?.1.id.clone()).collect()
+    }
+}
+
+/// Both, to be timed.
 pub(crate) fn subjects(corpus: &Corpus) -> Vec<Box<dyn Subject>> {
+    let (rsigma, sigma_rust) = both(corpus);
+    vec![Box::new(rsigma), Box::new(sigma_rust)]
+}
+
+/// Both, to be compared.
+pub(crate) fn finders(corpus: &Corpus) -> Vec<(&'static str, Box<dyn Finder>)> {
+    let (rsigma, sigma_rust) = both(corpus);
+    vec![(rsigma.name(), Box::new(rsigma)), (sigma_rust.name(), Box::new(sigma_rust))]
+}
+
+/// Both, with all rules that they can read.
+fn both(corpus: &Corpus) -> (Rsigma, SigmaRust) {
     let mut files = Vec::new();
     corpus.rule_folders.iter().for_each(|folder| collect(folder, &mut files));
     files.sort();
@@ -68,7 +104,7 @@ pub(crate) fn subjects(corpus: &Corpus) -> Vec<Box<dyn Subject>> {
         .iter()
         .filter_map(|text| Some((source(text), sigma_rust::rule_from_yaml(text).ok()?)))
         .collect();
-    vec![Box::new(Rsigma(rsigma)), Box::new(SigmaRust { rules, routes: HashMap::new() })]
+    (Rsigma(rsigma), SigmaRust { rules, routes: HashMap::new() })
 }
 
 fn collect(path: &Path, files: &mut Vec<PathBuf>) {
