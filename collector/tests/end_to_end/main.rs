@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test says where it stopped")]
 
+mod desired;
 mod hostile;
 mod http;
 mod rsyslog;

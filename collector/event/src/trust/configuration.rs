@@ -62,9 +62,9 @@ impl FromStr for Target {
         if text == "all" {
             return Ok(Self::All);
         }
-        let found = kinds.iter().find_map(|(head, make)| {
-            text.strip_prefix(head).filter(fine).map(|id| make(id.to_owned()))
-        });
+        let found = kinds
+            .iter()
+            .find_map(|(head, make)| text.strip_prefix(head).filter(fine).map(|id| make(id.to_owned())));
         let short: String = text.chars().take(80).collect();
         found.ok_or(TrustError::Malformed {
             what: "a target",

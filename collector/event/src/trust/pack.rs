@@ -60,10 +60,7 @@ impl PackManifest {
         };
         let sign = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
         let name = self.name.as_bytes();
-        if !(1..=64).contains(&name.len())
-            || !name.iter().copied().all(sign)
-            || name.first() == Some(&b'.')
-        {
+        if !(1..=64).contains(&name.len()) || !name.iter().copied().all(sign) || name.first() == Some(&b'.') {
             return bad("its name must be 1 to 64 of a-z, 0-9, -, _ and ., not beginning with .");
         }
         let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
