@@ -29,7 +29,7 @@ const TIMEOUT: Duration = Duration::from_secs(WAIT_SECONDS + 30);
 /// Pause after the first failure; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// Longest pause between two questions.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 /// Most requests that are remembered as given on; all are forgotten then.
 const REMEMBERED: usize = 4_096;
 
@@ -83,7 +83,7 @@ impl Link {
         if let Some(etag) = etag {
             request = request.header("if-none-match", etag).header("prefer", format!("wait={WAIT_SECONDS}"));
         }
-        let mut answer = request.call().map_err(unreachable)?;
+        let mut answer = request.call().map_err(|error| unreachable(&error))?;
         let etag = answer.headers().get("etag").and_then(|value| value.to_str().ok()).map(str::to_owned);
         if answer.status().as_u16() == 304 {
             return Ok(None);
@@ -97,7 +97,10 @@ impl Link {
     /// A part of a pack from `offset` on.
     fn part(&self, sha256: &str, offset: u64) -> Result<Vec<u8>, DesiredError> {
         let request = self.agent.get(format!("{}/v1/pack/{sha256}", self.identity.url));
-        let mut answer = request.header("range", format!("bytes={offset}-")).call().map_err(unreachable)?;
+        let mut answer = request
+            .header("range", format!("bytes={offset}-"))
+            .call()
+            .map_err(|error| unreachable(&error))?;
         if answer.status().as_u16() == 200 && offset > 0 {
             return Err(DesiredError::Unreachable("the collector does not send parts of packs".to_owned()));
         }
@@ -105,14 +108,15 @@ impl Link {
     }
 }
 
-fn unreachable(error: ureq::Error) -> DesiredError {
+fn unreachable(error: &ureq::Error) -> DesiredError {
     DesiredError::Unreachable(error.to_string())
 }
 
 /// The body of a good answer; anything else is an error with the collector's words.
 fn body(answer: &mut ureq::http::Response<ureq::Body>, most: u64) -> Result<Vec<u8>, DesiredError> {
     let status = answer.status();
-    let read = answer.body_mut().with_config().limit(most).read_to_vec().map_err(unreachable)?;
+    let read =
+        answer.body_mut().with_config().limit(most).read_to_vec().map_err(|error| unreachable(&error))?;
     if status.is_success() {
         return Ok(read);
     }
