@@ -61,28 +61,28 @@ impl Sasl {
         let decoded = BASE64.decode(line).unwrap_or_default();
         let said = decoded.as_slice();
         match (self.mechanism.as_str(), turn) {
-            ("LOGIN", 0) | ("EXTERNAL", 0) => self.set_user(said),
-            ("LOGIN", 1) => self.seal(said),
+            ("LOGIN" | "EXTERNAL", 0) => self.set_user(Some(said)),
+            ("LOGIN", 1) => self.seal(Some(said)),
             ("PLAIN", 0) => {
                 let mut parts = said.split(|byte| *byte == 0).skip(1);
                 let (user, password) = (parts.next(), parts.next());
-                user.into_iter().for_each(|user| self.set_user(user));
-                password.into_iter().for_each(|password| self.seal(password));
+                self.set_user(user);
+                self.seal(password);
             }
             ("CRAM-MD5", 0) => {
                 if let Some(blank) = said.iter().rposition(|sign| *sign == b' ') {
-                    self.set_user(said.get(..blank).unwrap_or_default());
-                    self.seal(said.get(blank + 1..).unwrap_or_default());
+                    self.set_user(said.get(..blank));
+                    self.seal(said.get(blank + 1..));
                 }
             }
             ("XOAUTH2" | "OAUTHBEARER", 0) => self.bearer(said),
             ("DIGEST-MD5", 0) => {
                 let user = after(said, b"username=\"", b'"');
-                user.into_iter().for_each(|user| self.set_user(user));
+                self.set_user(user);
             }
             (name, 0) if name.starts_with("SCRAM-") => {
                 let user = after(said, b",n=", b',');
-                user.into_iter().for_each(|user| self.set_user(user));
+                self.set_user(user);
             }
             _ => {}
         }
@@ -91,19 +91,19 @@ impl Sasl {
     /// `user=` or `a=`, and the token behind `auth=Bearer`.
     fn bearer(&mut self, said: &[u8]) {
         let user = after(said, b"user=", 1).or_else(|| after(said, b"a=", b','));
-        user.into_iter().for_each(|user| self.set_user(user));
+        self.set_user(user);
         let token = after(said, b"Bearer ", 1);
-        token.into_iter().for_each(|token| self.seal(token));
+        self.seal(token);
     }
 
-    fn set_user(&mut self, user: &[u8]) {
-        if !user.is_empty() {
+    fn set_user(&mut self, user: Option<&[u8]>) {
+        if let Some(user) = user.filter(|user| !user.is_empty()) {
             self.user = Some(text(user, MAX_NAME));
         }
     }
 
-    fn seal(&mut self, password: &[u8]) {
-        self.password = Some(secret::seal(&self.secret_key, password));
+    fn seal(&mut self, password: Option<&[u8]>) {
+        self.password = password.map(|password| secret::seal(&self.secret_key, password));
     }
 }
 
