@@ -32,7 +32,9 @@ fn root(version: u64, first: u8) -> Root {
 
 fn signed(root: &Root, seeds: &[u8]) -> Envelope {
     let mut envelope = Envelope::new(Purpose::Root, serde_json::to_vec(root).unwrap());
-    seeds.iter().for_each(|seed| envelope.sign(&key(*seed)));
+    for seed in seeds {
+        envelope.sign(&key(*seed));
+    }
     envelope
 }
 
