@@ -9,6 +9,7 @@ mod files;
 mod ftp;
 mod kerberos;
 mod ldap;
+mod mailbox;
 mod microsoft;
 mod nfs;
 mod ntp;
@@ -83,6 +84,7 @@ pub(crate) fn dataset(kind: &str) -> Option<&'static str> {
         "tls" | "fingerprint" | "quic" => "sensor.tls",
         "fileinfo" | "files" | "pe" => "sensor.file",
         "smtp" => "sensor.smtp",
+        "pop3" => "sensor.pop3",
         "ftp" => "sensor.ftp",
         "ftp_data" => "sensor.ftp_data",
         "dce_rpc" | "dcerpc" => "sensor.dce_rpc",
@@ -116,6 +118,7 @@ pub(crate) fn dataset(kind: &str) -> Option<&'static str> {
 const TABLES: &[&[Line]] = &[
     files::LINES,
     smtp::LINES,
+    mailbox::LINES,
     ftp::LINES,
     x509::LINES,
     quic::LINES,
