@@ -278,7 +278,8 @@ impl Tcp {
     /// The client of a named service whose `side` was recognised; greetings come from servers.
     fn client_of(&self, named: &detect::Named, side: Side) -> Side {
         let prefix = side.of(&self.beginnings).bytes.as_slice();
-        let greets = [&b"220"[..], b"+OK", b"* ", b"RFB "].iter().any(|start| prefix.starts_with(start));
+        let greets =
+            [&b"220"[..], b"+OK", b"-ERR ", b"* ", b"RFB "].iter().any(|start| prefix.starts_with(start));
         let proxy =
             named.service == "socks" && detect::answers_socks(&side.other().of(&self.beginnings).bytes);
         let server = greets || proxy || named.upgrade == Some(upgrade::Kind::Mysql);

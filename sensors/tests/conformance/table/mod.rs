@@ -10,6 +10,7 @@ mod ftp;
 mod http2;
 mod kerberos;
 mod ldap;
+mod mailbox;
 mod microsoft;
 mod nfs;
 mod ntp;
@@ -84,6 +85,7 @@ pub(crate) fn dataset(kind: &str) -> Option<&'static str> {
         "tls" | "fingerprint" | "quic" => "sensor.tls",
         "fileinfo" | "files" | "pe" => "sensor.file",
         "smtp" => "sensor.smtp",
+        "pop3" => "sensor.pop3",
         "ftp" => "sensor.ftp",
         "ftp_data" => "sensor.ftp_data",
         "dce_rpc" | "dcerpc" => "sensor.dce_rpc",
@@ -123,6 +125,7 @@ const TABLES: &[&[Line]] = &[
     files::LINES,
     http2::LINES,
     smtp::LINES,
+    mailbox::LINES,
     ftp::LINES,
     x509::LINES,
     quic::LINES,
