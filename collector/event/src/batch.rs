@@ -67,17 +67,15 @@ pub type Hash = [u8; 32];
 
 /// The Merkle tree hash of `lines` (RFC 9162, 2.1.1); of none it is the hash of nothing.
 pub fn root<'l>(lines: impl Iterator<Item = &'l [u8]>) -> Hash {
-    // Roots of whole subtrees, the largest first; their sizes are the bits of `count`.
+    // Roots of whole subtrees, the largest first; their sizes are the bits of the count of lines before.
     let mut subtrees: Vec<Hash> = Vec::new();
-    let mut count = 0_u64;
-    for line in lines {
+    for (count, line) in lines.enumerate() {
         let mut hash = digest(&[&[0], line]);
         for _ in 0..count.trailing_ones() {
             let Some(left) = subtrees.pop() else { break };
             hash = digest(&[&[1], &left, &hash]);
         }
         subtrees.push(hash);
-        count += 1;
     }
     subtrees
         .into_iter()
