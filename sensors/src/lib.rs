@@ -7,6 +7,7 @@
 //! - [`protocol`]: what the streams say: DNS, HTTP, TLS.
 //! - [`confine`]: what the process gives up once its sockets are open.
 //! - [`ship`]: the spool and the link to the collector.
+//! - [`desired`]: what the centre wants of this sensor: asked for, verified, kept.
 //! - [`engine`]: the three of them in a row; [`read_file`] runs it over a capture, [`mod@follow`] over one that grows, [`live`] over an interface.
 //!
 //! What always holds: any bytes give events or counted anomalies, in bounded memory, without a panic; time comes from
@@ -15,6 +16,7 @@
 pub mod capture;
 #[cfg(target_os = "linux")]
 pub mod confine;
+pub mod desired;
 #[cfg(target_os = "linux")]
 pub mod doctor;
 pub mod engine;

@@ -13,9 +13,10 @@ use dongson_sensor::capture::filter::Filter;
 use dongson_sensor::capture::portable;
 #[cfg(target_os = "linux")]
 use dongson_sensor::confine::{Report, confine};
+use dongson_sensor::desired::{Desired, DesiredError};
 use dongson_sensor::layer::Vlans;
 use dongson_sensor::live::{Backend, Capture, Counts, LiveError, LiveOptions, Sources};
-use dongson_sensor::ship::{Health, Seen, ShipError, SpoolError};
+use dongson_sensor::ship::{Health, Identity, Seen, ShipError, SpoolError};
 #[cfg(target_os = "linux")]
 use tracing::info;
 use tracing::warn;
@@ -135,6 +136,7 @@ fn capture(arguments: &Run, interfaces: Vec<String>) -> anyhow::Result<()> {
     if let Some(packets) = &packets {
         sources.keep(packets);
     }
+    let _desired = folder.map(ask_the_centre).transpose()?;
     let mut capture = sources.start(&options)?;
     let end = arguments.seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
     let is_over = || STOP.load(Ordering::Relaxed) || end.is_some_and(|end| Instant::now() >= end);
@@ -153,6 +155,12 @@ fn capture(arguments: &Run, interfaces: Vec<String>) -> anyhow::Result<()> {
     captured?;
     counted?;
     Ok(())
+}
+
+/// Begins to ask what the centre wants of this sensor.
+fn ask_the_centre(folder: &Path) -> Result<Desired, DesiredError> {
+    let identity = Identity::load(folder)?;
+    Desired::start(folder, &identity).map(|(desired, _requests)| desired)
 }
 
 /// Confines the process and says how far that went.
