@@ -283,7 +283,7 @@ fn send_all(shared: &Shared, mut link: Link) {
         *lock(&shared.certificate_end) = link.certificate_end();
         let (epoch, batch) = {
             let mut spool = lock(&shared.spool);
-            (spool.epoch(), spool.next())
+            (spool.epoch(), spool.take_next())
         };
         match batch {
             Some(batch) => {

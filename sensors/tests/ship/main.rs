@@ -256,7 +256,7 @@ fn a_power_cut_leaves_whole_batches_only() {
     batch.push(&event);
     let mut spool = Spool::open(&data.join("spool"), 1 << 20).unwrap();
     spool.store(&batch).unwrap();
-    let whole = fs::read(&spool.next().unwrap().path).unwrap();
+    let whole = fs::read(&spool.take_next().unwrap().path).unwrap();
     drop(spool);
     // The power went while the next batch, the state and a renewed identity were being written.
     fs::write(data.join("spool/00000000000000000002-conn-1.ndjson.tmp"), &whole[..whole.len() / 2]).unwrap();

@@ -174,7 +174,7 @@ impl Spool {
     }
 
     /// The batch to send next: of the most urgent class, the oldest. It is not shed until the next call.
-    pub fn next(&mut self) -> Option<Waiting> {
+    pub fn take_next(&mut self) -> Option<Waiting> {
         let next = self.waiting.values().next().cloned();
         self.sending = next.as_ref().map(|waiting| waiting.sequence);
         next

@@ -134,7 +134,7 @@ fn a_spoilt_state_is_named() {
 
 fn sequences(spool: &mut Spool) -> Vec<u64> {
     let mut found = Vec::new();
-    while let Some(next) = spool.next() {
+    while let Some(next) = spool.take_next() {
         found.push(next.sequence);
         spool.remove(next.sequence).unwrap();
     }
@@ -182,7 +182,7 @@ fn a_batch_on_its_way_is_not_shed() {
     let mut spool = Spool::open(folder.path(), 1 << 20).unwrap();
     spool.store(&of_class(Class::File, 1)).unwrap();
     spool.quota_bytes = spool.bytes();
-    assert_eq!(spool.next().map(|next| next.sequence), Some(1));
+    assert_eq!(spool.take_next().map(|next| next.sequence), Some(1));
     assert_eq!(spool.store(&of_class(Class::Alert, 1)).unwrap(), Stored::Lost(1));
     spool.remove(1).unwrap();
     assert_eq!(spool.store(&of_class(Class::Alert, 1)).unwrap(), Stored::Kept(3));
@@ -204,7 +204,9 @@ fn a_removal_that_a_crash_cut_short_is_done_at_the_next_start() {
 #[test]
 fn the_spool_of_a_former_version_goes_on() {
     let folder = tempfile::tempdir().unwrap();
-    let lines: String = (0..40).map(|_| format!("{{\"a\":\"{:032x}\"}}\n", rand::random::<u128>())).collect();
+    let lines: Vec<String> =
+        (0..40).map(|_| format!("{{\"a\":\"{:032x}\"}}\n", rand::random::<u128>())).collect();
+    let lines = lines.concat();
     let packed = zstd::encode_all(lines.as_bytes(), 3).unwrap();
     fs::write(folder.path().join("00000000000000000004-40.ndjson.zst"), &packed).unwrap();
     fs::write(folder.path().join("state.json"), b"{\"epoch\":7,\"next\":5,\"lost\":{\"sensor.dns\":3}}")
@@ -213,9 +215,9 @@ fn the_spool_of_a_former_version_goes_on() {
     assert_eq!((spool.epoch(), spool.assigned(), spool.untold()), (7, 4, 3));
     let held = spool.held();
     assert_eq!((held.runs, held.batches, held.events), (vec![(4, 4)], 1, BTreeMap::from([("conn", 40)])));
-    let next = spool.next().unwrap();
-    let (head, body) = unpack(fs::read(next.path).unwrap()).unwrap();
-    assert_eq!((head.root, body), (hex::encode(root_of(lines.as_bytes())), packed));
+    let next = spool.take_next().unwrap();
+    let (told, body) = unpack(fs::read(next.path).unwrap()).unwrap();
+    assert_eq!((told.root, body), (hex::encode(root_of(lines.as_bytes())), packed));
     // It says nothing of its datasets, so what is shed of it is counted by its class.
     spool.sending = None;
     spool.quota_bytes = spool.bytes();
