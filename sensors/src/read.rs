@@ -81,6 +81,11 @@ impl Gate {
         Self { filter: filter.cloned(), program: None, unfiltered: 0 }
     }
 
+    /// How many frames could not be looked into.
+    pub(crate) fn unfiltered(&self) -> u64 {
+        self.unfiltered
+    }
+
     /// Whether `frame` is wanted.
     pub(crate) fn takes(&mut self, frame: &Frame<'_>) -> bool {
         let Some(filter) = &self.filter else { return true };

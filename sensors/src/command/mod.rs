@@ -3,6 +3,8 @@
 #[cfg(target_os = "linux")]
 pub(crate) mod doctor;
 pub(crate) mod enrol;
+mod keep;
+pub(crate) mod packets;
 pub(crate) mod read;
 pub(crate) mod run;
 mod scope;

@@ -47,16 +47,12 @@ pub(super) fn size(event: &Event) -> usize {
 pub(super) fn print(event: &Event, out: &mut String) {
     let mut sign = '{';
     for (name, value) in event.named() {
-        match name.number().and_then(fields::printed) {
-            Some(printed) => {
-                out.push(sign);
-                out.push_str(printed);
-            }
-            None => {
-                out.push(sign);
-                text(name.as_str(), out);
-                out.push(':');
-            }
+        out.push(sign);
+        if let Some(printed) = name.number().and_then(fields::printed) {
+            out.push_str(printed);
+        } else {
+            text(name.as_str(), out);
+            out.push(':');
         }
         sign = ',';
         put(value, out);
