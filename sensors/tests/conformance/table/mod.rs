@@ -10,6 +10,7 @@ mod ftp;
 mod kerberos;
 mod ldap;
 mod mailbox;
+mod management;
 mod microsoft;
 mod nfs;
 mod ntp;
@@ -100,7 +101,9 @@ pub(crate) fn dataset(kind: &str) -> Option<&'static str> {
         "ntp" | "ntp_control" | "ntp_private" => "sensor.ntp",
         "dhcp" => "sensor.dhcp",
         "radius" => "sensor.radius",
+        "snmp" => "sensor.snmp",
         "syslog" => "sensor.syslog",
+        "tftp" => "sensor.tftp",
         "redis" => "sensor.redis",
         "mysql" => "sensor.mysql",
         "pgsql" => "sensor.postgresql",
@@ -119,6 +122,7 @@ const TABLES: &[&[Line]] = &[
     files::LINES,
     smtp::LINES,
     mailbox::LINES,
+    management::LINES,
     ftp::LINES,
     x509::LINES,
     quic::LINES,
