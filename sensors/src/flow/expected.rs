@@ -79,7 +79,7 @@ mod tests {
 
     fn announce(announced: &mut Announced, listener: Side, port: u16) {
         let by = tuple(("192.0.2.1", 40_000), ("192.0.2.2", 21));
-        let transfer = Transfer::Tftp(Default::default());
+        let transfer = Transfer::any();
         announced.add(&by, Timestamp::default(), Expected { listener, port, transfer });
     }
 

@@ -49,6 +49,14 @@ pub(crate) enum Transfer {
     Tftp(tftp::Request),
 }
 
+#[cfg(test)]
+impl Transfer {
+    /// One of which nothing is known.
+    pub(crate) fn any() -> Self {
+        Self::Ftp(ftp::Transfer::default())
+    }
+}
+
 /// A connection that another one has announced.
 #[derive(Debug)]
 pub(crate) struct Expected {

@@ -72,7 +72,7 @@ struct Message<'a> {
     version: i64,
     community: Option<&'a [u8]>,
     /// Of version 3.
-    message_id: Option<i64>,
+    number: Option<i64>,
     flags: u8,
     user: &'a [u8],
     engine: &'a [u8],
@@ -128,7 +128,7 @@ fn read(bytes: &[u8]) -> Option<Message<'_>> {
         }
         3 => {
             let mut header = Der::new(whole.take(SEQUENCE)?);
-            message.message_id = Some(number(header.take(INTEGER)?)?);
+            message.number = Some(number(header.take(INTEGER)?)?);
             header.take(INTEGER)?;
             message.flags = *header.take(OCTETS)?.first()?;
             let is_usm = number(header.take(INTEGER)?)? == 3;
@@ -239,7 +239,7 @@ impl Snmp {
             event.set("dongson.snmp.community_is_default", matches!(community, b"public" | b"private"));
         }
         if message.version == 3 {
-            event.set_some("dongson.snmp.message_id", message.message_id);
+            event.set_some("dongson.snmp.message_id", message.number);
             let level = match message.flags & 3 {
                 0 => "noAuthNoPriv",
                 1 => "authNoPriv",
@@ -264,7 +264,7 @@ impl Snmp {
         let kind = message.pdu.as_ref().map(|pdu| pdu.kind);
         let name = kind.map_or("encrypted", kind_name);
         // A report answers a message, whose number it repeats (RFC 3412, 7.1).
-        let id = message.message_id.or_else(|| message.pdu.as_ref()?.request_id);
+        let id = message.number.or_else(|| message.pdu.as_ref()?.request_id);
         let Some(id) = id.filter(|_| !matches!(kind, Some(4 | 7))) else {
             let mut event = self.describe(message, at);
             Self::describe_names(&mut event, message);

@@ -43,8 +43,11 @@ impl Request {
     }
 }
 
+/// Names and values.
+type Pairs<'a> = Vec<(&'a [u8], &'a [u8])>;
+
 /// A request to read or write: whether it writes, name, mode, and the options behind them.
-fn request(bytes: &[u8]) -> Option<(bool, &[u8], &[u8], Vec<(&[u8], &[u8])>)> {
+fn request(bytes: &[u8]) -> Option<(bool, &[u8], &[u8], Pairs<'_>)> {
     let [0, code @ 1..=2, rest @ ..] = bytes else { return None };
     let mut words = rest.strip_suffix(&[0])?.split(|byte| *byte == 0);
     let (name, mode) = (words.next()?, words.next()?);
@@ -186,7 +189,7 @@ impl Data {
     fn agree(&mut self, bytes: &[u8]) {
         let words: Vec<&[u8]> = bytes.split(|byte| *byte == 0).take(2 * MAX_OPTIONS).collect();
         let (pairs, _) = words.as_chunks::<2>();
-        let pairs: Vec<(&[u8], &[u8])> = pairs.iter().map(|[name, value]| (*name, *value)).collect();
+        let pairs: Pairs<'_> = pairs.iter().map(|[name, value]| (*name, *value)).collect();
         let mut told = self.request.told();
         told.block = value(&pairs, b"blksize").filter(|size| (8..=65_464).contains(size)).or(told.block);
         told.total = value(&pairs, b"tsize").or(told.total);
