@@ -12,8 +12,10 @@ use super::database::postgresql::Postgresql;
 use super::database::redis::Redis;
 use super::ftp::{Ftp, Transfer};
 use super::industrial::dnp3::Dnp3;
+use super::industrial::iec104::Iec104;
 use super::industrial::modbus::Modbus;
 use super::industrial::mqtt::Mqtt;
+use super::industrial::s7comm::S7comm;
 use super::mail::smtp::Smtp;
 use super::network::dhcp::Dhcp;
 use super::network::nfs::Rpc;
@@ -79,6 +81,8 @@ pub(super) fn stream(service: &str, start: &Start<'_>) -> Option<Box<dyn Stream>
         "ftp" => Box::new(Ftp::new(start)),
         "smtp" => Box::new(Smtp::new(start)),
         "dnp3_tcp" => Box::new(Dnp3::default()),
+        "cotp" => Box::new(S7comm::new(start)),
+        "iec104" => Box::new(Iec104::default()),
         "modbus" => Box::new(Modbus::new(start)),
         "mqtt" => Box::new(Mqtt::new(start)),
         "mysql" => Box::new(Mysql::new(start)),
