@@ -29,7 +29,7 @@ use dongson_event::{TOPIC_EVENTS, TOPIC_UNPARSED};
 use dongson_registry::{Change, Registry, SILENCE_OWNER_SETTING};
 use publish::{Publisher, now};
 use source::https::{App, TlsError};
-use source::{Hall, body, https, relp, syslog};
+use source::{Hall, body, desired, https, relp, syslog};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tally::Tally;
@@ -188,12 +188,17 @@ async fn listen(
         tasks.spawn(relp::serve(hall.clone(), socket));
     }
     let tls = https::https_tls(authority, authority.server(&config.server_names, at)?)?;
+    let packs = config.data.join("packs");
+    let registry = hall.directory.registry().clone();
+    let (news, watching) = desired::News::watch(registry, packs, hall.shutdown.clone());
+    tasks.spawn(watching);
     let app = App {
         hall: hall.clone(),
         room: body::Room::new(config.limits.inflight_bytes),
         authority: Arc::clone(authority),
         batches: Arc::default(),
         guesses: Arc::default(),
+        news,
     };
     tasks.spawn(https::serve(app, https_socket, tls));
     Ok(addresses)

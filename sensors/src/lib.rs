@@ -3,9 +3,11 @@
 //! - [`capture`]: where frames come from: files, a kernel ring, a portable socket.
 //! - [`layer`]: from a frame to the IP packets inside it.
 //! - [`flow`]: flows, TCP streams in order, `sensor.conn` events.
+//! - [`packets`]: the last packets on disk, and how they are found again.
 //! - [`protocol`]: what the streams say: DNS, HTTP, TLS.
 //! - [`confine`]: what the process gives up once its sockets are open.
 //! - [`ship`]: the spool and the link to the collector.
+//! - [`desired`]: what the centre wants of this sensor: asked for, verified, kept.
 //! - [`engine`]: the three of them in a row; [`read_file`] runs it over a capture, [`mod@follow`] over one that grows, [`live`] over an interface.
 //!
 //! What always holds: any bytes give events or counted anomalies, in bounded memory, without a panic; time comes from
@@ -14,6 +16,7 @@
 pub mod capture;
 #[cfg(target_os = "linux")]
 pub mod confine;
+pub mod desired;
 #[cfg(target_os = "linux")]
 pub mod doctor;
 pub mod engine;
@@ -22,6 +25,7 @@ pub mod follow;
 pub mod layer;
 pub mod live;
 mod odd;
+pub mod packets;
 pub mod protocol;
 mod read;
 pub mod ship;

@@ -1,4 +1,4 @@
-//! The event: the schema that every room of Dongson shares, and nothing else.
+//! The event: the schema that every room of Dongson shares, and the trust between the centre and its sensors ([`trust`]).
 //!
 //! An [`Event`] is one flat JSON object with ECS dotted names. [`fields::FIELDS`] is the one table of the names
 //! we know: it generates the documentation ([`fields::markdown`]), the `ClickHouse` columns and says who may set a
@@ -9,6 +9,7 @@
 
 pub mod alert;
 pub mod authority;
+pub mod batch;
 pub mod clock;
 mod event;
 pub mod fields;
@@ -17,6 +18,7 @@ mod index;
 mod json;
 mod name;
 mod timestamp;
+pub mod trust;
 mod value;
 
 pub use alert::{Alert, Entity, Level, Matched, Signal};

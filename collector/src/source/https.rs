@@ -1,10 +1,10 @@
 //! The HTTPS listener: TLS with an optional client certificate, limits, and the routes of [`super::ndjson`],
-//! [`super::elastic`] and [`super::sensor`].
+//! [`super::elastic`], [`super::sensor`] and [`super::desired`].
 
 use super::body::{Drained, Room};
 use super::guess::Guesses;
 use super::identity::{ClientCertificate, Peer, Refused};
-use super::{Hall, accept, elastic, ndjson, sensor};
+use super::{Hall, accept, desired, elastic, ndjson, sensor};
 use crate::authority::{Authority, fingerprint};
 use axum::Router;
 use axum::extract::State;
@@ -35,6 +35,7 @@ pub(crate) struct App {
     pub(crate) authority: Arc<Authority>,
     pub(crate) batches: Arc<sensor::Batches>,
     pub(crate) guesses: Arc<Guesses>,
+    pub(crate) news: desired::News,
 }
 
 /// Why TLS cannot be set up.
@@ -190,6 +191,7 @@ fn router(app: App) -> Router {
         .route("/healthz", get(healthz))
         .merge(ndjson::routes())
         .merge(sensor::routes())
+        .merge(desired::routes())
         .merge(elastic::routes())
         .fallback(|| async { Refused::Nowhere })
         .method_not_allowed_fallback(|| async { Refused::Method })

@@ -4,16 +4,18 @@
 //! |---|---|
 //! | [`syslog`] | syslog over UDP, TCP and TLS |
 //! | [`relp`] | RELP: answered after the bus has it |
-//! | [`https`] | one HTTPS listener for the three below |
+//! | [`https`] | one HTTPS listener for the four below |
 //! | [`ndjson`] | `POST /v1/events` with an API key |
 //! | [`elastic`] | the `_bulk` API as log shippers use it |
 //! | [`sensor`] | enrolment, renewal and batches of sensors |
+//! | [`desired`] | what sensors are told: desired state, requests, packs |
 //!
 //! [`framing`] cuts byte streams into records; [`identity`] tells who sends a request; [`body`] reads it in bounds;
 //! `accept` takes connections, `guess` counts wrong secrets.
 
 mod accept;
 pub mod body;
+pub mod desired;
 pub mod elastic;
 pub mod framing;
 mod guess;

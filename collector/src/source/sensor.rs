@@ -6,7 +6,8 @@
 //!
 //! 1. `POST /v1/enrol`, no client certificate. Body: `{"token": "dst1.<secret>.<sha256 of the authority's certificate in
 //!    DER, base64url>", "csr": "<PKCS#10 in PEM>"}`. Only the key of the request counts. Answer 200:
-//!    `{"sensor": id, "organization": id, "node": name, "certificate": PEM, "authority": PEM, "not_after": RFC 3339}`.
+//!    `{"sensor": id, "organization": id, "node": name, "certificate": PEM, "authority": PEM, "not_after": RFC 3339,
+//!    "roots": [signed root documents, oldest first]}`.
 //!    400: the request is not valid, or the token is of another centre; 401: no such token; 403: used, withdrawn or
 //!    expired (the message says which); 429: ten wrong tokens came from this address within a minute. A token is used up when the certificate is made: if the answer is lost, a new token is needed.
 //! 2. `POST /v1/renew`, with the client certificate. Body: `{"csr": PEM}` (a new key is welcome). Answer as above. The old
@@ -39,6 +40,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::routing::post;
 use axum::{Extension, Json, Router};
+use dongson_event::trust::Envelope;
 use dongson_event::{Timestamp, identity};
 use dongson_registry::{Error, Sensor, SensorCertificate, new_id};
 use serde::{Deserialize, Serialize};
@@ -101,6 +103,9 @@ struct Enrolled {
     certificate: String,
     authority: String,
     not_after: Timestamp,
+    /// The root documents so far, signed: what the sensor believes of who may tell it what to do. None where the centre
+    /// has none yet.
+    roots: Vec<Envelope>,
 }
 
 async fn enrol(
@@ -137,7 +142,7 @@ async fn enrol(
     let sensor = registry.redeem(secret, &entry(&id, &issued), at).await.map_err(|error| refusal(&error))?;
     tracing::info!(sensor = id, organization = sensor.organization, node = sensor.node, "a sensor enrolled");
     metrics::counter!("collector_sensors_enrolled_total").increment(1);
-    Ok(Json(answer(&app, sensor, issued)))
+    Ok(Json(answer(&app, sensor, issued).await?))
 }
 
 async fn renew(
@@ -153,7 +158,7 @@ async fn renew(
     let registry = app.hall.directory.registry();
     let sensor =
         registry.renew_sensor(&entry(&sensor.id, &issued), at).await.map_err(|error| refusal(&error))?;
-    Ok(Json(answer(&app, sensor, issued)))
+    Ok(Json(answer(&app, sensor, issued).await?))
 }
 
 async fn batch(
@@ -227,15 +232,18 @@ fn entry(sensor: &str, issued: &Issued) -> SensorCertificate {
     }
 }
 
-fn answer(app: &App, sensor: Sensor, issued: Issued) -> Enrolled {
-    Enrolled {
+async fn answer(app: &App, sensor: Sensor, issued: Issued) -> Result<Enrolled, Refused> {
+    let roots = app.hall.directory.registry().trust_roots(0).await;
+    let roots = roots.map_err(|error| refusal(&error))?;
+    Ok(Enrolled {
         sensor: sensor.id,
         organization: sensor.organization,
         node: sensor.node,
         certificate: issued.certificate_pem,
         authority: app.authority.pem().to_owned(),
         not_after: Timestamp::from_millis(issued.not_after_ms),
-    }
+        roots,
+    })
 }
 
 fn refusal(error: &Error) -> Refused {

@@ -1,7 +1,8 @@
 //! Every listener end to end on the loopback address, against a real log in a temporary folder.
 
-#![expect(clippy::unwrap_used, reason = "a test says where it stopped")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test says where it stopped")]
 
+mod desired;
 mod hostile;
 mod http;
 mod rsyslog;

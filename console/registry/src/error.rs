@@ -89,6 +89,9 @@ pub enum Error {
     /// A stored JSON text cannot be read or made.
     #[error("stored JSON: {0}")]
     Json(#[from] serde_json::Error),
+    /// Something signed is not taken, or could not be signed.
+    #[error(transparent)]
+    Trust(#[from] dongson_event::trust::TrustError),
     /// Hashing a password failed.
     #[error("hashing a password: {0}")]
     Hash(String),

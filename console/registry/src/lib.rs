@@ -44,6 +44,7 @@ mod session;
 mod setting;
 mod source;
 mod timeline;
+mod trust;
 mod user;
 
 use std::{
@@ -89,6 +90,7 @@ pub use session::{NewSession, SessionLimits, SignedIn};
 pub use setting::Setting;
 pub use source::{LISTENERS, Source, SourceCount, SourceEdit, SourceKind};
 pub use timeline::{Entry, EntryKind};
+pub use trust::{Desired, Offer, Pack, SensorRequest};
 pub use user::{Account, AccountEdit, FirstPassword, NewAccount, Role, SignIn};
 
 /// The schema, compiled in.

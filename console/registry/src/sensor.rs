@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use crate::{
     Change, EnrolmentToken, Error, Millis, Registry, Result, Scope, SensorCertificate,
     audit::{self, Deed},
-    owner,
+    owner, trust,
 };
 
 /// How long a sensor may be silent before that is an alert, unless set otherwise.
@@ -111,7 +111,7 @@ async fn insert_certificate(
     Ok(())
 }
 
-async fn fetch(tx: &mut SqliteConnection, id: &str) -> Result<Sensor> {
+pub(crate) async fn fetch(tx: &mut SqliteConnection, id: &str) -> Result<Sensor> {
     sqlx::query_as("SELECT * FROM sensor WHERE id = $1")
         .bind(id)
         .fetch_optional(tx)
@@ -208,6 +208,8 @@ impl Registry {
             after: Some(serde_json::json!({ "reason": reason })),
         };
         audit::record(&mut tx, change, deed).await?;
+        // A connection of the sensor that waits for news is answered at once.
+        trust::bump(&mut tx).await?;
         let after = fetch(&mut tx, id).await?;
         tx.commit().await?;
         Ok(after)

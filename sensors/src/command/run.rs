@@ -5,19 +5,23 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+#[cfg(target_os = "linux")]
+use anyhow::Context as _;
 use clap::Args;
 use dongson_sensor::Options;
 use dongson_sensor::capture::filter::Filter;
 use dongson_sensor::capture::portable;
 #[cfg(target_os = "linux")]
 use dongson_sensor::confine::{Report, confine};
+use dongson_sensor::desired::{Desired, DesiredError};
 use dongson_sensor::layer::Vlans;
 use dongson_sensor::live::{Backend, Capture, Counts, LiveError, LiveOptions, Sources};
-use dongson_sensor::ship::{Health, Seen, ShipError, SpoolError};
+use dongson_sensor::ship::{Health, Identity, Seen, ShipError, SpoolError};
 #[cfg(target_os = "linux")]
 use tracing::info;
 use tracing::warn;
 
+use super::keep::Keep;
 use super::say;
 use super::scope::Scope;
 use super::sink::{Ship, Sink};
@@ -62,6 +66,8 @@ pub(crate) struct Run {
     /// Keep all rights after the interface is open: for debugging only.
     #[arg(long)]
     no_confine: bool,
+    #[command(flatten)]
+    keep: Keep,
     #[command(flatten)]
     scope: Scope,
     #[command(flatten)]
@@ -122,10 +128,15 @@ fn capture(arguments: &Run, interfaces: Vec<String>) -> anyhow::Result<()> {
         ignore_outgoing: arguments.ignore_outgoing,
         threads: arguments.threads,
     };
-    let sources = Sources::open(&live)?;
+    let mut sources = Sources::open(&live)?;
     // Before the first thread: what is given up is given up by this one and those that it starts.
     give_up_rights(arguments, folder)?;
     let mut sink = arguments.ship.open(&mut options)?;
+    let packets = arguments.keep.start()?;
+    if let Some(packets) = &packets {
+        sources.keep(packets);
+    }
+    let _desired = folder.map(ask_the_centre).transpose()?;
     let mut capture = sources.start(&options)?;
     let end = arguments.seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
     let is_over = || STOP.load(Ordering::Relaxed) || end.is_some_and(|end| Instant::now() >= end);
@@ -146,6 +157,12 @@ fn capture(arguments: &Run, interfaces: Vec<String>) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Begins to ask what the centre wants of this sensor.
+fn ask_the_centre(folder: &Path) -> Result<Desired, DesiredError> {
+    let identity = Identity::load(folder)?;
+    Desired::start(folder, &identity).map(|(desired, _requests)| desired)
+}
+
 /// Confines the process and says how far that went.
 #[cfg(target_os = "linux")]
 fn give_up_rights(arguments: &Run, folder: Option<&Path>) -> anyhow::Result<()> {
@@ -153,7 +170,9 @@ fn give_up_rights(arguments: &Run, folder: Option<&Path>) -> anyhow::Result<()> 
         warn!("not confined, as --no-confine asks: for debugging only");
         return Ok(());
     }
-    let Report { user, files, calls } = confine(folder)?;
+    arguments.keep.prepare(folder).context("making the folder of --packets")?;
+    let folders: Vec<&Path> = folder.into_iter().chain(arguments.keep.folder()).collect();
+    let Report { user, files, calls } = confine(&folders)?;
     info!(user, %files, %calls, "confined: no capabilities; files by landlock, calls by seccomp");
     if user == 0 {
         warn!("running as root without capabilities: give the folder of --data to another user");

@@ -69,7 +69,6 @@ const fn upgrading(service: &'static str, detect: fn(&Scene<'_>) -> Verdict, kin
 static TCP: &[Named] = &[
     named("ssh", |s| begins(s.prefix, &[b"SSH-1.", b"SSH-2."])),
     named("socks", socks),
-    named("http2", |s| begins(s.prefix, &[b"PRI * HTTP/2.0\r\n"])),
     named("rfb", |s| begins(s.prefix, &[b"RFB 003.", b"RFB 004."])),
     named("smb", |s| smb(s.prefix)),
     named("bittorrent", |s| begins(s.prefix, &[b"\x13BitTorrent protocol"])),
@@ -95,8 +94,8 @@ static TCP: &[Named] = &[
     named("rtsp", |s| rtsp(s.prefix)),
     upgrading("smtp", smtp, Kind::Smtp),
     upgrading("ftp", ftp, Kind::Ftp),
-    upgrading("pop3", |s| begins(s.prefix, &[b"+OK"]), Kind::Pop3),
-    upgrading("imap", |s| begins(s.prefix, &[b"* OK", b"* PREAUTH"]), Kind::Imap),
+    upgrading("pop3", pop3, Kind::Pop3),
+    upgrading("imap", |s| imap(s.prefix), Kind::Imap),
     named("irc", |s| begins(s.prefix, &[b"NICK ", b"CAP LS", b":irc."])),
     named("modbus", modbus),
     named("iec104", industrial::iec104),
@@ -467,6 +466,50 @@ fn ftp(scene: &Scene<'_>) -> Verdict {
     first_line(scene.prefix, &[b"220 ", b"220-"], |line| contains_no_case(line, b"ftp"))
 }
 
+/// The greeting of a server with words in it (Redis says `+OK` alone), or what only a client of POP3 begins with.
+fn pop3(scene: &Scene<'_>) -> Verdict {
+    let on = scene.on(110);
+    let server = first_line(scene.prefix, &[b"+OK", b"-ERR "], |line| {
+        let rest = line.strip_prefix(b"+OK").map(<[u8]>::trim_ascii);
+        on || rest.is_some_and(|rest| line.get(3) == Some(&b' ') && !rest.is_empty())
+    });
+    if server != Verdict::No {
+        return server;
+    }
+    let client: &[&[u8]] = &[b"CAPA\r\n", b"STLS\r\n", b"APOP ", b"capa\r\n", b"stls\r\n"];
+    let known: &[&[u8]] = &[b"USER ", b"AUTH ", b"AUTH\r\n", b"user ", b"STAT\r\n", b"UIDL\r\n", b"RETR "];
+    match begins(scene.prefix, client) {
+        Verdict::No if on => begins(scene.prefix, known),
+        verdict => verdict,
+    }
+}
+
+/// A server's greeting, or a tag and a command that a client may begin with (RFC 9051, 6.1 and 6.2).
+fn imap(prefix: &[u8]) -> Verdict {
+    let server = begins(prefix, &[b"* OK ", b"* OK\r", b"* PREAUTH ", b"* BYE "]);
+    if server != Verdict::No {
+        return server;
+    }
+    let seen = prefix.get(..32).unwrap_or(prefix);
+    let is_tag = |sign: &u8| sign.is_ascii_alphanumeric() || matches!(sign, b'.' | b'_' | b'-');
+    let end = seen.iter().position(|sign| !is_tag(sign)).unwrap_or(seen.len());
+    let Some(rest) = seen.get(end..) else { return Verdict::No };
+    if end == 0 && !seen.is_empty() || end > 20 {
+        return Verdict::No;
+    }
+    let commands: [&[u8]; 5] =
+        [b" CAPABILITY\r\n", b" LOGIN ", b" AUTHENTICATE ", b" STARTTLS\r\n", b" ID ("];
+    let could = |word: &[u8]| {
+        let length = rest.len().min(word.len());
+        rest.get(..length).zip(word.get(..length)).is_some_and(|(one, other)| one.eq_ignore_ascii_case(other))
+    };
+    match commands.iter().find(|word| could(word)) {
+        Some(word) if rest.len() >= word.len() => Verdict::Yes,
+        Some(_) => Verdict::Maybe,
+        None => Verdict::No,
+    }
+}
+
 fn modbus(scene: &Scene<'_>) -> Verdict {
     if !scene.on(502) {
         return Verdict::No;
@@ -525,6 +568,12 @@ mod tests {
         check(b"220 welcome\r\n", b"", 21, None);
         check(b"USER an\r\n", b"220 welcome\r\n", 21, Some("ftp"));
         check(b"USER an\r\n", b"", 6667, None);
+        check(b"+OK POP3 ready\r\n", b"", 4110, Some("pop3"));
+        check(b"+OK\r\n", b"", 4110, None);
+        check(b"USER an\r\n", b"", 110, Some("pop3"));
+        check(b"* OK IMAP4rev1\r\n", b"", 9143, Some("imap"));
+        check(b"A1 login an x\r\n", b"", 9143, Some("imap"));
+        check(b"A1 search all\r\n", b"", 9143, None);
         check(b"\x00\x00\x00\x45\xffSMBr", b"", 445, Some("smb"));
         check(b"\x03\x00\x00\x13\x0e\xe0\x00\x00\x00\x00\x00\x01\x00", b"", 3389, Some("rdp"));
         check(b"\x03\x00\x00\x16\x11\xe0\x00\x00\x00\x01\x00\xc0\x01\x0a", b"", 102, Some("cotp"));
@@ -555,14 +604,32 @@ mod tests {
         check(b"anything", 9, None);
     }
 
+    const STARTS: &[&[u8]] = &[
+        b"",
+        b"220 ",
+        b"\x03\x00\x00\x16",
+        b"*1",
+        b"\x10",
+        b"<?xml",
+        b"\x30",
+        b"EHLO",
+        b"+OK ",
+        b"a LOGIN",
+        b"\x03\x00\x00\x16\x02\xf0\x80\x32",
+        b"\x68\x0e\x00\x00\x02\x00\x64\x01",
+        b"\x70\x00",
+        b"\x00\x0e\x38",
+    ];
+
     proptest! {
         #[test]
-        fn verdicts_are_final(bytes: Vec<u8>, seed in 0..12_usize, cut in 0..64_usize, port in prop::sample::select(vec![21_u16, 88, 502, 9, 2404, 44_818])) {
-            let starts: [&[u8]; 12] = [
-                b"", b"220 ", b"\x03\x00\x00\x16", b"*1", b"\x10", b"<?xml", b"\x30", b"EHLO", b"\x03\x00\x00\x16\x02\xf0\x80\x32",
-                b"\x68\x0e\x00\x00\x02\x00\x64\x01", b"\x70\x00", b"\x00\x0e\x38",
-            ];
-            let bytes = [starts[seed], &bytes].concat();
+        fn verdicts_are_final(
+            bytes: Vec<u8>,
+            start in prop::sample::select(STARTS.to_vec()),
+            cut in 0..64_usize,
+            port in prop::sample::select(vec![21_u16, 88, 502, 9, 2404, 44_818]),
+        ) {
+            let bytes = [start, &bytes].concat();
             let cut = cut.min(bytes.len());
             let verdict = |prefix| tcp(&Scene { prefix, peer: b"", ports: [1, port] }).map(|named| named.service);
             let early = verdict(&bytes[..cut]);

@@ -16,6 +16,8 @@ use super::industrial::iec104::Iec104;
 use super::industrial::modbus::Modbus;
 use super::industrial::mqtt::Mqtt;
 use super::industrial::s7comm::S7comm;
+use super::mail::imap::Imap;
+use super::mail::pop3::Pop3;
 use super::mail::smtp::Smtp;
 use super::network::dhcp::Dhcp;
 use super::network::nfs::Rpc;
@@ -79,6 +81,8 @@ pub(super) trait Stream: Debug + Send {
 pub(super) fn stream(service: &str, start: &Start<'_>) -> Option<Box<dyn Stream>> {
     Some(match service {
         "ftp" => Box::new(Ftp::new(start)),
+        "imap" => Box::new(Imap::new(start)),
+        "pop3" => Box::new(Pop3::new(start)),
         "smtp" => Box::new(Smtp::new(start)),
         "dnp3_tcp" => Box::new(Dnp3::default()),
         "cotp" => Box::new(S7comm::new(start)),

@@ -25,6 +25,7 @@ mod http;
 mod industrial;
 mod kinds;
 mod le;
+mod lines;
 mod mail;
 mod network;
 mod pe;

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use dongson_event::trust::Envelope;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -23,6 +24,7 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 use super::identity::{first_key, save_key};
 use super::{Identity, IdentityError};
+use crate::desired::take_roots;
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -79,6 +81,9 @@ pub(super) struct Answer {
     node: String,
     pub(super) certificate: String,
     authority: String,
+    /// The centre's root documents; none where it has none yet.
+    #[serde(default)]
+    roots: Vec<Envelope>,
 }
 
 /// The request in PEM for a certificate of `key`; the collector looks at nothing but the key.
@@ -126,6 +131,10 @@ fn enrol_into(folder: &Path, url: &str, token: &str, fingerprint: &[u8]) -> Resu
         key: first_key(),
     };
     identity.save(folder)?;
+    if let Err(error) = take_roots(folder, &answer.roots) {
+        // The sensor asks for them again when it runs; until then nobody may tell it what to do.
+        tracing::warn!(%error, "the centre's root document was not taken");
+    }
     Ok(identity)
 }
 

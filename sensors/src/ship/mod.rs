@@ -30,7 +30,7 @@ use std::path::Path;
 
 /// Writes a file so that after a power cut it is there whole or not at all: a new name, synced, renamed, the folder
 /// synced. `mode` is the file's permissions.
-fn write_whole(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+pub(crate) fn write_whole(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let folder = path.parent().ok_or_else(|| io::Error::other("the file has no folder"))?;
     let unfinished = path.with_extension("tmp");
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&unfinished)?;

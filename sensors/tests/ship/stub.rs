@@ -208,6 +208,9 @@ fn serve(shared: &Shared, config: Arc<ServerConfig>, stream: TcpStream) {
                 Some((200, json!({})))
             }
             "/v1/batch" => batch(shared, &headers, body, client),
+            path if path.starts_with("/v1/desired") => {
+                Some((404, json!({"message": "nothing is wanted here"})))
+            }
             other => panic!("no path {other}"),
         };
         shared.changed.notify_all();

@@ -74,8 +74,8 @@ pub(in crate::protocol) struct Reader {
 
 impl Reader {
     /// A mail: headers first.
-    pub(in crate::protocol) fn mail(sender: Side, at: Timestamp) -> Self {
-        Self::new("smtp", sender, at, true, Place::Headers)
+    pub(in crate::protocol) fn mail(protocol: &'static str, sender: Side, at: Timestamp) -> Self {
+        Self::new(protocol, sender, at, true, Place::Headers)
     }
 
     /// A form, whose boundary its protocol has said.
@@ -493,7 +493,8 @@ mod tests {
             --x y\r\nContent-Disposition: attachment; filename=\"a.zip\"\r\n\
             Content-Transfer-Encoding: base64\r\n\r\nUEsD\r\nBA==\r\n--x y--\r\nend\r\n";
         for chunk in [1, 2, 7, 1000] {
-            let (headers, files) = read(Reader::mail(Side::Originator, Timestamp::default()), mail, chunk);
+            let (headers, files) =
+                read(Reader::mail("smtp", Side::Originator, Timestamp::default()), mail, chunk);
             assert_eq!(words(&headers[1].value), "Chào bạn");
             assert_eq!(files.len(), 2);
             assert_eq!((files[0].int("file.size"), files[0].text("file.name")), (Some(4), None));
@@ -534,7 +535,7 @@ mod tests {
             mail: bool, noise: Vec<u8>, chunk in 1..30_usize) {
             let bytes = [lines.concat().into_bytes(), noise].concat();
             let reader = || if mail {
-                Reader::mail(Side::Originator, Timestamp::default())
+                Reader::mail("smtp", Side::Originator, Timestamp::default())
             } else {
                 Reader::form("http", "B", Side::Originator, Timestamp::default())
             };

@@ -7,16 +7,16 @@
 
 use std::collections::VecDeque;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use dongson_event::{Event, Timestamp};
 
 use crate::odd;
 use crate::protocol::dissect::{Start, Stream};
 use crate::protocol::file::State;
-use crate::protocol::mail::multipart::{Reader, words};
+use crate::protocol::mail::message::{describe_mail, share_with_files};
+use crate::protocol::mail::multipart::Reader;
+use crate::protocol::mail::sasl::Sasl;
 use crate::protocol::wire::{starts_with_no_case, text};
-use crate::protocol::{Kind, Options, Side, secret};
+use crate::protocol::{Kind, Options, Side};
 
 /// Longest line kept (RFC 5321, 4.5.3.1.4 allows 512; extensions send more).
 const MAX_LINE: usize = 4096;
@@ -26,8 +26,6 @@ const MAX_WAITING: usize = 128;
 const MAX_RECIPIENTS: usize = 256;
 /// Longest address kept.
 const MAX_ADDRESS: usize = 512;
-/// `Received` headers kept.
-const MAX_RECEIVED: usize = 32;
 
 /// What a reply answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,8 +51,8 @@ enum Mode {
     Mail,
     /// So many bytes of a chunk, and whether it is the last one.
     Chunk(u64, bool),
-    /// Answers to challenges: which mechanism, how many lines so far.
-    Auth(u8),
+    /// Answers to challenges.
+    Auth,
 }
 
 /// One mail.
@@ -86,9 +84,7 @@ pub(in crate::protocol) struct Smtp {
     told: bool,
     helo: Option<String>,
     last_reply: Option<String>,
-    mechanism: Option<String>,
-    user: Option<String>,
-    password: Option<String>,
+    sasl: Option<Sasl>,
     tls: bool,
     /// Sides (originator, responder) that cannot be read any more.
     dead: [bool; 2],
@@ -109,9 +105,7 @@ impl Smtp {
             told: false,
             helo: None,
             last_reply: None,
-            mechanism: None,
-            user: None,
-            password: None,
+            sasl: None,
             tls: false,
             dead: [false; 2],
         }
@@ -150,7 +144,7 @@ impl Smtp {
         match self.mode {
             Mode::Mail if matches!(line, b".\r\n" | b".\n") => self.end_of_mail(),
             Mode::Mail => self.mail_bytes(at, line.strip_prefix(b".").unwrap_or(line)),
-            Mode::Auth(turn) => self.credentials(line.trim_ascii(), turn),
+            Mode::Auth => self.credentials(line.trim_ascii()),
             _ => self.command(at, line.trim_ascii_end(), out),
         }
     }
@@ -222,7 +216,7 @@ impl Smtp {
 
     fn begin_mail(&mut self, at: Timestamp, out: &mut Vec<Event>) {
         let sender = self.client;
-        self.open(at, out).reader.get_or_insert_with(|| Reader::mail(sender, at));
+        self.open(at, out).reader.get_or_insert_with(|| Reader::mail("smtp", sender, at));
     }
 
     fn chunk(&mut self, at: Timestamp, argument: &[u8], out: &mut Vec<Event>) {
@@ -272,27 +266,17 @@ impl Smtp {
     }
 
     fn authenticate(&mut self, argument: &[u8]) {
-        let mut parts = argument.split(|sign| *sign == b' ').filter(|part| !part.is_empty());
-        self.mechanism = parts.next().map(|name| text(name, 64).to_ascii_uppercase());
-        self.mode = Mode::Auth(0);
-        if let Some(initial) = parts.next() {
-            self.credentials(initial, 0);
+        let sasl = self.sasl.insert(Sasl::new(argument, &self.options.secret_key));
+        if sasl.is_open() {
+            self.mode = Mode::Auth;
         }
     }
 
-    fn credentials(&mut self, line: &[u8], turn: u8) {
-        self.mode = Mode::Auth(turn.saturating_add(1));
-        let decoded = STANDARD.decode(line).unwrap_or_default();
-        let seal = |value: &[u8]| Some(secret::seal(&self.options.secret_key, value));
-        match (self.mechanism.as_deref(), turn) {
-            (Some("LOGIN"), 0) => self.user = Some(text(&decoded, MAX_ADDRESS)),
-            (Some("LOGIN"), 1) => self.password = seal(&decoded),
-            (Some("PLAIN"), 0) => {
-                let mut parts = decoded.split(|byte| *byte == 0).skip(1);
-                self.user = parts.next().map(|user| text(user, MAX_ADDRESS));
-                self.password = parts.next().and_then(seal);
-            }
-            _ => {}
+    fn credentials(&mut self, line: &[u8]) {
+        let Some(sasl) = &mut self.sasl else { return };
+        sasl.answer(line);
+        if !sasl.is_open() {
+            self.mode = Mode::Commands;
         }
     }
 
@@ -323,7 +307,7 @@ impl Smtp {
             }
             Asked::StartTls => self.tls |= granted,
             Asked::Auth if code == b"334" => self.waiting.push_front(Asked::Auth),
-            Asked::Auth if matches!(self.mode, Mode::Auth(_)) => self.mode = Mode::Commands,
+            Asked::Auth if self.mode == Mode::Auth => self.mode = Mode::Commands,
             Asked::End(number) => {
                 while self.mails.front().is_some_and(|mail| mail.number <= number && mail.complete) {
                     self.tell_first(out);
@@ -360,11 +344,7 @@ impl Smtp {
                 files.push(file.describe(if cut && at == last { State::Truncated } else { State::Closed }));
             }
         }
-        for file in &mut files {
-            for name in SHARED_WITH_FILES {
-                file.set_some(name, event.get(name).cloned());
-            }
-        }
+        share_with_files(&event, &mut files);
         out.push(event);
         if self.options.kinds.has(Kind::File) {
             out.append(&mut files);
@@ -378,56 +358,12 @@ impl Smtp {
         event.set_some("dongson.smtp.helo", self.helo.as_deref());
         event.set_some("dongson.smtp.last_reply", self.last_reply.as_deref());
         event.set("dongson.smtp.tls", self.tls);
-        event.set_some("dongson.smtp.auth.mechanism", self.mechanism.as_deref());
-        event.set_some("user.name", self.user.as_deref());
-        event.set_some("dongson.smtp.auth.password", self.password.as_deref());
+        if let Some(sasl) = &self.sasl {
+            event.set("dongson.smtp.auth.mechanism", sasl.mechanism.as_str());
+            event.set_some("user.name", sasl.user.as_deref());
+            event.set_some("dongson.smtp.auth.password", sasl.password.as_deref());
+        }
         event
-    }
-}
-
-/// What the event of a file takes over from that of its mail.
-const SHARED_WITH_FILES: [&str; 8] = [
-    "dongson.smtp.helo",
-    "dongson.smtp.mail_from",
-    "dongson.smtp.rcpt_to",
-    "dongson.smtp.from",
-    "dongson.smtp.to",
-    "dongson.smtp.complete",
-    "email.subject",
-    "email.message_id",
-];
-
-/// Headers (RFC 5322, 3.6) and attachments.
-fn describe_mail(event: &mut Event, reader: &Reader, complete: bool) {
-    event.set("dongson.smtp.complete", complete);
-    let all = |name: &str| -> Vec<String> {
-        let found = reader.headers.iter().filter(|header| header.name == name);
-        found.map(|header| words(&header.value)).take(MAX_RECEIVED).collect()
-    };
-    let first = |name: &str| all(name).into_iter().next();
-    for (header, raw, addresses) in [
-        ("from", "dongson.smtp.from", "email.from.address"),
-        ("to", "dongson.smtp.to", "email.to.address"),
-        ("cc", "dongson.smtp.cc", "email.cc.address"),
-        ("reply-to", "dongson.smtp.reply_to", "email.reply_to.address"),
-    ] {
-        let Some(value) = first(header) else { continue };
-        event.set(addresses, mailboxes(&value).iter().map(|one| bare(one)).collect::<Vec<_>>());
-        event.set(raw, mailboxes(&value));
-    }
-    event.set_some("email.subject", first("subject"));
-    event.set_some("email.message_id", first("message-id"));
-    event.set_some("email.x_mailer", first("x-mailer").or_else(|| first("user-agent")));
-    event.set_some("dongson.smtp.date", first("date"));
-    event.set_some("dongson.smtp.in_reply_to", first("in-reply-to"));
-    event.set_some("dongson.smtp.x_originating_ip", first("x-originating-ip"));
-    let received = all("received");
-    if !received.is_empty() {
-        event.set("dongson.smtp.received", received);
-    }
-    let names: Vec<String> = reader.files.iter().filter_map(|file| file.about.name.clone()).collect();
-    if !names.is_empty() {
-        event.set("email.attachments.file.name", names);
     }
 }
 
@@ -437,29 +373,6 @@ fn address(path: &[u8]) -> String {
     let inner = path.strip_prefix(b"<").and_then(|rest| rest.split(|sign| *sign == b'>').next());
     let plain = path.split(|sign| *sign == b' ').next().unwrap_or(path);
     text(inner.unwrap_or(plain).trim_ascii(), MAX_ADDRESS)
-}
-
-/// The mailboxes of a header: cut at commas outside quotes and angle brackets.
-fn mailboxes(value: &str) -> Vec<String> {
-    let (mut found, mut one, mut quoted, mut angled) = (Vec::new(), String::new(), false, false);
-    for sign in value.chars() {
-        quoted ^= sign == '"';
-        angled = if quoted { angled } else { sign == '<' || (angled && sign != '>') };
-        if sign == ',' && !quoted && !angled {
-            found.push(std::mem::take(&mut one));
-        } else {
-            one.push(sign);
-        }
-    }
-    found.push(one);
-    let trimmed = found.iter().map(|one| one.trim().to_owned()).filter(|one| !one.is_empty());
-    trimmed.take(MAX_RECIPIENTS).collect()
-}
-
-/// The address of a mailbox, without the name.
-fn bare(mailbox: &str) -> String {
-    let inner = mailbox.rsplit_once('<').and_then(|(_, rest)| rest.split('>').next());
-    inner.unwrap_or(mailbox).trim().to_owned()
 }
 
 impl Stream for Smtp {
@@ -504,7 +417,7 @@ impl Stream for Smtp {
         while !self.mails.is_empty() {
             self.tell_first(out);
         }
-        if !self.told && (self.helo.is_some() || self.mechanism.is_some()) {
+        if !self.told && (self.helo.is_some() || self.sasl.is_some()) {
             out.push(self.describe(self.started.unwrap_or(at), 1));
         }
         self.told = true;

@@ -7,8 +7,10 @@ mod devices;
 mod dhcp;
 mod files;
 mod ftp;
+mod http2;
 mod kerberos;
 mod ldap;
+mod mailbox;
 mod microsoft;
 mod nfs;
 mod ntp;
@@ -83,6 +85,7 @@ pub(crate) fn dataset(kind: &str) -> Option<&'static str> {
         "tls" | "fingerprint" | "quic" => "sensor.tls",
         "fileinfo" | "files" | "pe" => "sensor.file",
         "smtp" => "sensor.smtp",
+        "pop3" => "sensor.pop3",
         "ftp" => "sensor.ftp",
         "ftp_data" => "sensor.ftp_data",
         "dce_rpc" | "dcerpc" => "sensor.dce_rpc",
@@ -112,10 +115,17 @@ pub(crate) fn dataset(kind: &str) -> Option<&'static str> {
     })
 }
 
+/// Events of a dataset of their own that a fact of this kind can mean.
+pub(crate) fn also_means(fact: &Fact, event: &Event) -> bool {
+    fact.kind == "http" && event.dataset() == "sensor.http2"
+}
+
 /// The tables: the first line that fits a name counts.
 const TABLES: &[&[Line]] = &[
     files::LINES,
+    http2::LINES,
     smtp::LINES,
+    mailbox::LINES,
     ftp::LINES,
     x509::LINES,
     quic::LINES,
