@@ -16,11 +16,11 @@ pub(super) struct Message {
 }
 
 impl Message {
-    pub(super) fn is_request(&self) -> bool {
+    pub(super) fn is_request(self) -> bool {
         self.opcode == REQUEST
     }
 
-    pub(super) fn describe(&self, event: &mut Event) {
+    pub(super) fn describe(self, event: &mut Event) {
         event.set("dongson.s7comm.version", self.version);
         event.set("dongson.s7comm.rosctr", opcode(self.opcode));
         event.set("dongson.s7comm.reference", self.sequence);
