@@ -365,7 +365,7 @@ mod tests {
         match payload.len() {
             length @ ..=125 => bytes.push(marked | u8::try_from(length).unwrap()),
             length => {
-                bytes.push(marked | 126);
+                bytes.push(marked + 126);
                 bytes.extend(u16::try_from(length).unwrap().to_be_bytes());
             }
         }
