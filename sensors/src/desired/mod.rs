@@ -90,6 +90,19 @@ pub struct State {
     pub standing: Standing,
 }
 
+/// How the sensor stands to what is wanted, for health.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Told {
+    /// The version in force.
+    pub applied: u64,
+    /// The version that is wanted.
+    pub wanted: u64,
+    /// Why they differ.
+    pub problem: Option<String>,
+    /// All of it, for the console.
+    pub report: serde_json::Value,
+}
+
 /// A request whose signature fits: what is in it, and whether it was answered before, its server has to look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedRequest {

@@ -65,6 +65,8 @@ struct Counters {
     events: AtomicU64,
     flows: AtomicU64,
     dropped: AtomicU64,
+    /// The number of the settings that it took up last.
+    settings: AtomicU64,
 }
 
 /// Open sources that nothing reads yet: what needs rights is done, and no thread was started.
@@ -144,6 +146,17 @@ impl Capture {
             Way::Threads(threads) => {
                 threads.notice.post(settings);
                 Ok(())
+            }
+        }
+    }
+
+    /// Whether the last change holds for all frames from now on.
+    pub fn is_changed(&self) -> bool {
+        match &self.way {
+            Way::Here(_) => true,
+            Way::Threads(threads) => {
+                let taken = |worker: &Worker| worker.counters.settings.load(Ordering::Acquire);
+                threads.workers.iter().all(|worker| taken(worker) == threads.notice.number())
             }
         }
     }
@@ -253,7 +266,9 @@ fn work(
     let mut counted = Instant::now();
     let mut wanted = true;
     while wanted && !stop.load(Ordering::Relaxed) {
-        notice.take_up(&mut seen, &mut live, &mut engine);
+        if notice.take_up(&mut seen, &mut live, &mut engine) {
+            counters.settings.store(seen, Ordering::Release);
+        }
         live.poll(&mut engine, &mut |event| batch.push(event))?;
         if !batch.is_empty() {
             wanted = sender.send(std::mem::take(&mut batch)).is_ok();

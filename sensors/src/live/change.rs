@@ -42,17 +42,23 @@ impl Notice {
         self.number.fetch_add(1, Ordering::Release);
     }
 
-    /// Takes up what was posted since `seen`.
-    pub(super) fn take_up(&self, seen: &mut u64, live: &mut Live, engine: &mut Engine) {
-        let number = self.number.load(Ordering::Acquire);
+    /// The number of the newest settings; 0 before the first.
+    pub(super) fn number(&self) -> u64 {
+        self.number.load(Ordering::Acquire)
+    }
+
+    /// Takes up what was posted since `seen`; true when there was something.
+    pub(super) fn take_up(&self, seen: &mut u64, live: &mut Live, engine: &mut Engine) -> bool {
+        let number = self.number();
         if number == *seen {
-            return;
+            return false;
         }
         *seen = number;
         let settings = lock(&self.settings).clone();
         if let Some(Err(error)) = settings.map(|settings| settings.put_on(live, engine)) {
             *lock(&self.failed) = Some(error.to_string());
         }
+        true
     }
 
     /// Why a thread could not; told once.
