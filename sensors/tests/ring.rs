@@ -234,7 +234,7 @@ fn a_filter_changes_without_losing_a_frame() {
         while quiet < 3 {
             let came = ring
                 .poll(Duration::from_millis(50), &mut |frame| {
-                    found += usize::from(frame.bytes.ends_with(b"more"))
+                    found += usize::from(frame.bytes.ends_with(b"more"));
                 })
                 .unwrap();
             quiet = if came == 0 { quiet + 1 } else { 0 };
