@@ -141,7 +141,7 @@ fn capture(arguments: &Run, interfaces: Vec<String>) -> anyhow::Result<()> {
         sources.keep(packets);
     }
     let base = Base::new(arguments.filter.clone(), &options, arguments.ship.spool_bytes());
-    let mut steering = arguments.steer.start(folder, base, limits)?;
+    let mut steering = Steering::start(folder, base, limits, &arguments.keep)?;
     let mut capture = sources.start(&options)?;
     if let Some(steering) = &mut steering {
         steering.begin(&mut capture, &mut sink);

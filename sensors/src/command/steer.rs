@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
+use dongson_sensor::answer::Answerer;
 use dongson_sensor::desired::apply::{Applier, Base, Limits, LimitsError, Plan};
 use dongson_sensor::desired::{self, Desired};
 use dongson_sensor::live::{Capture, Counts};
@@ -11,6 +12,7 @@ use dongson_sensor::ship::{Health, Identity};
 use serde_json::json;
 use tracing::{error, warn};
 
+use super::keep::Keep;
 use super::sink::Sink;
 
 /// Where the owner's limits are looked for when none are named.
@@ -19,13 +21,10 @@ const LIMITS: &str = "/etc/dongson-sensor/limits.toml";
 /// What the centre may do.
 #[derive(Debug, Args)]
 pub(crate) struct Steer {
-    /// What the centre may not change here, as TOML; the README lists the keys. Without it
-    /// /etc/dongson-sensor/limits.toml, if it is there.
+    /// What the centre may not change here, as TOML; the README lists the keys (`settings = []` forbids all of it). Without
+    /// it /etc/dongson-sensor/limits.toml, if it is there.
     #[arg(long, value_name = "FILE", requires = "data")]
     limits: Option<PathBuf>,
-    /// Do what the command line says, whatever the centre wants.
-    #[arg(long, requires = "data", conflicts_with = "limits")]
-    no_desired: bool,
 }
 
 /// A sensor that does what the centre wants.
@@ -34,6 +33,8 @@ pub(crate) struct Steering {
     applier: Applier,
     /// To begin with.
     plan: Plan,
+    /// Serves requests as long as it lives.
+    _answerer: Option<Answerer>,
 }
 
 impl Steer {
@@ -45,24 +46,27 @@ impl Steer {
             None => Ok(Limits::default()),
         }
     }
-
-    /// Begins to ask; `None` where the sensor is not enrolled, or does as the command line says.
-    pub(crate) fn start(
-        &self,
-        folder: Option<&Path>,
-        base: Base,
-        limits: Limits,
-    ) -> anyhow::Result<Option<Steering>> {
-        let Some(folder) = folder.filter(|_| !self.no_desired) else { return Ok(None) };
-        let identity = Identity::load(folder)?;
-        let (applier, plan) = Applier::open(folder, base, limits)?;
-        // Requests have no server in this process yet.
-        let (desired, _requests) = Desired::start(folder, &identity)?;
-        Ok(Some(Steering { desired, applier, plan }))
-    }
 }
 
 impl Steering {
+    /// Begins to ask what the centre wants, and to serve its requests; `None` where the sensor is not enrolled.
+    pub(crate) fn start(
+        folder: Option<&Path>,
+        base: Base,
+        limits: Limits,
+        keep: &Keep,
+    ) -> anyhow::Result<Option<Self>> {
+        let Some(folder) = folder else { return Ok(None) };
+        let identity = Identity::load(folder)?;
+        let (applier, plan) = Applier::open(folder, base, limits)?;
+        let (desired, requests) = Desired::start(folder, &identity)?;
+        // Without a whole journal nothing may leave; the capture goes on.
+        let answerer = Answerer::start(folder, &identity, keep.rules(), requests);
+        let answerer =
+            answerer.inspect_err(|error| error!(%error, "no request for packets is answered")).ok();
+        Ok(Some(Self { desired, applier, plan, _answerer: answerer }))
+    }
+
     /// Puts the settings into force that a former run left.
     pub(crate) fn begin(&mut self, capture: &mut Capture, sink: &mut Sink) {
         let plan = self.plan.clone();

@@ -21,6 +21,7 @@ mod pack;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use anchor::load as trusted;
 pub use anchor::take_roots;
 pub use ask::{Link, Standing};
 pub use pack::HeldPack;
@@ -103,7 +104,8 @@ pub struct Told {
     pub report: serde_json::Value,
 }
 
-/// A request whose signature fits: what is in it, and whether it was answered before, its server has to look at.
+/// A request as it came: its signature, what is in it, and whether it was answered before, its server has to look at, and to
+/// write down.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedRequest {
     /// As it came.
