@@ -5,6 +5,7 @@
 //! - [`flow`]: flows, TCP streams in order, `sensor.conn` events.
 //! - [`protocol`]: what the streams say: DNS, HTTP, TLS.
 //! - [`confine`]: what the process gives up once its sockets are open.
+//! - [`local`]: indicators and rules at the sensor, for when the centre cannot be reached.
 //! - [`ship`]: the spool and the link to the collector.
 //! - [`desired`]: what the centre wants of this sensor: asked for, verified, kept.
 //! - [`engine`]: the three of them in a row; [`read_file`] runs it over a capture, [`mod@follow`] over one that grows, [`live`] over an interface.
@@ -23,6 +24,7 @@ pub mod flow;
 pub mod follow;
 pub mod layer;
 pub mod live;
+pub mod local;
 mod odd;
 pub mod protocol;
 mod read;
