@@ -415,7 +415,7 @@ impl Flow {
         event.set("network.bytes", self.originator.ip_bytes + self.responder.ip_bytes);
         if let Some(service) = self.service() {
             event.set("network.protocol", if service == "ssl" { "tls" } else { service });
-            event.set("dongson.conn.services", vec![service]);
+            event.set("dongson.conn.services", service.split(',').collect::<Vec<_>>());
         }
         event
     }

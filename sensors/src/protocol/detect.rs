@@ -62,7 +62,6 @@ const fn upgrading(service: &'static str, detect: fn(&Scene<'_>) -> Verdict, kin
 static TCP: &[Named] = &[
     named("ssh", |s| begins(s.prefix, &[b"SSH-1.", b"SSH-2."])),
     named("socks", socks),
-    named("http2", |s| begins(s.prefix, &[b"PRI * HTTP/2.0\r\n"])),
     named("rfb", |s| begins(s.prefix, &[b"RFB 003.", b"RFB 004."])),
     named("smb", |s| smb(s.prefix)),
     named("bittorrent", |s| begins(s.prefix, &[b"\x13BitTorrent protocol"])),

@@ -7,6 +7,7 @@ mod devices;
 mod dhcp;
 mod files;
 mod ftp;
+mod http2;
 mod kerberos;
 mod ldap;
 mod mailbox;
@@ -114,9 +115,15 @@ pub(crate) fn dataset(kind: &str) -> Option<&'static str> {
     })
 }
 
+/// Events of a dataset of their own that a fact of this kind can mean.
+pub(crate) fn also_means(fact: &Fact, event: &Event) -> bool {
+    fact.kind == "http" && event.dataset() == "sensor.http2"
+}
+
 /// The tables: the first line that fits a name counts.
 const TABLES: &[&[Line]] = &[
     files::LINES,
+    http2::LINES,
     smtp::LINES,
     mailbox::LINES,
     ftp::LINES,
