@@ -95,7 +95,9 @@ impl Local {
             return;
         }
         let mut marks = Marks::default();
-        indicators.iter().for_each(|found| marks.indicator(found));
+        for found in &indicators {
+            marks.indicator(found);
+        }
         // As the collector will stamp it: the alerts are the same then.
         let mut stamped = event.clone();
         stamped.set("organization.id", self.organization.as_str());
