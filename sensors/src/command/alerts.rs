@@ -32,7 +32,7 @@ enum Format {
     Json,
 }
 
-/// Exit codes: 0 read (also when there are none), 1 the journal cannot be read.
+/// Exit codes: 0 read (also when there are none), 1 the log cannot be read.
 pub(crate) fn alerts(arguments: &Alerts) -> ExitCode {
     if !arguments.data.is_dir() {
         say(format_args!("{} is not a folder: name the folder of the sensor", arguments.data.display()));

@@ -5,6 +5,7 @@ mod detect;
 #[cfg(target_os = "linux")]
 pub(crate) mod doctor;
 pub(crate) mod enrol;
+pub(crate) mod journal;
 mod keep;
 pub(crate) mod packets;
 pub(crate) mod read;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use clap::Args;
 use dongson_sensor::Options;
+use dongson_sensor::answer::Answerer;
 use dongson_sensor::capture::filter::Filter;
 use dongson_sensor::capture::portable;
 #[cfg(target_os = "linux")]
@@ -19,7 +20,7 @@ use dongson_sensor::live::{Backend, Capture, Counts, LiveError, LiveOptions, Sou
 use dongson_sensor::ship::{Health, Identity, Seen, ShipError, SpoolError};
 #[cfg(target_os = "linux")]
 use tracing::info;
-use tracing::warn;
+use tracing::{error, warn};
 
 use super::detect::Detect;
 use super::keep::Keep;
@@ -140,7 +141,7 @@ fn capture(arguments: &Run, interfaces: Vec<String>) -> anyhow::Result<()> {
     if let Some(packets) = &packets {
         sources.keep(packets);
     }
-    let _desired = folder.map(ask_the_centre).transpose()?;
+    let _desired = folder.map(|folder| ask_the_centre(folder, &arguments.keep)).transpose()?;
     let mut capture = sources.start(&options)?;
     let end = arguments.seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
     let is_over = || STOP.load(Ordering::Relaxed) || end.is_some_and(|end| Instant::now() >= end);
@@ -161,10 +162,14 @@ fn capture(arguments: &Run, interfaces: Vec<String>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Begins to ask what the centre wants of this sensor.
-fn ask_the_centre(folder: &Path) -> Result<Desired, DesiredError> {
+/// Begins to ask what the centre wants of this sensor, and to serve its requests.
+fn ask_the_centre(folder: &Path, keep: &Keep) -> Result<(Desired, Option<Answerer>), DesiredError> {
     let identity = Identity::load(folder)?;
-    Desired::start(folder, &identity).map(|(desired, _requests)| desired)
+    let (desired, requests) = Desired::start(folder, &identity)?;
+    // Without a whole journal nothing may leave; the capture goes on.
+    let answerer = Answerer::start(folder, &identity, keep.rules(), requests);
+    let answerer = answerer.inspect_err(|error| error!(%error, "no request for packets is answered")).ok();
+    Ok((desired, answerer))
 }
 
 /// Confines the process and says how far that went.

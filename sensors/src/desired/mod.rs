@@ -19,6 +19,7 @@ mod pack;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use anchor::load as trusted;
 pub use anchor::take_roots;
 pub use ask::{Link, Standing};
 pub use pack::HeldPack;
@@ -88,7 +89,8 @@ pub struct State {
     pub standing: Standing,
 }
 
-/// A request whose signature fits: what is in it, and whether it was answered before, its server has to look at.
+/// A request as it came: its signature, what is in it, and whether it was answered before, its server has to look at, and to
+/// write down.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedRequest {
     /// As it came.

@@ -3,19 +3,19 @@
 //! | child | holds |
 //! |---|---|
 //! | `content` | packs of indicators and rules, compiled |
-//! | `journal` | the alerts, on disk, for whoever stands in front of the machine |
+//! | `log` | the alerts, on disk, for whoever stands in front of the machine |
 //! | `loader` | compiles new packs on a thread of its own |
 //!
 //! In: events on their way to the spool. Out: the same events, those that a rule or an indicator holds on marked
-//! (`dongson.local.*`) and so of the most urgent class, and an alert for the journal. Every event goes to the centre once,
+//! (`dongson.local.*`) and so of the most urgent class, and an alert for the log. Every event goes to the centre once,
 //! marked or not, and the id of an alert is made there from the same words: what the sensor found and what the centre finds
 //! are the same alert, never two. A marked rule that the centre does not have becomes an alert there all the same.
 //!
 //! Correlations need the events of other sensors and stay with the centre; how many there are in the packs is told.
-//! Memory: the compiled packs, twice while new ones are taken; the journal is bounded.
+//! Memory: the compiled packs, twice while new ones are taken; the log is bounded.
 
 mod content;
-mod journal;
+mod log;
 mod loader;
 #[cfg(test)]
 mod tests;
@@ -27,7 +27,7 @@ use dongson_event::{Alert, Event, Level, Value};
 use dongson_rules::{Match, Matcher, signal};
 
 pub use content::{Content, Report};
-pub use journal::{Journal, JournalError, alerts};
+pub use log::{AlertLog, LogError, alerts};
 use loader::Loader;
 
 use crate::desired::HeldPack;
@@ -54,29 +54,29 @@ pub struct Local {
     content: Arc<Content>,
     matcher: Option<Matcher>,
     found: Vec<Match>,
-    journal: Journal,
+    log: AlertLog,
     when: When,
     organization: String,
     node: String,
 }
 
 impl Local {
-    /// Without packs yet; alerts go to the journal in `folder`.
-    pub fn open(folder: &Path, identity: &Identity, when: When) -> Result<Self, JournalError> {
-        let loader = Loader::start().map_err(|error| JournalError { path: folder.to_owned(), error })?;
+    /// Without packs yet; alerts go to the log in `folder`.
+    pub fn open(folder: &Path, identity: &Identity, when: When) -> Result<Self, LogError> {
+        let loader = Loader::start().map_err(|error| LogError { path: folder.to_owned(), error })?;
         Ok(Self {
             loader,
             content: Arc::default(),
             matcher: None,
             found: Vec::new(),
-            journal: Journal::open(folder)?,
+            log: AlertLog::open(folder)?,
             when,
             organization: identity.organization.clone(),
             node: identity.node.clone(),
         })
     }
 
-    /// Marks `event` where something holds on it; `away` says that the centre cannot be reached. Alerts that the journal did
+    /// Marks `event` where something holds on it; `away` says that the centre cannot be reached. Alerts that the log did
     /// not take are counted by it.
     pub fn look(&mut self, event: &mut Event, away: bool) {
         if self.when == When::Never {
@@ -103,13 +103,13 @@ impl Local {
         stamped.set("organization.id", self.organization.as_str());
         stamped.set("observer.name", self.node.as_str());
         for signal in dongson_intel::signals(&content.set, &content.allow, &mut stamped) {
-            self.journal.note(&Alert::of(signal));
+            self.log.note(&Alert::of(signal));
         }
         if let Some(matcher) = &mut self.matcher {
             for found in self.found.drain(..) {
                 let Some(rule) = content.rule(found.rule) else { continue };
                 marks.rule(rule);
-                self.journal.note(&Alert::of(signal::of(matcher, &stamped, rule, found.because)));
+                self.log.note(&Alert::of(signal::of(matcher, &stamped, rule, found.because)));
             }
         }
         marks.write(event);
@@ -126,9 +126,9 @@ impl Local {
         &self.content.report
     }
 
-    /// What the journal did not take since the start.
+    /// What the log did not take since the start.
     pub fn unwritten(&self) -> u64 {
-        self.journal.unwritten()
+        self.log.unwritten()
     }
 
     fn renew(&mut self) {

@@ -155,13 +155,13 @@ fn the_journal_is_bounded_and_remembers_over_a_restart() {
         local.look(&mut query("a.test.example"), false);
         alerts(folder.path()).unwrap().pop().unwrap()
     };
-    let mut journal = Journal::open(folder.path()).unwrap();
-    journal.note(&alert);
+    let mut log = AlertLog::open(folder.path()).unwrap();
+    log.note(&alert);
     assert_eq!(alerts(folder.path()).unwrap().len(), 1, "it was written before the restart");
     alert.signal.title = "x".repeat(100_000);
     for number in 0..200 {
         alert.id = number.to_string();
-        journal.note(&alert);
+        log.note(&alert);
     }
     let bytes: u64 = fs::read_dir(folder.path().join("alerts"))
         .unwrap()
@@ -169,7 +169,7 @@ fn the_journal_is_bounded_and_remembers_over_a_restart() {
         .sum();
     assert!(bytes <= 16 << 20, "{bytes}");
     assert_eq!(alerts(folder.path()).unwrap().last().unwrap().id, "199");
-    assert_eq!(journal.unwritten(), 0);
+    assert_eq!(log.unwritten(), 0);
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn a_line_that_was_cut_off_is_passed_over() {
     bytes.extend(b"{\"id\":\"x");
     fs::write(&path, bytes).unwrap();
     let next = Alert { id: "next".to_owned(), ..alert };
-    Journal::open(folder.path()).unwrap().note(&next);
+    AlertLog::open(folder.path()).unwrap().note(&next);
     let ids: Vec<String> = alerts(folder.path()).unwrap().into_iter().map(|alert| alert.id).collect();
     assert_eq!(ids.len(), 2);
     assert_eq!(ids[1], "next");

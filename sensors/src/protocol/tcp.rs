@@ -6,9 +6,9 @@
 use dongson_event::{Event, Timestamp};
 
 use super::detect::{self, Scene, Verdict};
-use super::dissect::{self, Expected, Start, Stream};
+use super::dissect::{self, Expected, Start, Stream, Transfer};
 use super::dns::{self, Dns};
-use super::ftp::{Data, Transfer};
+use super::ftp::Data;
 use super::http::{self, Http, Http2, Next};
 use super::tls::{self, Tls};
 use super::tunnel::socks::Socks;
@@ -98,6 +98,7 @@ impl Tcp {
 
     /// A data connection of FTP, which its command connection has announced.
     pub(crate) fn transfer(transfer: Transfer, options: Options) -> Self {
+        let Transfer::Ftp(transfer) = transfer else { return Self::nested([0; 2], options, 0) };
         let stream: Option<Box<dyn Stream>> = Some(Box::new(Data::new(transfer, options)));
         let parser = TcpParser::Service(Box::new(Service { stream, upgrade: None }));
         Self { service: Some("ftp-data"), parser, ..Self::nested([0; 2], options, 0) }

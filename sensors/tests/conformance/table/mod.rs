@@ -11,6 +11,7 @@ mod http2;
 mod kerberos;
 mod ldap;
 mod mailbox;
+mod management;
 mod microsoft;
 mod nfs;
 mod ntp;
@@ -101,7 +102,9 @@ pub(crate) fn dataset(kind: &str) -> Option<&'static str> {
         "ntp" | "ntp_control" | "ntp_private" => "sensor.ntp",
         "dhcp" => "sensor.dhcp",
         "radius" => "sensor.radius",
+        "snmp" => "sensor.snmp",
         "syslog" => "sensor.syslog",
+        "tftp" => "sensor.tftp",
         "redis" => "sensor.redis",
         "mysql" => "sensor.mysql",
         "pgsql" => "sensor.postgresql",
@@ -126,6 +129,7 @@ const TABLES: &[&[Line]] = &[
     http2::LINES,
     smtp::LINES,
     mailbox::LINES,
+    management::LINES,
     ftp::LINES,
     x509::LINES,
     quic::LINES,

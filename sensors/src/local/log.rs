@@ -20,10 +20,10 @@ const FOLDER: &str = "alerts";
 const NOW: &str = "now.jsonl";
 const BEFORE: &str = "before.jsonl";
 
-/// Why the journal cannot be used.
+/// Why the log cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("the journal of alerts {path:?}: {error}")]
-pub struct JournalError {
+#[error("the log of alerts {path:?}: {error}")]
+pub struct LogError {
     /// The file or folder.
     pub path: PathBuf,
     /// What the system said.
@@ -32,7 +32,7 @@ pub struct JournalError {
 
 /// Writes alerts.
 #[derive(Debug)]
-pub struct Journal {
+pub struct AlertLog {
     folder: PathBuf,
     file: File,
     bytes: u64,
@@ -40,15 +40,15 @@ pub struct Journal {
     unwritten: u64,
 }
 
-impl Journal {
-    /// Opens the journal of a sensor's folder; what stands in it is remembered.
-    pub fn open(folder: &Path) -> Result<Self, JournalError> {
+impl AlertLog {
+    /// Opens the log of a sensor's folder; what stands in it is remembered.
+    pub fn open(folder: &Path) -> Result<Self, LogError> {
         let folder = folder.join(FOLDER);
-        fs::create_dir_all(&folder).map_err(|error| JournalError { path: folder.clone(), error })?;
+        fs::create_dir_all(&folder).map_err(|error| LogError { path: folder.clone(), error })?;
         let known = read(&folder)?.into_iter().map(|alert| alert.id).take(KNOWN).collect();
         let path = folder.join(NOW);
         let opened = append(&path).and_then(|file| Ok((file.metadata()?.len(), file)));
-        let (bytes, file) = opened.map_err(|error| JournalError { path, error })?;
+        let (bytes, file) = opened.map_err(|error| LogError { path, error })?;
         Ok(Self { folder, file, bytes, known, unwritten: 0 })
     }
 
@@ -64,7 +64,7 @@ impl Journal {
         if let Err(error) = self.write(alert) {
             self.unwritten += 1;
             metrics::counter!("sensor_local_alerts_unwritten_total").increment(1);
-            warn!(%error, alert = alert.id, "an alert could not be written into the journal");
+            warn!(%error, alert = alert.id, "an alert could not be written into the log");
         }
         metrics::counter!("sensor_local_alerts_total").increment(1);
     }
@@ -88,22 +88,22 @@ impl Journal {
     }
 }
 
-/// The alerts in the journal of a sensor's folder, the oldest first. A line that a power cut left unfinished is passed
+/// The alerts in the log of a sensor's folder, the oldest first. A line that a power cut left unfinished is passed
 /// over. The first signal of each has no event id, which only the centre gives.
-pub fn alerts(folder: &Path) -> Result<Vec<Alert>, JournalError> {
+pub fn alerts(folder: &Path) -> Result<Vec<Alert>, LogError> {
     read(&folder.join(FOLDER))
 }
 
-fn read(folder: &Path) -> Result<Vec<Alert>, JournalError> {
+fn read(folder: &Path) -> Result<Vec<Alert>, LogError> {
     let mut alerts = Vec::new();
     for path in [folder.join(BEFORE), folder.join(NOW)] {
         let file = match File::open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(JournalError { path, error }),
+            Err(error) => return Err(LogError { path, error }),
         };
         for line in BufReader::new(file).split(b'\n') {
-            let line = line.map_err(|error| JournalError { path: path.clone(), error })?;
+            let line = line.map_err(|error| LogError { path: path.clone(), error })?;
             alerts.extend(serde_json::from_slice::<Alert>(&line).ok());
         }
     }
