@@ -865,6 +865,9 @@ const MEANINGS: &[(&str, &str)] = &[
     ("dongson.health.flows", "Số luồng đang mở"),
     ("dongson.health.memory", "Bộ nhớ đang dùng"),
     ("dongson.health.version", "Phiên bản phần mềm"),
+    ("dongson.health.configuration.applied", "Phiên bản cấu hình đang áp dụng; 0: chỉ theo dòng lệnh"),
+    ("dongson.health.configuration.wanted", "Phiên bản cấu hình mà trung tâm yêu cầu"),
+    ("dongson.health.configuration.problem", "Vì sao cấu hình được yêu cầu chưa được áp dụng"),
 ];
 
 /// What a field means, in Vietnamese; in English where nobody has written it yet.

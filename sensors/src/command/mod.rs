@@ -12,6 +12,7 @@ pub(crate) mod read;
 pub(crate) mod run;
 mod scope;
 mod sink;
+mod steer;
 
 use std::io::{self, StdoutLock, Write};
 

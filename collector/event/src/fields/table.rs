@@ -922,4 +922,7 @@ pub const FIELDS: &[Field] = &[
     f("dongson.health.flows", Long, "", Sensor, Plain, REST, "Dongson", "Live flows"),
     f("dongson.health.memory", Long, "bytes", Sensor, Plain, REST, "Dongson", "Resident memory"),
     f("dongson.health.version", Keyword, "", Sensor, Plain, REST, "Dongson", "Version of the software"),
+    f("dongson.health.configuration.applied", Long, "", Sensor, Plain, REST, "Dongson", "Version of the desired settings in force; 0: the command line alone"),
+    f("dongson.health.configuration.wanted", Long, "", Sensor, Plain, REST, "Dongson", "Version of the settings that the centre wants"),
+    f("dongson.health.configuration.problem", Keyword, "", Sensor, Plain, REST, "Dongson", "Why the wanted settings are not in force"),
 ];
