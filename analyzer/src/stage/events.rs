@@ -222,9 +222,8 @@ impl EventsStage {
             let met = intel.signals(&mut event);
             let matches = detector.signals(&event);
             worked.heard.event(&event);
-            let ids =
-                || met.iter().chain(matches.iter().map(|(_, signal)| signal)).map(|one| one.id.as_str());
-            let marked = local::missing(&event, ids());
+            let all = met.iter().chain(matches.iter().map(|(_, signal)| signal));
+            let marked = local::missing(&event, &all.map(|one| one.id.as_str()).collect::<Vec<_>>());
             worked.items.extend(met.into_iter().chain(marked).map(|one| Item::Signal(Box::new(one))));
             for (rule, signal) in matches {
                 let items = items(&self.content.rules, rule, signal, &mut detector, &event);
