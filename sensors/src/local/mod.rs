@@ -15,8 +15,8 @@
 //! Memory: the compiled packs, twice while new ones are taken; the log is bounded.
 
 mod content;
-mod log;
 mod loader;
+mod log;
 #[cfg(test)]
 mod tests;
 
@@ -27,8 +27,8 @@ use dongson_event::{Alert, Event, Level, Value};
 use dongson_rules::{Match, Matcher, signal};
 
 pub use content::{Content, Report};
-pub use log::{AlertLog, LogError, alerts};
 use loader::Loader;
+pub use log::{AlertLog, LogError, alerts};
 
 use crate::desired::HeldPack;
 use crate::ship::Identity;
