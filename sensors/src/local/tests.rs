@@ -77,7 +77,7 @@ fn local(folder: &TempDir, when: When) -> Local {
     local.want(&packs(folder.path()));
     let begun = Instant::now();
     while local.report().packs.is_empty() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "the packs were not compiled");
+        assert!(begun.elapsed() < Duration::from_mins(1), "the packs were not compiled");
         std::thread::yield_now();
     }
     local
