@@ -4,12 +4,12 @@
 use dongson_bus::{Record, partition_of};
 use dongson_event::{Event, Matched, Signal, Timestamp, identity};
 use dongson_rules::correlate::{PROVINCE, Place, RuleMatchKeyed, Timed, Watermarks};
-use dongson_rules::{CorrelationMatch, RuleSet};
+use dongson_rules::{CorrelationMatch, RuleSet, signal};
 use dongson_script::Seen;
 use serde::{Deserialize, Serialize};
 
 use crate::AnalyzerError;
-use crate::detect::{Detector, blank};
+use crate::detect::Detector;
 
 /// Parts the agency from the drill session in a correlation's scope: a drill's matches never count together with
 /// real ones.
@@ -227,7 +227,7 @@ pub(crate) fn completed(
         matched: matched.collect(),
         count: found.count,
         drill,
-        ..blank(rule, organization)
+        ..signal::blank(rule, organization)
     })
 }
 

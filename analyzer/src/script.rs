@@ -6,12 +6,12 @@ use std::sync::Arc;
 use dongson_event::{Entity, Level, Matched, Signal, Timestamp, identity};
 use dongson_registry::StateParts;
 use dongson_rules::correlate::{RuleMatchKeyed, Watermarks};
-use dongson_rules::{CorrelationMatch, Correlator};
+use dongson_rules::{CorrelationMatch, Correlator, signal};
 use dongson_script::{Alert, Counters, Failures, Outcome, Runner, Seen};
 use tracing::warn;
 
 use crate::AnalyzerError;
-use crate::detect::{Content, blank};
+use crate::detect::Content;
 use crate::item::About;
 
 /// Parts the two states in what earlier versions saved as one; JSON on one line has none.
@@ -148,7 +148,7 @@ fn raised(content: &Content, alert: Alert, about: &About) -> Option<Signal> {
         entity,
         matched: alert.because,
         count: alert.count,
-        ..said(about, blank(rule, alert.organization))
+        ..said(about, signal::blank(rule, alert.organization))
     })
 }
 

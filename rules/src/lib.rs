@@ -24,6 +24,7 @@ mod ruleset;
 pub mod samples;
 pub mod script;
 pub mod sigma;
+pub mod signal;
 pub mod sql;
 pub mod taxonomy;
 pub mod text;

@@ -3,6 +3,7 @@
 //! - [`capture`]: where frames come from: files, a kernel ring, a portable socket.
 //! - [`layer`]: from a frame to the IP packets inside it.
 //! - [`flow`]: flows, TCP streams in order, `sensor.conn` events.
+//! - [`packets`]: the last packets on disk, and how they are found again.
 //! - [`protocol`]: what the streams say: DNS, HTTP, TLS.
 //! - [`confine`]: what the process gives up once its sockets are open.
 //! - [`ship`]: the spool and the link to the collector.
@@ -24,6 +25,7 @@ pub mod follow;
 pub mod layer;
 pub mod live;
 mod odd;
+pub mod packets;
 pub mod protocol;
 mod read;
 pub mod ship;

@@ -44,6 +44,8 @@ enum Command {
     #[cfg(target_os = "linux")]
     #[command(after_help = "Example:\n  dongson-sensor doctor --interface eth1 --vlan 10 --vlan 20")]
     Doctor(command::doctor::Doctor),
+    /// Finds packets that a sensor with `run --packets` has kept.
+    Packets(command::packets::Packets),
     /// Lists the interfaces that can be captured on.
     Interfaces,
 }
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         Command::Run(run) => command::run::run(&run),
         #[cfg(target_os = "linux")]
         Command::Doctor(doctor) => command::doctor::doctor(&doctor),
+        Command::Packets(packets) => command::packets::packets(&packets),
         Command::Interfaces => command::run::list(),
     }
 }

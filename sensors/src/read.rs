@@ -4,7 +4,6 @@ use std::path::Path;
 
 use dongson_event::{Event, identity};
 
-use crate::capture::file::sha256_of;
 use crate::capture::filter::{Filter, Program};
 use crate::capture::{CaptureError, CaptureFile, Frame, LinkType};
 use crate::engine::{Engine, Options, Statistics};
@@ -12,8 +11,6 @@ use crate::engine::{Engine, Options, Statistics};
 /// What reading a file gave, beside its events.
 #[derive(Debug)]
 pub struct Summary {
-    /// SHA-256 of the file as it lies on the disk.
-    pub sha256: [u8; 32],
     /// What the engine saw.
     pub statistics: Statistics,
     /// Frames that were left out because a filter cannot look into their link type.
@@ -32,8 +29,8 @@ pub struct ReadError {
     pub source: CaptureError,
 }
 
-/// Reads a capture and gives its events to `emit`, each with an `event.id` made from the file's SHA-256 and the number
-/// of the event. The same file and options give the same events in the same order.
+/// Reads a capture and gives its events to `emit`, each with an `event.id` made from the file's [mark](CaptureFile::mark) at
+/// that place and the number of the event. The same file and options give the same events in the same order.
 ///
 /// A file that is cut or damaged in the middle gives what lies before, and a [`Summary::warning`].
 pub fn read_file(path: &Path, options: &Options, emit: &mut dyn FnMut(Event)) -> Result<Summary, ReadError> {
@@ -48,26 +45,27 @@ pub fn read_filtered(
     emit: &mut dyn FnMut(Event),
 ) -> Result<Summary, ReadError> {
     let failed = |source| ReadError { path: path.to_owned(), source };
-    let sha256 = sha256_of(path).map_err(failed)?;
     let mut capture = CaptureFile::open(path).map_err(failed)?;
     let mut engine = Engine::new(options.clone());
     let mut gate = Gate::new(filter);
     let mut number = 0_u64;
-    let mut identified = |mut event: Event| {
+    let mut identified = |mark: &[u8; 32], mut event: Event| {
         number += 1;
-        event.set("event.id", identity::of_file(&sha256, number).to_string());
+        event.set("event.id", identity::of_file(mark, number).to_string());
         emit(event);
     };
     let warning = loop {
-        match capture.next_frame() {
-            Ok(Some(frame)) if gate.takes(&frame) => engine.packet(&frame, &mut identified),
+        match capture.next_marked() {
+            Ok(Some((frame, mark))) if gate.takes(&frame) => {
+                engine.packet(&frame, &mut |event| identified(mark, event));
+            }
             Ok(Some(_)) => {}
             Ok(None) => break None,
             Err(error) => break Some(error),
         }
     };
-    engine.finish(&mut identified);
-    Ok(Summary { sha256, statistics: engine.statistics(), unfiltered: gate.unfiltered, warning })
+    engine.finish(&mut |event| identified(capture.mark(), event));
+    Ok(Summary { statistics: engine.statistics(), unfiltered: gate.unfiltered, warning })
 }
 
 /// A filter before an engine; a capture may have several link types, each of which has a program of its own.
@@ -81,6 +79,11 @@ pub(crate) struct Gate {
 impl Gate {
     pub(crate) fn new(filter: Option<&Filter>) -> Self {
         Self { filter: filter.cloned(), program: None, unfiltered: 0 }
+    }
+
+    /// How many frames could not be looked into.
+    pub(crate) fn unfiltered(&self) -> u64 {
+        self.unfiltered
     }
 
     /// Whether `frame` is wanted.

@@ -64,7 +64,7 @@ fn in_the_child() {
     let (folder, outside) = (from_environment(FOLDER), from_environment(OUTSIDE));
     let (landlock, seccomp) = offered();
     let root = is_root();
-    let report = confine(Some(&folder)).unwrap();
+    let report = confine(&[&folder]).unwrap();
     assert_eq!((report.files, report.calls), (landlock, seccomp));
     if root {
         assert_eq!(report.user, NOBODY);

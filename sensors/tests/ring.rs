@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use dongson_event::Event;
 use dongson_sensor::capture::filter::Filter;
 use dongson_sensor::capture::ring::{Ring, RingError, RingOptions};
-use dongson_sensor::live::{Capture, LiveOptions};
+use dongson_sensor::live::{Capture, LiveOptions, Sources};
+use dongson_sensor::packets::{Flow, Limits, Packets, Query, find};
 use dongson_sensor::{Engine, Options};
 
 fn small() -> RingOptions {
@@ -151,6 +152,36 @@ fn threads_share_the_flows() {
         assert_eq!(whole.len(), 1, "both directions in one thread: {whole:?}");
         assert_eq!(whole.first().unwrap().text("dongson.conn.state"), Some("SF"));
     }
+}
+
+#[test]
+fn what_the_threads_capture_is_kept_and_found_again() {
+    if open().is_none() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let packets = Packets::start(folder.path(), Limits { bytes: 64 << 20, ..Limits::default() }).unwrap();
+    let live = LiveOptions { interfaces: vec!["lo".to_owned()], threads: 2, ..LiveOptions::default() };
+    let mut sources = Sources::open(&live).unwrap();
+    sources.keep(&packets);
+    let mut capture = sources.start(&Options::default()).unwrap();
+    let (_, port) = talk();
+    let mut events: Vec<Event> = Vec::new();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let of_talk = |event: &Event| {
+        event.dataset() == "sensor.conn" && event.int("destination.port") == Some(i64::from(port))
+    };
+    while capture.counts().unwrap().frames < 9 && Instant::now() < deadline {
+        capture.poll(&mut |event| events.push(event)).unwrap();
+    }
+    capture.finish(&mut |event| events.push(event)).unwrap();
+    packets.flush();
+    let conn = events.iter().find(|event| of_talk(event)).unwrap();
+    let flow = Flow::of_community_id(conn.text("network.community_id").unwrap()).unwrap();
+    let query = Query { flow: Some(flow), ..Query::default() };
+    let found = find(folder.path(), &query, &mut std::io::sink()).unwrap();
+    assert_eq!(Some(i64::try_from(found.frames).unwrap()), conn.int("network.packets"));
+    assert_eq!((found.cut_frames, found.lost_frames), (0, 0));
 }
 
 #[test]

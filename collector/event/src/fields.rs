@@ -155,12 +155,15 @@ struct Index {
     names: NameIndex,
     /// The lines in the byte order of their names.
     lines: Vec<&'static Field>,
+    /// Their names in the same order as JSON writes them, with the colon: no name of the table needs an escape.
+    printed: Vec<Box<str>>,
 }
 
 static INDEX: LazyLock<Index> = LazyLock::new(|| {
     let mut lines: Vec<&'static Field> = FIELDS.iter().collect();
     lines.sort_unstable_by_key(|field| field.name);
-    Index { names: NameIndex::new(FIELDS.iter().map(|field| field.name.into())), lines }
+    let printed = lines.iter().map(|field| format!("\"{}\":", field.name).into()).collect();
+    Index { names: NameIndex::new(FIELDS.iter().map(|field| field.name.into())), lines, printed }
 });
 
 /// The place of `name` among the names of the table in byte order, when it is one of them.
@@ -173,6 +176,12 @@ pub fn number(name: &str) -> Option<u16> {
 #[inline]
 pub fn by_number(number: u16) -> Option<&'static Field> {
     INDEX.lines.get(usize::from(number)).copied()
+}
+
+/// The name that has this place, as JSON writes it before its value: in quotes, with the colon.
+#[inline]
+pub(crate) fn printed(number: u16) -> Option<&'static str> {
+    INDEX.printed.get(usize::from(number)).map(AsRef::as_ref)
 }
 
 /// The line of `name`, when it has one.

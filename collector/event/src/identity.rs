@@ -49,9 +49,9 @@ pub fn of_client(principal: &str, client_id: &str, index: u64) -> Uuid {
     uuid_of(&[b"client", principal.as_bytes(), client_id.as_bytes(), &index.to_be_bytes()])
 }
 
-/// `event.id` of record `number` (from 1) of a file with this SHA-256.
-pub fn of_file(sha256: &[u8; 32], number: u64) -> Uuid {
-    uuid_of(&[b"file", sha256, &number.to_be_bytes()])
+/// `event.id` of record `number` (from 1) of a file with this hash.
+pub fn of_file(hash: &[u8; 32], number: u64) -> Uuid {
+    uuid_of(&[b"file", hash, &number.to_be_bytes()])
 }
 
 /// Id of the signal that `rule` gave on one event.

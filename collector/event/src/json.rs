@@ -89,7 +89,14 @@ impl Event {
 
     /// The canonical JSON text: names in byte order, no spaces.
     pub fn to_json(&self) -> String {
-        canonical::print(self)
+        let mut out = String::with_capacity(canonical::size(self));
+        canonical::print(self, &mut out);
+        out
+    }
+
+    /// Appends the same text to `out`.
+    pub fn put_json(&self, out: &mut String) {
+        canonical::print(self, out);
     }
 }
 

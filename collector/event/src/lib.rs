@@ -9,6 +9,7 @@
 
 pub mod alert;
 pub mod authority;
+pub mod batch;
 pub mod clock;
 mod event;
 pub mod fields;

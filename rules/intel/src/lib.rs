@@ -12,6 +12,7 @@ mod indicator;
 pub mod load;
 mod normal;
 mod set;
+mod signal;
 mod table;
 
 pub use allow::AllowList;
@@ -20,3 +21,4 @@ pub use indicator::{Detail, Indicator, Kind, Tlp, Unreadable};
 pub use load::{LoadReport, Refused};
 pub use normal::{domain, url};
 pub use set::{Builder, Hit, Set};
+pub use signal::{RULE, signals};

@@ -1,6 +1,7 @@
 //! Conversations of real captures, where the folder `DONGSON_SHARED` is: more to begin with; nothing of them is kept.
 
 use std::collections::HashMap;
+use std::sync::OnceLock;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +10,7 @@ use dongson_sensor::capture::CaptureFile;
 use dongson_sensor::layer::{Datagram, Decoder, FragmentLimits, Vlans};
 use dongson_sensor::protocol::{Side, Tcp, Udp};
 
-use crate::seed::Transport;
+use crate::seed::{self, Transport};
 use crate::talk::{CLIENT, SERVER, Talk, Turn};
 
 /// Most bytes kept of a conversation.
@@ -19,8 +20,30 @@ const MAX_TALKS: usize = 2_000;
 /// Most frames read of one capture.
 const MAX_FRAMES: usize = 20_000;
 
+/// Most inputs of one target.
+const MAX_INPUTS: usize = 3_000;
+
 /// Who speaks to whom: transport, addresses and ports.
 type Key = (u8, IpAddr, u16, IpAddr, u16);
+
+/// The conversations of the captures of `DONGSON_SHARED` for one target, as inputs; none where that is not set, or where the
+/// target has no conversations.
+pub fn inputs(target: &str) -> Vec<Vec<u8>> {
+    static ALL: OnceLock<Vec<(Transport, &'static str, Talk)>> = OnceLock::new();
+    let Some(folder) = std::env::var_os("DONGSON_SHARED") else { return Vec::new() };
+    let Some(seed) = seed::all().unwrap_or_default().into_iter().find(|seed| seed.name == target) else {
+        return Vec::new();
+    };
+    let read = || captures(&Path::new(&folder).join("data/pcap")).iter().flat_map(|path| talks(path)).collect();
+    let mut all: Vec<Vec<u8>> = Vec::new();
+    for (transport, service, talk) in ALL.get_or_init(read) {
+        let place = seed.services.iter().position(|(one, name)| one == transport && name == service);
+        let Some(service) = place.and_then(|place| u8::try_from(place).ok()) else { continue };
+        all.push(Talk { service, ..talk.clone() }.to_bytes());
+    }
+    all.truncate(MAX_INPUTS);
+    all
+}
 
 /// The captures below `folder`.
 pub fn captures(folder: &Path) -> Vec<PathBuf> {

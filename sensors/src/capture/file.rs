@@ -1,17 +1,17 @@
 //! Capture files: pcap and pcapng, plain or compressed with gzip or zstd.
 //!
-//! In: a path or a reader. Out: frames in file order. What always holds: memory is bounded by the longest frame
-//! ([`super::MAX_FRAME_BYTES`]) and by the number of interfaces; a file that ends in the middle of a record gives all
+//! In: a path or a reader. Out: frames in file order, borrowed from the one buffer that the file is read into. What always
+//! holds: memory is bounded by the longest frame ([`super::MAX_FRAME_BYTES`]) and by the number of interfaces; a file that ends in the middle of a record gives all
 //! whole records first and then [`CaptureError::Cut`].
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use flate2::read::MultiGzDecoder;
-use sha2::{Digest, Sha256};
+use dongson_event::Timestamp;
+use flate2::bufread::MultiGzDecoder;
 
-use super::{Frame, pcap, pcapng};
+use super::{Frame, LinkType, pcap, pcapng};
 
 /// Why a capture could not be read, or not to its end.
 #[derive(Debug, thiserror::Error)]
@@ -66,118 +66,206 @@ enum Format {
 }
 
 impl CaptureFile {
-    /// Opens the file at `path` and reads its header.
+    /// Opens the file at `path` and reads its header. It is read in whole blocks, so that [`CaptureFile::mark`] is the same
+    /// in every run.
     pub fn open(path: &Path) -> Result<Self, CaptureError> {
         let file = File::open(path).map_err(|source| CaptureError::Open { path: path.to_owned(), source })?;
-        Self::from_reader(file)
+        Self::start(Input::decompress(file, Fill::Blocks)?)
     }
 
-    /// Reads the header of a capture from any reader.
+    /// Reads the header of a capture from any reader, and never waits for more than it needs.
     pub fn from_reader(reader: impl Read + Send + 'static) -> Result<Self, CaptureError> {
-        let mut input = Input::decompress(reader)?;
-        let mut magic = [0_u8; 4];
-        let held = input.fill(&mut magic)?;
-        if held == 0 {
-            return Err(CaptureError::Empty);
-        }
-        if held < magic.len() {
-            return Err(CaptureError::UnknownFormat(magic.get(..held).unwrap_or_default().to_vec()));
-        }
-        let format = if magic == pcapng::MAGIC {
-            Format::PcapNg(pcapng::Reader::start(&mut input)?)
-        } else {
-            Format::Pcap(pcap::Reader::start(magic, &mut input)?)
+        Self::start(Input::decompress(reader, Fill::AsItComes)?)
+    }
+
+    fn start(mut input: Input) -> Result<Self, CaptureError> {
+        let magic = input.ahead(4)?;
+        let format = match *magic {
+            [] => return Err(CaptureError::Empty),
+            [a, b, c, d] if [a, b, c, d] == pcapng::MAGIC => {
+                input.pass(4);
+                Format::PcapNg(pcapng::Reader::start(&mut input)?)
+            }
+            [a, b, c, d] => {
+                input.pass(4);
+                Format::Pcap(pcap::Reader::start([a, b, c, d], &mut input)?)
+            }
+            ref short => return Err(CaptureError::UnknownFormat(short.to_vec())),
         };
         Ok(Self { input, format })
     }
 
     /// The next frame; `None` at the end. After an error the file is at its end.
     pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, CaptureError> {
-        match &mut self.format {
-            Format::Pcap(reader) => reader.next_frame(&mut self.input),
-            Format::PcapNg(reader) => reader.next_frame(&mut self.input),
-        }
+        Ok(self.next_marked()?.map(|(frame, _)| frame))
+    }
+
+    /// The next frame, and [`CaptureFile::mark`] behind it.
+    pub fn next_marked(&mut self) -> Result<Option<(Frame<'_>, &[u8; 32])>, CaptureError> {
+        let record = match &mut self.format {
+            Format::Pcap(reader) => reader.next_record(&mut self.input)?,
+            Format::PcapNg(reader) => reader.next_record(&mut self.input)?,
+        };
+        let Some(Record { at, link, wire_length, length, back }) = record else { return Ok(None) };
+        let bytes = self.input.passed(length, back);
+        let wire_length = wire_length.max(u32::try_from(length).unwrap_or(u32::MAX));
+        Ok(Some((Frame { at, link, bytes, wire_length, vlan: None }, &self.input.mark)))
+    }
+
+    /// What tells this capture from others as far as it was read: a hash (BLAKE3) over every uncompressed byte up to the
+    /// end of the block of [`BLOCK`] bytes in which the last frame ended. Of a file that goes on growing, what was there
+    /// keeps its marks but for the last block.
+    pub fn mark(&self) -> &[u8; 32] {
+        &self.input.mark
     }
 }
 
-/// The SHA-256 of the file as it lies on the disk; half of each event's identity.
-pub fn sha256_of(path: &Path) -> Result<[u8; 32], CaptureError> {
-    let failed = |source| CaptureError::Open { path: path.to_owned(), source };
-    let mut file = File::open(path).map_err(failed)?;
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0_u8; 1 << 16];
-    loop {
-        match file.read(&mut buffer).map_err(failed)? {
-            0 => return Ok(hasher.finalize().into()),
-            count => hasher.update(buffer.get(..count).unwrap_or_default()),
-        }
-    }
+/// A frame in the buffer: `length` bytes, which end `back` bytes before the place that the input is at.
+pub(super) struct Record {
+    pub(super) at: Timestamp,
+    pub(super) link: LinkType,
+    pub(super) wire_length: u32,
+    pub(super) length: usize,
+    pub(super) back: usize,
 }
 
-/// Uncompressed bytes with a position.
+/// Bytes read at a time: few calls, and what is hashed is still in the cache when it is read.
+const BLOCK: usize = 1 << 18;
+
+/// How the buffer is filled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fill {
+    /// By whole blocks, each of which changes the mark.
+    Blocks,
+    /// By whatever the reader gives at once; there is no mark.
+    AsItComes,
+}
+
+/// Uncompressed bytes with a position. Memory: a block, and the longest record.
 pub(super) struct Input {
     reader: Box<dyn Read + Send>,
+    fill: Fill,
+    /// What was read; the first `start` bytes of it were handed out.
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+    is_over: bool,
+    /// Why it is over, when that is no end; told behind what came before.
+    failure: Option<io::Error>,
+    mark: [u8; 32],
     /// Uncompressed bytes handed out so far.
     pub(super) offset: u64,
 }
 
 impl Input {
+    fn new(reader: Box<dyn Read + Send>, fill: Fill) -> Self {
+        Self {
+            reader,
+            fill,
+            buffer: Vec::new(),
+            start: 0,
+            end: 0,
+            is_over: false,
+            failure: None,
+            mark: [0; 32],
+            offset: 0,
+        }
+    }
+
     /// Looks at the first bytes and puts a decompressor in front where one is needed.
-    fn decompress(reader: impl Read + Send + 'static) -> Result<Self, CaptureError> {
-        let mut plain = Self { reader: Box::new(BufReader::with_capacity(1 << 17, reader)), offset: 0 };
+    fn decompress(mut reader: impl Read + Send + 'static, fill: Fill) -> Result<Self, CaptureError> {
         let mut magic = [0_u8; 4];
-        let held = plain.fill(&mut magic)?;
-        let start = magic.get(..held).unwrap_or_default().to_vec();
-        let whole = io::Cursor::new(start.clone()).chain(plain.reader);
-        let reader: Box<dyn Read + Send> = match start.as_slice() {
-            [0x1f, 0x8b, ..] => Box::new(BufReader::with_capacity(1 << 17, MultiGzDecoder::new(whole))),
-            [0x28, 0xb5, 0x2f, 0xfd] => {
-                let decoder =
-                    zstd::Decoder::new(whole).map_err(|source| CaptureError::Read { offset: 0, source })?;
-                Box::new(BufReader::with_capacity(1 << 17, decoder))
+        let mut held = 0;
+        while let Some(rest) = magic.get_mut(held..).filter(|rest| !rest.is_empty()) {
+            match reader.read(rest) {
+                Ok(0) => break,
+                Ok(count) => held += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(source) => return Err(CaptureError::Read { offset: held as u64, source }),
             }
+        }
+        let start = magic.get(..held).unwrap_or_default().to_vec();
+        let whole = io::Cursor::new(start.clone()).chain(reader);
+        let packed = |reader| BufReader::with_capacity(1 << 17, reader);
+        let reader: Box<dyn Read + Send> = match start.as_slice() {
+            [0x1f, 0x8b, ..] => Box::new(MultiGzDecoder::new(packed(whole))),
+            [0x28, 0xb5, 0x2f, 0xfd] => Box::new(
+                zstd::Decoder::with_buffer(packed(whole))
+                    .map_err(|source| CaptureError::Read { offset: 0, source })?,
+            ),
             _ => Box::new(whole),
         };
-        Ok(Self { reader, offset: 0 })
+        Ok(Self::new(reader, fill))
     }
 
-    /// Reads until `buffer` is full or the input ends; says how many bytes came.
-    pub(super) fn fill(&mut self, buffer: &mut [u8]) -> Result<usize, CaptureError> {
-        let mut held = 0;
-        while let Some(rest) = buffer.get_mut(held..).filter(|rest| !rest.is_empty()) {
+    /// The next `count` bytes, or fewer where the input ends; they stay until [`Input::pass`].
+    pub(super) fn ahead(&mut self, count: usize) -> Result<&[u8], CaptureError> {
+        while self.end - self.start < count && !self.is_over {
+            self.refill(count);
+        }
+        if self.end - self.start < count
+            && let Some(error) = self.failure.take()
+        {
+            return Err(self.failed(error));
+        }
+        Ok(self.buffer.get(self.start..self.end.min(self.start + count)).unwrap_or_default())
+    }
+
+    /// The next `count` bytes; when there are fewer, the record at [`Input::offset`] is cut.
+    pub(super) fn whole(&mut self, count: usize) -> Result<&[u8], CaptureError> {
+        let offset = self.offset;
+        let bytes = self.ahead(count)?;
+        if bytes.len() < count { Err(CaptureError::Cut { offset }) } else { Ok(bytes) }
+    }
+
+    /// Hands out the next `count` bytes, which were looked at before.
+    pub(super) fn pass(&mut self, count: usize) {
+        self.start = self.end.min(self.start + count);
+        self.offset += count as u64;
+    }
+
+    /// What was handed out last: `length` bytes up to `back` bytes before this place.
+    pub(super) fn passed(&self, length: usize, back: usize) -> &[u8] {
+        let end = self.start.saturating_sub(back);
+        self.buffer.get(end.saturating_sub(length)..end).unwrap_or_default()
+    }
+
+    /// Reads a block behind what is held, or once what the reader gives; what was handed out makes room for it.
+    fn refill(&mut self, wanted: usize) {
+        self.buffer.copy_within(self.start..self.end, 0);
+        (self.start, self.end) = (0, self.end - self.start);
+        let room = self.end + BLOCK;
+        // A long record is gone: its room is given back.
+        if self.buffer.len() > 8 * BLOCK && wanted < BLOCK {
+            self.buffer.truncate(room);
+            self.buffer.shrink_to_fit();
+        }
+        if self.buffer.len() < room {
+            self.buffer.resize(room, 0);
+        }
+        let from = self.end;
+        while let Some(rest) = self.buffer.get_mut(self.end..room).filter(|rest| !rest.is_empty()) {
             match self.reader.read(rest) {
-                Ok(0) => break,
-                Ok(count) => {
-                    held += count;
-                    self.offset += count as u64;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                    return Err(CaptureError::Cut { offset: self.offset });
-                }
-                Err(source) => return Err(CaptureError::Read { offset: self.offset, source }),
+                Ok(0) => self.is_over = true,
+                Ok(count) => self.end += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => (self.is_over, self.failure) = (true, Some(error)),
+            }
+            if self.is_over || self.fill == Fill::AsItComes {
+                break;
             }
         }
-        Ok(held)
-    }
-
-    /// Fills `buffer`, or says that the record which starts at `record` is cut.
-    pub(super) fn fill_whole(&mut self, buffer: &mut [u8], record: u64) -> Result<(), CaptureError> {
-        if self.fill(buffer)? < buffer.len() {
-            return Err(CaptureError::Cut { offset: record });
+        if self.fill == Fill::Blocks {
+            let block = self.buffer.get(from..self.end).unwrap_or_default();
+            self.mark = *blake3::Hasher::new_keyed(&self.mark).update(block).finalize().as_bytes();
         }
-        Ok(())
     }
 
-    /// Reads `length` bytes into `buffer`, which is made that long.
-    pub(super) fn fill_vec(
-        &mut self,
-        buffer: &mut Vec<u8>,
-        length: usize,
-        record: u64,
-    ) -> Result<(), CaptureError> {
-        buffer.resize(length, 0);
-        self.fill_whole(buffer, record)
+    fn failed(&self, source: io::Error) -> CaptureError {
+        match source.kind() {
+            io::ErrorKind::UnexpectedEof => CaptureError::Cut { offset: self.offset },
+            _ => CaptureError::Read { offset: self.offset, source },
+        }
     }
 }
 

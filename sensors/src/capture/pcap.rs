@@ -5,10 +5,10 @@
 
 use dongson_event::Timestamp;
 
-use super::file::{CaptureError, Input, Order};
-use super::{Frame, LinkType, MAX_FRAME_BYTES};
+use super::file::{CaptureError, Input, Order, Record};
+use super::{LinkType, MAX_FRAME_BYTES};
 
-/// What the file header says, and the buffer of the current frame.
+/// What the file header says.
 pub(super) struct Reader {
     order: Order,
     /// Nanoseconds in a unit of the second half of a time.
@@ -16,7 +16,6 @@ pub(super) struct Reader {
     /// Length of a record header in bytes: 16, or 24 in the variant.
     record_header: usize,
     link: LinkType,
-    buffer: Vec<u8>,
 }
 
 impl Reader {
@@ -31,38 +30,31 @@ impl Reader {
             [0xa1, 0xb2, 0xcd, 0x34] => (Order::Big, 1_000, 24),
             other => return Err(CaptureError::UnknownFormat(other.to_vec())),
         };
-        let mut rest = [0_u8; 20];
-        input.fill_whole(&mut rest, 0)?;
+        let rest = input.whole(20)?;
         // The upper half of the last word holds flags about the frame check sequence.
-        let link = LinkType(order.u32(&rest, 16) & 0xffff);
-        Ok(Self { order, unit, record_header, link, buffer: Vec::new() })
+        let link = LinkType(order.u32(rest, 16) & 0xffff);
+        input.pass(20);
+        Ok(Self { order, unit, record_header, link })
     }
 
-    /// The next frame; `None` at the end of the file.
-    pub(super) fn next_frame(&mut self, input: &mut Input) -> Result<Option<Frame<'_>>, CaptureError> {
+    /// Passes the next frame; `None` at the end of the file.
+    pub(super) fn next_record(&self, input: &mut Input) -> Result<Option<Record>, CaptureError> {
         let record = input.offset;
-        let mut header = [0_u8; 24];
-        let wanted = header.get_mut(..self.record_header).unwrap_or_default();
-        match input.fill(wanted)? {
-            0 => return Ok(None),
-            held if held < self.record_header => return Err(CaptureError::Cut { offset: record }),
-            _ => {}
+        let header = input.ahead(self.record_header)?;
+        if header.len() < self.record_header {
+            return if header.is_empty() { Ok(None) } else { Err(CaptureError::Cut { offset: record }) };
         }
-        let word = |at| self.order.u32(&header, at);
+        let word = |at| self.order.u32(header, at);
         let (seconds, fraction, captured, wire_length) = (word(0), word(4), word(8), word(12));
         let length = captured as usize;
         if length > MAX_FRAME_BYTES {
             let reason = format!("a frame of {length} bytes");
             return Err(CaptureError::Damaged { offset: record, reason });
         }
-        input.fill_vec(&mut self.buffer, length, record)?;
+        let whole = self.record_header + length;
+        input.whole(whole)?;
+        input.pass(whole);
         let nanos = i64::from(seconds) * 1_000_000_000 + i64::from(fraction) * self.unit;
-        Ok(Some(Frame {
-            at: Timestamp::from_nanos(nanos),
-            link: self.link,
-            bytes: &self.buffer,
-            wire_length: wire_length.max(captured),
-            vlan: None,
-        }))
+        Ok(Some(Record { at: Timestamp::from_nanos(nanos), link: self.link, wire_length, length, back: 0 }))
     }
 }

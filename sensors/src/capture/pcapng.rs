@@ -5,8 +5,8 @@
 
 use dongson_event::Timestamp;
 
-use super::file::{CaptureError, Input, Order};
-use super::{Frame, LinkType, MAX_FRAME_BYTES};
+use super::file::{CaptureError, Input, Order, Record};
+use super::{LinkType, MAX_FRAME_BYTES};
 
 /// The type of the section header block, the same in both byte orders.
 pub(super) const MAGIC: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
@@ -20,13 +20,12 @@ const SECTION: u32 = 0x0a0d_0d0a;
 /// Most interfaces in a section.
 const MAX_INTERFACES: usize = 1_024;
 
-/// What is known of the current section, and the buffer of the current block.
+/// What is known of the current section.
 pub(super) struct Reader {
     order: Order,
     interfaces: Vec<Interface>,
     /// For simple packet blocks, which carry no time.
     last: Timestamp,
-    buffer: Vec<u8>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -49,115 +48,101 @@ struct Packet {
 impl Reader {
     /// Reads the rest of the first section header after its type.
     pub(super) fn start(input: &mut Input) -> Result<Self, CaptureError> {
-        let mut reader = Self {
-            order: Order::Little,
-            interfaces: Vec::new(),
-            last: Timestamp::default(),
-            buffer: Vec::new(),
-        };
-        reader.section(input, 0)?;
+        let mut reader = Self { order: Order::Little, interfaces: Vec::new(), last: Timestamp::default() };
+        reader.section(input, 4)?;
         Ok(reader)
     }
 
-    /// The next frame; `None` at the end of the file.
-    pub(super) fn next_frame(&mut self, input: &mut Input) -> Result<Option<Frame<'_>>, CaptureError> {
-        while let Some(kind) = self.next_block(input)? {
+    /// Passes the next frame; `None` at the end of the file.
+    pub(super) fn next_record(&mut self, input: &mut Input) -> Result<Option<Record>, CaptureError> {
+        while let Some(Block { kind, length, back }) = self.next_block(input)? {
+            let body = input.passed(length, back);
             let found = match kind {
                 INTERFACE => {
-                    self.interface(input.offset)?;
+                    self.interface(body, input.offset)?;
                     None
                 }
-                ENHANCED_PACKET => self.enhanced(),
-                OLD_PACKET => self.old(),
-                SIMPLE_PACKET => self.simple(),
+                ENHANCED_PACKET => self.enhanced(body),
+                OLD_PACKET => self.old(body),
+                SIMPLE_PACKET => self.simple(body),
                 _ => None,
             };
             if let Some(packet) = found {
                 self.last = packet.at;
-                let end = packet.start.saturating_add(packet.captured);
-                let bytes = self.buffer.get(packet.start..end.min(self.buffer.len())).unwrap_or_default();
-                return Ok(Some(Frame {
+                return Ok(Some(Record {
                     at: packet.at,
                     link: packet.interface.link,
-                    bytes,
-                    wire_length: packet.wire_length.max(u32::try_from(bytes.len()).unwrap_or(u32::MAX)),
-                    vlan: None,
+                    wire_length: packet.wire_length,
+                    length: packet.captured,
+                    back: back + length.saturating_sub(packet.start + packet.captured),
                 }));
             }
         }
         Ok(None)
     }
 
-    /// Reads one block; its body (without type, lengths) is then in the buffer.
-    fn next_block(&mut self, input: &mut Input) -> Result<Option<u32>, CaptureError> {
-        let record = input.offset;
-        let mut kind = [0_u8; 4];
-        match input.fill(&mut kind)? {
-            0 => return Ok(None),
-            4 => {}
-            _ => return Err(CaptureError::Cut { offset: record }),
-        }
-        if kind == MAGIC {
-            self.section(input, record)?;
-            return Ok(Some(SECTION));
-        }
-        let kind = self.order.u32(&kind, 0);
-        let mut length = [0_u8; 4];
-        input.fill_whole(&mut length, record)?;
-        let length = self.order.u32(&length, 0);
-        self.body(input, length, 8, record)?;
-        Ok(Some(kind))
-    }
-
-    /// Reads what follows `done` bytes of a block of `length` bytes; the trailing length is dropped.
-    fn body(&mut self, input: &mut Input, length: u32, done: usize, record: u64) -> Result<(), CaptureError> {
-        let length = length as usize;
-        if length < done + 4 || length > MAX_FRAME_BYTES + (1 << 16) {
-            let reason = format!("a block of {length} bytes");
-            return Err(CaptureError::Damaged { offset: record, reason });
-        }
-        // Blocks are padded to four bytes; some writers forget that in the length.
-        let padded = length.next_multiple_of(4);
-        input.fill_vec(&mut self.buffer, padded - done, record)?;
-        self.buffer.truncate(padded - done - 4);
-        Ok(())
+    /// Passes one block, and says where its body lies.
+    fn next_block(&mut self, input: &mut Input) -> Result<Option<Block>, CaptureError> {
+        let offset = input.offset;
+        let head = input.ahead(8)?;
+        let (kind, length) = match *head {
+            [] => return Ok(None),
+            [a, b, c, d, ..] if [a, b, c, d] == MAGIC => {
+                input.pass(4);
+                self.section(input, 4)?;
+                return Ok(Some(Block { kind: SECTION, length: 0, back: 0 }));
+            }
+            _ if head.len() < 8 => return Err(CaptureError::Cut { offset }),
+            _ => (self.order.u32(head, 0), self.order.u32(head, 4)),
+        };
+        let padded = padded(length, 8, offset)?;
+        input.whole(padded)?;
+        input.pass(padded);
+        Ok(Some(Block { kind, length: padded - 12, back: 4 }))
     }
 
     /// A section header after its type: byte order, then a new list of interfaces.
-    fn section(&mut self, input: &mut Input, record: u64) -> Result<(), CaptureError> {
-        let mut head = [0_u8; 8];
-        input.fill_whole(&mut head, record)?;
-        self.order = match head.last_chunk::<4>() {
-            Some([0x4d, 0x3c, 0x2b, 0x1a]) => Order::Little,
-            Some([0x1a, 0x2b, 0x3c, 0x4d]) => Order::Big,
-            _ => {
+    fn section(&mut self, input: &mut Input, done: usize) -> Result<(), CaptureError> {
+        let offset = input.offset.saturating_sub(done as u64);
+        let cut = CaptureError::Cut { offset };
+        let head = input.ahead(8)?;
+        let Some((length, order)) = head.split_first_chunk::<4>() else { return Err(cut) };
+        self.order = match order {
+            [0x4d, 0x3c, 0x2b, 0x1a] => Order::Little,
+            [0x1a, 0x2b, 0x3c, 0x4d] => Order::Big,
+            [_, _, _, _] => {
                 let reason = "a section without the byte-order mark".to_owned();
-                return Err(CaptureError::Damaged { offset: record, reason });
+                return Err(CaptureError::Damaged { offset, reason });
             }
+            _ => return Err(cut),
         };
         self.interfaces.clear();
-        let length = self.order.u32(&head, 0);
-        self.body(input, length, 12, record)
+        let padded = padded(self.order.u32(length, 0), 12, offset)?;
+        if input.ahead(padded - done)?.len() < padded - done {
+            return Err(cut);
+        }
+        input.pass(padded - done);
+        Ok(())
     }
 
-    fn interface(&mut self, offset: u64) -> Result<(), CaptureError> {
+    fn interface(&mut self, body: &[u8], offset: u64) -> Result<(), CaptureError> {
         if self.interfaces.len() >= MAX_INTERFACES {
             let reason = format!("more than {MAX_INTERFACES} interfaces in a section");
             return Err(CaptureError::Damaged { offset, reason });
         }
         let mut found = Interface {
-            link: LinkType(u32::from(self.order.u16(&self.buffer, 0))),
-            snap_length: self.order.u32(&self.buffer, 4),
+            link: LinkType(u32::from(self.order.u16(body, 0))),
+            snap_length: self.order.u32(body, 4),
             resolution: 6,
             offset_seconds: 0,
         };
         let mut at = 8;
-        while at + 4 <= self.buffer.len() {
-            let (code, length) = (self.order.u16(&self.buffer, at), self.order.u16(&self.buffer, at + 2));
+        while at + 4 <= body.len() {
+            let (code, length) = (self.order.u16(body, at), self.order.u16(body, at + 2));
             match code {
                 0 => break,
-                9 => found.resolution = self.buffer.get(at + 4).copied().unwrap_or(6),
-                14 => found.offset_seconds = self.order.i64(&self.buffer, at + 4),
+                9 => found.resolution = body.get(at + 4).copied().unwrap_or(6),
+                14 => found.offset_seconds = self.order.i64(body, at + 4),
                 _ => {}
             }
             at += 4 + usize::from(length).next_multiple_of(4);
@@ -166,39 +151,57 @@ impl Reader {
         Ok(())
     }
 
-    fn enhanced(&self) -> Option<Packet> {
-        let word = |at| self.order.u32(&self.buffer, at);
+    fn enhanced(&self, body: &[u8]) -> Option<Packet> {
+        let word = |at| self.order.u32(body, at);
         let interface = *self.interfaces.get(word(0) as usize)?;
-        Some(self.packet(interface, (word(4), word(8)), 20, word(12), word(16)))
+        Some(packet(body, interface, (word(4), word(8)), 20, word(12), word(16)))
     }
 
-    fn old(&self) -> Option<Packet> {
-        let word = |at| self.order.u32(&self.buffer, at);
-        let interface = *self.interfaces.get(usize::from(self.order.u16(&self.buffer, 0)))?;
-        Some(self.packet(interface, (word(4), word(8)), 20, word(12), word(16)))
+    fn old(&self, body: &[u8]) -> Option<Packet> {
+        let word = |at| self.order.u32(body, at);
+        let interface = *self.interfaces.get(usize::from(self.order.u16(body, 0)))?;
+        Some(packet(body, interface, (word(4), word(8)), 20, word(12), word(16)))
     }
 
-    fn simple(&self) -> Option<Packet> {
+    fn simple(&self, body: &[u8]) -> Option<Packet> {
         let interface = *self.interfaces.first()?;
-        let wire_length = self.order.u32(&self.buffer, 0);
+        let wire_length = self.order.u32(body, 0);
         let snap = if interface.snap_length == 0 { u32::MAX } else { interface.snap_length };
-        let captured = wire_length.min(snap) as usize;
+        let captured = (wire_length.min(snap) as usize).min(body.len().saturating_sub(4));
         Some(Packet { interface, at: self.last, start: 4, captured, wire_length })
     }
+}
 
-    fn packet(
-        &self,
-        interface: Interface,
-        (high, low): (u32, u32),
-        start: usize,
-        captured: u32,
-        wire_length: u32,
-    ) -> Packet {
-        let units = (u64::from(high) << 32) | u64::from(low);
-        let at = interface.moment(units);
-        let room = self.buffer.len().saturating_sub(start);
-        Packet { interface, at, start, captured: (captured as usize).min(room), wire_length }
+/// Where the body of a block lies: `length` bytes, `back` bytes before the place that the input is at.
+struct Block {
+    kind: u32,
+    length: usize,
+    back: usize,
+}
+
+fn packet(
+    body: &[u8],
+    interface: Interface,
+    (high, low): (u32, u32),
+    start: usize,
+    captured: u32,
+    wire_length: u32,
+) -> Packet {
+    let units = (u64::from(high) << 32) | u64::from(low);
+    let at = interface.moment(units);
+    let room = body.len().saturating_sub(start);
+    Packet { interface, at, start, captured: (captured as usize).min(room), wire_length }
+}
+
+/// The whole length of a block that says `length`, which is at least `least` and the trailing length. Blocks are padded to
+/// four bytes; some writers forget that in the length.
+fn padded(length: u32, least: usize, offset: u64) -> Result<usize, CaptureError> {
+    let length = length as usize;
+    if length < least + 4 || length > MAX_FRAME_BYTES + (1 << 16) {
+        let reason = format!("a block of {length} bytes");
+        return Err(CaptureError::Damaged { offset, reason });
     }
+    Ok(length.next_multiple_of(4))
 }
 
 impl Interface {

@@ -3,39 +3,47 @@
 #[cfg(target_os = "linux")]
 pub(crate) mod doctor;
 pub(crate) mod enrol;
+mod keep;
+pub(crate) mod packets;
 pub(crate) mod read;
 pub(crate) mod run;
 mod scope;
 mod sink;
 
-use std::io::{self, BufWriter, StdoutLock, Write};
+use std::io::{self, StdoutLock, Write};
 
 use dongson_event::Event;
 
 /// Events as JSON lines on the standard output. Once the reader is gone, nothing more is written.
 pub(crate) struct Lines {
-    out: BufWriter<StdoutLock<'static>>,
+    out: StdoutLock<'static>,
+    text: String,
     failed: Option<io::Error>,
 }
 
+/// Bytes of text that are written at once.
+const BLOCK: usize = 1 << 17;
+
 impl Lines {
     pub(crate) fn new() -> Self {
-        Self { out: BufWriter::with_capacity(1 << 16, io::stdout().lock()), failed: None }
+        Self { out: io::stdout().lock(), text: String::with_capacity(2 * BLOCK), failed: None }
     }
 
     pub(crate) fn event(&mut self, event: &Event) {
-        if self.failed.is_none() {
-            let mut line = event.to_json();
-            line.push('\n');
-            self.failed = self.out.write_all(line.as_bytes()).err();
+        event.put_json(&mut self.text);
+        self.text.push('\n');
+        if self.text.len() >= BLOCK {
+            self.flush();
         }
     }
 
     /// Writes what is buffered.
     pub(crate) fn flush(&mut self) {
         if self.failed.is_none() {
-            self.failed = self.out.flush().err();
+            let written = self.out.write_all(self.text.as_bytes()).and_then(|()| self.out.flush());
+            self.failed = written.err();
         }
+        self.text.clear();
     }
 
     /// True when nobody reads any more, or the output is full.

@@ -5,6 +5,8 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+#[cfg(target_os = "linux")]
+use anyhow::Context as _;
 use clap::Args;
 use dongson_sensor::Options;
 use dongson_sensor::capture::filter::Filter;
@@ -19,6 +21,7 @@ use dongson_sensor::ship::{Health, Identity, Seen, ShipError, SpoolError};
 use tracing::info;
 use tracing::warn;
 
+use super::keep::Keep;
 use super::say;
 use super::scope::Scope;
 use super::sink::{Ship, Sink};
@@ -63,6 +66,8 @@ pub(crate) struct Run {
     /// Keep all rights after the interface is open: for debugging only.
     #[arg(long)]
     no_confine: bool,
+    #[command(flatten)]
+    keep: Keep,
     #[command(flatten)]
     scope: Scope,
     #[command(flatten)]
@@ -123,10 +128,14 @@ fn capture(arguments: &Run, interfaces: Vec<String>) -> anyhow::Result<()> {
         ignore_outgoing: arguments.ignore_outgoing,
         threads: arguments.threads,
     };
-    let sources = Sources::open(&live)?;
+    let mut sources = Sources::open(&live)?;
     // Before the first thread: what is given up is given up by this one and those that it starts.
     give_up_rights(arguments, folder)?;
     let mut sink = arguments.ship.open(&mut options)?;
+    let packets = arguments.keep.start()?;
+    if let Some(packets) = &packets {
+        sources.keep(packets);
+    }
     let _desired = folder.map(ask_the_centre).transpose()?;
     let mut capture = sources.start(&options)?;
     let end = arguments.seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
@@ -161,7 +170,9 @@ fn give_up_rights(arguments: &Run, folder: Option<&Path>) -> anyhow::Result<()> 
         warn!("not confined, as --no-confine asks: for debugging only");
         return Ok(());
     }
-    let Report { user, files, calls } = confine(folder)?;
+    arguments.keep.prepare(folder).context("making the folder of --packets")?;
+    let folders: Vec<&Path> = folder.into_iter().chain(arguments.keep.folder()).collect();
+    let Report { user, files, calls } = confine(&folders)?;
     info!(user, %files, %calls, "confined: no capabilities; files by landlock, calls by seccomp");
     if user == 0 {
         warn!("running as root without capabilities: give the folder of --data to another user");

@@ -29,9 +29,9 @@ const READ: [&str; 11] = [
     "/sys/class/net",
 ];
 
-/// Lets the thread, and those it starts, write to `folder` only, read what [`READ`] names, listen nowhere, and send
+/// Lets the thread, and those it starts, write to `folders` only, read what [`READ`] names, listen nowhere, and send
 /// signals to nobody outside.
-pub(super) fn restrict(folder: Option<&Path>) -> Result<Fence, ConfineError> {
+pub(super) fn restrict(folders: &[&Path]) -> Result<Fence, ConfineError> {
     let rules = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(NEWEST))?
@@ -41,7 +41,7 @@ pub(super) fn restrict(folder: Option<&Path>) -> Result<Fence, ConfineError> {
     let read = AccessFs::ReadFile | AccessFs::ReadDir;
     let mut rules = READ.iter().try_fold(rules, |rules, path| allow(rules, Path::new(path), read))?;
     rules = allow(rules, Path::new("/dev/null"), AccessFs::ReadFile | AccessFs::WriteFile)?;
-    if let Some(folder) = folder {
+    for folder in folders {
         let without = AccessFs::Execute | AccessFs::IoctlDev | AccessFs::MakeBlock | AccessFs::MakeChar;
         rules = allow(rules, folder, AccessFs::from_all(NEWEST) & !without)?;
     }

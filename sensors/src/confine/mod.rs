@@ -1,7 +1,7 @@
 //! Confinement: what a sensor gives up once its sockets are open, so that a packet that breaks a parser gains nothing.
 //!
-//! In: the folder that it writes to. Out: a [`Report`] of what was given up. In this order: the user (root becomes the
-//! owner of the folder), the capabilities (all of them), files and listening (landlock), system calls (seccomp). What the
+//! In: the folders that it writes to. Out: a [`Report`] of what was given up. In this order: the user (root becomes the
+//! owner of the first one), the capabilities (all of them), files and listening (landlock), system calls (seccomp). What the
 //! kernel does not have is left out and named; what it has and refuses is an error.
 //!
 //! Landlock and capabilities belong to one thread and to those that it starts later, so [`confine`] is called before any
@@ -82,12 +82,13 @@ pub struct Report {
     pub calls: Fence,
 }
 
-/// Gives up all that a sensor with open sockets does not need; `folder` is what it still writes to.
-pub fn confine(folder: Option<&Path>) -> Result<Report, ConfineError> {
-    let owner = folder.map(user::owner).transpose()?;
+/// Gives up all that a sensor with open sockets does not need; `folders` are what it still writes to, the first one's owner is
+/// as whom root goes on.
+pub fn confine(folders: &[&Path]) -> Result<Report, ConfineError> {
+    let owner = folders.first().map(|folder| user::owner(folder)).transpose()?;
     user::leave_root(owner)?;
     user::drop_capabilities()?;
-    let files = files::restrict(folder)?;
+    let files = files::restrict(folders)?;
     let calls = calls::restrict()?;
     Ok(Report { user: user::current(), files, calls })
 }
@@ -99,7 +100,7 @@ pub fn become_owner(folder: &Path) -> Result<(), ConfineError> {
 
 /// What this kernel has, in a thread of its own: nothing is given up by asking.
 pub fn offered() -> (Fence, Fence) {
-    let asked = std::thread::spawn(|| (files::restrict(None).ok(), calls::restrict().ok()));
+    let asked = std::thread::spawn(|| (files::restrict(&[]).ok(), calls::restrict().ok()));
     let (files, calls) = asked.join().unwrap_or_default();
     (files.unwrap_or(Fence::Absent), calls.unwrap_or(Fence::Absent))
 }

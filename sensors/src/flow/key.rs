@@ -68,6 +68,12 @@ impl Tuple {
         })
     }
 
+    /// All between two hosts over one transport, as though its ports were 0: for fragments, which have none.
+    pub(crate) fn of_hosts(source: IpAddr, destination: IpAddr, protocol: u8) -> Self {
+        let end = |address| Endpoint { address, port: 0 };
+        Self { source: end(source), destination: end(destination), protocol, one_way: false }
+    }
+
     /// The flow of this packet, seen in these VLANs.
     pub(crate) fn key(&self, vlans: VlanKey) -> Key {
         let (low, high) = self.ordered();

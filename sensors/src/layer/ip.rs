@@ -165,6 +165,13 @@ impl Walk<'_> {
         bytes: &[u8],
         wire_length: usize,
     ) -> Option<()> {
+        if self.pieces {
+            self.deliver(path, header, fragment.protocol, &[], wire_length, false);
+            if fragment.offset == 0 {
+                self.deliver(path, header, fragment.protocol, bytes, wire_length, false);
+            }
+            return Some(());
+        }
         if bytes.len() < wire_length {
             self.weird.add("truncated_fragment");
             return Some(());

@@ -65,6 +65,7 @@ pub struct Decoder {
     vlans: Vlans,
     fragments: Fragments,
     weird: Weird,
+    pieces: bool,
 }
 
 /// One frame being taken apart: the decoder's state and where packets go.
@@ -72,18 +73,27 @@ struct Walk<'d> {
     fragments: &'d mut Fragments,
     weird: &'d mut Weird,
     sink: &'d mut dyn FnMut(&Datagram<'_>),
+    /// Fragments are handed out as they are.
+    pieces: bool,
 }
 
 impl Decoder {
     /// A decoder that keeps fragments within `limits`.
     pub fn new(limits: FragmentLimits, vlans: Vlans) -> Self {
-        Self { vlans, fragments: Fragments::new(limits), weird: Weird::default() }
+        Self { vlans, fragments: Fragments::new(limits), weird: Weird::default(), pieces: false }
+    }
+
+    /// A decoder that keeps nothing between frames: each fragment is handed out without its payload, and the first one
+    /// of a packet once more with what it holds.
+    pub(crate) fn of_pieces() -> Self {
+        Self { pieces: true, ..Self::new(FragmentLimits::default(), Vlans::Separate) }
     }
 
     /// Gives every IP packet of `frame` to `sink`.
     pub fn frame(&mut self, frame: &Frame<'_>, sink: &mut dyn FnMut(&Datagram<'_>)) {
         self.fragments.expire(frame.at, &mut self.weird);
-        let mut walk = Walk { fragments: &mut self.fragments, weird: &mut self.weird, sink };
+        let mut walk =
+            Walk { fragments: &mut self.fragments, weird: &mut self.weird, sink, pieces: self.pieces };
         walk.link(Path::of(frame, self.vlans), frame.link, frame.bytes);
     }
 

@@ -15,6 +15,7 @@ use dongson_event::Event;
 
 use super::{Live, LiveError, LiveOptions, WAIT};
 use crate::engine::{Engine, Options};
+use crate::packets::Packets;
 
 /// Most batches of events that wait for the caller.
 const WAITING: usize = 64;
@@ -82,6 +83,13 @@ impl Sources {
         let first = Live::open(live, group)?;
         let others = (1..live.threads).map(|_| Live::open(live, group)).collect::<Result<_, _>>()?;
         Ok(Self { first, others })
+    }
+
+    /// Gives every frame that is read to `packets` too.
+    pub fn keep(&mut self, packets: &Packets) {
+        for live in std::iter::once(&mut self.first).chain(&mut self.others) {
+            live.keep(packets.recorder());
+        }
     }
 
     /// Starts to read, with an engine for each source.

@@ -10,11 +10,13 @@ use std::time::Duration;
 
 use dongson_event::Event;
 
+use crate::capture::Frame;
 use crate::capture::filter::{Filter, FilterError};
 use crate::capture::portable::{Portable, PortableError, now};
 #[cfg(target_os = "linux")]
 use crate::capture::ring::{self, Ring, RingError, RingOptions};
 use crate::engine::Engine;
+use crate::packets::Recorder;
 pub use capture::{Capture, Counts, Sources};
 
 /// Longest wait for frames; also how often time goes on without them.
@@ -81,6 +83,7 @@ pub enum LiveError {
 /// A live capture.
 pub struct Live {
     source: Source,
+    recorder: Option<Recorder>,
 }
 
 enum Source {
@@ -108,18 +111,33 @@ impl Live {
             #[cfg(not(target_os = "linux"))]
             Backend::Ring => return Err(LiveError::NoRing),
         };
-        Ok(Self { source })
+        Ok(Self { source, recorder: None })
+    }
+
+    /// Gives every frame that is read to `recorder` too.
+    pub fn keep(&mut self, recorder: Recorder) {
+        self.recorder = Some(recorder);
     }
 
     /// Gives the frames that wait to `engine`, and its events to `emit`; says how many frames they were. Waits a tenth
     /// of a second when there are none; time then goes on for the engine.
     pub fn poll(&mut self, engine: &mut Engine, emit: &mut dyn FnMut(Event)) -> Result<usize, LiveError> {
+        let recorder = &mut self.recorder;
+        let mut take = |frame: &Frame<'_>| {
+            if let Some(recorder) = recorder {
+                recorder.frame(frame);
+            }
+            engine.packet(frame, emit);
+        };
         let count = match &mut self.source {
             #[cfg(target_os = "linux")]
-            Source::Ring(ring) => ring.poll(WAIT, &mut |frame| engine.packet(frame, emit))?,
-            Source::Portable(portable) => portable.poll(&mut |frame| engine.packet(frame, emit))?,
+            Source::Ring(ring) => ring.poll(WAIT, &mut take)?,
+            Source::Portable(portable) => portable.poll(&mut take)?,
         };
         if count == 0 {
+            if let Some(recorder) = &mut self.recorder {
+                recorder.flush();
+            }
             engine.advance(now().minus(LAG), emit);
         }
         Ok(count)

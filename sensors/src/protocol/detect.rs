@@ -62,7 +62,6 @@ const fn upgrading(service: &'static str, detect: fn(&Scene<'_>) -> Verdict, kin
 static TCP: &[Named] = &[
     named("ssh", |s| begins(s.prefix, &[b"SSH-1.", b"SSH-2."])),
     named("socks", socks),
-    named("http2", |s| begins(s.prefix, &[b"PRI * HTTP/2.0\r\n"])),
     named("rfb", |s| begins(s.prefix, &[b"RFB 003.", b"RFB 004."])),
     named("smb", |s| smb(s.prefix)),
     named("bittorrent", |s| begins(s.prefix, &[b"\x13BitTorrent protocol"])),
@@ -122,7 +121,8 @@ pub(super) fn udp(ports: [u16; 2], bytes: &[u8]) -> Option<&'static str> {
         _ if (on(546) || on(547)) && super::network::dhcp::is_v6(bytes) => "dhcpv6",
         _ if bytes.len() >= 20 && bytes.get(4..8) == Some(&[0x21, 0x12, 0xa4, 0x42]) => "stun",
         _ if sip(bytes) == Verdict::Yes => "sip",
-        _ if snmp(bytes) => "snmp",
+        _ if super::network::snmp::is_message(bytes) => "snmp",
+        _ if super::network::tftp::is_request(bytes) => "tftp",
         [first, ..] if on(123) && bytes.len() >= 12 && matches!((first >> 3) & 7, 1..=4) => "ntp",
         [b'<', b'0'..=b'9', ..] if on(514) => "syslog",
         // Without a priority only what is text, since the port is all that tells (RFC 3164, 4.3.3).
@@ -529,17 +529,6 @@ fn dhcp(bytes: &[u8]) -> bool {
     matches!(bytes.first(), Some(1 | 2)) && bytes.get(236..240) == Some(&[0x63, 0x82, 0x53, 0x63])
 }
 
-fn snmp(bytes: &[u8]) -> bool {
-    let mut cursor = Cursor::new(bytes);
-    if cursor.u8() != Some(0x30) {
-        return false;
-    }
-    let length_bytes =
-        cursor.u8().map_or(0, |first| if first & 0x80 == 0 { 0 } else { usize::from(first & 0x7f) });
-    let version = cursor.take(length_bytes).and_then(|_| cursor.take(3));
-    matches!(version, Some([2, 1, 0..=3])) && matches!(cursor.u8(), Some(4 | 0x30))
-}
-
 fn ike(bytes: &[u8]) -> bool {
     let bytes = bytes.strip_prefix(&[0; 4]).unwrap_or(bytes);
     let length = bytes.get(24..28).and_then(|length| Cursor::new(length).u32());
@@ -597,9 +586,19 @@ mod tests {
     fn datagrams_are_named() {
         let check = |bytes: &[u8], port, expected| assert_eq!(udp([40_000, port], bytes), expected);
         check(&[0x23; 48], 123, Some("ntp"));
-        check(b"\x30\x26\x02\x01\x01\x04\x06public", 161, Some("snmp"));
+        check(
+            b"\x30\x17\x02\x01\x01\x04\x06public\xa0\x0a\x02\x01\x01\x02\x01\x00\x02\x01\x00\x30\x00"[..25]
+                .as_ref(),
+            161,
+            None,
+        );
+        check(
+            b"\x30\x18\x02\x01\x01\x04\x06public\xa0\x0b\x02\x01\x01\x02\x01\x00\x02\x01\x00\x30\x00",
+            161,
+            Some("snmp"),
+        );
         check(b"<34>Oct 11 su: failed", 514, Some("syslog"));
-        check(b"\x00\x01boot\x00octet\x00", 69, Some("tftp"));
+        check(b"\x00\x01boot\x00octet\x00", 6969, Some("tftp"));
         check(b"anything", 9, None);
     }
 

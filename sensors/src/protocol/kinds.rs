@@ -12,7 +12,7 @@ pub enum Kind {
     Conn,
     /// `sensor.dns`.
     Dns,
-    /// `sensor.http`, SSDP among them.
+    /// `sensor.http`, SSDP among them, and `sensor.http2` of connections.
     Http,
     /// `sensor.tls`, DTLS and QUIC among them, with the fingerprints.
     Tls,
@@ -30,7 +30,7 @@ impl Kind {
         Some(match dataset {
             "sensor.conn" => Self::Conn,
             "sensor.dns" => Self::Dns,
-            "sensor.http" => Self::Http,
+            "sensor.http" | "sensor.http2" => Self::Http,
             "sensor.tls" => Self::Tls,
             "sensor.x509" => Self::X509,
             "sensor.file" => Self::File,

@@ -6,10 +6,10 @@
 use dongson_event::{Event, Timestamp};
 
 use super::detect::{self, Scene, Verdict};
-use super::dissect::{self, Expected, Start, Stream};
+use super::dissect::{self, Expected, Start, Stream, Transfer};
 use super::dns::{self, Dns};
-use super::ftp::{Data, Transfer};
-use super::http::{self, Http};
+use super::ftp::Data;
+use super::http::{self, Http, Http2, Next};
 use super::tls::{self, Tls};
 use super::tunnel::socks::Socks;
 use super::upgrade::{self, Upgrade};
@@ -26,6 +26,7 @@ enum TcpParser {
     Detecting,
     Tls(Box<Tls>),
     Http(Box<Http>),
+    Http2(Box<Http2>),
     Dns(Box<Dns>),
     Service(Box<Service>),
     Socks(Box<Socks>),
@@ -79,6 +80,7 @@ struct Run {
 enum Found {
     Tls(Side),
     Http(Side),
+    Http2(Side),
     Dns,
     Named(&'static detect::Named, Side),
 }
@@ -110,6 +112,7 @@ impl Tcp {
 
     /// A data connection of FTP, which its command connection has announced.
     pub(crate) fn transfer(transfer: Transfer, options: Options) -> Self {
+        let Transfer::Ftp(transfer) = transfer else { return Self::nested([0; 2], options, 0) };
         let stream: Option<Box<dyn Stream>> = Some(Box::new(Data::new(transfer, options)));
         let parser = TcpParser::Service(Box::new(Service { stream, upgrade: None }));
         Self { service: Some("ftp-data"), parser, ..Self::nested([0; 2], options, 0) }
@@ -142,6 +145,7 @@ impl Tcp {
             TcpParser::Detecting => self.begin(side, at, bytes, out),
             TcpParser::Tls(tls) => tls.data(side, bytes, out),
             TcpParser::Http(_) => self.http(side, at, bytes, out),
+            TcpParser::Http2(http) => http.data(side, at, bytes, out),
             TcpParser::Dns(dns) => dns.stream(side, at, bytes, out),
             TcpParser::Service(_) => self.serve(side, at, bytes, out),
             TcpParser::Socks(_) => self.socks(side, at, bytes, out),
@@ -159,6 +163,7 @@ impl Tcp {
             }
             TcpParser::Tls(tls) => tls.gap(side, length),
             TcpParser::Http(http) => http.gap(side, length),
+            TcpParser::Http2(http) => http.gap(side, length),
             TcpParser::Dns(_) => self.parser = TcpParser::Done,
             TcpParser::Service(service) => {
                 if let Some(upgrade) = &mut service.upgrade {
@@ -180,6 +185,7 @@ impl Tcp {
             TcpParser::Detecting => self.finish_beginning(at, out),
             TcpParser::Tls(mut tls) => tls.finish(out),
             TcpParser::Http(mut http) => http.finish(at, out),
+            TcpParser::Http2(mut http) => http.finish(at, out),
             TcpParser::Tunnel(mut inner) => inner.finish(at, out),
             TcpParser::Service(service) => {
                 if let Some(mut stream) = service.stream {
@@ -206,6 +212,7 @@ impl Tcp {
         match &self.parser {
             TcpParser::Tls(tls) => tls.wants_more(side),
             TcpParser::Http(http) => http.wants_more(side),
+            TcpParser::Http2(http) => http.wants_more(side),
             TcpParser::Detecting | TcpParser::Dns(_) => true,
             TcpParser::Service(service) => {
                 service.upgrade.as_ref().is_some_and(Upgrade::is_open)
@@ -262,6 +269,9 @@ impl Tcp {
         let (http, speaker) = http::detect(prefix);
         let client = if speaker == http::Speaker::Client { side } else { side.other() };
         let http = (http, Found::Http(client));
+        let (http2, speaker) = http::detect_v2(prefix);
+        let client = if speaker == http::Speaker::Client { side } else { side.other() };
+        let http2 = (http2, Found::Http2(client));
         let dns = (dns::detect_stream(prefix), Found::Dns);
         let scene = Scene { prefix, peer: &side.other().of(&self.beginnings).bytes, ports: self.ports };
         let named = match detect::tcp(&scene) {
@@ -269,7 +279,7 @@ impl Tcp {
             Err(verdict) => (verdict, Found::Dns),
         };
         let port = self.ports.iter().any(|port| matches!(port, 53 | 5353 | 5355));
-        let order = if port { [dns, tls, http, named] } else { [tls, http, named, dns] };
+        let order = if port { [dns, tls, http2, http, named] } else { [tls, http2, http, named, dns] };
         for (verdict, found) in order {
             match verdict {
                 Verdict::Yes => return Ok(found),
@@ -295,6 +305,7 @@ impl Tcp {
     fn install(&mut self, found: Found, at: Timestamp, out: &mut Vec<Event>) {
         match found {
             Found::Tls(_) if !self.options.kinds.any(&[Kind::Tls, Kind::X509]) => self.name("ssl"),
+            Found::Http2(_) if !self.options.kinds.any(&[Kind::Http, Kind::File]) => self.name("http2"),
             Found::Http(_) if !self.options.kinds.any(&[Kind::Http, Kind::File]) => self.name("http"),
             Found::Dns if !self.options.kinds.has(Kind::Dns) => self.name("dns"),
             Found::Tls(client) => {
@@ -305,6 +316,10 @@ impl Tcp {
             Found::Http(client) => {
                 self.service = Some("http");
                 self.parser = TcpParser::Http(Box::new(Http::new(client, self.options)));
+            }
+            Found::Http2(client) => {
+                self.service = Some("http2");
+                self.parser = TcpParser::Http2(Box::new(Http2::new(client, self.options)));
             }
             Found::Dns => {
                 let [source, destination] = self.ports;
@@ -367,9 +382,17 @@ impl Tcp {
         if !http.data(side, at, &mut bytes, out) {
             return;
         }
-        // The tunnel's ends are the connection's: the client of the proxy is the client inside.
         let early = http.held();
-        self.tunnel("http", [(side.other(), &early), (side, bytes)], at, out);
+        match http.next() {
+            // The tunnel's ends are the connection's: the client of the proxy is the client inside.
+            Next::Tunnel => self.tunnel("http", [(side.other(), &early), (side, bytes)], at, out),
+            Next::Http2(parser) => {
+                self.service = Some("http,http2");
+                self.parser = TcpParser::Http2(parser);
+                self.data(side, at, bytes, out);
+            }
+            Next::Nothing => {}
+        }
     }
 
     fn socks(&mut self, side: Side, at: Timestamp, bytes: &[u8], out: &mut Vec<Event>) {

@@ -1,6 +1,7 @@
-//! The link: sends the spool's batches to the collector, oldest first, one at a time.
+//! The link: sends the spool's batches to the collector, the most urgent first, one at a time.
 //!
-//! `POST /v1/batch`, body zstd over JSON lines, headers `dongson-epoch`, `dongson-sequence`, `dongson-events`. The
+//! `POST /v1/batch`, body zstd over JSON lines, headers `dongson-epoch`, `dongson-sequence`, `dongson-events`,
+//! `dongson-class`, `dongson-root`. The
 //! collector answers after its log has synced the batch; a batch whose answer was lost is sent again and is the same
 //! events there. What the answers mean: 2xx acknowledged; 400 and 413 refused for good (set aside, counted); 401 and
 //! 403 the certificate is not taken; all else, and every failure of the network: again later.
@@ -14,7 +15,7 @@ use tracing::{info, warn};
 use ureq::Agent;
 
 use super::renew::{is_due, life, renew};
-use super::spool::Waiting;
+use super::spool::{Waiting, unpack};
 use super::{Identity, IdentityError};
 
 /// Longest that one batch may take.
@@ -131,8 +132,8 @@ impl Link {
 
     /// Tries to send one batch.
     pub fn send(&mut self, epoch: u64, batch: &Waiting) -> Result<Sent, LinkError> {
-        let body =
-            fs::read(&batch.path).map_err(|error| LinkError::Batch { sequence: batch.sequence, error })?;
+        let unreadable = |error| LinkError::Batch { sequence: batch.sequence, error };
+        let (head, body) = fs::read(&batch.path).and_then(unpack).map_err(unreadable)?;
         let mut request = self.agent.post(format!("{}/v1/batch", self.identity.url));
         if let Some(nonce) = &self.drill {
             request = request.header("dongson-drill", nonce);
@@ -143,6 +144,8 @@ impl Link {
             .header("dongson-epoch", epoch.to_string())
             .header("dongson-sequence", batch.sequence.to_string())
             .header("dongson-events", batch.events.to_string())
+            .header("dongson-class", batch.class.as_str())
+            .header("dongson-root", &head.root)
             .send(&body[..]);
         let sent = match answer {
             Err(error) => self.later(error.to_string(), None),

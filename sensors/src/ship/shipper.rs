@@ -1,7 +1,7 @@
 //! The shipper: gathers events into batches, spools them, and sends them on a thread of its own.
 //!
 //! The capture never waits for the network: it only waits for the disk, once per batch. What is not yet in a batch
-//! (at most [`BATCH_EVENTS`] events or [`BATCH_AGE`]) is what a kill -9 can lose.
+//! (of each class at most [`BATCH_EVENTS`] events, and for [`BATCH_AGE`]) is what a kill -9 can lose.
 
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use dongson_event::Event;
+use dongson_event::batch::Class;
 use tracing::{error, info, warn};
 
 use super::link::{Link, Sent};
@@ -95,7 +96,8 @@ impl Default for ShipOptions {
 /// Gathers, spools and sends.
 pub struct Shipper {
     shared: Arc<Shared>,
-    buffer: Batch,
+    /// What is gathered, by [`Class::index`].
+    buffers: [Batch; Class::ALL.len()],
     since: Option<Instant>,
     thread: Option<JoinHandle<()>>,
 }
@@ -120,20 +122,25 @@ impl Shipper {
                 send_all(&theirs, link);
             })
             .map_err(ShipError::Thread)?;
-        Ok(Self { shared, buffer: Batch::default(), since: None, thread: Some(thread) })
+        Ok(Self { shared, buffers: Class::ALL.map(Batch::new), since: None, thread: Some(thread) })
     }
 
-    /// Takes an event; spools the batch when it is full or old. After an error the batch is gone and counted as lost;
-    /// the next one is tried again.
+    /// Takes an event; spools its batch when it is full, and all when they are old. After an error what was in them is
+    /// gone and counted as lost; the next ones are tried again.
     #[expect(
         clippy::needless_pass_by_value,
         reason = "the event ends here; whoever made it has no more use for it"
     )]
     pub fn push(&mut self, event: Event) -> Result<(), SpoolError> {
-        self.buffer.push(&event);
+        if self.gather(&event) { self.flush().map(|_| ()) } else { self.flush_old() }
+    }
+
+    /// Adds an event to the batch of its class; true when that is full.
+    fn gather(&mut self, event: &Event) -> bool {
         self.since.get_or_insert_with(Instant::now);
-        let full = self.buffer.events() >= BATCH_EVENTS || self.buffer.bytes() >= BATCH_BYTES;
-        if full { self.flush().map(|_| ()) } else { self.flush_old() }
+        let Some(batch) = self.buffers.get_mut(Class::of(event).index()) else { return false };
+        batch.push(event);
+        batch.events() >= BATCH_EVENTS || batch.bytes() >= BATCH_BYTES
     }
 
     /// Spools what has waited long enough; to be called when no packets come.
@@ -144,34 +151,43 @@ impl Shipper {
         Ok(())
     }
 
-    /// Spools what was gathered; true when it is on the disk.
+    /// Spools what was gathered; true when nothing was lost by that.
     pub fn flush(&mut self) -> Result<bool, SpoolError> {
         self.since = None;
-        let batch = std::mem::take(&mut self.buffer);
-        if batch.events() == 0 {
+        let fresh = Class::ALL.map(Batch::new);
+        let full: Vec<Batch> = std::mem::replace(&mut self.buffers, fresh)
+            .into_iter()
+            .filter(|batch| batch.events() > 0)
+            .collect();
+        if full.is_empty() {
             return Ok(true);
         }
-        let stored = lock(&self.shared.spool).store(&batch);
-        if let Ok(Stored::Kept(_)) = stored {
-            self.shared.changed.notify_all();
-            return Ok(true);
+        let (events, stored) = lock(&self.shared.spool).store_all(&full);
+        self.shared.changed.notify_all();
+        if events > 0 {
+            lock(&self.shared.counts).lost += events;
+            metrics::counter!("sensor_spool_lost_events_total").increment(events);
+            warn!(events, "the spool took no more: events were lost and counted");
         }
-        let events = batch.events();
-        lock(&self.shared.counts).lost += events;
-        metrics::counter!("sensor_spool_lost_events_total").increment(events);
-        warn!(events, "the spool took no more: events were lost and counted");
-        stored.map(|_| false)
+        stored.map(|()| events == 0)
     }
 
     /// Spools an event that tells of the lost events, which `tell` is given the number of; what it tells is not told
     /// again once it is on the disk (true).
     pub fn tell_lost(&mut self, tell: impl FnOnce(u64) -> Event) -> Result<bool, SpoolError> {
-        let lost = lock(&self.shared.spool).untold();
-        self.buffer.push(&tell(lost));
-        let kept = self.flush()?;
+        // What was gathered may be lost in its turn: the event is stored by itself, and its batch is kept or not.
+        self.flush()?;
+        let mut spool = lock(&self.shared.spool);
+        let lost = spool.untold();
+        let event = tell(lost);
+        let mut batch = Batch::new(Class::of(&event));
+        batch.push(&event);
+        let kept = matches!(spool.store(&batch)?, Stored::Kept(_));
         if kept && lost > 0 {
-            lock(&self.shared.spool).told(lost)?;
+            spool.told(lost)?;
         }
+        drop(spool);
+        self.shared.changed.notify_all();
         Ok(kept)
     }
 
@@ -266,8 +282,8 @@ fn send_all(shared: &Shared, mut link: Link) {
         link.keep_certificate();
         *lock(&shared.certificate_end) = link.certificate_end();
         let (epoch, batch) = {
-            let spool = lock(&shared.spool);
-            (spool.epoch(), spool.oldest().cloned())
+            let mut spool = lock(&shared.spool);
+            (spool.epoch(), spool.take_next())
         };
         match batch {
             Some(batch) => {

@@ -82,7 +82,7 @@ fn verdict(fact: &Fact, events: &[Event], touched: &mut Touched) -> Verdict {
     let dataset = table::dataset(&fact.kind);
     let candidates: Vec<&Event> = events
         .iter()
-        .filter(|event| Some(event.dataset()) == dataset)
+        .filter(|event| Some(event.dataset()) == dataset || table::also_means(fact, event))
         .filter(|event| !table::left_out(fact, event, touched))
         .collect();
     let turns: &[bool] =

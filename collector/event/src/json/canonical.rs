@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 
-use crate::{Event, MAX_FIELDS, MAX_NAME_BYTES, Name, Value};
+use crate::{Event, MAX_FIELDS, MAX_NAME_BYTES, Name, Value, fields};
 
 /// Reads `text` if it is canonical; `None` says nothing about what else it may be.
 pub(super) fn read(text: &str) -> Option<Event> {
@@ -38,24 +38,26 @@ pub(super) fn read(text: &str) -> Option<Event> {
     }
 }
 
-/// Prints what `serde_json` prints; most texts need no escape and are copied whole.
-pub(super) fn print(event: &Event) -> String {
-    let size: usize = event.iter().map(|(name, value)| name.len() + room(value)).sum();
-    let mut out = String::with_capacity(size + 2);
+/// About how many bytes the text of an event takes.
+pub(super) fn size(event: &Event) -> usize {
+    2 + event.iter().map(|(name, value)| name.len() + room(value)).sum::<usize>()
+}
+
+/// Appends what `serde_json` prints; most texts need no escape and are copied whole.
+pub(super) fn print(event: &Event, out: &mut String) {
     let mut sign = '{';
     for (name, value) in event.named() {
         out.push(sign);
-        sign = ',';
-        match name.field() {
-            // No name of the table needs an escape: a test looks at all.
-            Some(field) => quoted(field.name, &mut out),
-            None => text(name.as_str(), &mut out),
+        if let Some(printed) = name.number().and_then(fields::printed) {
+            out.push_str(printed);
+        } else {
+            text(name.as_str(), out);
+            out.push(':');
         }
-        out.push(':');
-        put(value, &mut out);
+        sign = ',';
+        put(value, out);
     }
     out.push_str(if event.is_empty() { "{}" } else { "}" });
-    out
 }
 
 /// About how many bytes a value takes, with the signs around it.
@@ -72,10 +74,7 @@ pub(super) fn put(value: &Value, out: &mut String) {
     match value {
         Value::Null => out.push_str("null"),
         Value::Bool(truth) => out.push_str(if *truth { "true" } else { "false" }),
-        Value::Int(number) => {
-            // Writing to a String cannot fail.
-            let _written = write!(out, "{number}");
-        }
+        Value::Int(number) => out.push_str(itoa::Buffer::new().format(*number)),
         Value::Float(_) => out.push_str(&serde_json::to_string(value).unwrap_or_default()),
         Value::Text(held) => text(held, out),
         Value::List(items) => {
@@ -129,12 +128,6 @@ fn until_special(text: &str) -> Option<(&str, u8, &str)> {
     let (plain, rest) = text.split_at_checked(at)?;
     let byte = *rest.as_bytes().first()?;
     Some((plain, byte, rest.get(1..)?))
-}
-
-fn quoted(text: &str, out: &mut String) {
-    out.push('"');
-    out.push_str(text);
-    out.push('"');
 }
 
 /// True when any byte is `special`. All are looked at, because many are in one step; an early end would prevent it.

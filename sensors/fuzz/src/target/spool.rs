@@ -6,6 +6,7 @@
 use std::fs;
 use std::path::Path;
 
+use dongson_event::batch::Class;
 use dongson_event::{Event, Timestamp};
 use dongson_sensor::ship::{Batch, Spool, Stored};
 use fastrand::Rng;
@@ -78,7 +79,7 @@ fn words(error: impl ToString) -> String {
 }
 
 fn batch() -> Batch {
-    let mut batch = Batch::default();
+    let mut batch = Batch::new(Class::Conn);
     batch.push(&Event::of("sensor.dns", Timestamp::default()));
     batch
 }

@@ -147,7 +147,9 @@ fn describe_request(event: &mut Event, request: Request) {
 
 fn describe_response(event: &mut Event, response: Response) {
     event.set("http.response.status_code", response.status);
-    event.set("dongson.http.status_message", response.reason);
+    if !response.reason.is_empty() {
+        event.set("dongson.http.status_message", response.reason);
+    }
     event.set_some("dongson.http.response.server", response.server);
     event.set_some("dongson.http.response.location", response.location);
     event.set_some("dongson.http.response.cookie_hash", response.set_cookie);

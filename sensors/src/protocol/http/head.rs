@@ -162,7 +162,8 @@ impl Request {
         request
     }
 
-    fn header(&mut self, name: &[u8], value: &[u8], key: &[u8; 32]) {
+    /// Takes a header; its name may have capital letters.
+    pub(super) fn header(&mut self, name: &[u8], value: &[u8], key: &[u8; 32]) {
         let name = name.to_ascii_lowercase();
         let known = match name.as_slice() {
             b"host" => &mut self.host,
@@ -215,7 +216,8 @@ impl Response {
         response
     }
 
-    fn header(&mut self, name: &[u8], value: &[u8], key: &[u8; 32]) {
+    /// Takes a header; its name may have capital letters.
+    pub(super) fn header(&mut self, name: &[u8], value: &[u8], key: &[u8; 32]) {
         let name = name.to_ascii_lowercase();
         match name.as_slice() {
             b"server" => drop(self.server.get_or_insert_with(|| text(value, MAX_VALUE))),

@@ -9,6 +9,7 @@ mod body;
 mod event;
 mod head;
 mod stream;
+mod v2;
 
 use std::collections::VecDeque;
 
@@ -23,6 +24,7 @@ use head::{Request, Response, Shared};
 use stream::{Framing, Part, Role, Stream};
 
 pub(super) use event::describe_datagram;
+pub(super) use v2::{Http2, detect as detect_v2};
 
 /// Requests that wait for their response; the oldest goes out without one.
 const MAX_PENDING: usize = 32;
@@ -86,8 +88,19 @@ pub(super) struct Http {
     cut: Option<(Timestamp, Vec<u8>)>,
     /// When the client spoke last.
     heard: Timestamp,
-    tunnel: bool,
+    next: Next,
     over: bool,
+}
+
+/// What follows HTTP/1 in its connection.
+#[derive(Debug)]
+pub(super) enum Next {
+    /// Nothing that is read.
+    Nothing,
+    /// A connection of its own, behind a granted CONNECT.
+    Tunnel,
+    /// HTTP/2, which answers the request that asked for it.
+    Http2(Box<Http2>),
 }
 
 impl Http {
@@ -106,7 +119,7 @@ impl Http {
             owed: false,
             cut: None,
             heard: Timestamp::default(),
-            tunnel: false,
+            next: Next::Nothing,
             over: false,
         }
     }
@@ -119,7 +132,7 @@ impl Http {
         if side == self.client { &self.requests } else { &self.responses }
     }
 
-    /// Reads bytes; true when a tunnel has opened, and then [`Self::held`] and the rest in `bytes` belong to it.
+    /// Reads bytes; true when something else follows, and then [`Self::held`] and the rest in `bytes` belong to [`Self::next`].
     pub(super) fn data(
         &mut self,
         side: Side,
@@ -129,7 +142,7 @@ impl Http {
     ) -> bool {
         if self.over {
             *bytes = &[];
-            return self.tunnel;
+            return false;
         }
         self.take_cut(out);
         if side == self.client {
@@ -138,7 +151,12 @@ impl Http {
         } else {
             self.server_data(at, bytes, out);
         }
-        self.tunnel
+        !matches!(self.next, Next::Nothing)
+    }
+
+    /// What follows.
+    pub(super) fn next(&mut self) -> Next {
+        std::mem::replace(&mut self.next, Next::Nothing)
     }
 
     /// What the client sent into a tunnel before it was granted.
@@ -175,7 +193,8 @@ impl Http {
         self.depth += 1;
         self.sending = self.depth;
         let mut transaction = Transaction::new(at, self.depth);
-        let body = content(&self.options, &request.shared, &request.target, self.client, at, self.depth);
+        let body =
+            content("http", &self.options, &request.shared, &request.target, self.client, at, self.depth);
         transaction.request_body = Body::new(request.shared.content_encoding.as_deref(), body);
         self.requests.frame(match &request.shared {
             _ if request.method == "CONNECT" => Framing::Hold,
@@ -236,7 +255,15 @@ impl Http {
         let body = if bodiless {
             None
         } else {
-            content(&self.options, &response.shared, target, self.client.other(), at, transaction.depth)
+            content(
+                "http",
+                &self.options,
+                &response.shared,
+                target,
+                self.client.other(),
+                at,
+                transaction.depth,
+            )
         };
         transaction.response_body = Body::new(response.shared.content_encoding.as_deref(), body);
         self.responses.frame(match response.shared.content_length {
@@ -245,11 +272,17 @@ impl Http {
             Some(length) => Framing::Length(length),
             None => Framing::Close,
         });
+        if switched {
+            self.next = transaction.request.as_ref().map_or(Next::Nothing, |request| {
+                following(self.client, self.options, at, request, &response)
+            });
+        } else if connected {
+            self.next = Next::Tunnel;
+        }
         transaction.response = Some(response);
         if connected || switched {
             self.emit(out);
             self.over = true;
-            self.tunnel = connected;
         } else if refused {
             self.requests.release();
             let early = self.held();
@@ -322,8 +355,18 @@ impl Http {
     }
 }
 
+/// What a connection turns into after a 101; the server's word counts, where it gives one.
+fn following(client: Side, options: Options, at: Timestamp, request: &Request, response: &Response) -> Next {
+    let protocol = response.shared.upgrade.as_ref().or(request.shared.upgrade.as_ref());
+    match protocol.map(|name| name.to_ascii_lowercase()).as_deref() {
+        Some("h2c") => Next::Http2(Box::new(Http2::upgraded(client, options, at, request.clone()))),
+        _ => Next::Nothing,
+    }
+}
+
 /// What the body of a message with this head is: a form, or a file that is named by the head or by the target.
 fn content(
+    protocol: &'static str,
     options: &Options,
     head: &Shared,
     target: &str,
@@ -337,7 +380,7 @@ fn content(
     let kind = head.content_type.as_deref().unwrap_or_default();
     let boundary = multipart::parameter(kind, "boundary").filter(|_| multipart::is_form(kind));
     if let Some(boundary) = boundary.filter(|boundary| !boundary.is_empty()) {
-        return Some(Content::Form(Box::new(Reader::form("http", &boundary, sender, at))));
+        return Some(Content::Form(Box::new(Reader::form(protocol, &boundary, sender, at))));
     }
     let given = head.disposition.as_deref().and_then(|header| multipart::parameter(header, "filename"));
     let path = target.split(['?', '#']).next().unwrap_or(target);
@@ -345,7 +388,7 @@ fn content(
         path.split_once("://").map_or(path, |(_, rest)| rest.split_once('/').map_or("", |(_, path)| path));
     let last = path.rsplit('/').next().filter(|name| !name.is_empty()).map(str::to_owned);
     let total = head.content_length.filter(|_| !head.chunked && head.content_encoding.is_none());
-    let about = About { protocol: "http", name: given.or(last), total, depth: Some(u64::from(depth)) };
+    let about = About { protocol, name: given.or(last), total, depth: Some(u64::from(depth)) };
     Some(Content::File(Box::new(File::new(about, sender, at))))
 }
 

@@ -7,9 +7,11 @@ mod devices;
 mod dhcp;
 mod files;
 mod ftp;
+mod http2;
 mod kerberos;
 mod ldap;
 mod mailbox;
+mod management;
 mod microsoft;
 mod nfs;
 mod ntp;
@@ -100,7 +102,9 @@ pub(crate) fn dataset(kind: &str) -> Option<&'static str> {
         "ntp" | "ntp_control" | "ntp_private" => "sensor.ntp",
         "dhcp" => "sensor.dhcp",
         "radius" => "sensor.radius",
+        "snmp" => "sensor.snmp",
         "syslog" => "sensor.syslog",
+        "tftp" => "sensor.tftp",
         "redis" => "sensor.redis",
         "mysql" => "sensor.mysql",
         "pgsql" => "sensor.postgresql",
@@ -114,11 +118,18 @@ pub(crate) fn dataset(kind: &str) -> Option<&'static str> {
     })
 }
 
+/// Events of a dataset of their own that a fact of this kind can mean.
+pub(crate) fn also_means(fact: &Fact, event: &Event) -> bool {
+    fact.kind == "http" && event.dataset() == "sensor.http2"
+}
+
 /// The tables: the first line that fits a name counts.
 const TABLES: &[&[Line]] = &[
     files::LINES,
+    http2::LINES,
     smtp::LINES,
     mailbox::LINES,
+    management::LINES,
     ftp::LINES,
     x509::LINES,
     quic::LINES,
