@@ -64,7 +64,8 @@ fn once(rng: &mut Rng, bytes: &mut Vec<u8>, words: &[Vec<u8>], other: &[u8]) {
         9 | 10 => {
             let from = rng.usize(0..=other.len());
             let piece: Vec<u8> = other.iter().skip(from).take(rng.usize(0..RUN * 2)).copied().collect();
-            resize(rng, bytes, at..if rng.bool() { at } else { to }, &piece);
+            let end = if rng.bool() { at } else { to };
+            resize(rng, bytes, at..end, &piece);
         }
         11 => {
             let piece = bytes.get(at..to).unwrap_or_default().to_vec();

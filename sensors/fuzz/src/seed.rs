@@ -4,7 +4,7 @@
 //! `tcp PORT SERVICE` or `udp PORT SERVICE` begins a conversation; `> ITEMS` the client says, `< ITEMS` the server; a line that
 //! begins with a blank goes on. Items: `0a1b` bytes; `"text\r\n"`, `w"text"` in UTF-16; `$NAME` what was defined; `ITEM*9` nine
 //! times; `u16[ ITEMS ]` after a length (`u8 u16 u24 u32`, with `le` the other byte order, `u32+4[` when it counts more than
-//! what follows); `30[ ITEMS ]` a value of DER with its tag.
+//! what follows, `u24-1[` when less); `30[ ITEMS ]` a value of DER with its tag.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -169,7 +169,7 @@ impl<'a> Items<'a> {
             let name = self.word(|sign| sign.is_ascii_alphanumeric() || sign == '_');
             return self.known.get(name).cloned().ok_or_else(|| format!("{name:?} was not defined"));
         }
-        let word = self.word(|sign| sign.is_ascii_alphanumeric() || sign == '+');
+        let word = self.word(|sign| sign.is_ascii_alphanumeric() || matches!(sign, '+' | '-'));
         if let Some(rest) = self.rest.strip_prefix('[') {
             self.rest = rest;
             let inside = self.group()?;
@@ -216,8 +216,12 @@ impl<'a> Items<'a> {
 /// `inside` behind its length or tag.
 fn counted(word: &str, inside: &[u8]) -> Result<Vec<u8>, String> {
     let Some(kind) = word.strip_prefix('u') else { return der(word, inside) };
-    let (kind, more) = kind.split_once('+').unwrap_or((kind, "0"));
-    let more: usize = more.parse().map_err(|_| format!("{word}: no number stands behind +"))?;
+    let sign = kind.find(['+', '-']).unwrap_or(kind.len());
+    let (kind, more) = kind.split_at_checked(sign).unwrap_or((kind, ""));
+    let more: isize = match more {
+        "" => 0,
+        more => more.parse().map_err(|_| format!("{word}: no number stands behind + or -"))?,
+    };
     let (bits, little) = kind.strip_suffix("le").map_or((kind, false), |bits| (bits, true));
     let width = match bits {
         "8" => 1,
@@ -226,7 +230,7 @@ fn counted(word: &str, inside: &[u8]) -> Result<Vec<u8>, String> {
         "32" => 4,
         _ => return Err(format!("{word}[ is no length: they are u8, u16, u24, u32, with le or without")),
     };
-    let digits = (inside.len() + more).to_le_bytes();
+    let digits = inside.len().saturating_add_signed(more).to_le_bytes();
     let mut out: Vec<u8> = digits.iter().take(width).copied().collect();
     if digits.iter().skip(width).any(|digit| *digit != 0) {
         return Err(format!("{word}[ holds {} bytes, which it cannot tell", inside.len()));

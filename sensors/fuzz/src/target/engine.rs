@@ -145,7 +145,8 @@ fn pieces(bytes: &[u8], rng: Option<&mut Rng>) -> Vec<(u32, Vec<u8>)> {
     let mut start = 0;
     while start < bytes.len() {
         let end = (start + rng.usize(1..=most)).min(bytes.len());
-        let early = start - rng.usize(0..=start.min(if rng.u8(0..4) == 0 { 20 } else { 0 }));
+        let overlap = if rng.u8(0..4) == 0 { rng.usize(0..=20) } else { 0 };
+        let early = start.saturating_sub(overlap);
         let piece = bytes.get(early..end).unwrap_or_default().to_vec();
         let place = u32::try_from(early).unwrap_or(0);
         if rng.u8(0..8) == 0 {

@@ -8,6 +8,7 @@ pub mod filter;
 pub mod fragments;
 pub mod layers;
 pub mod protocol;
+pub mod quic;
 #[cfg(target_os = "linux")]
 pub mod ring;
 pub mod spool;

@@ -119,7 +119,11 @@ fn datagrams(talk: &Talk, service: &'static str) -> (Vec<Event>, Option<&'static
     let mut at = Timestamp::default();
     for turn in talk.turns.iter().filter(|turn| turn.kind & GAP == 0) {
         at = Timestamp::from_nanos(at.nanos() + 1_000_000);
-        udp.datagram(side(turn), at, &turn.bytes, &mut out);
+        let sealed = match turn.bytes.split_first_chunk() {
+            Some(([1, number], frames)) if service == "quic" => super::quic::initial(*number, frames),
+            _ => None,
+        };
+        udp.datagram(side(turn), at, sealed.as_ref().unwrap_or(&turn.bytes), &mut out);
     }
     udp.finish(at, &mut out);
     (out, udp.service())
