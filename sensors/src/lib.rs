@@ -1,5 +1,6 @@
 //! Packets in, events out.
 //!
+//! - [`answer`]: requests of the centre for packets, and the journal of them.
 //! - [`capture`]: where frames come from: files, a kernel ring, a portable socket.
 //! - [`layer`]: from a frame to the IP packets inside it.
 //! - [`flow`]: flows, TCP streams in order, `sensor.conn` events.
@@ -13,6 +14,7 @@
 //! What always holds: any bytes give events or counted anomalies, in bounded memory, without a panic; time comes from
 //! packets, so a capture read twice gives the same events with the same ids.
 
+pub mod answer;
 pub mod capture;
 #[cfg(target_os = "linux")]
 pub mod confine;

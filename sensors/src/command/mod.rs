@@ -3,12 +3,14 @@
 #[cfg(target_os = "linux")]
 pub(crate) mod doctor;
 pub(crate) mod enrol;
+pub(crate) mod journal;
 mod keep;
 pub(crate) mod packets;
 pub(crate) mod read;
 pub(crate) mod run;
 mod scope;
 mod sink;
+mod steer;
 
 use std::io::{self, StdoutLock, Write};
 

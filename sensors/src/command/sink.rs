@@ -45,12 +45,17 @@ impl Ship {
         Identity::load(data).map(|_| Some(data.as_path()))
     }
 
+    /// Most bytes in the spool.
+    pub(crate) fn spool_bytes(&self) -> u64 {
+        self.spool_mib << 20
+    }
+
     /// Opens the way for the events and gives `options` the key for secrets of shipped traffic.
     pub(crate) fn open(&self, options: &mut Options) -> anyhow::Result<Sink> {
         let Some(data) = &self.data else { return Ok(Sink::Print(Lines::new())) };
         let identity = Identity::load(data)?;
         options.protocol.secret_key = secret_key(data)?;
-        let shipping = ShipOptions { quota_bytes: self.spool_mib << 20, drill: None };
+        let shipping = ShipOptions { quota_bytes: self.spool_bytes(), drill: None };
         let shipper = Shipper::start(data, &identity, shipping)?;
         Ok(Sink::Ship(Box::new(Shipping { shipper, failed: None })))
     }

@@ -425,7 +425,7 @@ impl Flow {
         event.set("network.bytes", self.originator.ip_bytes + self.responder.ip_bytes);
         if let Some(service) = self.service() {
             event.set("network.protocol", if service == "ssl" { "tls" } else { service });
-            event.set("dongson.conn.services", service.split(',').collect::<Vec<_>>());
+            event.set("dongson.conn.services", self.services(service));
         }
         event
     }
@@ -437,6 +437,14 @@ impl Flow {
             Transport::Other => None,
         };
         self.carries.map(|(tunnel, _)| tunnel.name()).or(parsed)
+    }
+
+    /// All of them, with those inside a tunnel.
+    fn services(&self, service: &'static str) -> Vec<&'static str> {
+        match &self.transport {
+            Transport::Tcp { parser: Some(parser), .. } if self.carries.is_none() => parser.services(),
+            _ => service.split(',').collect(),
+        }
     }
 
     fn missed(&self) -> u64 {

@@ -4,6 +4,8 @@
 //! does not depend on how a stream is cut into packets. The first detector in the order of the table that says `Yes` wins once
 //! all before it said `No`. Signatures are few and cheap on purpose; a service that is only named here has no parser yet.
 
+mod industrial;
+
 use super::upgrade::Kind;
 use super::wire::{Cursor, contains_no_case, starts_with_no_case};
 
@@ -20,6 +22,11 @@ impl Verdict {
     /// A verdict that is final.
     pub(super) fn of(fits: bool) -> Self {
         if fits { Self::Yes } else { Self::No }
+    }
+
+    /// What another detector of the same service thinks, once this one said no.
+    fn or(self, other: Self) -> Self {
+        if self == Self::No { other } else { self }
     }
 }
 
@@ -73,7 +80,7 @@ static TCP: &[Named] = &[
     named("bgp", |s| begins(s.prefix, &[&[0xff; 16]])),
     upgrading("rdp", |s| rdp(s.prefix), Kind::Rdp),
     named("rpc", |s| rpc(s.prefix)),
-    named("s7comm", |s| s7(s.prefix)),
+    named("cotp", |s| industrial::s7(s.prefix)),
     upgrading("postgresql", |s| postgresql(s.prefix), Kind::Postgresql),
     upgrading("mysql", |s| mysql(s.prefix), Kind::Mysql),
     named("tds", |s| tds(s.prefix)),
@@ -91,7 +98,7 @@ static TCP: &[Named] = &[
     upgrading("imap", |s| imap(s.prefix), Kind::Imap),
     named("irc", |s| begins(s.prefix, &[b"NICK ", b"CAP LS", b":irc."])),
     named("modbus", modbus),
-    named("iec104", |s| on_port(s, 2404, &[b"\x68\x04", b"\x68\x0e"])),
+    named("iec104", industrial::iec104),
     named("enip", |s| on_port(s, 44_818, &[b"\x65\x00\x04\x00", b"\x63\x00", b"\x04\x00"])),
 ];
 
@@ -278,10 +285,6 @@ fn rpc(prefix: &[u8]) -> Verdict {
         18 => matches!(byte, 0x86..=0x8a),
         _ => true,
     })
-}
-
-fn s7(prefix: &[u8]) -> Verdict {
-    tpkt(prefix, |at, byte| at != 11 || matches!(byte, 0xc0..=0xc2))
 }
 
 fn postgresql(prefix: &[u8]) -> Verdict {
@@ -568,7 +571,11 @@ mod tests {
         check(b"A1 search all\r\n", b"", 9143, None);
         check(b"\x00\x00\x00\x45\xffSMBr", b"", 445, Some("smb"));
         check(b"\x03\x00\x00\x13\x0e\xe0\x00\x00\x00\x00\x00\x01\x00", b"", 3389, Some("rdp"));
-        check(b"\x03\x00\x00\x16\x11\xe0\x00\x00\x00\x01\x00\xc0\x01\x0a", b"", 102, Some("s7comm"));
+        check(b"\x03\x00\x00\x16\x11\xe0\x00\x00\x00\x01\x00\xc0\x01\x0a", b"", 102, Some("cotp"));
+        check(b"\x03\x00\x00\x19\x02\xf0\x80\x32\x01\x00\x00\x00", b"", 4102, Some("cotp"));
+        check(b"\x68\x04\x07\x00\x00\x00", b"", 4000, Some("iec104"));
+        check(b"\x68\x0e\x00\x00\x02\x00\x64\x01\x06\x00\x01\x00", b"", 4000, Some("iec104"));
+        check(b"\x68\x0f\x00\x00\x02\x00\x64\x01\x06\x00\x01\x00", b"", 4000, None);
         check(b"J\x00\x00\x00\x0a8.0.36\x00", b"", 3306, Some("mysql"));
         check(b"\x00\x00\x00\x08\x04\xd2\x16\x2f", b"", 5432, Some("postgresql"));
         check(b"*1\r\n$4\r\nPING\r\n", b"", 6379, Some("redis"));
@@ -602,11 +609,32 @@ mod tests {
         check(b"anything", 9, None);
     }
 
+    const STARTS: &[&[u8]] = &[
+        b"",
+        b"220 ",
+        b"\x03\x00\x00\x16",
+        b"*1",
+        b"\x10",
+        b"<?xml",
+        b"\x30",
+        b"EHLO",
+        b"+OK ",
+        b"a LOGIN",
+        b"\x03\x00\x00\x16\x02\xf0\x80\x32",
+        b"\x68\x0e\x00\x00\x02\x00\x64\x01",
+        b"\x70\x00",
+        b"\x00\x0e\x38",
+    ];
+
     proptest! {
         #[test]
-        fn verdicts_are_final(bytes: Vec<u8>, seed in 0..10_usize, cut in 0..64_usize, port in prop::sample::select(vec![21_u16, 88, 502, 9])) {
-            let starts: [&[u8]; 10] = [b"", b"220 ", b"\x03\x00\x00\x16", b"*1", b"\x10", b"<?xml", b"\x30", b"EHLO", b"+OK ", b"a LOGIN"];
-            let bytes = [starts[seed], &bytes].concat();
+        fn verdicts_are_final(
+            bytes: Vec<u8>,
+            start in prop::sample::select(STARTS.to_vec()),
+            cut in 0..64_usize,
+            port in prop::sample::select(vec![21_u16, 88, 502, 9, 2404, 44_818]),
+        ) {
+            let bytes = [start, &bytes].concat();
             let cut = cut.min(bytes.len());
             let verdict = |prefix| tcp(&Scene { prefix, peer: b"", ports: [1, port] }).map(|named| named.service);
             let early = verdict(&bytes[..cut]);

@@ -12,8 +12,10 @@ use super::database::postgresql::Postgresql;
 use super::database::redis::Redis;
 use super::ftp::{self, Ftp};
 use super::industrial::dnp3::Dnp3;
+use super::industrial::iec104::Iec104;
 use super::industrial::modbus::Modbus;
 use super::industrial::mqtt::Mqtt;
+use super::industrial::s7comm::S7comm;
 use super::mail::imap::Imap;
 use super::mail::pop3::Pop3;
 use super::mail::smtp::Smtp;
@@ -100,6 +102,8 @@ pub(super) fn stream(service: &str, start: &Start<'_>) -> Option<Box<dyn Stream>
         "pop3" => Box::new(Pop3::new(start)),
         "smtp" => Box::new(Smtp::new(start)),
         "dnp3_tcp" => Box::new(Dnp3::default()),
+        "cotp" => Box::new(S7comm::new(start)),
+        "iec104" => Box::new(Iec104::default()),
         "modbus" => Box::new(Modbus::new(start)),
         "mqtt" => Box::new(Mqtt::new(start)),
         "mysql" => Box::new(Mysql::new(start)),

@@ -191,6 +191,11 @@ impl Shipper {
         Ok(kept)
     }
 
+    /// Another bound of the spool from now on.
+    pub fn set_quota(&self, bytes: u64) {
+        lock(&self.shared.spool).set_quota(bytes);
+    }
+
     /// Has a health report sent as soon as the collector can be reached; a newer one takes its place.
     pub fn report(&self, report: serde_json::Value) {
         *lock(&self.shared.report) = Some(report);

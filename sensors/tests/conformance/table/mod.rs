@@ -113,6 +113,8 @@ pub(crate) fn dataset(kind: &str) -> Option<&'static str> {
         "mqtt" => "sensor.mqtt",
         "sip" => "sensor.sip",
         "tunnel" => "sensor.tunnel",
+        "socks" => "sensor.socks",
+        "websocket" => "sensor.websocket",
         "weird" | "anomaly" => "sensor.weird",
         _ => return None,
     })
@@ -829,6 +831,7 @@ fn app_proto(case: &Case<'_>, theirs: &str) -> bool {
     let theirs = match theirs {
         "failed" => return ours.is_empty() || case.text("destination.port") == "137",
         "tls" => "ssl",
+        "http1" => "http",
         "krb5" => "krb",
         "dcerpc" => "dce_rpc",
         other => other,
