@@ -108,5 +108,7 @@ fn next(target: &dyn Target, rng: &mut Rng, inputs: &[Vec<u8>], own: usize) -> V
 
 /// FNV-1a: a name for an input that stays the same.
 pub fn sum(input: &[u8]) -> u64 {
-    input.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+    input
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }

@@ -100,7 +100,9 @@ fn run(arguments: &Arguments) -> Result<bool, String> {
 /// Inputs beside the target's own: the corpus, and conversations of the captures of `DONGSON_SHARED`.
 fn more(target: &dyn Target, corpus: Option<&Path>) -> Vec<Vec<u8>> {
     let mut all = Vec::new();
-    for entry in corpus.into_iter().flat_map(|corpus| fs::read_dir(corpus.join(target.name()))).flatten().flatten() {
+    for entry in
+        corpus.into_iter().flat_map(|corpus| fs::read_dir(corpus.join(target.name()))).flatten().flatten()
+    {
         all.extend(fs::read(entry.path()));
     }
     all.extend(record::inputs(target.name()));
@@ -137,14 +139,17 @@ fn tell(log: &Path, name: &str, outcome: &Outcome) -> Result<(), String> {
     ));
     let date = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%MZ");
     let line = format!("{date}\t{}\t{name}\t{executions}\t{}\t{}\n", commit(), time.as_secs(), found.len());
-    let written = OpenOptions::new().append(true).open(log).and_then(|mut file| file.write_all(line.as_bytes()));
+    let written =
+        OpenOptions::new().append(true).open(log).and_then(|mut file| file.write_all(line.as_bytes()));
     written.map_err(|error| format!("{}: {error}", log.display()))
 }
 
 /// The commit that was built from, where git tells.
 fn commit() -> String {
-    let output = Command::new("git").args(["rev-parse", "--short", "HEAD"]).current_dir(seed::home()).output();
-    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default();
+    let output =
+        Command::new("git").args(["rev-parse", "--short", "HEAD"]).current_dir(seed::home()).output();
+    let text =
+        output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default();
     if text.is_empty() { "-".to_owned() } else { text }
 }
 

@@ -82,7 +82,8 @@ fn once(rng: &mut Rng, bytes: &mut Vec<u8>, words: &[Vec<u8>], other: &[u8]) {
         }
         13 => {
             let from = rng.usize(0..=bytes.len());
-            let piece = bytes.get(from..).unwrap_or_default().iter().take(to - at).copied().collect::<Vec<_>>();
+            let piece =
+                bytes.get(from..).unwrap_or_default().iter().take(to - at).copied().collect::<Vec<_>>();
             for (place, byte) in bytes.iter_mut().skip(at).zip(piece) {
                 *place = byte;
             }
@@ -138,17 +139,17 @@ fn false_length(rng: &mut Rng, bytes: &mut [u8]) {
 
 /// Puts `piece` in the place of a range; the lengths that hold it are mostly made to fit.
 fn resize(rng: &mut Rng, bytes: &mut Vec<u8>, range: std::ops::Range<usize>, piece: &[u8]) {
-    let holding: Vec<Length> = if rng.u8(0..4) == 0 {
+    // One number may be read in several widths: all of them then write the same.
+    let holding: Vec<(Length, u64)> = if rng.u8(0..4) == 0 {
         Vec::new()
     } else {
-        lengths(bytes).into_iter().filter(|length| length.at + length.width <= range.start).collect()
+        let before = lengths(bytes).into_iter().filter(|length| length.at + length.width <= range.start);
+        before.filter_map(|length| Some((length, get(bytes, length)?))).collect()
     };
     let (more, less) = (piece.len() as u64, (range.end - range.start) as u64);
     drop(bytes.splice(range, piece.iter().copied()));
-    for length in holding {
-        if let Some(value) = get(bytes, length) {
-            put(bytes, length, value.wrapping_add(more).wrapping_sub(less));
-        }
+    for (length, value) in holding {
+        put(bytes, length, value.wrapping_add(more).wrapping_sub(less));
     }
 }
 
@@ -161,7 +162,8 @@ fn digits(rng: &mut Rng, bytes: &mut Vec<u8>) {
         })
         .collect();
     let Some(start) = rng.choice(starts) else { return };
-    let end = bytes.iter().skip(start).position(|sign| !sign.is_ascii_digit()).map_or(bytes.len(), |n| start + n);
+    let end =
+        bytes.iter().skip(start).position(|sign| !sign.is_ascii_digit()).map_or(bytes.len(), |n| start + n);
     let value = rng.choice(EDGES).unwrap_or_default().to_string();
     drop(bytes.splice(start..end, value.into_bytes()));
 }

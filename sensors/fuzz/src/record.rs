@@ -1,9 +1,9 @@
 //! Conversations of real captures, where the folder `DONGSON_SHARED` is: more to begin with; nothing of them is kept.
 
 use std::collections::HashMap;
-use std::sync::OnceLock;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use dongson_event::Timestamp;
 use dongson_sensor::capture::CaptureFile;
@@ -34,7 +34,8 @@ pub fn inputs(target: &str) -> Vec<Vec<u8>> {
     let Some(seed) = seed::all().unwrap_or_default().into_iter().find(|seed| seed.name == target) else {
         return Vec::new();
     };
-    let read = || captures(&Path::new(&folder).join("data/pcap")).iter().flat_map(|path| talks(path)).collect();
+    let read =
+        || captures(&Path::new(&folder).join("data/pcap")).iter().flat_map(|path| talks(path)).collect();
     let mut all: Vec<Vec<u8>> = Vec::new();
     for (transport, service, talk) in ALL.get_or_init(read) {
         let place = seed.services.iter().position(|(one, name)| one == transport && name == service);
@@ -80,7 +81,12 @@ pub fn talks(path: &Path) -> Vec<(Transport, &'static str, Talk)> {
 /// Adds what a packet says to its conversation. Segments that come again or out of order stay as they are: an input need
 /// not be right.
 fn take(datagram: &Datagram<'_>, talks: &mut HashMap<Key, Talk>, order: &mut Vec<Key>) {
-    let port = |at: usize| datagram.payload.get(at..at + 2).map(|pair| pair.iter().fold(0, |sum, byte| sum << 8 | u16::from(*byte)));
+    let port = |at: usize| {
+        datagram
+            .payload
+            .get(at..at + 2)
+            .map(|pair| pair.iter().fold(0, |sum, byte| sum << 8 | u16::from(*byte)))
+    };
     let (Some(from), Some(to)) = (port(0), port(2)) else { return };
     let head = match datagram.protocol {
         6 => usize::from(datagram.payload.get(12).copied().unwrap_or_default() >> 4) * 4,

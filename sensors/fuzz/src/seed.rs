@@ -4,7 +4,7 @@
 //! `tcp PORT SERVICE` or `udp PORT SERVICE` begins a conversation; `> ITEMS` the client says, `< ITEMS` the server; a line that
 //! begins with a blank goes on. Items: `0a1b` bytes; `"text\r\n"`, `w"text"` in UTF-16; `$NAME` what was defined; `ITEM*9` nine
 //! times; `u16[ ITEMS ]` after a length (`u8 u16 u24 u32`, with `le` the other byte order, `u32+4[` when it counts more than
-//! what follows, `u24-1[` when less); `30[ ITEMS ]` a value of DER with its tag.
+//! what follows, `u24-1[` when less; `v[` as QUIC's); `30[ ITEMS ]` a value of DER with its tag.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -195,7 +195,9 @@ impl<'a> Items<'a> {
                     Some('t') => b'\t',
                     Some('0') => 0,
                     Some(sign @ ('\\' | '"')) => u8::try_from(sign).unwrap_or_default(),
-                    other => return Err(format!("\\{other:?} is no escape; bytes stand outside of the text")),
+                    other => {
+                        return Err(format!("\\{other:?} is no escape; bytes stand outside of the text"));
+                    }
                 }),
                 Some(sign) => out.extend(sign.encode_utf8(&mut [0; 4]).bytes()),
                 None => return Err("a text is not closed".to_owned()),
@@ -215,6 +217,13 @@ impl<'a> Items<'a> {
 
 /// `inside` behind its length or tag.
 fn counted(word: &str, inside: &[u8]) -> Result<Vec<u8>, String> {
+    if word == "v" {
+        // A number of QUIC's in two bytes (RFC 9000, 16).
+        let length = u16::try_from(inside.len()).ok().filter(|length| *length < 0x4000);
+        let length =
+            length.ok_or_else(|| format!("v[ holds {} bytes, which it cannot tell", inside.len()))?;
+        return Ok([&(0x4000 | length).to_be_bytes()[..], inside].concat());
+    }
     let Some(kind) = word.strip_prefix('u') else { return der(word, inside) };
     let sign = kind.find(['+', '-']).unwrap_or(kind.len());
     let (kind, more) = kind.split_at_checked(sign).unwrap_or((kind, ""));
@@ -269,7 +278,10 @@ mod tests {
         check("0a1B \"a\\r\\n\\0\" w\"ab\"", b"\x0a\x1ba\r\n\0a\0b\0");
         check("$a*2 00*3", b"xyxy\0\0\0");
         check("u16[ u8[ 01 ] \"b\" ] u24le+4[00]", b"\0\x03\x01\x01b\x05\0\0\0");
-        check("30[ 02[05] 04[00*200] ]", &[&[0x30, 0x81, 0xce, 2, 1, 5, 4, 0x81, 200][..], &[0; 200]].concat());
+        check(
+            "30[ 02[05] 04[00*200] ]",
+            &[&[0x30, 0x81, 0xce, 2, 1, 5, 4, 0x81, 200][..], &[0; 200]].concat(),
+        );
     }
 
     #[test]
@@ -290,6 +302,9 @@ mod tests {
         let text = "reads mail/smtp\n# x\ntcp 25 smtp\n< \"220\n  \\r\\n\"\nudp 53 dns\n> 00\ntcp 26 smtp\n";
         let seed = read("smtp", &text.replace("220\n  ", "220 ")).unwrap();
         assert_eq!(seed.services, [(Transport::Tcp, "smtp".to_owned()), (Transport::Udp, "dns".to_owned())]);
-        assert_eq!(seed.talks.iter().map(|talk| (talk.service, talk.port)).collect::<Vec<_>>(), [(0, 25), (1, 53), (0, 26)]);
+        assert_eq!(
+            seed.talks.iter().map(|talk| (talk.service, talk.port)).collect::<Vec<_>>(),
+            [(0, 25), (1, 53), (0, 26)]
+        );
     }
 }

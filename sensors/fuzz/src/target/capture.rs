@@ -40,9 +40,12 @@ impl Target for Captures {
     }
 
     fn change(&self, rng: &mut Rng, input: &[u8], other: &[u8]) -> Vec<u8> {
-        let words = [0x0a0d_0d0a_u32, 0x1a2b_3c4d, 0xa1b2_c3d4, 0xa1b2_3c4d, 0xa1b2_cd34, 6, 3, 2, 1, 16 << 20];
-        let words: Vec<Vec<u8>> =
-            words.iter().flat_map(|word| [word.to_le_bytes().to_vec(), word.to_be_bytes().to_vec()]).collect();
+        let words =
+            [0x0a0d_0d0a_u32, 0x1a2b_3c4d, 0xa1b2_c3d4, 0xa1b2_3c4d, 0xa1b2_cd34, 6, 3, 2, 1, 16 << 20];
+        let words: Vec<Vec<u8>> = words
+            .iter()
+            .flat_map(|word| [word.to_le_bytes().to_vec(), word.to_be_bytes().to_vec()])
+            .collect();
         let mut file = input.get(1..).unwrap_or_default().to_vec();
         mutate::change(rng, &mut file, &words, other.get(1..).unwrap_or_default(), MAX_BYTES);
         [vec![u8::from(rng.u8(0..64) == 0)], file].concat()
@@ -132,7 +135,8 @@ pub fn pcapng(big: bool) -> Vec<u8> {
     let section = [&word(0x1a2b_3c4d)[..], &versions, &[0xff; 8]].concat();
     let interface = [&half(1)[..], &half(0), &word(0)].concat();
     let nanos = [&interface[..], &half(9), &half(1), &[9, 0, 0, 0], &half(0), &half(0)].concat();
-    let mut out = [block(0x0a0d_0d0a, section), block(1, interface), block(1, nanos), block(5, vec![0; 12])].concat();
+    let mut out =
+        [block(0x0a0d_0d0a, section), block(1, interface), block(1, nanos), block(5, vec![0; 12])].concat();
     for frame in frames() {
         let length = word(u32::try_from(frame.len()).unwrap_or_default());
         let enhanced = [&word(1)[..], &word(0x000b_0000), &word(9), &length, &length, &frame].concat();

@@ -193,7 +193,10 @@ fn events(port: u16, segments: &[Segment]) -> Vec<Event> {
         let bytes = ethernet(0x0800, &packet);
         let at = Timestamp::from_nanos(1_700_000_000_000_000_000 + at * 1_000_000);
         let wire_length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        engine.packet(&Frame { at, link: LinkType::ETHERNET, bytes: &bytes, wire_length, vlan: None }, &mut emit);
+        engine.packet(
+            &Frame { at, link: LinkType::ETHERNET, bytes: &bytes, wire_length, vlan: None },
+            &mut emit,
+        );
     }
     engine.finish(&mut emit);
     out

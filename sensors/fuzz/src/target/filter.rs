@@ -35,8 +35,33 @@ impl Target for Filters {
 
     fn change(&self, rng: &mut Rng, input: &[u8], other: &[u8]) -> Vec<u8> {
         let words = [
-            "and", "or", "not", "(", ")", "!", "&&", "||", " ", "host ", "net ", "port ", "portrange ", "src ", "dst ",
-            "tcp ", "udp ", "ip ", "ip6 ", "icmp ", "arp ", "vlan ", "10.0.0.0/8", "fd00::/128", "/33", "65536", "1-2",
+            "and",
+            "or",
+            "not",
+            "(",
+            ")",
+            "!",
+            "&&",
+            "||",
+            " ",
+            "host ",
+            "net ",
+            "port ",
+            "portrange ",
+            "src ",
+            "dst ",
+            "tcp ",
+            "udp ",
+            "ip ",
+            "ip6 ",
+            "icmp ",
+            "arp ",
+            "vlan ",
+            "10.0.0.0/8",
+            "fd00::/128",
+            "/33",
+            "65536",
+            "1-2",
         ];
         let words: Vec<Vec<u8>> = words.iter().map(|word| word.as_bytes().to_vec()).collect();
         let mut text = input.to_vec();

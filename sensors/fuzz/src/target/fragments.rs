@@ -83,7 +83,12 @@ fn listed(mut rest: Take<'_>) -> Vec<Piece> {
         let identifier = u16::try_from(rest.number(1)).unwrap_or_default();
         let offset = u16::try_from(rest.number(2)).unwrap_or_default();
         let length = rest.number(1);
-        all.push(Piece { identifier, offset: offset & 0x1fff, more: offset & 0x8000 != 0, bytes: rest.bytes(length).to_vec() });
+        all.push(Piece {
+            identifier,
+            offset: offset & 0x1fff,
+            more: offset & 0x8000 != 0,
+            bytes: rest.bytes(length).to_vec(),
+        });
     }
     all
 }
@@ -108,7 +113,11 @@ fn cut(rng: &mut Rng, payload: &[u8]) -> Vec<Piece> {
                 1 if more => all.push(piece(offset, true, &vec![rng.u8(..); bytes.len()])),
                 2 => {
                     let early = offset - (rng.usize(0..=offset / 8) * 8);
-                    all.push(piece(early, more, payload.get(early..offset + bytes.len()).unwrap_or_default()));
+                    all.push(piece(
+                        early,
+                        more,
+                        payload.get(early..offset + bytes.len()).unwrap_or_default(),
+                    ));
                 }
                 _ => {}
             }

@@ -33,14 +33,35 @@ impl Target for Layers {
         let (mut head, mut frames) = decode(input);
         let (_, others) = decode(other);
         let words = [
-            "0800", "86dd", "8100", "88a8", "8847", "8864", "88e7", "8926", "6558", "22eb", "880b", "89", "2f", "29", "04",
-            "12b5", "17c1", "0868", "0dd8", "30ff", "aaaa03000000",
+            "0800",
+            "86dd",
+            "8100",
+            "88a8",
+            "8847",
+            "8864",
+            "88e7",
+            "8926",
+            "6558",
+            "22eb",
+            "880b",
+            "89",
+            "2f",
+            "29",
+            "04",
+            "12b5",
+            "17c1",
+            "0868",
+            "0dd8",
+            "30ff",
+            "aaaa03000000",
         ];
         let words: Vec<Vec<u8>> = words.iter().filter_map(|word| hex::decode(word).ok()).collect();
         let piece = rng.choice(&others).map_or(&[][..], Vec::as_slice);
         let frame = rng.choice(&mut frames);
         match (rng.u8(0..12), frame) {
-            (0, _) => head.0 = *rng.choice(&[0, 1, 9, 12, 101, 105, 113, 127, 228, 229, 276, 51]).unwrap_or(&1),
+            (0, _) => {
+                head.0 = *rng.choice(&[0, 1, 9, 12, 101, 105, 113, 127, 228, 229, 276, 51]).unwrap_or(&1)
+            }
             (1, _) => head.1 = rng.u16(..),
             (2, Some(frame)) => {
                 let twin = frame.clone();
@@ -72,7 +93,10 @@ impl Target for Layers {
                 longest = longest.max(if datagram.reassembled { 0 } else { datagram.payload.len() });
             });
             if count > MAX_DATAGRAMS || longest > bytes.len() {
-                return Err(format!("{count} packets, the longest of {longest} bytes, from {} bytes", bytes.len()));
+                return Err(format!(
+                    "{count} packets, the longest of {longest} bytes, from {} bytes",
+                    bytes.len()
+                ));
             }
         }
         Ok(())
@@ -161,9 +185,16 @@ mod tests {
             let mut decoder = Decoder::new(FragmentLimits::default(), Vlans::default());
             let mut found = false;
             let wire_length = u32::try_from(bytes.len()).unwrap();
-            let frame =
-                Frame { at: Timestamp::default(), link: LinkType(link), bytes: &bytes, wire_length, vlan: None };
-            decoder.frame(&frame, &mut |datagram| found |= datagram.payload.ends_with(QUESTION) && datagram.payload.len() == 8 + QUESTION.len());
+            let frame = Frame {
+                at: Timestamp::default(),
+                link: LinkType(link),
+                bytes: &bytes,
+                wire_length,
+                vlan: None,
+            };
+            decoder.frame(&frame, &mut |datagram| {
+                found |= datagram.payload.ends_with(QUESTION) && datagram.payload.len() == 8 + QUESTION.len()
+            });
             assert!(found, "{name}");
         }
     }

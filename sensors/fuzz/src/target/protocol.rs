@@ -136,9 +136,11 @@ impl Target for Protocol {
 
     fn seeds(&self) -> Vec<Vec<u8>> {
         let known = self.seed.talks.iter().map(Talk::to_bytes);
-        let unknown = self.seed.talks.iter().map(|talk| {
-            Talk { service: talk.service | UNKNOWN, cuts: 1, ..talk.clone() }.to_bytes()
-        });
+        let unknown = self
+            .seed
+            .talks
+            .iter()
+            .map(|talk| Talk { service: talk.service | UNKNOWN, cuts: 1, ..talk.clone() }.to_bytes());
         known.chain(unknown).collect()
     }
 

@@ -8,8 +8,8 @@ use ring::hkdf;
 const DESTINATION: [u8; 8] = [0x83; 8];
 /// The salt of version 1 (RFC 9001, 5.2).
 const SALT: [u8; 20] = [
-    0x38, 0x76, 0x2c, 0xf7, 0xf5, 0x59, 0x34, 0xb3, 0x4d, 0x17, 0x9a, 0xe6, 0xa4, 0xc8, 0x0c, 0xad, 0xcc, 0xbb, 0x7f,
-    0x0a,
+    0x38, 0x76, 0x2c, 0xf7, 0xf5, 0x59, 0x34, 0xb3, 0x4d, 0x17, 0x9a, 0xe6, 0xa4, 0xc8, 0x0c, 0xad, 0xcc,
+    0xbb, 0x7f, 0x0a,
 ];
 /// Least length of what is encrypted, so that a datagram is as long as it must be.
 const LEAST: usize = 64;
@@ -41,7 +41,8 @@ pub fn initial(number: u8, frames: &[u8]) -> Option<Vec<u8>> {
         *last ^= number;
     }
     let key = LessSafeKey::new(UnboundKey::new(&AES_128_GCM, &key).ok()?);
-    key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(&packet), &mut inside).ok()?;
+    key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(&packet), &mut inside)
+        .ok()?;
     packet.extend(inside);
     let header = HeaderProtectionKey::new(&AES_128, &header).ok()?;
     let [first, second, ..] = header.new_mask(packet.get(place + 4..place + 20)?).ok()?;

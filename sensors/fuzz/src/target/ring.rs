@@ -53,7 +53,9 @@ impl Target for Blocks {
 
     fn run(&mut self, input: &[u8]) -> Result<(), String> {
         for block in decode(input) {
-            let told = block.get(HEADER + offset_of!(tpacket_hdr_v1, num_pkts)..).and_then(|rest| rest.first_chunk());
+            let told = block
+                .get(HEADER + offset_of!(tpacket_hdr_v1, num_pkts)..)
+                .and_then(|rest| rest.first_chunk());
             let told = told.map_or(0, |word| u32::from_ne_bytes(*word)) as usize;
             let (mut seen, mut bytes) = (0, 0);
             let count = walk(&block, &mut |frame| {
@@ -108,8 +110,16 @@ pub fn block(frames: &[Vec<u8>]) -> Vec<u8> {
         put(&mut out, start + offset_of!(tpacket3_hdr, tp_sec), &word(1_700_000_000));
         put(&mut out, start + offset_of!(tpacket3_hdr, tp_snaplen), &word(frame.len()));
         put(&mut out, start + offset_of!(tpacket3_hdr, tp_len), &word(frame.len()));
-        put(&mut out, start + offset_of!(tpacket3_hdr, tp_mac), &u16::try_from(BYTES).unwrap_or_default().to_ne_bytes());
-        put(&mut out, start + ADDRESS + offset_of!(sockaddr_ll, sll_hatype), &libc::ARPHRD_ETHER.to_ne_bytes());
+        put(
+            &mut out,
+            start + offset_of!(tpacket3_hdr, tp_mac),
+            &u16::try_from(BYTES).unwrap_or_default().to_ne_bytes(),
+        );
+        put(
+            &mut out,
+            start + ADDRESS + offset_of!(sockaddr_ll, sll_hatype),
+            &libc::ARPHRD_ETHER.to_ne_bytes(),
+        );
         put(&mut out, start + BYTES, frame);
     }
     out

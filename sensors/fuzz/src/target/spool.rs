@@ -96,7 +96,18 @@ impl Target for Spools {
 
     fn change(&self, rng: &mut Rng, input: &[u8], other: &[u8]) -> Vec<u8> {
         let (mut files, others) = (decode(input), decode(other));
-        let tokens = ["epoch", "next", "lost", "told", ".tmp", ".ndjson.zst", "-", "18446744073709551615", "null", "refused"];
+        let tokens = [
+            "epoch",
+            "next",
+            "lost",
+            "told",
+            ".tmp",
+            ".ndjson.zst",
+            "-",
+            "18446744073709551615",
+            "null",
+            "refused",
+        ];
         let tokens: Vec<Vec<u8>> = tokens.iter().map(|word| word.as_bytes().to_vec()).collect();
         if let Some((name, bytes)) = rng.choice(&mut files) {
             if rng.bool() {

@@ -33,7 +33,8 @@ impl Ip {
         let (identifier, fragment) = (self.identifier.to_be_bytes(), self.fragment.to_be_bytes());
         let mut head = [&[0x45, 0][..], &length, &identifier, &fragment, &[64, self.protocol, 0, 0]].concat();
         head.extend([10, 0, 0, self.from, 10, 0, 0, self.to]);
-        let words = head.chunks(2).map(|pair| pair.iter().fold(0_u32, |word, byte| (word << 8) | u32::from(*byte)));
+        let words =
+            head.chunks(2).map(|pair| pair.iter().fold(0_u32, |word, byte| (word << 8) | u32::from(*byte)));
         let sum: u32 = words.sum();
         let sum = (sum & 0xffff) + (sum >> 16);
         let [.., high, low] = (!((sum & 0xffff) + (sum >> 16))).to_be_bytes();
@@ -77,7 +78,8 @@ pub fn tcp(from: u16, to: u16, (sequence, acknowledged): (u32, u32), flags: u8, 
 }
 
 /// A question of DNS for `a.vn`.
-pub const QUESTION: &[u8] = b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x01a\x02vn\x00\x00\x01\x00\x01";
+pub const QUESTION: &[u8] =
+    b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x01a\x02vn\x00\x00\x01\x00\x01";
 
 /// Bytes that are read from the front; zeros behind the end.
 #[derive(Debug, Clone, Copy)]
