@@ -36,7 +36,7 @@ struct Length {
 
 /// Changes `bytes` one to four times; `words` are of the format, `other` is another input. At most `most` bytes come out.
 pub fn change(rng: &mut Rng, bytes: &mut Vec<u8>, words: &[Vec<u8>], other: &[u8], most: usize) {
-    for _ in 0..1 + rng.usize(0..4).min(rng.usize(0..4)) {
+    for _ in 0..=rng.usize(0..4).min(rng.usize(0..4)) {
         once(rng, bytes, words, other);
     }
     bytes.truncate(most);

@@ -99,10 +99,10 @@ fn take(datagram: &Datagram<'_>, talks: &mut HashMap<Key, Talk>, order: &mut Vec
     let (key, kind) = if talks.contains_key(&back) { (back, SERVER) } else { (key, CLIENT) };
     if said.is_empty() {
         // A SYN tells who the client is.
-        if !talks.contains_key(&key) {
+        talks.entry(key).or_insert_with(|| {
             order.push(key);
-            talks.insert(key, Talk { port: key.4, ..Talk::default() });
-        }
+            Talk { port: key.4, ..Talk::default() }
+        });
         return;
     }
     let talk = talks.entry(key).or_insert_with(|| {

@@ -63,7 +63,7 @@ fn what_was_found_is_mended() {
 fn a_short_run_finds_nothing() {
     let folder = tempfile::tempdir().unwrap();
     for mut target in target::all().unwrap() {
-        let budget = Budget { executions: SHORT, time: Duration::from_secs(60) };
+        let budget = Budget { executions: SHORT, time: Duration::from_mins(1) };
         let outcome =
             fuzz::run(target.as_mut(), Vec::new(), &mut Rng::with_seed(7), budget, folder.path()).unwrap();
         assert!(outcome.found.is_empty(), "{}: {:?}", target.name(), outcome.found);
@@ -81,8 +81,8 @@ fn each_written_conversation_reaches_its_parser() {
             let (events, found) = protocol.events(&unknown, None);
             // A service is told with what it turned into; some have a better name than the one they were found by.
             let names: Vec<&str> = found.unwrap_or("nothing").split(',').collect();
-            let named = names.iter().any(|name| *name == service || aliases(service).contains(name));
-            if events.is_empty() || !named {
+            let is_named = names.iter().any(|name| *name == service || aliases(service).contains(name));
+            if events.is_empty() || !is_named {
                 wrong.push(format!("{service}, conversation {number}: {found:?}, {} events", events.len()));
             }
         }
@@ -95,7 +95,7 @@ fn aliases(service: &str) -> &[&str] {
     match service {
         "dtls" => &["ssl"],
         "rpc" => &["nfs", "portmapper"],
-        "cotp" => &["s7comm"],
+        "cotp" => &["s7comm", "s7comm-plus"],
         _ => &[],
     }
 }
@@ -150,8 +150,8 @@ fn every_file_of_a_parser_is_named_by_a_target() {
     let mut files = Vec::new();
     collect(&root, "", &mut files);
     files.retain(|file| {
-        let room = file.ends_with("/mod.rs") && file.matches('/').count() == 1;
-        !room && !MACHINERY.contains(&file.as_str()) && !reads.iter().any(|path| is_below(file, path))
+        let is_room = file.ends_with("/mod.rs") && file.matches('/').count() == 1;
+        !is_room && !MACHINERY.contains(&file.as_str()) && !reads.iter().any(|path| is_below(file, path))
     });
     assert!(files.is_empty(), "no `reads` in sensors/fuzz/seeds names {files:?}");
 }

@@ -60,7 +60,7 @@ impl Target for Layers {
         let frame = rng.choice(&mut frames);
         match (rng.u8(0..12), frame) {
             (0, _) => {
-                head.0 = *rng.choice(&[0, 1, 9, 12, 101, 105, 113, 127, 228, 229, 276, 51]).unwrap_or(&1)
+                head.0 = *rng.choice(&[0, 1, 9, 12, 101, 105, 113, 127, 228, 229, 276, 51]).unwrap_or(&1);
             }
             (1, _) => head.1 = rng.u16(..),
             (2, Some(frame)) => {
@@ -193,7 +193,7 @@ mod tests {
                 vlan: None,
             };
             decoder.frame(&frame, &mut |datagram| {
-                found |= datagram.payload.ends_with(QUESTION) && datagram.payload.len() == 8 + QUESTION.len()
+                found |= datagram.payload.ends_with(QUESTION) && datagram.payload.len() == 8 + QUESTION.len();
             });
             assert!(found, "{name}");
         }

@@ -70,6 +70,6 @@ pub fn named(names: &[String]) -> Result<Vec<Box<dyn Target>>, String> {
     if let Some(wrong) = names.iter().find(|name| *name != "all" && !known.contains(&name.as_str())) {
         return Err(format!("{wrong}: there is no such target; they are all, {}", known.join(", ")));
     }
-    let wanted = |target: &Box<dyn Target>| names.iter().any(|name| name == "all" || name == target.name());
-    Ok(all.into_iter().filter(wanted).collect())
+    let wanted = |known: &str| names.iter().any(|name| name == "all" || name == known);
+    Ok(all.into_iter().filter(|target| wanted(target.name())).collect())
 }

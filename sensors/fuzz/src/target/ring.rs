@@ -35,7 +35,10 @@ impl Target for Blocks {
     fn seeds(&self) -> Vec<Vec<u8>> {
         let frame = |port| ethernet(0x0800, &Ip::new(false, 17).packet(&udp(port, 53, QUESTION)));
         let few = block(&[frame(1), frame(2), frame(3)]);
-        vec![encode(&[few.clone()]), encode(&[block(&[]), few.clone(), block(&[vec![0; 60]]), few])]
+        vec![
+            encode(std::slice::from_ref(&few)),
+            encode(&[block(&[]), few.clone(), block(&[vec![0; 60]]), few]),
+        ]
     }
 
     fn change(&self, rng: &mut Rng, input: &[u8], other: &[u8]) -> Vec<u8> {

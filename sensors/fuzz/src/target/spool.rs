@@ -74,6 +74,7 @@ impl Spools {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is handed to `map_err`")]
 fn words(error: impl ToString) -> String {
     error.to_string()
 }

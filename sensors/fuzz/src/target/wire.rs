@@ -45,7 +45,7 @@ impl Ip {
     }
 }
 
-/// An IPv6 packet from fd00::1 to fd00::2.
+/// An IPv6 packet from `fd00::1` to `fd00::2`.
 pub fn ipv6(next: u8, payload: &[u8]) -> Vec<u8> {
     let length = u16::try_from(payload.len()).unwrap_or(u16::MAX).to_be_bytes();
     let address = |last: u8| [&[0xfd][..], &[0; 14], &[last]].concat();
