@@ -103,6 +103,11 @@ static TCP: &[Named] = &[
     named("enip", |s| on_port(s, 44_818, &[b"\x65\x00\x04\x00", b"\x63\x00", b"\x04\x00"])),
 ];
 
+/// The named service of this name.
+pub(super) fn service(name: &str) -> Option<&'static Named> {
+    TCP.iter().find(|named| named.service == name)
+}
+
 /// The named service of a stream, or that no detector can still say yes (`Err(No)`), or that one might (`Err(Maybe)`).
 pub(super) fn tcp(scene: &Scene<'_>) -> Result<&'static Named, Verdict> {
     for named in TCP {
