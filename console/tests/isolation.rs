@@ -197,7 +197,6 @@ fn body(method: &Method, path: &str, ids: &Ids) -> Option<Value> {
             "incident": ids.get("/incidents/{id}"), "sensor": ids.get("/sensors/{id}"), "reason": "x",
             "since": NOW - 1, "until": NOW, "filter": "tcp",
         }),
-        "/packets/{id}/decline" => json!({ "reason": "x" }),
         "/exceptions" => serde_json::to_value(exception(organization)).unwrap(),
         "/exceptions/{id}/end" => json!({ "version": 1 }),
         "/notifications" => serde_json::to_value(channel(organization)).unwrap(),
@@ -205,7 +204,7 @@ fn body(method: &Method, path: &str, ids: &Ids) -> Option<Value> {
         "/sources" => serde_json::to_value(source(organization)).unwrap(),
         "/sources/{id}" => with_version(serde_json::to_value(source(organization)).unwrap()),
         "/sensors/{id}" => json!({ "version": 1, "owner": "an" }),
-        "/sensors/{id}/revoke" => json!({ "reason": "x" }),
+        "/sensors/{id}/revoke" | "/packets/{id}/decline" => json!({ "reason": "x" }),
         "/assets/import" => json!({ "format": "csv", "text": "organization,name,level\n" }),
         _ => json!({}),
     })
