@@ -8,6 +8,7 @@ mod dhcp;
 mod files;
 mod ftp;
 mod http2;
+mod industrial;
 mod kerberos;
 mod ldap;
 mod mailbox;
@@ -109,6 +110,7 @@ pub(crate) fn dataset(kind: &str) -> Option<&'static str> {
         "mysql" => "sensor.mysql",
         "pgsql" => "sensor.postgresql",
         "dnp3" => "sensor.dnp3",
+        "enip" => "sensor.enip",
         "modbus" => "sensor.modbus",
         "mqtt" => "sensor.mqtt",
         "sip" => "sensor.sip",
@@ -140,6 +142,7 @@ const TABLES: &[&[Line]] = &[
     dhcp::LINES,
     services::LINES,
     devices::LINES,
+    industrial::LINES,
     tunnel::LINES,
     weird::LINES,
     LINES,
