@@ -162,17 +162,15 @@ fn properties(event: &mut Event, service: u8, parameters: &[u8]) {
         let is_property = match service {
             14 => tag.depth == 1 && matches!(tag.context, Some(0 | 2)),
             12 | 15 => tag.depth == 0 && tag.context == Some(1),
-            28 => tag.depth == 1 && tag.context == Some(0),
-            16 | 1 | 2 => tag.depth == 1 && tag.context == Some(0),
+            1 | 2 | 16 | 28 => tag.depth == 1 && tag.context == Some(0),
             _ => false,
         };
         let is_object = tag.data.len() == 4
             && (tag.application == Some(12)
                 || match service {
-                    12 | 14 | 15 | 16 => tag.depth == 0 && tag.context == Some(0),
+                    12 | 14..=16 | 26 => tag.depth == 0 && tag.context == Some(0),
                     1 | 2 => tag.depth == 0 && matches!(tag.context, Some(1 | 2)),
                     5 | 28 => tag.depth == 0 && tag.context == Some(1),
-                    26 => tag.depth == 0 && tag.context == Some(0),
                     _ => false,
                 });
         if is_object {

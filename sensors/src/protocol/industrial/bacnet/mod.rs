@@ -1,4 +1,4 @@
-//! BACnet/IP: what building controllers ask of one another (ASHRAE 135, clauses 6, 20 and 21 and annex J).
+//! `BACnet`/IP: what building controllers ask of one another (ASHRAE 135, clauses 6, 20 and 21 and annex J).
 //!
 //! In: datagrams. Out: one `sensor.bacnet` event per confirmed request with its answer, per request that stays unanswered,
 //! and per message that wants no answer (who-is, i-am, reports, the network's own). Passwords are sealed. Memory: the open
@@ -24,7 +24,7 @@ struct Key {
     network: u16,
 }
 
-/// A flow that speaks `BACnet/IP`.
+/// A flow that speaks `BACnet`/IP.
 #[derive(Debug)]
 pub(in crate::protocol) struct Bacnet {
     secret_key: [u8; 32],

@@ -1,4 +1,4 @@
-//! Words of BACnet (ASHRAE 135, clauses 6.2.4, 18 and 21, annex J.2).
+//! Words of `BACnet` (ASHRAE 135, clauses 6.2.4, 18 and 21, annex J.2).
 
 /// The name at a number's place in a list.
 fn named(list: &[&str], number: u64) -> String {
