@@ -87,6 +87,7 @@ pub(crate) fn dataset(kind: &str) -> Option<&'static str> {
         "tls" | "fingerprint" | "quic" => "sensor.tls",
         "fileinfo" | "files" | "pe" => "sensor.file",
         "smtp" => "sensor.smtp",
+        "irc" => "sensor.irc",
         "pop3" => "sensor.pop3",
         "ftp" => "sensor.ftp",
         "ftp_data" => "sensor.ftp_data",
