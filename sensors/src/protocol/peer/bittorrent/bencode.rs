@@ -1,4 +1,4 @@
-//! Bencoding, in which BitTorrent writes its messages (BEP 3).
+//! Bencoding, in which `BitTorrent` writes its messages (BEP 3).
 //!
 //! In: bytes. Out: one value that borrows from them; nothing where they are no whole value. Depth and number of values are bounded.
 

@@ -63,7 +63,8 @@ pub(super) fn software(peer_id: &[u8]) -> Option<String> {
     if rest.first() != Some(&b'-') || !version.iter().all(u8::is_ascii_alphanumeric) {
         return None;
     }
-    let name = match [*first, *second] {
+    let letters = [*first, *second];
+    let name = match letters {
         [b'A', b'G' | b'~'] => "Ares",
         [b'A', b'Z'] => "Vuze",
         [b'B', b'C'] => "BitComet",
@@ -78,8 +79,7 @@ pub(super) fn software(peer_id: &[u8]) -> Option<String> {
         [b'U', b'M'] => "µTorrent for Mac",
         [b'W', b'W'] => "WebTorrent",
         [b'q', b'B'] => "qBittorrent",
-        other if other.iter().all(u8::is_ascii_alphanumeric) => &String::from_utf8_lossy(&other).into_owned(),
-        _ => return None,
+        _ => std::str::from_utf8(&letters).ok().filter(|name| name.chars().all(char::is_alphanumeric))?,
     };
     let digits: Vec<String> = version.iter().map(|digit| char::from(*digit).to_string()).collect();
     Some(format!("{name} {}", digits.join(".")))

@@ -1,4 +1,4 @@
-//! BitTorrent: who shares what with whom (BEP 3, 5, 15, 29).
+//! `BitTorrent`: who shares what with whom (BEP 3, 5, 15, 29).
 //!
 //! In: a connection that begins with the handshake, or datagrams: messages of the DHT, of a tracker over UDP, or uTP, in which the
 //! handshake passes. Out: `sensor.bittorrent` events: one per handshake of both peers, one per request with its answer. Memory:
@@ -22,7 +22,7 @@ const MAX_PENDING: usize = 32;
 /// Bytes of a handshake (BEP 3).
 const HANDSHAKE: usize = 68;
 
-/// An event of BitTorrent.
+/// An event of `BitTorrent`.
 fn event(at: Timestamp, action: &'static str) -> Event {
     let mut event = Event::of("sensor.bittorrent", at);
     event.set("event.kind", "event");
@@ -195,7 +195,7 @@ impl Datagrams for Flow {
     }
 }
 
-/// Whether a datagram is one of BitTorrent's, whose first ones cannot be mistaken.
+/// Whether a datagram is one of `BitTorrent`'s, whose first ones cannot be mistaken.
 pub(in crate::protocol) fn is_datagram(bytes: &[u8]) -> bool {
     match kind(bytes) {
         Some(Kind::Dht) => dht::read(Timestamp::default(), bytes, &[0; 32]).is_some(),
@@ -248,8 +248,8 @@ mod tests {
     const C: Side = Side::Originator;
     const S: Side = Side::Responder;
 
-    fn hand(client: &[u8; 8]) -> Vec<u8> {
-        let rest = [&[0, 0, 0, 0, 0, 0x10, 0, 5][..], &[0xab; 20], client, b"abcdefghijkl"].concat();
+    fn hand(client: [u8; 8]) -> Vec<u8> {
+        let rest = [&[0, 0, 0, 0, 0, 0x10, 0, 5][..], &[0xab; 20], &client, b"abcdefghijkl"].concat();
         [handshake::START, &rest].concat()
     }
 
@@ -257,7 +257,7 @@ mod tests {
     fn peers_meet() {
         for chunk in [1, 30, 1000] {
             let (mut peers, mut out) = (Peers::new(), Vec::new());
-            for (side, bytes) in [(C, hand(b"-qB4630-")), (S, [hand(b"-TR3000-"), vec![0; 50]].concat())] {
+            for (side, bytes) in [(C, hand(*b"-qB4630-")), (S, [hand(*b"-TR3000-"), vec![0; 50]].concat())] {
                 for piece in bytes.chunks(chunk) {
                     peers.data(side, Timestamp::default(), piece, &mut out);
                 }
@@ -342,7 +342,7 @@ mod tests {
         let syn = [&[0x41, 0, 1, 2, 9, 9, 9, 9][..], &[0; 4], &[0, 0, 0xff, 0xff, 0, 1, 0, 0]].concat();
         assert!(is_datagram(&syn));
         let head = [&[0x01, 1][..], &[7; 18], &[0, 4, 0, 0, 0, 0]].concat();
-        let data = [head.clone(), hand(b"-LT2000-")].concat();
+        let data = [head.clone(), hand(*b"-LT2000-")].concat();
         assert!(is_datagram(&data) && !is_datagram(&head));
         let told = run(&[(C, &syn), (C, &data), (S, &data)]);
         assert_eq!(told.len(), 1);
