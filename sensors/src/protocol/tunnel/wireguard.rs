@@ -1,4 +1,4 @@
-//! WireGuard: handshakes (Donenfeld, "WireGuard: Next Generation Kernel Network Tunnel", 5.4).
+//! Handshakes of `WireGuard` (Donenfeld, "Next Generation Kernel Network Tunnel", 5.4).
 //!
 //! In: datagrams. Out: one `sensor.wireguard` event per handshake initiation with its response, per initiation that stays
 //! unanswered, and per response whose initiation was not seen. Transport data is not told: the connection counts it.
@@ -23,18 +23,15 @@ pub(in crate::protocol) fn is_message(bytes: &[u8]) -> bool {
     let Some(head) = bytes.first_chunk::<4>() else { return false };
     match (head, bytes.len()) {
         // Some services mark their clients in the three reserved bytes.
-        ([1, ..], INITIATION) => reserved(head) || ends_in_zeros(bytes),
-        ([2, ..], RESPONSE) => reserved(head) || ends_in_zeros(bytes),
+        ([1, ..], INITIATION) | ([2, ..], RESPONSE) => head.ends_with(&[0; 3]) || ends_in_zeros(bytes),
         ([3, 0, 0, 0], COOKIE) => true,
         ([4, 0, 0, 0], length) if length >= EMPTY => {
-            length % 16 == 0 && bytes.get(13..16) == Some(&[0; 3]) && bytes.get(4..8) != Some(&[0; 4])
+            length.is_multiple_of(16)
+                && bytes.get(13..16) == Some(&[0; 3])
+                && bytes.get(4..8) != Some(&[0; 4])
         }
         _ => false,
     }
-}
-
-fn reserved(head: &[u8; 4]) -> bool {
-    head.ends_with(&[0; 3])
 }
 
 /// Whether the second authenticator is empty, as it is when no cookie was asked for.
@@ -42,7 +39,7 @@ fn ends_in_zeros(bytes: &[u8]) -> bool {
     bytes.ends_with(&[0; 16])
 }
 
-/// A flow that speaks WireGuard.
+/// A flow that speaks `WireGuard`.
 #[derive(Debug, Default)]
 pub(in crate::protocol) struct Wireguard {
     /// By who initiated, and under which index.

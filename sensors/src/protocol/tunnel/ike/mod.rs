@@ -1,4 +1,4 @@
-//! IKE, which sets up IPsec (version 1: RFC 2408 and 2409; version 2: RFC 7296; behind NAT: RFC 3948).
+//! IKE, which sets up `IPsec` (version 1: RFC 2408 and 2409; version 2: RFC 7296; behind NAT: RFC 3948).
 //!
 //! In: datagrams. Out: one `sensor.ike` event per message: who and which exchange, what is offered or chosen, who made the
 //! software, what is notified. What is encrypted stays closed. Memory: nothing is kept between datagrams.
@@ -78,12 +78,12 @@ pub(in crate::protocol) fn is_message(bytes: &[u8]) -> bool {
     bytes.len() >= HEADER && Header::read(bytes.strip_prefix(&MARK).unwrap_or(bytes)).is_some()
 }
 
-/// Whether a datagram on the port of IPsec behind NAT may be ESP: an index of its own, a sequence number, data.
+/// Whether a datagram on the port of `IPsec` behind NAT may be ESP: an index of its own, a sequence number, data.
 pub(in crate::protocol) fn is_esp(bytes: &[u8]) -> bool {
     let mut cursor = Cursor::new(bytes);
     matches!((cursor.u32(), cursor.u32()), (Some(256..), Some(1..=0x00ff_ffff)))
         && bytes.len() >= 36
-        && bytes.len() % 4 == 0
+        && bytes.len().is_multiple_of(4)
 }
 
 /// A flow that carries IKE, and perhaps ESP.

@@ -1,4 +1,4 @@
-//! Words of IKE, as IANA lists them ("IKE Attributes" and "IKEv2 Parameters").
+//! Words of IKE, as IANA lists them ("IKE Attributes" and "`IKEv2` Parameters").
 
 /// The word of a number, or `unknown-N`.
 fn word(name: Option<&str>, number: u64) -> String {
@@ -15,14 +15,13 @@ pub(super) fn exchange(major: u8, code: u8) -> String {
         (1, 2) => Some("identity_protection"),
         (1, 3) => Some("authentication_only"),
         (1, 4) => Some("aggressive"),
-        (1, 5) => Some("informational"),
         (1, 6) => Some("transaction"),
         (1, 32) => Some("quick_mode"),
         (1, 33) => Some("new_group_mode"),
         (2, 34) => Some("ike_sa_init"),
         (2, 35) => Some("ike_auth"),
         (2, 36) => Some("create_child_sa"),
-        (2, 37) => Some("informational"),
+        (1, 5) | (2, 37) => Some("informational"),
         (2, 38) => Some("ike_session_resume"),
         (2, 39) => Some("gsa_auth"),
         (2, 40) => Some("gsa_registration"),

@@ -66,7 +66,7 @@ pub(super) fn version1(event: &mut Event, body: &[u8]) -> Option<()> {
 }
 
 /// Proposals with transforms, each of a kind of its own.
-pub(super) fn version2(event: &mut Event, body: &[u8]) -> Option<()> {
+pub(super) fn version2(event: &mut Event, body: &[u8]) {
     let (mut cursor, mut transforms, mut groups) = (Cursor::new(body), Vec::<String>::new(), Vec::new());
     while let Some(proposal) = parts(&mut cursor) {
         let [_, _, index, _, rest @ ..] = proposal else { break };
@@ -92,5 +92,4 @@ pub(super) fn version2(event: &mut Event, body: &[u8]) -> Option<()> {
             event.set(name, list);
         }
     }
-    Some(())
 }

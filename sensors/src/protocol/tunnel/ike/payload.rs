@@ -53,7 +53,7 @@ pub(super) fn describe(event: &mut Event, header: Header, bytes: &[u8]) {
 fn read(event: &mut Event, told: &mut Told, header: Header, kind: u8, body: &[u8]) {
     match (header.major, kind) {
         (1, 1) => drop(offer::version1(event, body)),
-        (2, 33) => drop(offer::version2(event, body)),
+        (2, 33) => offer::version2(event, body),
         (2, 34) => event.set_some("dongson.ike.dh_group", Cursor::new(body).u16().map(names::group)),
         (1, 4) => {
             event.set("dongson.ike.key_length", u64::try_from(body.len()).unwrap_or(u64::MAX));
