@@ -343,7 +343,7 @@ impl Tcp {
             Found::Tls(client) => {
                 let started = self.runs.iter().find(|run| run.side == client).map_or(at, |run| run.at);
                 self.service = Some("ssl");
-                self.parser = TcpParser::Tls(Box::new(Tls::new(client, started)));
+                self.parser = self.tls(client, started);
             }
             Found::Http(client) => {
                 self.service = Some("http");
@@ -387,6 +387,11 @@ impl Tcp {
                 self.gap(side, lost);
             }
         }
+    }
+
+    fn tls(&self, client: Side, started: Timestamp) -> TcpParser {
+        let certificates = self.options.kinds.has(Kind::X509);
+        TcpParser::Tls(Box::new(Tls::new(client, started).telling_certificates(certificates)))
     }
 
     /// Says what is spoken, and reads nothing of it.
@@ -487,7 +492,7 @@ impl Tcp {
             stream.finish(at, out);
         }
         self.service = Some(kind.joined());
-        self.parser = TcpParser::Tls(Box::new(Tls::new(client, at)));
+        self.parser = self.tls(client, at);
         for side in [client, client.other()] {
             let held: &Vec<u8> = side.of(&halves);
             self.data(side, at, held, out);

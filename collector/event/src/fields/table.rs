@@ -928,6 +928,10 @@ pub const FIELDS: &[Field] = &[
     f("threat.indicator.confidence", Keywords, "", Analyzer, Plain, REST, "ECS", "How sure they are, 0 to 100, as text"),
     f("threat.indicator.marking.tlp", Keyword, "", Analyzer, Plain, REST, "ECS", "Who may be told: the strictest mark of them"),
     // Health of Dongson's own parts.
+    f("dongson.local.rule.id", Keywords, "", Sensor, Plain, REST, "ECS rule.id", "Rules that the sensor found to hold by itself; dongson-indicator for an indicator"),
+    f("dongson.local.rule.name", Keywords, "", Sensor, Plain, REST, "ECS rule.name", "Their titles, in the same order; of an indicator who named it"),
+    f("dongson.local.rule.level", Keywords, "", Sensor, Plain, REST, "Dongson", "Their levels, in the same order"),
+    f("dongson.local.indicator", Keywords, "", Sensor, Plain, REST, "Dongson", "The indicators, in the same order; empty for a rule"),
     f("dongson.health.source", Keyword, "", Collector, Plain, COLUMN, "Dongson", "The source or sensor that the event is about"),
     f("dongson.health.owner", Keyword, "", Collector, Plain, REST, "Dongson", "Who looks after it"),
     f("dongson.health.since", Date, "", Collector, Plain, REST, "Dongson", "Since when"),
