@@ -167,6 +167,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_centre_knows_our_kinds() {
+        let ours = Kind::value_variants().iter().filter_map(Kind::to_possible_value);
+        let ours: Vec<String> = ours.map(|value| value.get_name().to_owned()).collect();
+        assert_eq!(ours, dongson_event::trust::KINDS);
+    }
+
+    #[test]
     fn files_are_read_strictly() {
         assert_eq!(Limits::parse("").unwrap(), Limits::default());
         let text = "settings = [\"filter\"]\nfilter_hides_percent = 50\nkinds_kept = [\"conn\", \"dns\"]\ntrial_seconds = 60";
