@@ -81,6 +81,8 @@ pub struct Counts {
     pub refused: u64,
     /// Events lost because the spool was full, since the start.
     pub lost: u64,
+    /// True while the collector refuses this sensor.
+    pub barred: bool,
     /// True when no more batches will be made and the thread may end once all is sent.
     ending: bool,
     /// True when the thread is to end at once.
@@ -332,7 +334,12 @@ fn send_one(shared: &Shared, link: &mut Link, epoch: u64, batch: &Waiting) -> Op
     match link.send(epoch, batch) {
         Ok(Sent::Acknowledged) => {
             shared.answered();
-            lock(&shared.counts).acknowledged += batch.events;
+            let mut counts = lock(&shared.counts);
+            counts.acknowledged += batch.events;
+            if std::mem::replace(&mut counts.barred, false) {
+                info!("the collector takes this sensor again");
+            }
+            drop(counts);
             metrics::counter!("sensor_shipped_events_total").increment(batch.events);
             settle(shared, |spool| spool.remove(batch.sequence));
             None
@@ -344,6 +351,17 @@ fn send_one(shared: &Shared, link: &mut Link, epoch: u64, batch: &Waiting) -> Op
             metrics::counter!("sensor_refused_events_total").increment(batch.events);
             settle(shared, |spool| spool.set_aside(batch.sequence));
             None
+        }
+        Ok(Sent::Barred { reason, pause }) => {
+            let first = !std::mem::replace(&mut lock(&shared.counts).barred, true);
+            if first {
+                error!(
+                    %reason,
+                    "the collector refuses this sensor: it is revoked or its certificate has ended; nothing is sent, \
+                     events are kept up to the quota; ask for a new token and enrol again"
+                );
+            }
+            Some(pause)
         }
         Ok(Sent::Later { reason, pause }) => {
             info!(%reason, pause_ms = pause.as_millis(), "the collector did not take a batch; trying again");
