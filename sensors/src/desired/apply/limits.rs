@@ -194,6 +194,17 @@ mod tests {
     }
 
     #[test]
+    fn the_shipped_file_says_what_holds_without_it() {
+        let text = include_str!("../../../../deploy/sensor/limits.toml");
+        assert_eq!(Limits::parse(text).unwrap(), Limits::default());
+        let lines: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix('#')).collect();
+        let lines = lines.into_iter().filter(|line| !line.starts_with(' ') && !line.is_empty());
+        let said = Limits::parse(&lines.collect::<Vec<_>>().join("\n")).unwrap();
+        let every = SETTINGS.iter().map(ToString::to_string).collect();
+        assert_eq!(said, Limits { settings: Some(every), ..Limits::default() });
+    }
+
+    #[test]
     fn what_the_owner_forbids_is_named() {
         let limits = Limits::parse("settings = [\"only\", \"spool_mib\"]\nspool_mib_least = 100").unwrap();
         let with = |text: &str| limits.allow(&serde_json::from_str(text).unwrap());
