@@ -4,7 +4,7 @@
 //! (of each class at most [`BATCH_EVENTS`] events, and for [`BATCH_AGE`]) is what a kill -9 can lose.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -52,6 +52,8 @@ pub enum ShipError {
 
 struct Shared {
     spool: Mutex<Spool>,
+    /// True while the collector refuses this sensor.
+    barred: AtomicBool,
     /// Told of a new batch, of a batch taken off, and of the end.
     changed: Condvar,
     counts: Mutex<Counts>,
@@ -81,8 +83,6 @@ pub struct Counts {
     pub refused: u64,
     /// Events lost because the spool was full, since the start.
     pub lost: u64,
-    /// True while the collector refuses this sensor.
-    pub barred: bool,
     /// True when no more batches will be made and the thread may end once all is sent.
     ending: bool,
     /// True when the thread is to end at once.
@@ -127,6 +127,7 @@ impl Shipper {
             counts: Mutex::default(),
             report: Mutex::default(),
             certificate_end: Mutex::new(link.certificate_end()),
+            barred: AtomicBool::new(false),
             begun: Instant::now(),
             answered: AtomicU64::new(0),
         });
@@ -334,12 +335,10 @@ fn send_one(shared: &Shared, link: &mut Link, epoch: u64, batch: &Waiting) -> Op
     match link.send(epoch, batch) {
         Ok(Sent::Acknowledged) => {
             shared.answered();
-            let mut counts = lock(&shared.counts);
-            counts.acknowledged += batch.events;
-            if std::mem::replace(&mut counts.barred, false) {
+            lock(&shared.counts).acknowledged += batch.events;
+            if shared.barred.swap(false, Ordering::Relaxed) {
                 info!("the collector takes this sensor again");
             }
-            drop(counts);
             metrics::counter!("sensor_shipped_events_total").increment(batch.events);
             settle(shared, |spool| spool.remove(batch.sequence));
             None
@@ -353,8 +352,7 @@ fn send_one(shared: &Shared, link: &mut Link, epoch: u64, batch: &Waiting) -> Op
             None
         }
         Ok(Sent::Barred { reason, pause }) => {
-            let first = !std::mem::replace(&mut lock(&shared.counts).barred, true);
-            if first {
+            if !shared.barred.swap(true, Ordering::Relaxed) {
                 error!(
                     %reason,
                     "the collector refuses this sensor: it is revoked or its certificate has ended; nothing is sent, \
