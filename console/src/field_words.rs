@@ -423,6 +423,8 @@ const MEANINGS: &[(&str, &str)] = &[
     ("dongson.tls.client.chain_length", "Số chứng thư số máy khách đã gửi"),
     ("dongson.quic.version", "Phiên bản QUIC: 1, 2, draft-29"),
     ("dongson.quic.client_initial_dcid", "Mã đích đầu tiên do máy khách chọn"),
+    ("dongson.quic.client_scid", "Mã kết nối máy khách tự chọn"),
+    ("dongson.quic.history", "Chữ cái của các gói, chữ hoa từ máy khách: I khởi đầu, S có hello, H bắt tay, Z dữ liệu sớm, R thử lại, O tiêu đề ngắn"),
     ("dongson.quic.server_scid", "Mã do máy chủ chọn"),
     ("rule.id", "Số hiệu luật (EVE signature_id)"),
     ("rule.name", "Tên luật"),

@@ -454,6 +454,8 @@ pub const FIELDS: &[Field] = &[
     f("dongson.tls.client.chain_length", Long, "", Source, Plain, REST, "Dongson", "Certificates that the client sent"),
     f("dongson.quic.version", LowKeyword, "", Source, Plain, REST, "Zeek quic version", "Version of QUIC: 1, 2, draft-29"),
     f("dongson.quic.client_initial_dcid", Keyword, "", Source, Plain, REST, "Zeek client_initial_dcid", "First destination id that the client chose"),
+    f("dongson.quic.client_scid", Keyword, "", Source, Plain, REST, "Zeek client_scid", "Id that the client chose for itself"),
+    f("dongson.quic.history", Keyword, "", Source, Plain, REST, "Zeek quic history", "Letters of the packets, capitals from the client: I initial, S hello in it, H handshake, Z early data, R retry, O short header"),
     f("dongson.quic.server_scid", Keyword, "", Source, Plain, REST, "Zeek server_scid", "Id that the server chose"),
     // SSH.
     f("dongson.ssh.client.banner", Keyword, "", Source, Plain, REST, "Zeek client", "First line of the SSH client"),
