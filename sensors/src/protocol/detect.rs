@@ -159,6 +159,7 @@ pub(super) fn udp(ports: [u16; 2], bytes: &[u8]) -> Option<&'static str> {
         _ if on(4500) && super::tunnel::ike::is_esp(bytes) => "ipsec",
         _ if super::windows::dcerpc::is_message(bytes) => "dce_rpc",
         _ if super::network::nfs::is_call(bytes) => "rpc",
+        _ if super::network::netflow::is_datagram(bytes) => "netflow",
         _ if dnp3(bytes) == Verdict::Yes => "dnp3_udp",
         _ => return None,
     })
