@@ -88,6 +88,7 @@ pub(crate) fn router() -> OpenApiRouter<Console> {
         .routes(routes!(agencies::one, agencies::update))
         .routes(routes!(sensors::list))
         .routes(routes!(sensors::one, sensors::patch))
+        .routes(routes!(sensors::accounts))
         .routes(routes!(sensors::revoke))
         .routes(routes!(sensors::tokens, sensors::create_token))
         .routes(routes!(sensors::revoke_token))

@@ -1,7 +1,9 @@
 //! Sensors and their enrolment tokens.
 
 use axum::{extract::State, http::StatusCode};
-use dongson_registry::{EnrolmentToken, Millis, NewToken, Sensor, SensorEdit};
+use dongson_registry::{
+    EnrolmentToken, Millis, NewToken, Scope, Sensor, SensorEdit, SpoolAccount, SpoolSummary,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -22,6 +24,15 @@ pub(crate) struct SensorView {
     online: bool,
     /// After how many seconds without a word it counts as silent.
     quiet_after_seconds: i64,
+    /// What came of what it sent, over all its spools, as it last stated; null when it has stated nothing.
+    account: Option<SpoolSummary>,
+}
+
+/// The accounts of a sensor's spools.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct AccountList {
+    /// The newest spool first.
+    accounts: Vec<SpoolAccount>,
 }
 
 /// The sensors.
@@ -108,11 +119,11 @@ const AUTHORITY_SETTING: &str = "collector.authority.fingerprint";
 /// Where a sensor keeps its identity and its spool.
 const SENSOR_DATA: &str = "/var/lib/dongson-sensor";
 
-fn view(sensor: Sensor, now: Millis) -> SensorView {
+fn view(sensor: Sensor, account: Option<SpoolSummary>, now: Millis) -> SensorView {
     let heard =
         sensor.last_seen.is_some_and(|seen| now < seen.saturating_add(sensor.silence_after_seconds * 1000));
     let quiet_after_seconds = sensor.silence_after_seconds;
-    SensorView { online: heard && sensor.revoked_at.is_none(), quiet_after_seconds, sensor }
+    SensorView { online: heard && sensor.revoked_at.is_none(), quiet_after_seconds, account, sensor }
 }
 
 /// The sensors in scope.
@@ -124,8 +135,14 @@ pub(crate) async fn list(
 ) -> ApiResult<Json<SensorList>> {
     let found = console.registry.sensors(&person.scope).await?;
     let drills = query.drill.unwrap_or_default();
+    let mut accounts = console.registry.account_summaries(&person.scope).await?;
     let shown = found.into_iter().filter(|sensor| drills.takes(sensor.drill));
-    let sensors = shown.map(|sensor| view(sensor, person.at)).collect();
+    let sensors = shown
+        .map(|sensor| {
+            let account = accounts.remove(&sensor.id).map(SpoolSummary::of_all);
+            view(sensor, account, person.at)
+        })
+        .collect();
     Ok(Json(SensorList { sensors, at: person.at }))
 }
 
@@ -136,7 +153,31 @@ pub(crate) async fn one(
     Reader(person): Reader,
     Path(id): Path<String>,
 ) -> ApiResult<Json<SensorView>> {
-    Ok(Json(view(console.registry.sensor(&person.scope, &id).await?, person.at)))
+    let sensor = console.registry.sensor(&person.scope, &id).await?;
+    let account = account_of(&console, &person.scope, &id).await?;
+    Ok(Json(view(sensor, account, person.at)))
+}
+
+/// What came of what a sensor sent, spool by spool: which sequences came, wait there, will never come, and of which nobody
+/// knows.
+#[utoipa::path(get, path = "/sensors/{id}/accounts", tag = "sensors", params(("id" = String, Path)), responses((status = 200, body = AccountList)))]
+pub(crate) async fn accounts(
+    State(console): State<Console>,
+    Reader(person): Reader,
+    Path(id): Path<String>,
+) -> ApiResult<Json<AccountList>> {
+    Ok(Json(AccountList { accounts: console.registry.sensor_accounts(&person.scope, &id).await? }))
+}
+
+/// The summary over all spools of one sensor.
+async fn account_of(console: &Console, scope: &Scope, id: &str) -> ApiResult<Option<SpoolSummary>> {
+    let accounts = console.registry.sensor_accounts(scope, id).await?;
+    let stated: Vec<SpoolSummary> = accounts
+        .into_iter()
+        .filter(|account| account.stated_at.is_some())
+        .map(|account| account.summary)
+        .collect();
+    Ok((!stated.is_empty()).then(|| SpoolSummary::of_all(stated)))
 }
 
 /// Says who answers for a sensor, and when it counts as silent.
@@ -151,7 +192,8 @@ pub(crate) async fn patch(
     let edit = SensorEdit { owner, quiet_after_seconds: given.quiet_after_seconds };
     let after =
         console.registry.edit_sensor(&person.scope, &person.change(), &id, given.version, &edit).await?;
-    Ok(Json(view(after, person.at)))
+    let account = account_of(&console, &person.scope, &id).await?;
+    Ok(Json(view(after, account, person.at)))
 }
 
 /// Shuts a sensor out for ever.
@@ -163,7 +205,8 @@ pub(crate) async fn revoke(
     Json(given): Json<Reason>,
 ) -> ApiResult<Json<SensorView>> {
     let revoked = console.registry.revoke_sensor(&person.scope, &person.change(), &id, &given.reason).await?;
-    Ok(Json(view(revoked, person.at)))
+    let account = account_of(&console, &person.scope, &id).await?;
+    Ok(Json(view(revoked, account, person.at)))
 }
 
 /// The enrolment tokens.

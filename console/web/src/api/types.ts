@@ -239,6 +239,18 @@ export interface Sensor {
   health: Record<string, unknown> | null;
   online: boolean;
   version: number;
+  /** What came of what it sent; null when it has stated nothing. */
+  account: SpoolSummary | null;
+}
+
+/** How many batches a sensor made, and what came of them. */
+export interface SpoolSummary {
+  assigned: number;
+  received: number;
+  held: number;
+  gone: number;
+  gone_events: Record<string, number>;
+  unaccounted: number;
 }
 
 /** A new token, and what its engineer does with it. */
