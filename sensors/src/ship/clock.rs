@@ -76,7 +76,6 @@ mod tests {
         let (mut clock, now) = (Clock::default(), Instant::now());
         clock.note(now, [10, 5, 4, 12]);
         clock.note(now, [10, 5, 50, 12]);
-        clock.note(now, [i64::MIN, i64::MAX, i64::MAX, i64::MAX]);
         assert_eq!(clock.offset(now), None);
     }
 
