@@ -14,7 +14,7 @@ use crate::capture::Frame;
 use crate::flow::{Checksums, Counters, FlowTable, Limits};
 use crate::layer::{Decoder, FragmentLimits, Vlans};
 use crate::odd::Gate;
-use crate::protocol;
+use crate::protocol::{self, Kinds};
 
 /// How often anomalies are told, in packet time.
 const WEIRD_EVERY: Duration = Duration::from_mins(1);
@@ -34,6 +34,19 @@ pub struct Options {
     pub checksums: Checksums,
     /// What the protocol parsers are told.
     pub protocol: protocol::Options,
+}
+
+/// What can be changed of an engine that runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Name of the monitored point, for `observer.name`.
+    pub observer: Option<String>,
+    /// Most flows that are live at once.
+    pub flows: usize,
+    /// What to do about transport checksums.
+    pub checksums: Checksums,
+    /// Which events are told.
+    pub kinds: Kinds,
 }
 
 /// What an engine has seen.
@@ -80,6 +93,12 @@ impl Engine {
             weird_told: BTreeMap::new(),
             gate: Gate::default(),
         }
+    }
+
+    /// Goes on with other settings; flows that are live stay, and what they were read by.
+    pub fn change(&mut self, change: &Change) {
+        self.observer.clone_from(&change.observer);
+        self.table.change(change.flows, change.checksums, change.kinds);
     }
 
     /// Takes one frame; events that it completes go to `emit`.

@@ -263,3 +263,36 @@ fn of_many_anomalies_the_first_are_told() {
     assert!(told.first().unwrap().get("source.ip").is_some());
     assert_eq!(told.last().unwrap().int("dongson.weird.count"), Some(40));
 }
+
+/// A UDP datagram to or from the client.
+fn datagram(from_client: bool, source_port: u16, destination_port: u16, payload: &[u8]) -> Vec<u8> {
+    let (client, server) = ([10, 0, 0, 1], [10, 0, 0, 2]);
+    let (source, destination) = if from_client { (client, server) } else { (server, client) };
+    let builder = etherparse::PacketBuilder::ethernet2([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2])
+        .ipv4(source, destination, 64)
+        .udp(source_port, destination_port);
+    let mut bytes = Vec::new();
+    builder.write(&mut bytes, payload).unwrap();
+    bytes
+}
+
+#[test]
+fn a_file_of_tftp_comes_on_a_flow_of_its_own() {
+    let packets = [
+        (0, datagram(true, 50_000, 69, b"\0\x01startup.cfg\0octet\0")),
+        (1, datagram(false, 40_123, 50_000, b"\0\x03\0\x01hostname r1\n")),
+        (1, datagram(true, 50_000, 40_123, b"\0\x04\0\x01")),
+        // Datagrams to another port are none of it.
+        (2, datagram(false, 40_124, 50_001, b"\0\x03\0\x01no")),
+    ];
+    let (events, _) = run(&packets, Options::default());
+    let &[request] = of(&events, "sensor.tftp").as_slice() else { panic!("{events:?}") };
+    let &[data] = of(&events, "sensor.tftp_data").as_slice() else { panic!("{events:?}") };
+    let &[file] = of(&events, "sensor.file").as_slice() else { panic!("{events:?}") };
+    assert_eq!((request.int("source.port"), request.int("destination.port")), (Some(50_000), Some(69)));
+    assert_eq!((data.int("source.port"), data.int("destination.port")), (Some(40_123), Some(50_000)));
+    assert_eq!((data.text("event.outcome"), file.text("file.name")), (Some("success"), Some("startup.cfg")));
+    assert_eq!(file.int("file.size"), Some(12));
+    let conn: Vec<_> = of(&events, "sensor.conn").iter().map(|conn| conn.text("network.protocol")).collect();
+    assert_eq!(conn, [Some("tftp"), Some("tftp"), None]);
+}

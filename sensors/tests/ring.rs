@@ -5,14 +5,21 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use dongson_event::Event;
 use dongson_sensor::capture::filter::Filter;
 use dongson_sensor::capture::ring::{Ring, RingError, RingOptions};
-use dongson_sensor::live::{Capture, LiveOptions, Sources};
+use dongson_sensor::engine::Change;
+use dongson_sensor::flow::Checksums;
+use dongson_sensor::live::{Capture, LiveOptions, Settings, Sources};
 use dongson_sensor::packets::{Flow, Limits, Packets, Query, find};
+use dongson_sensor::protocol::{Kind, Kinds};
 use dongson_sensor::{Engine, Options};
+
+/// Held by tests whose rings share frames: those of one process are one group.
+static GROUP: Mutex<()> = Mutex::new(());
 
 fn small() -> RingOptions {
     RingOptions {
@@ -129,6 +136,7 @@ fn the_kernel_filters_and_leaves_out_other_interfaces() {
 
 #[test]
 fn threads_share_the_flows() {
+    let _alone = GROUP.lock().unwrap_or_else(PoisonError::into_inner);
     if open().is_none() {
         return;
     }
@@ -156,6 +164,7 @@ fn threads_share_the_flows() {
 
 #[test]
 fn what_the_threads_capture_is_kept_and_found_again() {
+    let _alone = GROUP.lock().unwrap_or_else(PoisonError::into_inner);
     if open().is_none() {
         return;
     }
@@ -182,6 +191,100 @@ fn what_the_threads_capture_is_kept_and_found_again() {
     let found = find(folder.path(), &query, &mut std::io::sink()).unwrap();
     assert_eq!(Some(i64::try_from(found.frames).unwrap()), conn.int("network.packets"));
     assert_eq!((found.cut_frames, found.lost_frames), (0, 0));
+}
+
+#[test]
+fn a_filter_changes_without_losing_a_frame() {
+    let Some(mut ring) = open() else { return };
+    let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = receiver.local_addr().unwrap().port();
+    let filter = |text: &str| Filter::parse(&text.replace("PORT", &port.to_string())).unwrap();
+    let both = [filter("udp dst port PORT"), filter("udp dst port PORT and not tcp")];
+    ring.change_filter(Some(&both[0])).unwrap();
+    let sender = std::thread::spawn(move || {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        for number in 0..5_000_u32 {
+            socket.send_to(&number.to_be_bytes(), ("127.0.0.1", port)).unwrap();
+        }
+        socket.send_to(b"last", ("127.0.0.1", port)).unwrap();
+    });
+    let mut seen = Vec::new();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let mut turn = 0;
+    while seen.last().is_none_or(|bytes| bytes != b"last") {
+        assert!(Instant::now() < deadline, "{} frames came", seen.len());
+        turn += 1;
+        ring.change_filter(both.get(turn % 2)).unwrap();
+        ring.poll(Duration::from_millis(1), &mut |frame| {
+            seen.push(frame.bytes.get(frame.bytes.len() - 4..).unwrap().to_vec());
+        })
+        .unwrap();
+    }
+    sender.join().unwrap();
+    let wanted = (0..5_000_u32).map(|number| number.to_be_bytes().to_vec()).chain([b"last".to_vec()]);
+    assert!(seen.into_iter().eq(wanted), "each frame once, over {turn} changes");
+    assert!(turn > 5, "the filter changed while frames came");
+    assert_eq!(ring.statistics().unwrap().dropped, 0);
+
+    // A filter for something else, and none at all.
+    let count = |ring: &mut Ring| {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.send_to(b"more", ("127.0.0.1", port)).unwrap();
+        let (mut found, mut quiet) = (0, 0);
+        while quiet < 3 {
+            let came = ring
+                .poll(Duration::from_millis(50), &mut |frame| {
+                    found += usize::from(frame.bytes.ends_with(b"more"));
+                })
+                .unwrap();
+            quiet = if came == 0 { quiet + 1 } else { 0 };
+        }
+        found
+    };
+    ring.change_filter(Some(&filter("tcp port PORT"))).unwrap();
+    assert_eq!(count(&mut ring), 0);
+    ring.change_filter(None).unwrap();
+    assert_eq!(count(&mut ring), 1);
+}
+
+#[test]
+fn settings_change_in_every_thread() {
+    let _alone = GROUP.lock().unwrap_or_else(PoisonError::into_inner);
+    if open().is_none() {
+        return;
+    }
+    for threads in [1, 2] {
+        let live = LiveOptions { interfaces: vec!["lo".to_owned()], threads, ..LiveOptions::default() };
+        let mut capture = Capture::open(&live, &Options::default()).unwrap();
+        let engine = Change {
+            observer: Some("gw".to_owned()),
+            flows: 1_000,
+            checksums: Checksums::Ignore,
+            kinds: Kinds::of(&[Kind::Conn]),
+        };
+        let filter = Some(Filter::parse("udp").unwrap());
+        capture.change(&Settings { filter, engine }).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !capture.is_changed() {
+            capture.poll(&mut |_| {}).unwrap();
+            assert!(Instant::now() < deadline, "the threads did not take the settings up");
+        }
+        let (udp, tcp) = talk();
+        let mut events = Vec::new();
+        for _ in 0..5 {
+            capture.poll(&mut |event| events.push(event)).unwrap();
+        }
+        assert_eq!(capture.change_failed(), None);
+        capture.finish(&mut |event| events.push(event)).unwrap();
+        let to = |port: u16| {
+            let port = Some(i64::from(port));
+            events.iter().filter(move |event| event.int("destination.port") == port)
+        };
+        assert_eq!(to(tcp).count(), 0, "{threads} threads: the filter leaves TCP out");
+        let conn: Vec<&Event> = to(udp).collect();
+        assert_eq!(conn.len(), 1, "{threads} threads");
+        assert_eq!(conn.first().unwrap().text("observer.name"), Some("gw"));
+    }
 }
 
 #[test]

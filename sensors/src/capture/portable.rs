@@ -81,6 +81,12 @@ impl Portable {
         }
     }
 
+    /// Puts another filter in the place of the present one, or none.
+    pub fn change_filter(&mut self, filter: Option<&Filter>) -> Result<(), FilterError> {
+        self.filter = filter.map(|filter| filter.compile(LinkType::ETHERNET)).transpose()?;
+        Ok(())
+    }
+
     /// Waits up to a tenth of a second for one frame and gives it to `sink`; says how many came.
     pub fn poll(&mut self, sink: &mut dyn FnMut(&Frame<'_>)) -> Result<usize, PortableError> {
         match self.receiver.next() {

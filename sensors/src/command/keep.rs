@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
+use dongson_sensor::answer::Rules;
 use dongson_sensor::packets::{Limits, PacketError, Packets};
 
 /// Whether and how packets are kept.
@@ -24,12 +25,41 @@ pub(crate) struct Keep {
     /// How many KiB of each flow are kept, both directions together; 0 for all. What is left out is counted.
     #[arg(long, value_name = "N", default_value_t = 1024, requires = "packets")]
     packets_flow_kib: u32,
+    /// Whether signed requests of the centre for packets are answered; each one is written into the journal either way.
+    #[arg(long, value_enum, value_name = "WHETHER", default_value_t = Requests::Answer)]
+    packets_requests: Requests,
+    /// Most MiB of one answer.
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=256))]
+    packets_answer_mib: u64,
+    /// Most requests that are answered in a day.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    packets_answers_a_day: u16,
+}
+
+/// What to do about requests of the centre.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Requests {
+    /// Answer them within the limits.
+    Answer,
+    /// Refuse all.
+    Refuse,
 }
 
 impl Keep {
     /// The folder, where packets are kept.
     pub(crate) fn folder(&self) -> Option<&Path> {
         self.packets.as_deref()
+    }
+
+    /// What of it the centre may have.
+    pub(crate) fn rules(&self) -> Rules {
+        Rules {
+            packets: self.packets.clone(),
+            answers: self.packets_requests == Requests::Answer,
+            max_bytes: self.packets_answer_mib << 20,
+            per_day: usize::from(self.packets_answers_a_day),
+            ..Rules::default()
+        }
     }
 
     /// Makes the folder for the user as whom the sensor goes on: the owner of `data`, when root starts it.

@@ -1,14 +1,18 @@
 //! The commands, one file each, and how they print.
 
+pub(crate) mod alerts;
+mod detect;
 #[cfg(target_os = "linux")]
 pub(crate) mod doctor;
 pub(crate) mod enrol;
+pub(crate) mod journal;
 mod keep;
 pub(crate) mod packets;
 pub(crate) mod read;
 pub(crate) mod run;
 mod scope;
 mod sink;
+mod steer;
 
 use std::io::{self, StdoutLock, Write};
 

@@ -13,18 +13,20 @@ use dongson_sensor::capture::filter::Filter;
 use dongson_sensor::capture::portable;
 #[cfg(target_os = "linux")]
 use dongson_sensor::confine::{Report, confine};
-use dongson_sensor::desired::{Desired, DesiredError};
+use dongson_sensor::desired::apply::Base;
 use dongson_sensor::layer::Vlans;
 use dongson_sensor::live::{Backend, Capture, Counts, LiveError, LiveOptions, Sources};
-use dongson_sensor::ship::{Health, Identity, Seen, ShipError, SpoolError};
+use dongson_sensor::ship::{Health, Seen, ShipError, SpoolError};
 #[cfg(target_os = "linux")]
 use tracing::info;
 use tracing::warn;
 
+use super::detect::Detect;
 use super::keep::Keep;
 use super::say;
 use super::scope::Scope;
 use super::sink::{Ship, Sink};
+use super::steer::{Steer, Steering};
 
 /// How often what was captured and lost is told.
 const REPORT_EVERY: Duration = Duration::from_mins(1);
@@ -72,6 +74,10 @@ pub(crate) struct Run {
     scope: Scope,
     #[command(flatten)]
     ship: Ship,
+    #[command(flatten)]
+    detect: Detect,
+    #[command(flatten)]
+    steer: Steer,
 }
 
 /// Captures until a signal comes, the time is over, or nobody reads the events any more.
@@ -129,19 +135,28 @@ fn capture(arguments: &Run, interfaces: Vec<String>) -> anyhow::Result<()> {
         threads: arguments.threads,
     };
     let mut sources = Sources::open(&live)?;
+    let limits = arguments.steer.limits()?;
     // Before the first thread: what is given up is given up by this one and those that it starts.
     give_up_rights(arguments, folder)?;
     let mut sink = arguments.ship.open(&mut options)?;
+    arguments.detect.start(folder, &mut sink)?;
     let packets = arguments.keep.start()?;
     if let Some(packets) = &packets {
         sources.keep(packets);
     }
-    let _desired = folder.map(ask_the_centre).transpose()?;
+    let base = Base::new(arguments.filter.clone(), &options, arguments.ship.spool_bytes());
+    let mut steering = Steering::start(folder, base, limits, &arguments.keep)?;
     let mut capture = sources.start(&options)?;
+    if let Some(steering) = &mut steering {
+        steering.begin(&mut capture, &mut sink);
+    }
     let end = arguments.seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
     let is_over = || STOP.load(Ordering::Relaxed) || end.is_some_and(|end| Instant::now() >= end);
     // Whatever ends the capture, the events that were seen are given on.
-    let captured = follow(&mut capture, &mut sink, is_over);
+    let captured = follow(&mut capture, &mut sink, &mut steering, is_over);
+    if let Some(steering) = steering.as_mut().filter(|_| captured.is_ok()) {
+        steering.stop();
+    }
     let counted = capture.finish(&mut |event| sink.event(event));
     if let Ok(counts) = &counted {
         report(counts);
@@ -155,12 +170,6 @@ fn capture(arguments: &Run, interfaces: Vec<String>) -> anyhow::Result<()> {
     captured?;
     counted?;
     Ok(())
-}
-
-/// Begins to ask what the centre wants of this sensor.
-fn ask_the_centre(folder: &Path) -> Result<Desired, DesiredError> {
-    let identity = Identity::load(folder)?;
-    Desired::start(folder, &identity).map(|(desired, _requests)| desired)
 }
 
 /// Confines the process and says how far that went.
@@ -191,7 +200,12 @@ fn is_unsent(error: &ShipError) -> bool {
 }
 
 /// Captures until it is over, or nobody takes the events any more.
-fn follow(capture: &mut Capture, sink: &mut Sink, is_over: impl Fn() -> bool) -> Result<(), LiveError> {
+fn follow(
+    capture: &mut Capture,
+    sink: &mut Sink,
+    steering: &mut Option<Steering>,
+    is_over: impl Fn() -> bool,
+) -> Result<(), LiveError> {
     let mut health = Health::new();
     let mut told: Option<Instant> = None;
     let mut reported = Instant::now();
@@ -199,7 +213,11 @@ fn follow(capture: &mut Capture, sink: &mut Sink, is_over: impl Fn() -> bool) ->
     while !is_over() && !sink.is_closed() {
         if told.is_none_or(|told| told.elapsed() >= HEALTH_EVERY) {
             told = Some(Instant::now());
-            failed = tell(&mut health, &capture.counts()?, sink).and(failed);
+            let counts = capture.counts()?;
+            failed = tell(&mut health, &counts, sink).and(failed);
+            if let Some(steering) = steering {
+                steering.turn(capture, sink, &counts, &mut health);
+            }
         }
         capture.poll(&mut |event| {
             health.note(&event);

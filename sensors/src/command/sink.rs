@@ -7,6 +7,8 @@ use clap::Args;
 use dongson_event::Event;
 use dongson_event::batch::Class;
 use dongson_sensor::Options;
+use dongson_sensor::desired::HeldPack;
+use dongson_sensor::local::Local;
 use dongson_sensor::ship::{
     BudgetOptions, Counts, Identity, IdentityError, ShipError, ShipOptions, Shipper, SpoolError, secret_key,
 };
@@ -51,6 +53,23 @@ pub(crate) enum Sink {
 pub(crate) struct Shipping {
     pub(crate) shipper: Shipper,
     failed: Option<SpoolError>,
+    local: Option<(Local, Duration)>,
+}
+
+impl Shipping {
+    /// Has `local` look at every event; the centre counts as away after `away` without an answer.
+    pub(crate) fn detect(&mut self, local: Local, away: Duration) {
+        self.local = Some((local, away));
+    }
+
+    fn take(&mut self, mut event: Event) {
+        if let Some((local, away)) = &mut self.local {
+            local.look(&mut event, self.shipper.unanswered() >= *away);
+        }
+        if let Err(error) = self.shipper.push(event) {
+            self.failed = Some(error);
+        }
+    }
 }
 
 impl Ship {
@@ -60,6 +79,11 @@ impl Ship {
         Identity::load(data).map(|_| Some(data.as_path()))
     }
 
+    /// Most bytes in the spool.
+    pub(crate) fn spool_bytes(&self) -> u64 {
+        self.spool_mib << 20
+    }
+
     /// Opens the way for the events and gives `options` the key for secrets of shipped traffic.
     pub(crate) fn open(&self, options: &mut Options) -> anyhow::Result<Sink> {
         let Some(data) = &self.data else { return Ok(Sink::Print(Lines::new())) };
@@ -67,9 +91,9 @@ impl Ship {
         options.protocol.secret_key = secret_key(data)?;
         let always = self.always_send;
         let budget = self.daily_mib.map(|mib| BudgetOptions { daily_bytes: mib << 20, always });
-        let shipping = ShipOptions { quota_bytes: self.spool_mib << 20, drill: None, budget };
+        let shipping = ShipOptions { quota_bytes: self.spool_bytes(), drill: None, budget };
         let shipper = Shipper::start(data, &identity, shipping)?;
-        Ok(Sink::Ship(Box::new(Shipping { shipper, failed: None })))
+        Ok(Sink::Ship(Box::new(Shipping { shipper, failed: None, local: None })))
     }
 }
 
@@ -78,11 +102,16 @@ impl Sink {
     pub(crate) fn event(&mut self, event: Event) {
         match self {
             Self::Print(lines) => lines.event(&event),
-            Self::Ship(shipping) => {
-                if let Err(error) = shipping.shipper.push(event) {
-                    shipping.failed = Some(error);
-                }
-            }
+            Self::Ship(shipping) => shipping.take(event),
+        }
+    }
+
+    /// Puts the packs of the centre in force, where something is looked for here.
+    pub(crate) fn want(&mut self, packs: &[HeldPack]) {
+        if let Self::Ship(shipping) = self
+            && let Some((local, _)) = &mut shipping.local
+        {
+            local.want(packs);
         }
     }
 
@@ -116,7 +145,7 @@ impl Sink {
                 Ok(None)
             }
             Self::Ship(shipping) => {
-                let Shipping { shipper, failed } = *shipping;
+                let Shipping { shipper, failed, .. } = *shipping;
                 let counts = shipper.finish(patience);
                 if let Some(error) = failed {
                     return Err(ShipError::from(error).into());

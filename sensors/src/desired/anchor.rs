@@ -18,7 +18,7 @@ fn path(folder: &Path) -> PathBuf {
 }
 
 /// The trust that `folder` keeps, if any.
-pub(super) fn load(folder: &Path) -> Result<Option<Trust>, DesiredError> {
+pub(crate) fn load(folder: &Path) -> Result<Option<Trust>, DesiredError> {
     let path = path(folder);
     let bytes = match fs::read(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

@@ -6,6 +6,7 @@
 //! | `keep` | the newest documents, on disk |
 //! | `pack` | packs: fetched in parts, checked, kept |
 //! | `ask` | the thread that asks, and what it does with the answers |
+//! | [`apply`] | settings put into force, on trial at first |
 //!
 //! In: signed envelopes from `GET /v1/desired` ([`dongson_event::trust`]). Out: [`State`], the newest that was verified, and
 //! requests for whoever serves them. What always holds: nothing is taken that the trusted keys did not sign for this
@@ -13,12 +14,14 @@
 //! Memory: the documents of one answer, at most 32 MiB; disk: at most 1 GiB of packs.
 
 mod anchor;
+pub mod apply;
 mod ask;
 mod keep;
 mod pack;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use anchor::load as trusted;
 pub use anchor::take_roots;
 pub use ask::{Link, Standing};
 pub use pack::HeldPack;
@@ -88,7 +91,21 @@ pub struct State {
     pub standing: Standing,
 }
 
-/// A request whose signature fits: what is in it, and whether it was answered before, its server has to look at.
+/// How the sensor stands to what is wanted, for health.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Told {
+    /// The version in force.
+    pub applied: u64,
+    /// The version that is wanted.
+    pub wanted: u64,
+    /// Why they differ.
+    pub problem: Option<String>,
+    /// All of it, for the console.
+    pub report: serde_json::Value,
+}
+
+/// A request as it came: its signature, what is in it, and whether it was answered before, its server has to look at, and to
+/// write down.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedRequest {
     /// As it came.

@@ -164,8 +164,15 @@ impl Flow {
 
     /// Says that another connection has announced this one.
     pub(crate) fn set_transfer(&mut self, transfer: protocol::Transfer, options: protocol::Options) {
-        if let Transport::Tcp { parser, .. } = &mut self.transport {
-            *parser = Some(Box::new(protocol::Tcp::transfer(transfer, options)));
+        let ports = [self.tuple.source.port, self.tuple.destination.port];
+        match &mut self.transport {
+            Transport::Tcp { parser, .. } => {
+                *parser = Some(Box::new(protocol::Tcp::transfer(transfer, options)));
+            }
+            Transport::Udp { parser } => {
+                *parser = Some(Box::new(protocol::Udp::transfer(ports, transfer, options)));
+            }
+            Transport::Other => {}
         }
     }
 
@@ -355,6 +362,9 @@ impl Flow {
         let parser =
             parser.get_or_insert_with(|| Box::new(protocol::Udp::with_options(ports.0, ports.1, *options)));
         parser.datagram(side, datagram.path.at, udp.payload(), desk.events);
+        while let Some(expected) = parser.expected() {
+            desk.announced.add(&self.tuple, datagram.path.at, expected);
+        }
     }
 
     /// Leaves out of the events from `from` on what nobody wants, and writes addresses and surroundings on the others.
@@ -415,7 +425,7 @@ impl Flow {
         event.set("network.bytes", self.originator.ip_bytes + self.responder.ip_bytes);
         if let Some(service) = self.service() {
             event.set("network.protocol", if service == "ssl" { "tls" } else { service });
-            event.set("dongson.conn.services", service.split(',').collect::<Vec<_>>());
+            event.set("dongson.conn.services", self.services(service));
         }
         event
     }
@@ -427,6 +437,14 @@ impl Flow {
             Transport::Other => None,
         };
         self.carries.map(|(tunnel, _)| tunnel.name()).or(parsed)
+    }
+
+    /// All of them, with those inside a tunnel.
+    fn services(&self, service: &'static str) -> Vec<&'static str> {
+        match &self.transport {
+            Transport::Tcp { parser: Some(parser), .. } if self.carries.is_none() => parser.services(),
+            _ => service.split(',').collect(),
+        }
     }
 
     fn missed(&self) -> u64 {

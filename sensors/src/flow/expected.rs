@@ -1,4 +1,4 @@
-//! Connections that other connections have announced, such as those for the data of FTP.
+//! Connections and flows that others have announced, such as those for the data of FTP and TFTP.
 //!
 //! In: announcements with the addresses of the connection that made them, and the ends of each new connection. Out: what the
 //! new one is for. An announcement counts once, between the two addresses that made it, for [`LIFE`]; whoever names a third
@@ -18,8 +18,8 @@ const MAX_WAITING: usize = 4096;
 /// How long an announced connection may take to begin.
 const LIFE: Duration = Duration::from_mins(5);
 
-/// Who calls whom on which port.
-type Call = (IpAddr, IpAddr, u16);
+/// Who calls whom on which port, over which transport.
+type Call = (IpAddr, IpAddr, u16, u8);
 
 /// What is announced.
 #[derive(Debug, Default)]
@@ -34,8 +34,8 @@ impl Announced {
     pub(super) fn add(&mut self, by: &Tuple, at: Timestamp, expected: Expected) {
         let (originator, responder) = (by.source.address, by.destination.address);
         let call = match expected.listener {
-            Side::Originator => (responder, originator, expected.port),
-            Side::Responder => (originator, responder, expected.port),
+            Side::Originator => (responder, originator, expected.port, by.protocol),
+            Side::Responder => (originator, responder, expected.port, by.protocol),
         };
         self.number += 1;
         self.calls.insert(call, (self.number, at, expected.transfer));
@@ -53,8 +53,8 @@ impl Announced {
             return None;
         }
         let (source, destination) = (tuple.source, tuple.destination);
-        let there = (source.address, destination.address, destination.port);
-        let back = (destination.address, source.address, source.port);
+        let there = (source.address, destination.address, destination.port, tuple.protocol);
+        let back = (destination.address, source.address, source.port, tuple.protocol);
         let (_, since, transfer) = self.calls.remove(&there).or_else(|| self.calls.remove(&back))?;
         (at <= since.plus(LIFE)).then_some(transfer)
     }
@@ -79,7 +79,8 @@ mod tests {
 
     fn announce(announced: &mut Announced, listener: Side, port: u16) {
         let by = tuple(("192.0.2.1", 40_000), ("192.0.2.2", 21));
-        announced.add(&by, Timestamp::default(), Expected { listener, port, transfer: Transfer::default() });
+        let transfer = Transfer::any();
+        announced.add(&by, Timestamp::default(), Expected { listener, port, transfer });
     }
 
     #[test]

@@ -99,7 +99,10 @@ pub(crate) fn describe(event: &mut Event, tuple: &Tuple, path: &Path, label: &La
         }
     }
     if path.depth() > 0 {
-        let kinds: Vec<&str> = path.tunnels().map(crate::layer::Tunnel::name).collect();
+        let mut kinds: Vec<String> = path.tunnels().map(|tunnel| tunnel.name().to_owned()).collect();
+        // Tunnels that a parser has found lie inside those of the packets.
+        let inner = event.get("dongson.tunnel.kind").map(dongson_event::Value::scalars).unwrap_or_default();
+        kinds.extend(inner.iter().map(|kind| kind.to_text().into_owned()));
         event.set("dongson.tunnel.kind", kinds);
         if let Some(carrier) = path.carrier {
             event.set("dongson.tunnel.source.ip", carrier.source);

@@ -19,7 +19,7 @@ use super::expected::Announced;
 use super::key::{Key, Tuple};
 use super::stream::{Budget, Limits as StreamLimits};
 use crate::layer::{Datagram, MAX_DEPTH, Weird};
-use crate::protocol;
+use crate::protocol::{self, Kinds};
 
 /// What bounds the table.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +36,9 @@ impl Default for Limits {
         Self { flows: 400_000, streams: StreamLimits::default() }
     }
 }
+
+/// Most flows that are ended for a new one.
+const EVICTIONS: usize = 4;
 
 /// What to do about transport checksums.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -118,6 +121,13 @@ impl FlowTable {
             now: Timestamp::from_nanos(i64::MIN),
             nested: [None; MAX_DEPTH + 1],
         }
+    }
+
+    /// Goes on with other bounds. Where there are more flows than may be, each new one ends a few.
+    pub(crate) fn change(&mut self, flows: usize, checksums: Checksums, kinds: Kinds) {
+        self.limits.flows = flows;
+        self.checksums = checksums;
+        self.options.kinds = kinds;
     }
 
     /// Time goes on to `now`, and a frame may follow. Time never goes back.
@@ -230,7 +240,11 @@ impl FlowTable {
         carrier: Option<String>,
         events: &mut Vec<Event>,
     ) -> u32 {
-        if self.index.len() >= self.limits.flows {
+        // More than one only after the bound was lowered.
+        for _ in 0..EVICTIONS {
+            if self.index.len() < self.limits.flows {
+                break;
+            }
             self.evict(events);
         }
         self.counters.flows += 1;

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use dongson_event::Event;
 
+use super::change::{Notice, Settings};
 use super::{Live, LiveError, LiveOptions, WAIT};
 use crate::engine::{Engine, Options};
 use crate::packets::Packets;
@@ -49,6 +50,7 @@ struct Threads {
     events: Receiver<Vec<Event>>,
     workers: Vec<Worker>,
     stop: Arc<AtomicBool>,
+    notice: Arc<Notice>,
 }
 
 struct Worker {
@@ -63,6 +65,8 @@ struct Counters {
     events: AtomicU64,
     flows: AtomicU64,
     dropped: AtomicU64,
+    /// The number of the settings that it took up last.
+    settings: AtomicU64,
 }
 
 /// Open sources that nothing reads yet: what needs rights is done, and no thread was started.
@@ -100,7 +104,8 @@ impl Sources {
         }
         let (sender, events) = sync_channel(WAITING);
         let stop = Arc::new(AtomicBool::new(false));
-        let mut threads = Threads { events, workers: Vec::new(), stop };
+        let notice = Arc::default();
+        let mut threads = Threads { events, workers: Vec::new(), stop, notice };
         for live in std::iter::once(first).chain(others) {
             threads.start(live, Engine::new(engine.clone()), sender.clone())?;
         }
@@ -128,6 +133,40 @@ impl Capture {
             },
         }
         Ok(())
+    }
+
+    /// Goes on with other settings, without losing a frame. With threads each takes them up within [`WAIT`]; what fails there
+    /// is told by [`Self::change_failed`].
+    pub fn change(&mut self, settings: &Settings) -> Result<(), LiveError> {
+        match &mut self.way {
+            Way::Here(here) => {
+                let (live, engine) = &mut **here;
+                settings.put_on(live, engine)
+            }
+            Way::Threads(threads) => {
+                threads.notice.post(settings);
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether the last change holds for all frames from now on.
+    pub fn is_changed(&self) -> bool {
+        match &self.way {
+            Way::Here(_) => true,
+            Way::Threads(threads) => {
+                let taken = |worker: &Worker| worker.counters.settings.load(Ordering::Acquire);
+                threads.workers.iter().all(|worker| taken(worker) == threads.notice.number())
+            }
+        }
+    }
+
+    /// Why a thread could not take up the last change; told once.
+    pub fn change_failed(&mut self) -> Option<String> {
+        match &mut self.way {
+            Way::Here(_) => None,
+            Way::Threads(threads) => threads.notice.failed(),
+        }
     }
 
     /// What was seen so far; of threads, up to a second ago.
@@ -164,10 +203,12 @@ impl Capture {
 impl Threads {
     fn start(&mut self, live: Live, engine: Engine, sender: SyncSender<Vec<Event>>) -> Result<(), LiveError> {
         let (stop, counters) = (Arc::clone(&self.stop), Arc::<Counters>::default());
-        let shared = Arc::clone(&counters);
+        let (shared, notice) = (Arc::clone(&counters), Arc::clone(&self.notice));
         let thread = std::thread::Builder::new()
             .name(format!("capture-{}", self.workers.len()))
-            .spawn(move || work(live, engine, &sender, &stop, &shared))
+            .spawn(move || {
+                work(live, engine, &sender, &Signs { stop: &stop, notice: &notice, counters: &shared })
+            })
             .map_err(LiveError::Thread)?;
         self.workers.push(Worker { thread, counters });
         Ok(())
@@ -205,18 +246,29 @@ impl Drop for Threads {
     }
 }
 
+/// What a thread is told, and tells.
+struct Signs<'s> {
+    stop: &'s AtomicBool,
+    notice: &'s Notice,
+    counters: &'s Counters,
+}
+
 /// One thread: frames of `live` until it is told to stop, or nobody takes its events.
 fn work(
     mut live: Live,
     mut engine: Engine,
     sender: &SyncSender<Vec<Event>>,
-    stop: &AtomicBool,
-    counters: &Counters,
+    signs: &Signs<'_>,
 ) -> Result<(), LiveError> {
+    let Signs { stop, notice, counters } = signs;
+    let mut seen = 0;
     let mut batch = Vec::new();
     let mut counted = Instant::now();
     let mut wanted = true;
     while wanted && !stop.load(Ordering::Relaxed) {
+        if notice.take_up(&mut seen, &mut live, &mut engine) {
+            counters.settings.store(seen, Ordering::Release);
+        }
         live.poll(&mut engine, &mut |event| batch.push(event))?;
         if !batch.is_empty() {
             wanted = sender.send(std::mem::take(&mut batch)).is_ok();

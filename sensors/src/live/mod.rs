@@ -3,6 +3,7 @@
 //! [`Live`] is one source of frames, [`Sources`] one or several of them, [`Capture`] the same with their engines.
 
 mod capture;
+mod change;
 
 use std::io;
 use std::sync::atomic::AtomicBool;
@@ -18,6 +19,7 @@ use crate::capture::ring::{self, Ring, RingError, RingOptions};
 use crate::engine::Engine;
 use crate::packets::Recorder;
 pub use capture::{Capture, Counts, Sources};
+pub use change::Settings;
 
 /// Longest wait for frames; also how often time goes on without them.
 const WAIT: Duration = Duration::from_millis(100);
@@ -141,6 +143,15 @@ impl Live {
             engine.advance(now().minus(LAG), emit);
         }
         Ok(count)
+    }
+
+    /// Puts another filter in the place of the present one, or none; no frame is lost.
+    pub fn change_filter(&mut self, filter: Option<&Filter>) -> Result<(), LiveError> {
+        match &mut self.source {
+            #[cfg(target_os = "linux")]
+            Source::Ring(ring) => Ok(ring.change_filter(filter)?),
+            Source::Portable(portable) => Ok(portable.change_filter(filter)?),
+        }
     }
 
     /// How many frames the kernel dropped since the start; `None` where nobody counts them.

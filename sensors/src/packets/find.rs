@@ -106,6 +106,8 @@ pub struct Found {
     pub gone_files: u64,
     /// Frames of a link type that the filter cannot look into; they are left out.
     pub unfiltered: u64,
+    /// The first time in the oldest file: since when there are packets.
+    pub oldest: Option<Timestamp>,
 }
 
 /// One file of a ring.
@@ -189,6 +191,7 @@ impl Search<'_> {
     fn file(&mut self, path: &Path) -> io::Result<bool> {
         let (index, _) = segment::whole_index(path)?;
         let (from, to) = (self.query.from, self.query.to);
+        self.found.oldest = self.found.oldest.or(index.span().map(|(first, _)| first));
         if index.span().is_none_or(|(first, last)| last < from || first > to) {
             return Ok(true);
         }

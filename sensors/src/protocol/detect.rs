@@ -4,6 +4,8 @@
 //! does not depend on how a stream is cut into packets. The first detector in the order of the table that says `Yes` wins once
 //! all before it said `No`. Signatures are few and cheap on purpose; a service that is only named here has no parser yet.
 
+mod industrial;
+
 use super::upgrade::Kind;
 use super::wire::{Cursor, contains_no_case, starts_with_no_case};
 
@@ -20,6 +22,11 @@ impl Verdict {
     /// A verdict that is final.
     pub(super) fn of(fits: bool) -> Self {
         if fits { Self::Yes } else { Self::No }
+    }
+
+    /// What another detector of the same service thinks, once this one said no.
+    fn or(self, other: Self) -> Self {
+        if self == Self::No { other } else { self }
     }
 }
 
@@ -73,7 +80,7 @@ static TCP: &[Named] = &[
     named("bgp", |s| begins(s.prefix, &[&[0xff; 16]])),
     upgrading("rdp", |s| rdp(s.prefix), Kind::Rdp),
     named("rpc", |s| rpc(s.prefix)),
-    named("s7comm", |s| s7(s.prefix)),
+    named("cotp", |s| industrial::s7(s.prefix)),
     upgrading("postgresql", |s| postgresql(s.prefix), Kind::Postgresql),
     upgrading("mysql", |s| mysql(s.prefix), Kind::Mysql),
     named("tds", |s| tds(s.prefix)),
@@ -81,7 +88,7 @@ static TCP: &[Named] = &[
     named("krb_tcp", kerberos_tcp),
     named("ldap_tcp", ldap),
     named("redis", redis),
-    named("telnet", |s| telnet(s.prefix)),
+    named("telnet", telnet),
     upgrading("xmpp", |s| xmpp(s.prefix), Kind::Xmpp),
     named("sip", |s| sip(s.prefix)),
     named("rtsp", |s| rtsp(s.prefix)),
@@ -89,11 +96,17 @@ static TCP: &[Named] = &[
     upgrading("ftp", ftp, Kind::Ftp),
     upgrading("pop3", pop3, Kind::Pop3),
     upgrading("imap", |s| imap(s.prefix), Kind::Imap),
-    named("irc", |s| begins(s.prefix, &[b"NICK ", b"CAP LS", b":irc."])),
+    named("syslog", syslog),
+    upgrading("irc", irc, Kind::Irc),
     named("modbus", modbus),
-    named("iec104", |s| on_port(s, 2404, &[b"\x68\x04", b"\x68\x0e"])),
+    named("iec104", industrial::iec104),
     named("enip", |s| on_port(s, 44_818, &[b"\x65\x00\x04\x00", b"\x63\x00", b"\x04\x00"])),
 ];
+
+/// The named service of this name.
+pub(super) fn service(name: &str) -> Option<&'static Named> {
+    TCP.iter().find(|named| named.service == name)
+}
 
 /// The named service of a stream, or that no detector can still say yes (`Err(No)`), or that one might (`Err(Maybe)`).
 pub(super) fn tcp(scene: &Scene<'_>) -> Result<&'static Named, Verdict> {
@@ -116,9 +129,10 @@ pub(super) fn udp(ports: [u16; 2], bytes: &[u8]) -> Option<&'static str> {
         _ if (on(546) || on(547)) && super::network::dhcp::is_v6(bytes) => "dhcpv6",
         _ if bytes.len() >= 20 && bytes.get(4..8) == Some(&[0x21, 0x12, 0xa4, 0x42]) => "stun",
         _ if sip(bytes) == Verdict::Yes => "sip",
-        _ if snmp(bytes) => "snmp",
+        _ if super::network::snmp::is_message(bytes) => "snmp",
+        _ if super::network::tftp::is_request(bytes) => "tftp",
         [first, ..] if on(123) && bytes.len() >= 12 && matches!((first >> 3) & 7, 1..=4) => "ntp",
-        [b'<', b'0'..=b'9', ..] if on(514) => "syslog",
+        [b'<', b'0'..=b'9', ..] if on(514) || super::network::syslog::is_message(bytes) => "syslog",
         // Without a priority only what is text, since the port is all that tells (RFC 3164, 4.3.3).
         _ if on(514)
             && bytes.len() >= 8
@@ -274,10 +288,6 @@ fn rpc(prefix: &[u8]) -> Verdict {
     })
 }
 
-fn s7(prefix: &[u8]) -> Verdict {
-    tpkt(prefix, |at, byte| at != 11 || matches!(byte, 0xc0..=0xc2))
-}
-
 fn postgresql(prefix: &[u8]) -> Verdict {
     let request = begins(prefix, &[b"\x00\x00\x00\x08\x04\xd2\x16\x2f", b"\x00\x00\x00\x08\x04\xd2\x16\x30"]);
     let startup = shape(prefix, 9, |at, byte| match at {
@@ -398,7 +408,60 @@ fn redis(scene: &Scene<'_>) -> Verdict {
     if list == Verdict::No && scene.on(6379) { first_line(scene.prefix, &TYPED, |_| true) } else { list }
 }
 
-fn telnet(prefix: &[u8]) -> Verdict {
+/// A negotiation, or on its own port a server that asks at once who is there.
+fn telnet(scene: &Scene<'_>) -> Verdict {
+    let asks = |line: &[u8]| {
+        [&b"login:"[..], b"username:", b"password:"].iter().any(|word| contains_no_case(line, word))
+    };
+    let seen = scene.prefix.get(..512).unwrap_or(scene.prefix);
+    let negotiates = negotiation(scene.prefix);
+    match negotiates {
+        Verdict::No if (scene.on(23) || scene.on(2323)) && asks(seen) => Verdict::Yes,
+        Verdict::No if (scene.on(23) || scene.on(2323)) && seen.len() < 512 && seen.is_ascii() => {
+            Verdict::Maybe
+        }
+        verdict => verdict,
+    }
+}
+
+/// A message with a header, in a frame or not; on a port of syslog any that begins with a priority (RFC 6587, 3.4).
+fn syslog(scene: &Scene<'_>) -> Verdict {
+    let on = [514, 601, 1514, 6514].into_iter().any(|port| scene.on(port));
+    let seen = scene.prefix.get(..64).unwrap_or(scene.prefix);
+    let digits = seen.iter().take_while(|sign| sign.is_ascii_digit()).count();
+    let start = match seen.get(digits) {
+        None => return if digits <= 5 { Verdict::Maybe } else { Verdict::No },
+        Some(b' ') if (1..=5).contains(&digits) => digits + 1,
+        Some(_) if digits == 0 => 0,
+        Some(_) => return Verdict::No,
+    };
+    let message = seen.get(start..).unwrap_or_default();
+    let shaped = shape(message, 3, |at, sign| match at {
+        0 => sign == b'<',
+        1 => sign.is_ascii_digit(),
+        _ => sign.is_ascii_digit() || sign == b'>',
+    });
+    match shaped {
+        Verdict::Yes if on || super::network::syslog::is_message(message) => Verdict::Yes,
+        // Priority, and `Oct 11 22:14:15 `.
+        Verdict::Yes if message.len() < 21 => Verdict::Maybe,
+        Verdict::Yes => Verdict::No,
+        verdict => verdict,
+    }
+}
+
+/// A first line that only IRC begins with; on its own ports also a client that says no more than its name.
+fn irc(scene: &Scene<'_>) -> Verdict {
+    let starts: &[&[u8]] =
+        &[b":", b"@", b"NICK ", b"nick ", b"USER ", b"user ", b"CAP LS", b"NOTICE AUTH ", b"PASS "];
+    let on = (6660..=6669).chain([7000]).any(|port| scene.on(port));
+    first_line(scene.prefix, starts, |line| {
+        let named = [&b"USER "[..], b"PASS ", b"user "].iter().any(|word| line.starts_with(word));
+        super::voice::irc::begins(line) || on && named
+    })
+}
+
+fn negotiation(prefix: &[u8]) -> Verdict {
     shape(prefix, 3, |at, byte| match at {
         0 => byte == 0xff,
         1 => (0xfa..=0xfe).contains(&byte),
@@ -523,17 +586,6 @@ fn dhcp(bytes: &[u8]) -> bool {
     matches!(bytes.first(), Some(1 | 2)) && bytes.get(236..240) == Some(&[0x63, 0x82, 0x53, 0x63])
 }
 
-fn snmp(bytes: &[u8]) -> bool {
-    let mut cursor = Cursor::new(bytes);
-    if cursor.u8() != Some(0x30) {
-        return false;
-    }
-    let length_bytes =
-        cursor.u8().map_or(0, |first| if first & 0x80 == 0 { 0 } else { usize::from(first & 0x7f) });
-    let version = cursor.take(length_bytes).and_then(|_| cursor.take(3));
-    matches!(version, Some([2, 1, 0..=3])) && matches!(cursor.u8(), Some(4 | 0x30))
-}
-
 fn ike(bytes: &[u8]) -> bool {
     let bytes = bytes.strip_prefix(&[0; 4]).unwrap_or(bytes);
     let length = bytes.get(24..28).and_then(|length| Cursor::new(length).u32());
@@ -564,7 +616,15 @@ mod tests {
         check(b"220 (vsFTPd 3.0.3)\r\n", b"", 21, Some("ftp"));
         check(b"220 welcome\r\n", b"", 21, None);
         check(b"USER an\r\n", b"220 welcome\r\n", 21, Some("ftp"));
-        check(b"USER an\r\n", b"", 6667, None);
+        check(b"USER an\r\n", b"", 6667, Some("irc"));
+        check(b"USER an\r\n", b"", 6767, None);
+        check(b"NICK an\r\n", b"", 443, Some("irc"));
+        check(b":irc.vn NOTICE * :***\r\n", b"", 443, Some("irc"));
+        check(b"<13>Oct  1 22:14:15 a b: c", b"", 10_514, Some("syslog"));
+        check(b"57 <165>1 2026-08-24T05:14:15Z a", b"", 10_514, Some("syslog"));
+        check(b"<xml>", b"", 10_514, None);
+        check(b"\xff\xfd\x18", b"", 2023, Some("telnet"));
+        check(b"\r\nlogin: ", b"", 23, Some("telnet"));
         check(b"+OK POP3 ready\r\n", b"", 4110, Some("pop3"));
         check(b"+OK\r\n", b"", 4110, None);
         check(b"USER an\r\n", b"", 110, Some("pop3"));
@@ -573,7 +633,11 @@ mod tests {
         check(b"A1 search all\r\n", b"", 9143, None);
         check(b"\x00\x00\x00\x45\xffSMBr", b"", 445, Some("smb"));
         check(b"\x03\x00\x00\x13\x0e\xe0\x00\x00\x00\x00\x00\x01\x00", b"", 3389, Some("rdp"));
-        check(b"\x03\x00\x00\x16\x11\xe0\x00\x00\x00\x01\x00\xc0\x01\x0a", b"", 102, Some("s7comm"));
+        check(b"\x03\x00\x00\x16\x11\xe0\x00\x00\x00\x01\x00\xc0\x01\x0a", b"", 102, Some("cotp"));
+        check(b"\x03\x00\x00\x19\x02\xf0\x80\x32\x01\x00\x00\x00", b"", 4102, Some("cotp"));
+        check(b"\x68\x04\x07\x00\x00\x00", b"", 4000, Some("iec104"));
+        check(b"\x68\x0e\x00\x00\x02\x00\x64\x01\x06\x00\x01\x00", b"", 4000, Some("iec104"));
+        check(b"\x68\x0f\x00\x00\x02\x00\x64\x01\x06\x00\x01\x00", b"", 4000, None);
         check(b"J\x00\x00\x00\x0a8.0.36\x00", b"", 3306, Some("mysql"));
         check(b"\x00\x00\x00\x08\x04\xd2\x16\x2f", b"", 5432, Some("postgresql"));
         check(b"*1\r\n$4\r\nPING\r\n", b"", 6379, Some("redis"));
@@ -591,17 +655,52 @@ mod tests {
     fn datagrams_are_named() {
         let check = |bytes: &[u8], port, expected| assert_eq!(udp([40_000, port], bytes), expected);
         check(&[0x23; 48], 123, Some("ntp"));
-        check(b"\x30\x26\x02\x01\x01\x04\x06public", 161, Some("snmp"));
+        check(
+            b"\x30\x17\x02\x01\x01\x04\x06public\xa0\x0a\x02\x01\x01\x02\x01\x00\x02\x01\x00\x30\x00"[..25]
+                .as_ref(),
+            161,
+            None,
+        );
+        check(
+            b"\x30\x18\x02\x01\x01\x04\x06public\xa0\x0b\x02\x01\x01\x02\x01\x00\x02\x01\x00\x30\x00",
+            161,
+            Some("snmp"),
+        );
         check(b"<34>Oct 11 su: failed", 514, Some("syslog"));
-        check(b"\x00\x01boot\x00octet\x00", 69, Some("tftp"));
+        check(b"\x00\x01boot\x00octet\x00", 6969, Some("tftp"));
         check(b"anything", 9, None);
     }
 
+    const STARTS: &[&[u8]] = &[
+        b"",
+        b"220 ",
+        b"\x03\x00\x00\x16",
+        b"*1",
+        b"\x10",
+        b"<?xml",
+        b"\x30",
+        b"EHLO",
+        b"+OK ",
+        b"a LOGIN",
+        b"NICK ",
+        b":a NOTICE ",
+        b"<13>Oct ",
+        b"\xff\xfd",
+        b"\x03\x00\x00\x16\x02\xf0\x80\x32",
+        b"\x68\x0e\x00\x00\x02\x00\x64\x01",
+        b"\x70\x00",
+        b"\x00\x0e\x38",
+    ];
+
     proptest! {
         #[test]
-        fn verdicts_are_final(bytes: Vec<u8>, seed in 0..10_usize, cut in 0..64_usize, port in prop::sample::select(vec![21_u16, 88, 502, 9])) {
-            let starts: [&[u8]; 10] = [b"", b"220 ", b"\x03\x00\x00\x16", b"*1", b"\x10", b"<?xml", b"\x30", b"EHLO", b"+OK ", b"a LOGIN"];
-            let bytes = [starts[seed], &bytes].concat();
+        fn verdicts_are_final(
+            bytes: Vec<u8>,
+            start in prop::sample::select(STARTS.to_vec()),
+            cut in 0..64_usize,
+            port in prop::sample::select(vec![21_u16, 23, 88, 110, 502, 514, 6667, 9, 2404, 44_818]),
+        ) {
+            let bytes = [start, &bytes].concat();
             let cut = cut.min(bytes.len());
             let verdict = |prefix| tcp(&Scene { prefix, peer: b"", ports: [1, port] }).map(|named| named.service);
             let early = verdict(&bytes[..cut]);

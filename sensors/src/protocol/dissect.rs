@@ -10,10 +10,12 @@ use dongson_event::{Event, Timestamp};
 use super::database::mysql::Mysql;
 use super::database::postgresql::Postgresql;
 use super::database::redis::Redis;
-use super::ftp::{Ftp, Transfer};
+use super::ftp::{self, Ftp};
 use super::industrial::dnp3::Dnp3;
+use super::industrial::iec104::Iec104;
 use super::industrial::modbus::Modbus;
 use super::industrial::mqtt::Mqtt;
+use super::industrial::s7comm::S7comm;
 use super::mail::imap::Imap;
 use super::mail::pop3::Pop3;
 use super::mail::smtp::Smtp;
@@ -21,10 +23,14 @@ use super::network::dhcp::Dhcp;
 use super::network::nfs::Rpc;
 use super::network::ntp::Ntp;
 use super::network::radius::Radius;
-use super::network::syslog::Syslog;
+use super::network::snmp::Snmp;
+use super::network::syslog::{Syslog, SyslogStream};
+use super::network::tftp::{self, Tftp};
 use super::remote::rdp::Rdp;
 use super::remote::rfb::Rfb;
 use super::remote::ssh::Ssh;
+use super::remote::telnet::Telnet;
+use super::voice::irc::Irc;
 use super::voice::sip::Sip;
 use super::windows::dcerpc::{Connectionless, Dcerpc};
 use super::windows::kerberos::Kerberos;
@@ -38,6 +44,21 @@ pub(super) struct Start<'a> {
     /// Who asked for the service.
     pub(super) client: Side,
     pub(super) options: &'a Options,
+}
+
+/// What an announced connection or flow carries.
+#[derive(Debug, Clone)]
+pub(crate) enum Transfer {
+    Ftp(ftp::Transfer),
+    Tftp(tftp::Request),
+}
+
+#[cfg(test)]
+impl Transfer {
+    /// One of which nothing is known.
+    pub(crate) fn any() -> Self {
+        Self::Ftp(ftp::Transfer::default())
+    }
 }
 
 /// A connection that another one has announced.
@@ -83,6 +104,8 @@ pub(super) fn stream(service: &str, start: &Start<'_>) -> Option<Box<dyn Stream>
         "pop3" => Box::new(Pop3::new(start)),
         "smtp" => Box::new(Smtp::new(start)),
         "dnp3_tcp" => Box::new(Dnp3::default()),
+        "cotp" => Box::new(S7comm::new(start)),
+        "iec104" => Box::new(Iec104::default()),
         "modbus" => Box::new(Modbus::new(start)),
         "mqtt" => Box::new(Mqtt::new(start)),
         "mysql" => Box::new(Mysql::new(start)),
@@ -96,7 +119,10 @@ pub(super) fn stream(service: &str, start: &Start<'_>) -> Option<Box<dyn Stream>
         "rdp" => Box::new(Rdp::new(start)),
         "rpc" => Box::new(Rpc::default()),
         "rfb" => Box::new(Rfb::new(start.client.other())),
+        "irc" => Box::new(Irc::new(start)),
         "ssh" => Box::new(Ssh::new(start.client)),
+        "syslog" => Box::new(SyslogStream::new(start.client)),
+        "telnet" => Box::new(Telnet::new(start)),
         _ => return None,
     })
 }
@@ -118,6 +144,19 @@ pub(super) trait Datagrams: Debug + Send {
     fn service(&self) -> Option<&'static str> {
         None
     }
+
+    /// A flow that was announced since it was asked last: the end that waits to be called on the port it has in this one.
+    fn announced(&mut self) -> Option<(Side, Transfer)> {
+        None
+    }
+}
+
+/// The parser of a flow that another one has announced; `None` where that is over TCP.
+pub(super) fn announced(transfer: Transfer, options: Options) -> Option<Box<dyn Datagrams>> {
+    match transfer {
+        Transfer::Tftp(request) => Some(Box::new(tftp::Data::new(request, options))),
+        Transfer::Ftp(_) => None,
+    }
 }
 
 /// The parser of a service over UDP, where there is one; the client is who sent the first datagram that was recognised.
@@ -128,7 +167,9 @@ pub(super) fn datagrams(service: &str, start: &Start<'_>) -> Option<Box<dyn Data
         "dnp3_udp" => Box::new(Dnp3::default()),
         "radius" => Box::new(Radius::default()),
         "sip" => Box::new(Sip::default()),
+        "snmp" => Box::new(Snmp::new(start)),
         "syslog" => Box::new(Syslog),
+        "tftp" => Box::new(Tftp::new(start)),
         "dce_rpc" => Box::new(Connectionless::default()),
         "krb" => Box::new(Kerberos::default()),
         "ldap_udp" => Box::new(Ldap::new(start)),

@@ -131,7 +131,7 @@ impl File {
 }
 
 /// The name without folders, its extension, and the whole where it has folders.
-fn describe_name(event: &mut Event, whole: &str) {
+pub(super) fn describe_name(event: &mut Event, whole: &str) {
     let end = whole.char_indices().map(|(at, _)| at).take_while(|at| *at <= MAX_NAME).last().unwrap_or(0);
     let whole = if whole.len() > MAX_NAME { whole.get(..end).unwrap_or(whole) } else { whole };
     let name = whole.rsplit(['/', '\\']).next().unwrap_or(whole);

@@ -42,8 +42,7 @@ mod voice;
 mod windows;
 mod wire;
 
-pub(crate) use dissect::Expected;
-pub(crate) use ftp::Transfer;
+pub(crate) use dissect::{Expected, Transfer};
 pub use kinds::{Kind, Kinds};
 pub use tcp::Tcp;
 pub use udp::Udp;

@@ -6,12 +6,12 @@
 use dongson_event::{Event, Timestamp};
 
 use super::detect::{self, Scene, Verdict};
-use super::dissect::{self, Expected, Start, Stream};
+use super::dissect::{self, Expected, Start, Stream, Transfer};
 use super::dns::{self, Dns};
-use super::ftp::{Data, Transfer};
-use super::http::{self, Http, Http2, Next};
+use super::ftp::Data;
+use super::http::{self, Http, Http2, Next, WebSocket};
 use super::tls::{self, Tls};
-use super::tunnel::socks::Socks;
+use super::tunnel::{self, socks::Socks};
 use super::upgrade::{self, Upgrade};
 use super::wire::Cursor;
 use super::{Kind, Options, Side};
@@ -30,9 +30,19 @@ enum TcpParser {
     Dns(Box<Dns>),
     Service(Box<Service>),
     Socks(Box<Socks>),
-    Tunnel(Box<Tcp>),
+    Tunnel(Box<Inside>),
+    WebSocket(Box<WebSocket>),
     /// Named or given up: nothing is read any more.
     Done,
+}
+
+/// A connection in a tunnel.
+#[derive(Debug)]
+struct Inside {
+    kind: &'static str,
+    /// Where it was asked to lead: a name or address, and a port.
+    target: String,
+    tcp: Tcp,
 }
 
 /// A service that is recognised by its name: read, watched for its switch to TLS, or both.
@@ -64,6 +74,8 @@ pub struct Tcp {
     /// Who sent how many of the kept bytes, in their order, and when.
     runs: Vec<Run>,
     service: Option<&'static str>,
+    /// What was spoken in a tunnel that is over.
+    carried: Vec<&'static str>,
     parser: TcpParser,
 }
 
@@ -96,8 +108,23 @@ impl Tcp {
         Self::nested([source_port, destination_port], options, 0)
     }
 
+    /// A connection in which `service` (a name that [`Tcp::service`] gives) is asked for by `client`: nothing is left to
+    /// be recognised. `None` where nothing reads that service.
+    pub fn speaking(service: &str, client: Side, ports: [u16; 2], options: Options) -> Option<Self> {
+        let found = match service {
+            "ssl" => Found::Tls(client),
+            "http" => Found::Http(client),
+            "dns" => Found::Dns,
+            _ => Found::Named(detect::service(service)?, client),
+        };
+        let mut tcp = Self::nested(ports, options, 0);
+        tcp.install(found, Timestamp::default(), &mut Vec::new());
+        (!matches!(tcp.parser, TcpParser::Done)).then_some(tcp)
+    }
+
     /// A data connection of FTP, which its command connection has announced.
     pub(crate) fn transfer(transfer: Transfer, options: Options) -> Self {
+        let Transfer::Ftp(transfer) = transfer else { return Self::nested([0; 2], options, 0) };
         let stream: Option<Box<dyn Stream>> = Some(Box::new(Data::new(transfer, options)));
         let parser = TcpParser::Service(Box::new(Service { stream, upgrade: None }));
         Self { service: Some("ftp-data"), parser, ..Self::nested([0; 2], options, 0) }
@@ -120,6 +147,7 @@ impl Tcp {
             beginnings,
             runs: Vec::new(),
             service: None,
+            carried: Vec::new(),
             parser: TcpParser::Detecting,
         }
     }
@@ -134,7 +162,12 @@ impl Tcp {
             TcpParser::Dns(dns) => dns.stream(side, at, bytes, out),
             TcpParser::Service(_) => self.serve(side, at, bytes, out),
             TcpParser::Socks(_) => self.socks(side, at, bytes, out),
-            TcpParser::Tunnel(inner) => inner.data(side, at, bytes, out),
+            TcpParser::Tunnel(inside) => {
+                let from = out.len();
+                inside.tcp.data(side, at, bytes, out);
+                tunnel::mark(out, from, inside.kind, Some(&inside.target));
+            }
+            TcpParser::WebSocket(socket) => socket.data(side, at, bytes, out),
             TcpParser::Done => {}
         }
     }
@@ -159,7 +192,8 @@ impl Tcp {
                 }
             }
             TcpParser::Socks(socks) => socks.gap(),
-            TcpParser::Tunnel(inner) => inner.gap(side, length),
+            TcpParser::Tunnel(inside) => inside.tcp.gap(side, length),
+            TcpParser::WebSocket(socket) => socket.gap(side, length),
             TcpParser::Done => {}
         }
     }
@@ -171,14 +205,24 @@ impl Tcp {
             TcpParser::Tls(mut tls) => tls.finish(out),
             TcpParser::Http(mut http) => http.finish(at, out),
             TcpParser::Http2(mut http) => http.finish(at, out),
-            TcpParser::Tunnel(mut inner) => inner.finish(at, out),
+            TcpParser::Tunnel(mut inside) => {
+                let from = out.len();
+                inside.tcp.finish(at, out);
+                tunnel::mark(out, from, inside.kind, Some(&inside.target));
+                self.carried = inside.tcp.services();
+            }
+            TcpParser::WebSocket(mut socket) => {
+                socket.finish(at, out);
+                self.carried = socket.inside().map(Self::services).unwrap_or_default();
+            }
+            TcpParser::Socks(mut socks) => socks.finish(at, out),
             TcpParser::Service(service) => {
                 if let Some(mut stream) = service.stream {
                     stream.finish(at, out);
                     self.service = stream.service().or(self.service);
                 }
             }
-            TcpParser::Dns(_) | TcpParser::Socks(_) | TcpParser::Done => {}
+            TcpParser::Dns(_) | TcpParser::Done => {}
         }
     }
 
@@ -190,6 +234,22 @@ impl Tcp {
             }
             _ => self.service,
         }
+    }
+
+    /// All services, those inside a tunnel last, each once.
+    pub fn services(&self) -> Vec<&'static str> {
+        let inside = match &self.parser {
+            TcpParser::Tunnel(inside) => inside.tcp.services(),
+            TcpParser::WebSocket(socket) => socket.inside().map(Self::services).unwrap_or_default(),
+            _ => self.carried.clone(),
+        };
+        let mut services: Vec<&str> = self.service().into_iter().flat_map(|own| own.split(',')).collect();
+        for service in inside {
+            if !services.contains(&service) {
+                services.push(service);
+            }
+        }
+        services
     }
 
     /// False when more bytes of this side would not change anything, so that the caller may stop reassembling it.
@@ -204,7 +264,8 @@ impl Tcp {
                     || service.stream.as_ref().is_some_and(|stream| stream.wants_more(side))
             }
             TcpParser::Socks(socks) => socks.is_open(),
-            TcpParser::Tunnel(inner) => inner.wants_more(side),
+            TcpParser::Tunnel(inside) => inside.tcp.wants_more(side),
+            TcpParser::WebSocket(socket) => socket.wants_more(side),
             TcpParser::Done => false,
         }
     }
@@ -282,7 +343,9 @@ impl Tcp {
             [&b"220"[..], b"+OK", b"-ERR ", b"* ", b"RFB "].iter().any(|start| prefix.starts_with(start));
         let proxy =
             named.service == "socks" && detect::answers_socks(&side.other().of(&self.beginnings).bytes);
-        let server = greets || proxy || named.upgrade == Some(upgrade::Kind::Mysql);
+        let answers = named.service == "irc"
+            && [&b":"[..], b"@", b"NOTICE "].iter().any(|start| prefix.starts_with(start));
+        let server = greets || proxy || answers || named.upgrade == Some(upgrade::Kind::Mysql);
         if server { side.other() } else { side }
     }
 
@@ -296,7 +359,7 @@ impl Tcp {
             Found::Tls(client) => {
                 let started = self.runs.iter().find(|run| run.side == client).map_or(at, |run| run.at);
                 self.service = Some("ssl");
-                self.parser = TcpParser::Tls(Box::new(Tls::new(client, started)));
+                self.parser = self.tls(client, started);
             }
             Found::Http(client) => {
                 self.service = Some("http");
@@ -318,7 +381,7 @@ impl Tcp {
                 let stream = if is_read { dissect::stream(named.service, &start) } else { None };
                 let upgrade = named.upgrade.map(|kind| Upgrade::new(kind, client));
                 self.parser = if named.service == "socks" {
-                    TcpParser::Socks(Box::new(Socks::new(client)))
+                    TcpParser::Socks(Box::new(Socks::new(client, &self.options)))
                 } else if stream.is_some() || upgrade.is_some() {
                     TcpParser::Service(Box::new(Service { stream, upgrade }))
                 } else {
@@ -340,6 +403,11 @@ impl Tcp {
                 self.gap(side, lost);
             }
         }
+    }
+
+    fn tls(&self, client: Side, started: Timestamp) -> TcpParser {
+        let certificates = self.options.kinds.has(Kind::X509);
+        TcpParser::Tls(Box::new(Tls::new(client, started).telling_certificates(certificates)))
     }
 
     /// Says what is spoken, and reads nothing of it.
@@ -370,10 +438,21 @@ impl Tcp {
         let early = http.held();
         match http.next() {
             // The tunnel's ends are the connection's: the client of the proxy is the client inside.
-            Next::Tunnel => self.tunnel("http", [(side.other(), &early), (side, bytes)], at, out),
+            Next::Tunnel(target) => {
+                self.tunnel("http", target, [(side.other(), &early), (side, bytes)], at, out);
+            }
             Next::Http2(parser) => {
                 self.service = Some("http,http2");
                 self.parser = TcpParser::Http2(parser);
+                self.data(side, at, bytes, out);
+            }
+            Next::WebSocket(mut socket) => {
+                self.service = Some("http,websocket");
+                if self.depth < MAX_DEPTH {
+                    socket.look_into(Self::nested(self.ports, self.options, self.depth + 1));
+                }
+                socket.open(out);
+                self.parser = TcpParser::WebSocket(socket);
                 self.data(side, at, bytes, out);
             }
             Next::Nothing => {}
@@ -382,9 +461,10 @@ impl Tcp {
 
     fn socks(&mut self, side: Side, at: Timestamp, bytes: &[u8], out: &mut Vec<Event>) {
         let TcpParser::Socks(socks) = &mut self.parser else { return };
-        if let Some([originator, responder]) = socks.data(side, bytes) {
+        if let Some([originator, responder]) = socks.data(side, at, bytes, out) {
             let inside: [(Side, &[u8]); 2] = [(Side::Originator, &originator), (Side::Responder, &responder)];
-            self.tunnel("socks", inside, at, out);
+            let target = socks.target();
+            self.tunnel("socks", target, inside, at, out);
         } else if !socks.is_open() {
             self.parser = TcpParser::Done;
         }
@@ -394,22 +474,23 @@ impl Tcp {
     fn tunnel(
         &mut self,
         kind: &'static str,
+        target: String,
         inside: [(Side, &[u8]); 2],
         at: Timestamp,
         out: &mut Vec<Event>,
     ) {
-        out.push(tunnel_event(kind, at));
+        out.push(tunnel_event(kind, &target, at));
         if self.depth >= MAX_DEPTH {
             self.parser = TcpParser::Done;
             return;
         }
-        let mut inner = Self::nested(self.ports, self.options, self.depth + 1);
+        let tcp = Self::nested(self.ports, self.options, self.depth + 1);
+        self.parser = TcpParser::Tunnel(Box::new(Inside { kind, target, tcp }));
         for (side, bytes) in inside {
             if !bytes.is_empty() {
-                inner.data(side, at, bytes, out);
+                self.data(side, at, bytes, out);
             }
         }
-        self.parser = TcpParser::Tunnel(Box::new(inner));
     }
 
     fn serve(&mut self, side: Side, at: Timestamp, bytes: &[u8], out: &mut Vec<Event>) {
@@ -427,7 +508,7 @@ impl Tcp {
             stream.finish(at, out);
         }
         self.service = Some(kind.joined());
-        self.parser = TcpParser::Tls(Box::new(Tls::new(client, at)));
+        self.parser = self.tls(client, at);
         for side in [client, client.other()] {
             let held: &Vec<u8> = side.of(&halves);
             self.data(side, at, held, out);
@@ -436,12 +517,15 @@ impl Tcp {
 }
 
 /// That a proxy opened a tunnel; the flow it lies in is its carrier.
-fn tunnel_event(kind: &'static str, at: Timestamp) -> Event {
+fn tunnel_event(kind: &'static str, target: &str, at: Timestamp) -> Event {
     let mut event = Event::of("sensor.tunnel", at);
     event.set("event.kind", "event");
     event.set("event.category", vec!["network"]);
     event.set("event.type", vec!["start"]);
     event.set("event.action", "discover");
     event.set("dongson.tunnel.carries.kind", kind);
+    if !target.is_empty() {
+        event.set("dongson.tunnel.target", target);
+    }
     event
 }

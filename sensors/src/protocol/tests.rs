@@ -72,7 +72,8 @@ fn tls_inside_a_tunnel_and_behind_starttls() {
         (S, b"\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00".to_vec()),
     ];
     turns.extend(tls_turns());
-    check(&turns, "socks", &["sensor.tunnel", "sensor.tls"]);
+    let events = check(&turns, "socks", &["sensor.socks", "sensor.tunnel", "sensor.tls"]);
+    assert_eq!(events[2].text("dongson.tunnel.target"), Some("1.2.3.4:443"));
     let mut turns = vec![
         (S, b"220 mx ESMTP\r\n".to_vec()),
         (C, b"EHLO a\r\nSTARTTLS\r\n".to_vec()),

@@ -3,7 +3,7 @@
 use dongson_event::{Event, Timestamp};
 
 use super::detect;
-use super::dissect::{self, Datagrams, Start};
+use super::dissect::{self, Datagrams, Expected, Start, Transfer};
 use super::dns::{self, Dns};
 use super::http;
 use super::quic::{self, Quic};
@@ -45,6 +45,39 @@ impl Udp {
     pub fn with_options(source_port: u16, destination_port: u16, options: Options) -> Self {
         let ports = [source_port, destination_port];
         Self { ports, options, service: None, parser: UdpParser::Detecting(0) }
+    }
+
+    /// A flow in which `service` (a name that [`Udp::service`] gives; DTLS is `dtls`) is asked for by the originator:
+    /// nothing is left to be recognised. `None` where nothing reads that service.
+    pub fn speaking(service: &'static str, ports: [u16; 2], options: Options) -> Option<Self> {
+        let at = Timestamp::default();
+        let client = Side::Originator;
+        let parser = match service {
+            "dns" => {
+                let [source, destination] = ports;
+                UdpParser::Dns(Box::new(Dns::new(source, destination)))
+            }
+            "quic" => UdpParser::Quic(Box::new(Quic::new(at))),
+            "dtls" => UdpParser::Dtls(Box::new(Dtls::new(client, at))),
+            "ssdp" => UdpParser::Ssdp,
+            _ => UdpParser::Service(dissect::datagrams(service, &Start { client, options: &options })?),
+        };
+        Some(Self { ports, options, service: Some(service), parser })
+    }
+
+    /// A flow that another one has announced.
+    pub(crate) fn transfer(ports: [u16; 2], transfer: Transfer, options: Options) -> Self {
+        let (service, kinds) = ("tftp", options.kinds);
+        let is_read = kinds.any(&[Kind::Services, Kind::File]);
+        let parser = dissect::announced(transfer, options).filter(|_| is_read).map(UdpParser::Service);
+        Self { ports, options, service: Some(service), parser: parser.unwrap_or(UdpParser::Done) }
+    }
+
+    /// A flow that this one has announced and that was not asked for yet.
+    pub(crate) fn expected(&mut self) -> Option<Expected> {
+        let UdpParser::Service(service) = &mut self.parser else { return None };
+        let (listener, transfer) = service.announced()?;
+        Some(Expected { listener, port: *listener.of(&self.ports), transfer })
     }
 
     /// The next datagram's payload.
@@ -92,7 +125,7 @@ impl Udp {
             UdpParser::Dns(_) => kinds.has(Kind::Dns),
             UdpParser::Quic(_) | UdpParser::Dtls(_) => kinds.has(Kind::Tls),
             UdpParser::Ssdp => kinds.has(Kind::Http),
-            UdpParser::Service(_) => kinds.has(Kind::Services),
+            UdpParser::Service(_) => kinds.any(&[Kind::Services, Kind::File]),
             UdpParser::Detecting(_) | UdpParser::Done => true,
         };
         (self.service, self.parser) = (service, if is_read { parser } else { UdpParser::Done });

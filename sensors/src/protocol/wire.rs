@@ -90,6 +90,10 @@ pub(super) fn numbers16(bytes: &[u8]) -> Vec<u16> {
 /// Printable text: valid UTF-8 stays, control signs and other bytes become `\xNN`; at most `limit` input bytes are used.
 pub(super) fn text(bytes: &[u8], limit: usize) -> String {
     let bytes = bytes.get(..limit).unwrap_or(bytes);
+    let is_plain = bytes.iter().all(|byte| matches!(byte, b' '..=b'~'));
+    if let Some(plain) = std::str::from_utf8(bytes).ok().filter(|_| is_plain) {
+        return plain.to_owned();
+    }
     let mut out = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         for sign in chunk.valid().chars() {

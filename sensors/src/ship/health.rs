@@ -12,6 +12,7 @@ use serde_json::json;
 use super::clock::Offset;
 use super::sight::{Sight, percent};
 use super::{Shipper, SpoolError};
+use crate::desired::Told;
 
 /// Ticks of a second in `/proc/self/stat` (`USER_HZ`, proc(5)): 100 on every machine that Linux still runs on.
 const TICKS: f64 = 100.0;
@@ -39,6 +40,10 @@ pub struct Health {
     sight: Sight,
     /// Processor time at the last report, in ticks.
     ticks: Option<u64>,
+    /// How blind the sensor was in the last event, in percent.
+    blind: Option<f64>,
+    /// How the sensor stands to what the centre wants of it.
+    desired: Option<Told>,
 }
 
 /// How the process and its shipping are.
@@ -63,7 +68,19 @@ impl Health {
             last: (0, Instant::now()),
             sight: Sight::default(),
             ticks: processor_ticks(),
+            blind: None,
+            desired: None,
         }
+    }
+
+    /// How blind the sensor was in the last event, in percent; `None` where nothing could be told.
+    pub fn blind(&self) -> Option<f64> {
+        self.blind
+    }
+
+    /// Has the next reports say how the sensor stands to what the centre wants of it.
+    pub fn set_desired(&mut self, told: Told) {
+        self.desired = Some(told);
     }
 
     /// Notes an event of the capture: conversations tell what was not seen.
@@ -106,9 +123,19 @@ impl Health {
             "flows": seen.flows,
             "memory_bytes": memory,
             "version": env!("CARGO_PKG_VERSION"),
+            "desired": self.desired.as_ref().map(|told| &told.report),
         }));
         let (told, sight) = (self.told, self.sight);
-        let kept = shipper.tell_lost(|lost| event(seen, told, sight, state, lost, now))?;
+        let dropped = seen.dropped.unwrap_or_default().saturating_sub(told.dropped.unwrap_or_default());
+        self.blind = sight.blind(seen.packets.saturating_sub(told.packets), dropped).map(percent);
+        let desired = self.desired.as_ref();
+        let kept = shipper.tell_lost(|lost| {
+            let mut event = event(seen, told, sight, state, lost, now);
+            if let Some(told) = desired {
+                tell_desired(&mut event, told);
+            }
+            event
+        })?;
         if kept {
             self.told = seen;
             self.sight = Sight::default();
@@ -164,6 +191,13 @@ fn event(seen: Seen, told: Seen, sight: Sight, state: State, lost: u64, now: Tim
     }
     event.set("dongson.health.version", env!("CARGO_PKG_VERSION"));
     event
+}
+
+/// How the sensor stands to what the centre wants.
+fn tell_desired(event: &mut Event, told: &Told) {
+    event.set("dongson.health.configuration.applied", told.applied);
+    event.set("dongson.health.configuration.wanted", told.wanted);
+    event.set_some("dongson.health.configuration.problem", told.problem.as_deref());
 }
 
 /// Processor time of this process in ticks (proc(5), `stat`: utime and stime, after the name in brackets).

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -67,6 +68,17 @@ struct Shared {
     certificate_end: Mutex<Option<i64>>,
     clock: Mutex<Clock>,
     budget: Option<Mutex<Budget>>,
+    begun: Instant,
+    /// When the collector answered last, in milliseconds since `begun`.
+    answered: AtomicU64,
+}
+
+impl Shared {
+    /// Notes that the collector answered.
+    fn answered(&self) {
+        let millis = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.answered.store(millis, Ordering::Relaxed);
+    }
 }
 
 /// What was shipped since the start.
@@ -126,6 +138,8 @@ impl Shipper {
             certificate_end: Mutex::new(link.certificate_end()),
             clock: Mutex::default(),
             budget: options.budget.map(|budget| Mutex::new(Budget::open(folder, budget, now_ms()))),
+            begun: Instant::now(),
+            answered: AtomicU64::new(0),
         });
         let theirs = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
@@ -204,6 +218,11 @@ impl Shipper {
         Ok(kept)
     }
 
+    /// Another bound of the spool from now on.
+    pub fn set_quota(&self, bytes: u64) {
+        lock(&self.shared.spool).set_quota(bytes);
+    }
+
     /// Has a health report sent as soon as the collector can be reached; a newer one takes its place.
     pub fn report(&self, report: serde_json::Value) {
         *lock(&self.shared.report) = Some(report);
@@ -219,6 +238,12 @@ impl Shipper {
     pub fn backlog(&self) -> (u64, usize, u64) {
         let spool = lock(&self.shared.spool);
         (spool.bytes(), spool.batches(), spool.total_lost())
+    }
+
+    /// How long the collector has not answered, or since the start.
+    pub fn unanswered(&self) -> Duration {
+        let answered = Duration::from_millis(self.shared.answered.load(Ordering::Relaxed));
+        self.shared.begun.elapsed().saturating_sub(answered)
     }
 
     /// How long the oldest batch has waited, as far as the disk's clock tells; `None` when none waits.
@@ -352,12 +377,14 @@ fn send_one(shared: &Shared, link: &mut Link, epoch: u64, batch: &Waiting) -> Op
     }
     match link.send(epoch, batch) {
         Ok(Sent::Acknowledged) => {
+            shared.answered();
             lock(&shared.counts).acknowledged += batch.events;
             metrics::counter!("sensor_shipped_events_total").increment(batch.events);
             settle(shared, |spool| spool.remove(batch.sequence));
             None
         }
         Ok(Sent::Refused(reason)) => {
+            shared.answered();
             error!(batch.sequence, batch.events, %reason, "the collector refused a batch; it was set aside");
             lock(&shared.counts).refused += batch.events;
             metrics::counter!("sensor_refused_events_total").increment(batch.events);
@@ -392,6 +419,7 @@ impl Telling {
             info!("the collector did not take a health report");
             return;
         }
+        shared.answered();
         self.account(shared, link);
         if self.measured.is_none_or(|measured| measured.elapsed() >= CLOCK_EVERY) {
             if let Some(times) = link.clock() {

@@ -89,7 +89,7 @@ impl<'de> Deserialize<'de> for Target {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Checksum {
-    /// Packets with a wrong one are left out of streams.
+    /// A packet with a wrong one is noted in the flow's history and not counted.
     Verify,
     /// They are not looked at: for machines whose card computes them after the capture.
     Ignore,
@@ -123,9 +123,6 @@ pub struct Configuration {
     /// Most MiB of the disk for events that wait for the collector: 16 to 1,048,576.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spool_mib: Option<u64>,
-    /// Most MiB that are sent to the collector in a day, but for what is urgent: 1 to 1,048,576; 0: as many as come.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub daily_mib: Option<u64>,
 }
 
 impl Configuration {
@@ -140,7 +137,6 @@ impl Configuration {
             checksums: self.checksums.or(wider.checksums),
             observer: self.observer.or(wider.observer),
             spool_mib: self.spool_mib.or(wider.spool_mib),
-            daily_mib: self.daily_mib.or(wider.daily_mib),
         }
     }
 
@@ -160,9 +156,6 @@ impl Configuration {
         }
         if self.spool_mib.is_some_and(|mib| !(16..=1 << 20).contains(&mib)) {
             return Err(("spool_mib", "must be 16 to 1048576"));
-        }
-        if self.daily_mib.is_some_and(|mib| mib > 1 << 20) {
-            return Err(("daily_mib", "must be 0 (no bound) to 1048576"));
         }
         Ok(())
     }
@@ -254,7 +247,6 @@ mod tests {
         assert_eq!(check(r#"{"observer":" "}"#), Some("observer"));
         assert_eq!(check(r#"{"spool_mib":1}"#), Some("spool_mib"));
         assert_eq!(check(r#"{"filter":"a\u0001"}"#), Some("filter"));
-        assert_eq!(check(r#"{"daily_mib":1048577}"#), Some("daily_mib"));
         assert!(serde_json::from_str::<Configuration>(r#"{"fliter":"tcp"}"#).is_err());
     }
 

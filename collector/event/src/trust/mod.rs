@@ -8,6 +8,7 @@
 //! | `verify` | [`Trust`]: verification and rotation |
 //! | `configuration` | what a sensor is to do, for all, one agency or one sensor |
 //! | `pack` | what content is offered to sensors |
+//! | `request` | which packets a sensor is asked for, and what it answers |
 //!
 //! The centre's offline root keys sign the root document, two of three as a rule; the root document names the keys that
 //! sign configuration, content and requests, which are others. A signature covers what the bytes are for ([`Purpose`]), so
@@ -21,6 +22,7 @@ mod configuration;
 mod envelope;
 mod key;
 mod pack;
+mod request;
 mod root;
 mod verify;
 
@@ -28,6 +30,9 @@ pub use configuration::{Checksum, Configuration, Directive, MAX_FILTER_BYTES, Ta
 pub use envelope::{Envelope, MAX_PAYLOAD_BYTES, MAX_SIGNATURES, Signature};
 pub use key::{KeyId, PublicKey, SigningKey};
 pub use pack::{MAX_PACK_BYTES, PackKind, PackManifest};
+pub use request::{
+    MAX_ANSWER_BYTES, MAX_REQUEST_LIFE, MAX_REQUEST_SPAN, PacketAccount, PacketAnswer, PacketRequest, Person,
+};
 pub use root::{Role, Root};
 pub use verify::{Trust, Verified};
 
@@ -42,7 +47,7 @@ pub enum Purpose {
     Configuration,
     /// Packs of indicators and rules ([`PackManifest`]).
     Content,
-    /// Requests for packets.
+    /// Requests for packets ([`PacketRequest`]).
     Request,
 }
 

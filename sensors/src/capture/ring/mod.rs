@@ -108,6 +108,8 @@ pub struct RingStatistics {
 pub struct Ring {
     socket: Socket,
     interface: String,
+    interfaces: Vec<String>,
+    indexes: Vec<libc::c_int>,
     /// The block that is read next.
     next: u32,
     statistics: RingStatistics,
@@ -135,7 +137,20 @@ impl Ring {
         let program = filter.map(|filter| compiled(filter, interfaces)).transpose()?;
         let socket = Socket::open(&indexes, program.as_ref(), options)
             .map_err(|(step, source)| failed(&all, step, source))?;
-        Ok(Self { socket, interface: all, next: 0, statistics: RingStatistics::default() })
+        let interfaces = interfaces.to_vec();
+        let statistics = RingStatistics::default();
+        Ok(Self { socket, interface: all, interfaces, indexes, next: 0, statistics })
+    }
+
+    /// Puts another filter in the place of the present one, or none; no frame is lost.
+    pub fn change_filter(&mut self, filter: Option<&Filter>) -> Result<(), RingError> {
+        let program = filter.map(|filter| compiled(filter, &self.interfaces)).transpose()?;
+        let changed = self.socket.change_filter(&self.indexes, program.as_ref());
+        changed.map_err(|source| RingError::System {
+            step: "changing the filter",
+            interface: self.interface.clone(),
+            source,
+        })
     }
 
     /// Gives the frames of the next full block to `sink`, waiting for one up to `timeout`; says how many they were.
@@ -214,7 +229,7 @@ mod offset {
 }
 
 /// Gives each frame of a block to `sink`; says how many they were. Stops where the block makes no sense.
-fn walk(block: &[u8], sink: &mut dyn FnMut(&Frame<'_>)) -> usize {
+pub fn walk(block: &[u8], sink: &mut dyn FnMut(&Frame<'_>)) -> usize {
     let Some(frames) = word(block, offset::COUNT) else { return 0 };
     let Some(mut at) = word(block, offset::FIRST).map(|first| first as usize) else { return 0 };
     let mut count = 0;

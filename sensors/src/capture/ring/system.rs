@@ -28,6 +28,9 @@ unsafe impl Send for Socket {}
 
 type Failed = (&'static str, io::Error);
 
+/// The instruction that ends a filter with how much of the frame is taken (`BPF_RET`).
+const RETURN: u16 = 0x06;
+
 impl Socket {
     /// Socket, filter, ring, mapping, binding; on failure says which step.
     pub(super) fn open(
@@ -91,6 +94,17 @@ impl Socket {
             set(&self.handle, libc::PACKET_FANOUT, &request).map_err(|error| ("joining the group", error))?;
         }
         Ok(())
+    }
+
+    /// Puts another filter in the place of the present one, in one step: every frame meets one of the two, none is lost
+    /// (socket(7), `SO_ATTACH_FILTER`).
+    pub(super) fn change_filter(&self, indexes: &[libc::c_int], filter: Option<&Program>) -> io::Result<()> {
+        let code = filter_for(indexes, filter);
+        if !code.is_empty() {
+            return self.attach(&code);
+        }
+        let all = libc::sock_filter { code: RETURN, jt: 0, jf: 0, k: u32::MAX };
+        self.attach(&[all])
     }
 
     /// Lets the kernel run `code` for each frame.
@@ -235,7 +249,6 @@ fn filter_for(indexes: &[libc::c_int], filter: Option<&Program>) -> Vec<libc::so
     const LOAD_WORD: u16 = 0x20;
     const IF_EQUAL: u16 = 0x15;
     const JUMP: u16 = 0x05;
-    const RETURN: u16 = 0x06;
     /// Where the kernel keeps the number of the interface (`SKF_AD_OFF` + `SKF_AD_IFINDEX`).
     const INDEX: u32 = 0xffff_f000 + 8;
     let step = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };

@@ -72,10 +72,19 @@ pub(super) struct Message {
 impl Message {
     /// Reads a message; `None` when not even the header (12 bytes) is there.
     pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
+        let mut message = Self::head(bytes)?;
+        let mut reader = Reader::new(bytes, 12);
+        message.complete = message.sections(&mut reader).is_some();
+        message.trailing_bytes = bytes.len().saturating_sub(reader.at);
+        Some(message)
+    }
+
+    /// Reads the header alone.
+    pub(super) fn head(bytes: &[u8]) -> Option<Self> {
         let mut cursor = Cursor::new(bytes);
         let (id, flags) = (cursor.u16()?, cursor.u16()?);
         let counts = [cursor.u16()?, cursor.u16()?, cursor.u16()?, cursor.u16()?];
-        let mut message = Self {
+        Some(Self {
             id,
             flags,
             counts,
@@ -86,11 +95,7 @@ impl Message {
             edns: None,
             complete: false,
             trailing_bytes: 0,
-        };
-        let mut reader = Reader::new(bytes, 12);
-        message.complete = message.sections(&mut reader).is_some();
-        message.trailing_bytes = bytes.len().saturating_sub(reader.at);
-        Some(message)
+        })
     }
 
     fn sections(&mut self, reader: &mut Reader<'_>) -> Option<()> {
@@ -221,6 +226,10 @@ impl<'a> Reader<'a> {
 fn push_label(name: &mut String, label: &[u8]) {
     if !name.is_empty() {
         name.push('.');
+    }
+    let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'.' | b'\\');
+    if let Some(plain) = std::str::from_utf8(label).ok().filter(|_| label.iter().all(is_plain)) {
+        return name.push_str(plain);
     }
     for chunk in label.utf8_chunks() {
         for sign in chunk.valid().chars() {

@@ -129,25 +129,31 @@ fn oddities(message: &Message) -> Vec<&'static str> {
 /// Whether a datagram is a message. On a port of DNS a header is enough; elsewhere all of it must be in order.
 pub(super) fn is_datagram(source_port: u16, destination_port: u16, bytes: &[u8]) -> bool {
     let known = [source_port, destination_port].iter().any(|port| matches!(port, 53 | 137 | 5353 | 5355));
-    let Some(message) = Message::parse(bytes) else { return false };
     if known {
-        message.opcode() <= 15
-    } else {
-        is_orderly(&message) && message.complete && message.trailing_bytes == 0
+        return Message::head(bytes).is_some();
     }
+    // Most of what is not DNS is refused by its header, before names are read.
+    Message::head(bytes).is_some_and(|head| has_likely_header(&head))
+        && Message::parse(bytes)
+            .is_some_and(|message| is_orderly(&message) && message.complete && message.trailing_bytes == 0)
 }
 
-/// Signs that a header is no accident: one question, known opcode and class, small counts.
+/// Signs that a message is no accident: a likely header, a known class.
 fn is_orderly(message: &Message) -> bool {
-    let [questions, answers, authorities, additionals] = message.counts;
-    let sizes = questions == 1 && answers <= 256 && authorities <= 64 && additionals <= 64;
     let question = message.questions.first();
     let asked = question.is_some_and(|question| {
         matches!(question.class & 0x7fff, 1 | 3 | 4 | 255) && (1..=300).contains(&question.kind)
     });
+    asked && has_likely_header(message)
+}
+
+/// One question, small counts, a known opcode, nothing in a query that only answers have.
+fn has_likely_header(message: &Message) -> bool {
+    let [questions, answers, authorities, additionals] = message.counts;
+    let sizes = questions == 1 && answers <= 256 && authorities <= 64 && additionals <= 64;
     let header = matches!(message.opcode(), 0 | 4 | 5) && message.flags & 0x40 == 0;
     let idle_query = message.is_response() || (answers == 0 && message.flags.trailing_zeros() >= 4);
-    sizes && asked && header && idle_query
+    sizes && header && idle_query
 }
 
 /// Whether a stream begins with a length and a message (RFC 1035, 4.2.2).

@@ -15,7 +15,7 @@ use dongson_event::{Event, Timestamp};
 use self::channel::Place;
 pub(in crate::protocol) use self::transfer::Data;
 pub(crate) use self::transfer::Transfer;
-use crate::protocol::dissect::{Expected, Start, Stream};
+use crate::protocol::dissect::{self, Expected, Start, Stream};
 use crate::protocol::wire::text;
 use crate::protocol::{Side, secret};
 
@@ -170,7 +170,8 @@ impl Ftp {
         let transfer = Transfer::default();
         transfer.told().user.clone_from(&self.user);
         self.next = Some(transfer.clone());
-        self.expected = Some(Expected { listener, port: place.port, transfer: transfer.clone() });
+        self.expected =
+            Some(Expected { listener, port: place.port, transfer: dissect::Transfer::Ftp(transfer.clone()) });
         transfer
     }
 

@@ -67,6 +67,8 @@ pub(super) struct Shared {
     pub(super) upgrade: Option<String>,
     pub(super) disposition: Option<String>,
     pub(super) range: Option<String>,
+    pub(super) websocket_protocol: Option<String>,
+    pub(super) websocket_extensions: Option<String>,
 }
 
 /// A request.
@@ -241,6 +243,12 @@ impl Shared {
             b"upgrade" => self.upgrade = Some(text(value, 64)),
             b"content-disposition" => {
                 self.disposition.get_or_insert_with(|| text(value, MAX_VALUE));
+            }
+            b"sec-websocket-protocol" => {
+                self.websocket_protocol.get_or_insert_with(|| text(value, 256));
+            }
+            b"sec-websocket-extensions" => {
+                self.websocket_extensions.get_or_insert_with(|| text(value, 256));
             }
             b"content-range" => {
                 self.range.get_or_insert_with(|| text(value, 256));

@@ -10,6 +10,7 @@ mod event;
 mod head;
 mod stream;
 mod v2;
+mod websocket;
 
 use std::collections::VecDeque;
 
@@ -25,6 +26,7 @@ use stream::{Framing, Part, Role, Stream};
 
 pub(super) use event::describe_datagram;
 pub(super) use v2::{Http2, detect as detect_v2};
+pub(super) use websocket::WebSocket;
 
 /// Requests that wait for their response; the oldest goes out without one.
 const MAX_PENDING: usize = 32;
@@ -97,10 +99,11 @@ pub(super) struct Http {
 pub(super) enum Next {
     /// Nothing that is read.
     Nothing,
-    /// A connection of its own, behind a granted CONNECT.
-    Tunnel,
+    /// A connection of its own to where a granted CONNECT asked.
+    Tunnel(String),
     /// HTTP/2, which answers the request that asked for it.
     Http2(Box<Http2>),
+    WebSocket(Box<WebSocket>),
 }
 
 impl Http {
@@ -277,7 +280,7 @@ impl Http {
                 following(self.client, self.options, at, request, &response)
             });
         } else if connected {
-            self.next = Next::Tunnel;
+            self.next = Next::Tunnel(target.to_owned());
         }
         transaction.response = Some(response);
         if connected || switched {
@@ -360,6 +363,7 @@ fn following(client: Side, options: Options, at: Timestamp, request: &Request, r
     let protocol = response.shared.upgrade.as_ref().or(request.shared.upgrade.as_ref());
     match protocol.map(|name| name.to_ascii_lowercase()).as_deref() {
         Some("h2c") => Next::Http2(Box::new(Http2::upgraded(client, options, at, request.clone()))),
+        Some("websocket") => Next::WebSocket(Box::new(WebSocket::new(client, at, request, response))),
         _ => Next::Nothing,
     }
 }

@@ -4,4 +4,6 @@ pub(super) mod dhcp;
 pub(super) mod nfs;
 pub(super) mod ntp;
 pub(super) mod radius;
+pub(super) mod snmp;
 pub(super) mod syslog;
+pub(super) mod tftp;

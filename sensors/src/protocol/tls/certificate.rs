@@ -3,6 +3,10 @@
 //! Nothing is verified here: trust is the business of the reader. Names are printed in the order of the certificate
 //! (`C=VN, O=..., CN=...`), every value through the escaping of `wire::text`.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use dongson_event::{Event, Timestamp};
 use md5::Md5;
 use sha1::Sha1;
@@ -23,19 +27,35 @@ const MAX_NAMES: usize = 128;
 /// Longest printed name, in bytes of the certificate.
 const MAX_NAME: usize = 2048;
 
+/// Certificates that are remembered with what was read of them: the same servers are met again and again.
+const MAX_REMEMBERED: usize = 1_024;
+/// Longest certificate that is remembered, in bytes.
+const LONGEST_REMEMBERED: usize = 4_096;
+
+thread_local! {
+    /// By the SHA-256 of their bytes. What is read of a certificate depends on nothing else, so nobody can tell whether it
+    /// was remembered; 2 KiB each as a rule, at most 20.
+    static REMEMBERED: RefCell<HashMap<[u8; 32], Arc<Certificate>>> = RefCell::default();
+}
+
 /// A chain as one side sent it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Chain {
-    /// SHA-256 of each certificate in hex.
-    fingerprints: Vec<String>,
-    sha1: String,
-    md5: String,
-    leaf: Option<Leaf>,
-    /// Issuers behind the first certificate, each with its position.
-    others: Vec<(usize, Leaf)>,
+    certificates: Vec<Arc<Certificate>>,
 }
 
-/// What is kept of the first certificate.
+/// What is kept of a certificate.
+#[derive(Debug, PartialEq, Eq)]
+struct Certificate {
+    /// In hex, as the other hashes.
+    sha256: String,
+    sha1: String,
+    md5: String,
+    /// Nothing when it could not be read.
+    leaf: Option<Leaf>,
+}
+
+/// What a certificate says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Leaf {
     version: u32,
@@ -121,30 +141,20 @@ impl Chain {
     /// Reads the body of a Certificate message up to TLS 1.2 (RFC 5246, 7.4.2); `None` when it holds no certificate.
     pub(super) fn parse(body: &[u8]) -> Option<Self> {
         let mut list = Cursor::new(Cursor::new(body).vec24()?);
-        let mut chain = Self::default();
-        while let Some(der) = list.vec24() {
-            if chain.fingerprints.is_empty() {
-                chain.sha1 = hex::encode(Sha1::digest(der));
-                chain.md5 = hex::encode(Md5::digest(der));
-                chain.leaf = leaf(der);
-            }
-            if !chain.fingerprints.is_empty() && chain.fingerprints.len() < MAX_CHAIN {
-                chain.others.extend(leaf(der).map(|leaf| (chain.fingerprints.len(), leaf)));
-            }
-            if chain.fingerprints.len() < MAX_CHAIN {
-                chain.fingerprints.push(hex::encode(Sha256::digest(der)));
-            }
+        let mut certificates = Vec::new();
+        while let Some(der) = list.vec24().filter(|_| certificates.len() < MAX_CHAIN) {
+            certificates.push(Certificate::of(der));
         }
-        (!chain.fingerprints.is_empty()).then_some(chain)
+        (!certificates.is_empty()).then_some(Self { certificates })
     }
 
     /// An event for each certificate that could be read.
     pub(super) fn certificates(&self, at: Timestamp, by_client: bool, out: &mut Vec<Event>) {
-        let others = self.others.iter().map(|(position, leaf)| (*position, leaf));
-        for (position, leaf) in self.leaf.iter().map(|leaf| (0, leaf)).chain(others) {
+        for (position, certificate) in self.certificates.iter().enumerate() {
+            let Some(leaf) = &certificate.leaf else { continue };
             let mut event = Event::of("sensor.x509", at);
             event.set("network.protocol", "tls");
-            event.set_some("file.hash.sha256", self.fingerprints.get(position).cloned());
+            event.set("file.hash.sha256", certificate.sha256.as_str());
             event.set("dongson.x509.position", position);
             event.set("dongson.x509.from_client", by_client);
             leaf.tell(&mut event);
@@ -153,28 +163,55 @@ impl Chain {
     }
 
     /// Adds what is known to `event`.
-    pub(super) fn describe(self, event: &mut Event, fields: &Fields) {
-        event.set_some(fields.sha256, self.fingerprints.first().cloned());
-        event.set(fields.sha1, self.sha1);
-        event.set(fields.md5, self.md5);
-        event.set(fields.chain_length, self.fingerprints.len());
-        event.set(fields.chain, self.fingerprints);
-        let Some(leaf) = self.leaf else { return };
+    pub(super) fn describe(&self, event: &mut Event, fields: &Fields) {
+        let Some(first) = self.certificates.first() else { return };
+        event.set(fields.sha256, first.sha256.as_str());
+        event.set(fields.sha1, first.sha1.as_str());
+        event.set(fields.md5, first.md5.as_str());
+        event.set(fields.chain_length, self.certificates.len());
+        let hashes = self.certificates.iter().map(|certificate| certificate.sha256.as_str());
+        event.set(fields.chain, hashes.collect::<Vec<_>>());
+        let Some(leaf) = &first.leaf else { return };
         event.set(fields.self_signed, leaf.subject == leaf.issuer);
         event.set(fields.validity_days, leaf.validity_days);
-        event.set(fields.subject, leaf.subject);
-        event.set(fields.issuer, leaf.issuer);
-        event.set_some(fields.not_before, leaf.not_before);
-        event.set_some(fields.not_after, leaf.not_after);
-        event.set(fields.serial, leaf.serial);
+        event.set(fields.subject, leaf.subject.as_str());
+        event.set(fields.issuer, leaf.issuer.as_str());
+        event.set_some(fields.not_before, leaf.not_before.as_deref());
+        event.set_some(fields.not_after, leaf.not_after.as_deref());
+        event.set(fields.serial, leaf.serial.as_str());
         event.set(fields.version, leaf.version);
-        event.set_some(fields.common_name, leaf.common_name);
-        event.set_some(fields.issuer_common_name, leaf.issuer_common_name);
-        event.set_some(fields.names, (!leaf.names.is_empty()).then_some(leaf.names));
-        event.set(fields.key_algorithm, leaf.key_algorithm);
+        event.set_some(fields.common_name, leaf.common_name.as_deref());
+        event.set_some(fields.issuer_common_name, leaf.issuer_common_name.as_deref());
+        event.set_some(fields.names, (!leaf.names.is_empty()).then(|| leaf.names.clone()));
+        event.set(fields.key_algorithm, leaf.key_algorithm.as_str());
         event.set(fields.key_bits, leaf.key_bits);
-        event.set(fields.signature_algorithm, leaf.signature_algorithm);
+        event.set(fields.signature_algorithm, leaf.signature_algorithm.as_str());
         event.set(fields.is_ca, leaf.is_ca);
+    }
+}
+
+impl Certificate {
+    /// Reads a certificate, or remembers what was read of the same bytes before.
+    fn of(der: &[u8]) -> Arc<Self> {
+        let hash: [u8; 32] = Sha256::digest(der).into();
+        REMEMBERED.with_borrow_mut(|remembered| {
+            if let Some(known) = remembered.get(&hash) {
+                return Arc::clone(known);
+            }
+            let read = Arc::new(Self {
+                sha256: hex::encode(hash),
+                sha1: hex::encode(Sha1::digest(der)),
+                md5: hex::encode(Md5::digest(der)),
+                leaf: leaf(der),
+            });
+            if der.len() <= LONGEST_REMEMBERED {
+                if remembered.len() >= MAX_REMEMBERED {
+                    remembered.clear();
+                }
+                remembered.insert(hash, Arc::clone(&read));
+            }
+            read
+        })
     }
 }
 
@@ -364,10 +401,29 @@ mod tests {
     }
 
     #[test]
+    fn a_remembered_certificate_says_the_same() {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificates: Vec<_> = ["a.vn", "b.vn", "a.vn"]
+            .map(|name| {
+                rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap().self_signed(&key).unwrap()
+            })
+            .to_vec();
+        for certificate in certificates.iter().chain(&certificates) {
+            let der: &[u8] = certificate.der();
+            let held = Certificate::of(der);
+            assert_eq!(held.leaf, leaf(der));
+            assert_eq!(held.md5, hex::encode(Md5::digest(der)));
+            assert!(Arc::ptr_eq(&held, &Certificate::of(der)));
+        }
+        let long = vec![0x30; LONGEST_REMEMBERED + 1];
+        assert!(!Arc::ptr_eq(&Certificate::of(&long), &Certificate::of(&long)));
+    }
+
+    #[test]
     fn what_is_no_certificate_keeps_its_hash() {
         let chain = Chain::parse(&chain_of(&[b"not DER", b"second"])).unwrap();
-        assert!(chain.leaf.is_none());
-        assert_eq!(chain.fingerprints.len(), 2);
+        assert!(chain.certificates.iter().all(|certificate| certificate.leaf.is_none()));
+        assert_eq!(chain.certificates.len(), 2);
         assert_eq!(Chain::parse(&[0, 0, 0]), None);
     }
 

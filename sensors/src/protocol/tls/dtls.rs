@@ -55,7 +55,7 @@ impl Dtls {
             }
         }
         if let Some(session) = self.session.take_if(|session| session.is_established()) {
-            session.tell(out);
+            session.tell(true, out);
         }
     }
 

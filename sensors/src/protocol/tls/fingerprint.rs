@@ -5,6 +5,8 @@
 //! extensions with the signature schemes; the raw (`_r`) and original-order (`_o`, `_ro`) forms as well. The other members of
 //! the JA4+ family have another licence and are not here on purpose.
 
+use std::fmt::Write as _;
+
 use md5::{Digest as _, Md5};
 use sha2::Sha256;
 
@@ -45,7 +47,15 @@ fn real(numbers: &[u16]) -> impl Iterator<Item = u16> {
 }
 
 fn decimal(numbers: impl Iterator<Item = u16>) -> String {
-    numbers.map(|number| number.to_string()).collect::<Vec<_>>().join("-")
+    let mut text = String::with_capacity(64);
+    for number in numbers {
+        if !text.is_empty() {
+            text.push('-');
+        }
+        // Writing to a String cannot fail.
+        let _written = write!(text, "{number}");
+    }
+    text
 }
 
 /// JA3 of a client.
@@ -134,7 +144,16 @@ fn alpn_signs(name: &[u8]) -> [char; 2] {
 }
 
 fn hexadecimal(numbers: &[u16]) -> String {
-    numbers.iter().map(|number| format!("{number:04x}")).collect::<Vec<_>>().join(",")
+    let mut text = String::with_capacity(5 * numbers.len());
+    for number in numbers {
+        if !text.is_empty() {
+            text.push(',');
+        }
+        for shift in [12, 8, 4, 0] {
+            text.push(char::from_digit(u32::from(number >> shift) & 0xf, 16).unwrap_or('0'));
+        }
+    }
+    text
 }
 
 /// The first 12 hex digits of the SHA-256; zeros for the empty text.

@@ -43,12 +43,20 @@ pub(super) struct Tls {
     client: Side,
     halves: [Half; 2],
     session: Option<Session>,
+    /// Whether its certificates get events of their own.
+    certificates: bool,
 }
 
 impl Tls {
     /// `client` is who sends (or would send) the `ClientHello`.
     pub(super) fn new(client: Side, started: Timestamp) -> Self {
-        Self { client, halves: Default::default(), session: Some(Session::new(Carrier::Tls, started)) }
+        let session = Some(Session::new(Carrier::Tls, started));
+        Self { client, halves: Default::default(), session, certificates: true }
+    }
+
+    /// The same, with or without events of the certificates.
+    pub(super) fn telling_certificates(self, certificates: bool) -> Self {
+        Self { certificates, ..self }
     }
 
     pub(super) fn wants_more(&self, side: Side) -> bool {
@@ -62,7 +70,7 @@ impl Tls {
             half.feed(session, client, bytes);
         }
         if let Some(session) = self.session.take_if(|session| session.is_established()) {
-            session.tell(out);
+            session.tell(self.certificates, out);
         }
     }
 

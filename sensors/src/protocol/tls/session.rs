@@ -190,8 +190,11 @@ impl Session {
         same_id || self.ticket_resumed || server.pre_shared_key
     }
 
-    /// Hands out the event of this handshake, and those of its certificates.
-    pub(super) fn tell(self, out: &mut Vec<Event>) {
+    /// Hands out the event of this handshake, and those of its `certificates` where they are wanted.
+    pub(super) fn tell(self, certificates: bool, out: &mut Vec<Event>) {
+        if !certificates {
+            return out.push(self.describe());
+        }
         let at = out.len();
         for (chain, by_client) in [(&self.server_chain, false), (&self.client_chain, true)] {
             if let Some(chain) = chain {

@@ -106,6 +106,11 @@ pub struct Spool {
 }
 
 impl Spool {
+    /// Another bound from now on: where more lies there already, the next batch sheds what is too much.
+    pub fn set_quota(&mut self, bytes: u64) {
+        self.quota_bytes = bytes;
+    }
+
     /// Opens the spool in `folder`, or makes it; it will hold at most `quota_bytes`.
     pub fn open(folder: &Path, quota_bytes: u64) -> Result<Self, SpoolError> {
         fs::create_dir_all(folder).map_err(|error| disk(folder, error))?;

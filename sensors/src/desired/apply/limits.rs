@@ -1,0 +1,200 @@
+//! What the centre may not do to this sensor: a file of the machine's owner, which no message can change.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::ValueEnum as _;
+use dongson_event::trust::Configuration;
+use serde::Deserialize;
+
+use crate::protocol::{Kind, Kinds};
+
+/// Names of the settings that there are.
+const SETTINGS: [&str; 7] = ["filter", "only", "without", "max_flows", "checksums", "observer", "spool_mib"];
+
+/// Why the limits cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LimitsError {
+    /// The file cannot be read.
+    #[error("the limits {path:?}: {error}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The file says something that makes no sense.
+    #[error("the limits {path:?}: {reason}")]
+    Wrong {
+        /// The file.
+        path: PathBuf,
+        /// What.
+        reason: String,
+    },
+}
+
+/// The limits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// The settings that the centre may set; none: all.
+    pub settings: Option<Vec<String>>,
+    /// Most frames that a filter of the centre may hide, in percent of those before: 0 to 100.
+    pub filter_hides_percent: u8,
+    /// Kinds of events that the centre may not leave out.
+    pub kinds_kept: Vec<Kind>,
+    /// Least MiB that the centre may give the spool.
+    pub spool_mib_least: u64,
+    /// How many points of percent blinder the sensor may become by new settings: 0 to 100.
+    pub blind_points: u8,
+    /// How long new settings are on trial.
+    pub trial: Duration,
+}
+
+impl Default for Limits {
+    /// All settings, 90 % hidden at most, any kinds, 10 points, 5 minutes.
+    fn default() -> Self {
+        Self {
+            settings: None,
+            filter_hides_percent: 90,
+            kinds_kept: Vec::new(),
+            spool_mib_least: 16,
+            blind_points: 10,
+            trial: Duration::from_mins(5),
+        }
+    }
+}
+
+/// The file. A misspelt key is refused.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    settings: Option<Vec<String>>,
+    filter_hides_percent: Option<u8>,
+    kinds_kept: Option<Vec<String>>,
+    spool_mib_least: Option<u64>,
+    blind_points: Option<u8>,
+    trial_seconds: Option<u64>,
+}
+
+impl Limits {
+    /// Reads the file at `path`.
+    pub fn read(path: &Path) -> Result<Self, LimitsError> {
+        let text =
+            fs::read_to_string(path).map_err(|error| LimitsError::Read { path: path.to_owned(), error })?;
+        Self::parse(&text).map_err(|reason| LimitsError::Wrong { path: path.to_owned(), reason })
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
+        let usual = Self::default();
+        if let Some(wrong) = file.settings.iter().flatten().find(|name| !SETTINGS.contains(&name.as_str())) {
+            return Err(format!("{wrong:?} is no setting; there are: {}", SETTINGS.join(", ")));
+        }
+        let percent = |name: &str, value: Option<u8>, usual| match value.unwrap_or(usual) {
+            percent @ 0..=100 => Ok(percent),
+            other => Err(format!("{name} is {other}: it must be 0 to 100")),
+        };
+        let trial = file.trial_seconds.map_or(usual.trial, Duration::from_secs);
+        if !(Duration::from_secs(1)..=Duration::from_hours(1)).contains(&trial) {
+            return Err(format!("trial_seconds is {}: it must be 1 to 3600", trial.as_secs()));
+        }
+        let kinds = file.kinds_kept.unwrap_or_default();
+        Ok(Self {
+            settings: file.settings,
+            filter_hides_percent: percent(
+                "filter_hides_percent",
+                file.filter_hides_percent,
+                usual.filter_hides_percent,
+            )?,
+            kinds_kept: kinds.iter().map(|name| kind(name)).collect::<Result<_, _>>()?,
+            spool_mib_least: file.spool_mib_least.unwrap_or(usual.spool_mib_least),
+            blind_points: percent("blind_points", file.blind_points, usual.blind_points)?,
+            trial,
+        })
+    }
+
+    /// Refuses settings that the owner forbids.
+    pub(super) fn allow(&self, configuration: &Configuration) -> Result<(), String> {
+        let Configuration { filter, only, without, max_flows, checksums, observer, spool_mib } =
+            configuration;
+        let given = [
+            filter.is_some(),
+            only.is_some(),
+            without.is_some(),
+            max_flows.is_some(),
+            checksums.is_some(),
+            observer.is_some(),
+            spool_mib.is_some(),
+        ];
+        let allowed = |name: &str| self.settings.iter().all(|list| list.iter().any(|one| one == name));
+        let forbidden = SETTINGS.into_iter().zip(given).find(|(name, given)| *given && !allowed(name));
+        if let Some((name, _)) = forbidden {
+            return Err(format!("the owner of this sensor lets the centre not set {name}"));
+        }
+        if spool_mib.is_some_and(|mib| mib < self.spool_mib_least) {
+            return Err(format!(
+                "the owner of this sensor wants {} MiB of spool at least",
+                self.spool_mib_least
+            ));
+        }
+        Ok(())
+    }
+
+    /// Refuses to leave out kinds that the owner wants.
+    pub(super) fn allow_kinds(&self, kinds: Kinds) -> Result<(), String> {
+        let missing = self.kinds_kept.iter().find(|kind| !kinds.has(**kind));
+        missing.map_or(Ok(()), |kind| {
+            let name = kind.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
+            Err(format!("the owner of this sensor does not let the centre leave out {name}"))
+        })
+    }
+}
+
+/// The kind of a name.
+pub(super) fn kind(name: &str) -> Result<Kind, String> {
+    Kind::from_str(name, false).map_err(|_| {
+        let short: String = name.chars().take(40).collect();
+        let known = Kind::value_variants().iter().filter_map(Kind::to_possible_value);
+        let known: Vec<String> = known.map(|value| value.get_name().to_owned()).collect();
+        format!("{short:?} is no kind of events; there are: {}", known.join(", "))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_read_strictly() {
+        assert_eq!(Limits::parse("").unwrap(), Limits::default());
+        let text = "settings = [\"filter\"]\nfilter_hides_percent = 50\nkinds_kept = [\"conn\", \"dns\"]\ntrial_seconds = 60";
+        let read = Limits::parse(text).unwrap();
+        assert_eq!((read.filter_hides_percent, read.trial.as_secs(), read.kinds_kept.len()), (50, 60, 2));
+        for (wrong, said) in [
+            ("settings = [\"filtre\"]", "\"filtre\" is no setting; there are: filter"),
+            ("filter_hides_percent = 101", "must be 0 to 100"),
+            ("kinds_kept = [\"dsn\"]", "\"dsn\" is no kind of events; there are: conn, dns"),
+            ("trial_seconds = 0", "must be 1 to 3600"),
+            ("hidden = 1", "unknown field"),
+        ] {
+            let error = Limits::parse(wrong).unwrap_err();
+            assert!(error.contains(said), "{wrong}: {error}");
+        }
+        let missing = Limits::read(Path::new("/nowhere/limits.toml")).unwrap_err().to_string();
+        assert!(missing.contains("/nowhere/limits.toml"), "{missing}");
+    }
+
+    #[test]
+    fn what_the_owner_forbids_is_named() {
+        let limits = Limits::parse("settings = [\"only\", \"spool_mib\"]\nspool_mib_least = 100").unwrap();
+        let with = |text: &str| limits.allow(&serde_json::from_str(text).unwrap());
+        assert_eq!(with(r#"{"only":["conn"],"spool_mib":100}"#), Ok(()));
+        assert!(with(r#"{"filter":"tcp"}"#).unwrap_err().contains("not set filter"));
+        assert!(with(r#"{"spool_mib":99}"#).unwrap_err().contains("100 MiB"));
+        let kept = Limits::parse("kinds_kept = [\"dns\"]").unwrap();
+        assert!(kept.allow_kinds(Kinds::of(&[Kind::Conn])).unwrap_err().contains("leave out dns"));
+        assert_eq!(kept.allow_kinds(Kinds::default()), Ok(()));
+    }
+}
