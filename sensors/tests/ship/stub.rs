@@ -284,7 +284,7 @@ fn enrolled(shared: &Shared, wish: &Value) -> Value {
 
 /// An hour behind the sensors.
 fn clock() -> Value {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() - Duration::from_hours(1);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().saturating_sub(Duration::from_hours(1));
     json!({ "received": now.as_nanos(), "sent": now.as_nanos() })
 }
 
