@@ -38,6 +38,7 @@ mod ledger;
 mod ledger_runs;
 mod notification;
 mod owner;
+mod packet;
 mod password;
 mod scope;
 mod secret;
@@ -85,6 +86,7 @@ pub use inventory::{
 pub use ledger::{Gone, Held, Received, Signed, SpoolAccount, SpoolSummary, Stated};
 pub use notification::{Channel, ChannelEdit, ChannelKind, Delivery, DueDelivery, Outcome};
 pub use owner::{Owner, SILENCE_OWNER_SETTING};
+pub use packet::{MOST_STORED_BYTES, NewPacketOrder, PacketFilter, PacketOrder, PacketState};
 pub use password::{PASSWORD_MIN_CHARS, WeakPassword};
 pub use scope::Scope;
 pub use secret::hash_secret;

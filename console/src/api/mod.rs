@@ -13,6 +13,7 @@ mod health;
 mod incidents;
 mod notifications;
 mod overview;
+mod packets;
 mod rules;
 mod sensors;
 mod session;
@@ -78,6 +79,11 @@ pub(crate) fn router() -> OpenApiRouter<Console> {
         .routes(routes!(incidents::alerts, incidents::link))
         .routes(routes!(incidents::unlink))
         .routes(routes!(incidents::close))
+        .routes(routes!(packets::list, packets::ask))
+        .routes(routes!(packets::one))
+        .routes(routes!(packets::approve))
+        .routes(routes!(packets::decline))
+        .routes(routes!(packets::pcap, packets::discard))
         .routes(routes!(exceptions::list, exceptions::create))
         .routes(routes!(exceptions::end))
         .routes(routes!(notifications::list, notifications::create))

@@ -28,6 +28,7 @@ use super::network::radius::Radius;
 use super::network::snmp::Snmp;
 use super::network::syslog::{Syslog, SyslogStream};
 use super::network::tftp::{self, Tftp};
+use super::peer::bittorrent::{self, Peers};
 use super::remote::rdp::Rdp;
 use super::remote::rfb::Rfb;
 use super::remote::ssh::Ssh;
@@ -101,6 +102,7 @@ pub(super) trait Stream: Debug + Send {
 /// The parser of a service over TCP, where there is one.
 pub(super) fn stream(service: &str, start: &Start<'_>) -> Option<Box<dyn Stream>> {
     Some(match service {
+        "bittorrent" => Box::new(Peers::new()),
         "ftp" => Box::new(Ftp::new(start)),
         "imap" => Box::new(Imap::new(start)),
         "pop3" => Box::new(Pop3::new(start)),
@@ -165,6 +167,7 @@ pub(super) fn announced(transfer: Transfer, options: Options) -> Option<Box<dyn 
 /// The parser of a service over UDP, where there is one; the client is who sent the first datagram that was recognised.
 pub(super) fn datagrams(service: &str, start: &Start<'_>) -> Option<Box<dyn Datagrams>> {
     Some(match service {
+        "bittorrent" => Box::new(bittorrent::Flow::new(start)),
         "dhcp" => Box::new(Dhcp::V4),
         "dhcpv6" => Box::new(Dhcp::V6),
         "bacnet" => Box::new(Bacnet::new(start)),

@@ -24,6 +24,7 @@ pub use desired::Desired;
 pub use offer::Offer;
 pub use pack::Pack;
 pub use request::SensorRequest;
+pub(crate) use request::{close as close_request, put as put_request};
 
 use sqlx::SqliteConnection;
 
