@@ -45,6 +45,11 @@ const CODES: &[(&str, &str, &str)] = &[
         "Somebody else has just changed this. Load it again and repeat.",
     ),
     ("taken", "Tên này đã được dùng.", "This name is in use already."),
+    (
+        "not_signed",
+        "Không ký được cho cảm biến: văn bản gốc tin cậy không cho phép hoặc đã hết hạn (xem `dongson admin trust show`).",
+        "It could not be signed for sensors: the root document does not allow it or has ended (see `dongson admin trust show`).",
+    ),
     ("bad_request", "Yêu cầu không đúng dạng.", "The request cannot be read."),
     ("too_large", "Yêu cầu quá lớn.", "The request is too large."),
     (
@@ -99,6 +104,35 @@ const CODES: &[(&str, &str, &str)] = &[
 
 /// English reason, Vietnamese.
 const REASONS: &[(&str, &str)] = &[
+    (
+        "there is none: make it with `dongson admin trust init`",
+        "chưa có: hãy tạo bằng lệnh `dongson admin trust init`",
+    ),
+    (
+        "does not let this centre's key sign this alone: sign a root document that does (dongson admin trust)",
+        "không cho phép khóa của trung tâm tự ký việc này: hãy ký văn bản gốc mới (dongson admin trust)",
+    ),
+    ("the sensor has 64 open requests already", "cảm biến đã có 64 yêu cầu chưa trả lời"),
+    (
+        "has this version or a newer one already: versions only go up",
+        "đã có phiên bản này hoặc mới hơn: phiên bản chỉ được tăng",
+    ),
+    ("must be verify or ignore", "phải là verify hoặc ignore"),
+    ("is no filter: `detail` says why", "không phải là bộ lọc hợp lệ: xem lý do ở phần chi tiết"),
+    (
+        "must be at most 4096 bytes without control characters",
+        "phải dài tối đa 4096 byte và không chứa ký tự điều khiển",
+    ),
+    (
+        "must be some of conn, dns, http, tls, x509, file and services",
+        "phải gồm các loại trong conn, dns, http, tls, x509, file và services",
+    ),
+    ("must be 1000 to 100000000", "phải từ 1000 đến 100000000"),
+    (
+        "must be 1 to 200 characters without control characters",
+        "phải dài 1 đến 200 ký tự và không chứa ký tự điều khiển",
+    ),
+    ("must be 16 to 1048576", "phải từ 16 đến 1048576"),
     ("must not be empty", "không được để trống"),
     ("must not be empty when there is a password", "không được để trống khi đã có mật khẩu"),
     ("is too long", "quá dài"),
@@ -299,6 +333,9 @@ const PASSWORDS: &[(&str, &str, &str)] = &[
 
 /// English name of a thing, Vietnamese.
 const THINGS: &[(&str, &str)] = &[
+    ("root document", "Văn bản gốc tin cậy"),
+    ("request", "Yêu cầu tới cảm biến"),
+    ("pack", "Gói nội dung"),
     ("enrolment token", "Mã đăng ký"),
     ("sensor", "Cảm biến"),
     ("api key", "Khóa API"),
@@ -341,7 +378,8 @@ mod tests {
     fn texts(before: &str) -> Vec<String> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let mut found = Vec::new();
-        for folder in [root.join("registry/src"), root.join("src"), root.join("src/api")] {
+        for folder in ["registry/src", "registry/src/trust", "src", "src/api"].map(|folder| root.join(folder))
+        {
             for file in fs::read_dir(folder).unwrap() {
                 let path = file.unwrap().path();
                 if path.extension().is_none_or(|extension| extension != "rs") || path.ends_with("words.rs") {

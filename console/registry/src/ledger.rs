@@ -284,6 +284,20 @@ impl Registry {
         Ok(found)
     }
 
+    /// The newest words about all spools of one sensor; `None` when it has stated nothing. The caller has checked the scope.
+    pub async fn account_summary(&self, sensor: &str) -> Result<Option<SpoolSummary>> {
+        let rows: Vec<String> =
+            sqlx::query_scalar("SELECT summary FROM sensor_epoch WHERE sensor = $1 AND summary IS NOT NULL")
+                .bind(sensor)
+                .fetch_all(&self.readers)
+                .await?;
+        let stated: Vec<SpoolSummary> = rows
+            .iter()
+            .map(|summary| serde_json::from_str(summary))
+            .collect::<std::result::Result<_, _>>()?;
+        Ok((!stated.is_empty()).then(|| SpoolSummary::of_all(stated)))
+    }
+
     /// Writes into the audit that a sensor's batch was refused.
     pub async fn refuse_batch(
         &self,

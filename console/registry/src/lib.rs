@@ -95,7 +95,7 @@ pub use session::{NewSession, SessionLimits, SignedIn};
 pub use setting::Setting;
 pub use source::{LISTENERS, Source, SourceCount, SourceEdit, SourceKind};
 pub use timeline::{Entry, EntryKind};
-pub use trust::{Desired, Offer, Pack, SensorRequest};
+pub use trust::{Desired, Offer, Pack, SensorRequest, WantedVersions};
 pub use user::{Account, AccountEdit, FirstPassword, NewAccount, Role, SignIn};
 
 /// The schema, compiled in.

@@ -5,6 +5,7 @@ mod alerts;
 mod api_keys;
 mod assets;
 mod audit;
+mod desired;
 mod document;
 mod drills;
 mod events;
@@ -96,6 +97,8 @@ pub(crate) fn router() -> OpenApiRouter<Console> {
         .routes(routes!(sensors::one, sensors::patch))
         .routes(routes!(sensors::accounts))
         .routes(routes!(sensors::revoke))
+        .routes(routes!(desired::of_sensor))
+        .routes(routes!(desired::one, desired::set))
         .routes(routes!(sensors::tokens, sensors::create_token))
         .routes(routes!(sensors::revoke_token))
         .routes(routes!(sources::list, sources::create))

@@ -1,13 +1,11 @@
 //! Sensors and their enrolment tokens.
 
 use axum::{extract::State, http::StatusCode};
-use dongson_registry::{
-    EnrolmentToken, Millis, NewToken, Scope, Sensor, SensorEdit, SpoolAccount, SpoolSummary,
-};
+use dongson_registry::{EnrolmentToken, Millis, NewToken, Sensor, SensorEdit, SpoolAccount, SpoolSummary};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::drills::Drills;
+use super::{desired::Standing, drills::Drills};
 use crate::{
     Console,
     auth::{Administrator, Reader},
@@ -24,6 +22,8 @@ pub(crate) struct SensorView {
     online: bool,
     /// After how many seconds without a word it counts as silent.
     quiet_after_seconds: i64,
+    /// How it stands to what is wanted of it.
+    configuration: Standing,
     /// What came of what it sent, over all its spools, as it last stated; null when it has stated nothing.
     account: Option<SpoolSummary>,
 }
@@ -119,11 +119,20 @@ const AUTHORITY_SETTING: &str = "collector.authority.fingerprint";
 /// Where a sensor keeps its identity and its spool.
 const SENSOR_DATA: &str = "/var/lib/dongson-sensor";
 
-fn view(sensor: Sensor, account: Option<SpoolSummary>, now: Millis) -> SensorView {
+fn view(sensor: Sensor, wanted: u64, account: Option<SpoolSummary>, now: Millis) -> SensorView {
     let heard =
         sensor.last_seen.is_some_and(|seen| now < seen.saturating_add(sensor.silence_after_seconds * 1000));
     let quiet_after_seconds = sensor.silence_after_seconds;
-    SensorView { online: heard && sensor.revoked_at.is_none(), quiet_after_seconds, account, sensor }
+    let configuration = Standing::of(&sensor, wanted);
+    let online = heard && sensor.revoked_at.is_none();
+    SensorView { online, quiet_after_seconds, configuration, account, sensor }
+}
+
+/// One sensor with what is wanted of it and what came of what it sent.
+async fn seen(console: &Console, sensor: Sensor, now: Millis) -> ApiResult<SensorView> {
+    let wanted = console.registry.wanted_version(&sensor.organization, &sensor.id).await?;
+    let account = console.registry.account_summary(&sensor.id).await?;
+    Ok(view(sensor, wanted, account, now))
 }
 
 /// The sensors in scope.
@@ -137,12 +146,13 @@ pub(crate) async fn list(
     let drills = query.drill.unwrap_or_default();
     let mut accounts = console.registry.account_summaries(&person.scope).await?;
     let shown = found.into_iter().filter(|sensor| drills.takes(sensor.drill));
-    let sensors = shown
-        .map(|sensor| {
-            let account = accounts.remove(&sensor.id).map(SpoolSummary::of_all);
-            view(sensor, account, person.at)
-        })
-        .collect();
+    let wanted = console.registry.wanted_versions().await?;
+    let seen = |sensor: Sensor| {
+        let wanted = wanted.of(&sensor.organization, &sensor.id);
+        let account = accounts.remove(&sensor.id).map(SpoolSummary::of_all);
+        view(sensor, wanted, account, person.at)
+    };
+    let sensors = shown.map(seen).collect();
     Ok(Json(SensorList { sensors, at: person.at }))
 }
 
@@ -154,8 +164,7 @@ pub(crate) async fn one(
     Path(id): Path<String>,
 ) -> ApiResult<Json<SensorView>> {
     let sensor = console.registry.sensor(&person.scope, &id).await?;
-    let account = account_of(&console, &person.scope, &id).await?;
-    Ok(Json(view(sensor, account, person.at)))
+    Ok(Json(seen(&console, sensor, person.at).await?))
 }
 
 /// What came of what a sensor sent, spool by spool: which sequences came, wait there, will never come, and of which nobody
@@ -167,17 +176,6 @@ pub(crate) async fn accounts(
     Path(id): Path<String>,
 ) -> ApiResult<Json<AccountList>> {
     Ok(Json(AccountList { accounts: console.registry.sensor_accounts(&person.scope, &id).await? }))
-}
-
-/// The summary over all spools of one sensor.
-async fn account_of(console: &Console, scope: &Scope, id: &str) -> ApiResult<Option<SpoolSummary>> {
-    let accounts = console.registry.sensor_accounts(scope, id).await?;
-    let stated: Vec<SpoolSummary> = accounts
-        .into_iter()
-        .filter(|account| account.stated_at.is_some())
-        .map(|account| account.summary)
-        .collect();
-    Ok((!stated.is_empty()).then(|| SpoolSummary::of_all(stated)))
 }
 
 /// Says who answers for a sensor, and when it counts as silent.
@@ -192,8 +190,7 @@ pub(crate) async fn patch(
     let edit = SensorEdit { owner, quiet_after_seconds: given.quiet_after_seconds };
     let after =
         console.registry.edit_sensor(&person.scope, &person.change(), &id, given.version, &edit).await?;
-    let account = account_of(&console, &person.scope, &id).await?;
-    Ok(Json(view(after, account, person.at)))
+    Ok(Json(seen(&console, after, person.at).await?))
 }
 
 /// Shuts a sensor out for ever.
@@ -205,8 +202,7 @@ pub(crate) async fn revoke(
     Json(given): Json<Reason>,
 ) -> ApiResult<Json<SensorView>> {
     let revoked = console.registry.revoke_sensor(&person.scope, &person.change(), &id, &given.reason).await?;
-    let account = account_of(&console, &person.scope, &id).await?;
-    Ok(Json(view(revoked, account, person.at)))
+    Ok(Json(seen(&console, revoked, person.at).await?))
 }
 
 /// The enrolment tokens.

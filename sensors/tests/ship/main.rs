@@ -129,6 +129,10 @@ fn a_sensor_enrols_and_ships_a_capture() {
     };
     assert_eq!(sorted(ids(&acknowledged(&stub))), sorted(expected(&file)));
     assert_eq!(stub.state().renewals, 0, "a fresh certificate is not renewed");
+    let last_word = stub.state().accounts.last().unwrap().clone();
+    let sequences: BTreeSet<u64> = acknowledged(&stub).iter().map(|batch| batch.sequence).collect();
+    assert_eq!(last_word["assigned"].as_u64(), sequences.last().copied());
+    assert_eq!((&last_word["held"]["batches"], &last_word["gone"]), (&0.into(), &serde_json::json!([])));
     for secret in ["secret.key", "key.pem", "identity.json"] {
         assert_eq!(fs::metadata(data.join(secret)).unwrap().permissions().mode() & 0o777, 0o600, "{secret}");
     }
@@ -241,6 +245,25 @@ fn a_refused_batch_is_set_aside_and_said() {
     assert_eq!(output.status.code(), Some(1));
     assert!(words(&output).contains("10 refused"), "{}", words(&output));
     assert_eq!(fs::read_dir(data.join("spool/refused")).unwrap().count(), 1);
+}
+
+#[test]
+fn a_revoked_sensor_says_so_once_and_keeps_what_it_sees() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path();
+    let authority = Arc::new(Authority::new());
+    let stub = Stub::start(&authority, Mode::Bar, true);
+    authority.enrolled(data, stub.address, 90);
+    let file = capture(data, 10_000);
+    let output = read(&file, data, &["--patience", "2"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = words(&output);
+    assert_eq!(said.matches("refuses this sensor: it is revoked").count(), 1, "{said}");
+    assert!(said.contains("enrol again"), "{said}");
+    assert_eq!(stub.state().batches.len(), 1, "a refused sensor does not go on sending");
+    let spool = Spool::open(&data.join("spool"), 1 << 30).unwrap();
+    let all = u64::try_from(expected(&file).len()).unwrap();
+    assert_eq!((spool.events(), spool.total_lost()), (all, 0), "nothing is lost");
 }
 
 #[test]
