@@ -158,6 +158,7 @@ pub(super) fn udp(ports: [u16; 2], bytes: &[u8]) -> Option<&'static str> {
         _ if (on(500) || on(4500)) && ike(bytes) => "ipsec",
         _ if super::windows::dcerpc::is_message(bytes) => "dce_rpc",
         _ if super::network::nfs::is_call(bytes) => "rpc",
+        _ if super::network::netflow::is_datagram(bytes) => "netflow",
         _ if dnp3(bytes) == Verdict::Yes => "dnp3_udp",
         _ => return None,
     })

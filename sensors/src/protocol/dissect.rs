@@ -22,6 +22,7 @@ use super::mail::imap::Imap;
 use super::mail::pop3::Pop3;
 use super::mail::smtp::Smtp;
 use super::network::dhcp::Dhcp;
+use super::network::netflow::Netflow;
 use super::network::nfs::Rpc;
 use super::network::ntp::Ntp;
 use super::network::radius::Radius;
@@ -181,6 +182,7 @@ pub(super) fn datagrams(service: &str, start: &Start<'_>) -> Option<Box<dyn Data
         "dce_rpc" => Box::new(Connectionless::default()),
         "krb" => Box::new(Kerberos::default()),
         "ldap_udp" => Box::new(Ldap::new(start)),
+        "netflow" => Box::new(Netflow::default()),
         "ntp" => Box::new(Ntp),
         "rpc" => Box::new(Rpc::default()),
         _ => return None,
