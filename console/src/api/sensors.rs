@@ -125,7 +125,7 @@ fn view(sensor: Sensor, wanted: u64, account: Option<SpoolSummary>, now: Millis)
     let quiet_after_seconds = sensor.silence_after_seconds;
     let configuration = Standing::of(&sensor, wanted);
     let online = heard && sensor.revoked_at.is_none();
-    SensorView { online, quiet_after_seconds, configuration, account, sensor }
+    SensorView { sensor, online, quiet_after_seconds, configuration, account }
 }
 
 /// One sensor with what is wanted of it and what came of what it sent.
