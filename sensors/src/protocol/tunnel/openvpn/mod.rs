@@ -99,7 +99,7 @@ impl Openvpn {
         let Some(&first) = bytes.first() else { return };
         match Opcode::of(first) {
             Some(Opcode::Data) => self.ended = self.tls.as_ref().is_none_or(|tls| !tls.wants_more(side)),
-            Some(Opcode::Control) if first & 7 == 0 => {
+            Some(Opcode::Control) if packet::key(first) == 0 => {
                 let Some(packet) = self.protection.and_then(|protection| Packet::read(bytes, protection))
                 else {
                     return;

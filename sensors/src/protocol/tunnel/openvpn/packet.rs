@@ -115,9 +115,14 @@ impl<'a> Packet<'a> {
     }
 }
 
+/// Under which key a packet goes, the lower three bits: the first key is 0.
+pub(super) fn key(first: u8) -> u8 {
+    first & 7
+}
+
 /// Whether a packet that opens a session may have this first byte: its key is the first.
 pub(super) fn may_open(first: u8) -> bool {
-    first & 7 == 0 && matches!(Opcode::of(first), Some(Opcode::ClientReset | Opcode::ServerReset))
+    key(first) == 0 && matches!(Opcode::of(first), Some(Opcode::ClientReset | Opcode::ServerReset))
 }
 
 /// A packet that opens a session, and how it is protected, which its length and the places of its numbers tell.
