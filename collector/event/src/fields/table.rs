@@ -882,6 +882,10 @@ pub const FIELDS: &[Field] = &[
     f("dongson.wireguard.initiator_index", Long, "", Source, Plain, REST, "Dongson", "Index of the session on the initiator's side"),
     f("dongson.wireguard.responder_index", Long, "", Source, Plain, REST, "Dongson", "Index of the session on the responder's side"),
     f("dongson.wireguard.cookie", Bool, "", Source, Plain, REST, "Dongson", "Whether the initiation carries a cookie that was asked for"),
+    f("dongson.openvpn.client_session", LowKeyword, "", Source, Plain, REST, "Zeek spicy-openvpn session_id", "Session of the client, 16 hexadecimal digits"),
+    f("dongson.openvpn.server_session", LowKeyword, "", Source, Plain, REST, "Zeek spicy-openvpn session_id", "Session of the server, 16 hexadecimal digits"),
+    f("dongson.openvpn.protection", LowKeyword, "", Source, Plain, REST, "Dongson", "How the control channel is protected beside TLS: none, tls-auth, tls-crypt, tls-crypt-v2"),
+    f("dongson.openvpn.hmac_length", Long, "bytes", Source, Plain, REST, "Dongson", "Length of the authenticator of tls-auth"),
     // MQTT.
     f("dongson.mqtt.messages", Keywords, "", Source, Plain, REST, "EVE mqtt; Zeek mqtt_publish.status", "Messages of the exchange in their order: publish, puback"),
     f("dongson.mqtt.protocol", LowKeyword, "", Source, Plain, REST, "Zeek proto_name; EVE mqtt.connect.protocol_string", "Protocol's name: MQTT or MQIsdp"),
