@@ -11,7 +11,9 @@ use super::database::mysql::Mysql;
 use super::database::postgresql::Postgresql;
 use super::database::redis::Redis;
 use super::ftp::{self, Ftp};
+use super::industrial::bacnet::Bacnet;
 use super::industrial::dnp3::Dnp3;
+use super::industrial::enip::Enip;
 use super::industrial::iec104::Iec104;
 use super::industrial::modbus::Modbus;
 use super::industrial::mqtt::Mqtt;
@@ -26,6 +28,7 @@ use super::network::radius::Radius;
 use super::network::snmp::Snmp;
 use super::network::syslog::{Syslog, SyslogStream};
 use super::network::tftp::{self, Tftp};
+use super::peer::bittorrent::{self, Peers};
 use super::remote::rdp::Rdp;
 use super::remote::rfb::Rfb;
 use super::remote::ssh::Ssh;
@@ -99,12 +102,14 @@ pub(super) trait Stream: Debug + Send {
 /// The parser of a service over TCP, where there is one.
 pub(super) fn stream(service: &str, start: &Start<'_>) -> Option<Box<dyn Stream>> {
     Some(match service {
+        "bittorrent" => Box::new(Peers::new()),
         "ftp" => Box::new(Ftp::new(start)),
         "imap" => Box::new(Imap::new(start)),
         "pop3" => Box::new(Pop3::new(start)),
         "smtp" => Box::new(Smtp::new(start)),
         "dnp3_tcp" => Box::new(Dnp3::default()),
         "cotp" => Box::new(S7comm::new(start)),
+        "enip" => Box::new(Enip::default()),
         "iec104" => Box::new(Iec104::default()),
         "modbus" => Box::new(Modbus::new(start)),
         "mqtt" => Box::new(Mqtt::new(start)),
@@ -162,8 +167,11 @@ pub(super) fn announced(transfer: Transfer, options: Options) -> Option<Box<dyn 
 /// The parser of a service over UDP, where there is one; the client is who sent the first datagram that was recognised.
 pub(super) fn datagrams(service: &str, start: &Start<'_>) -> Option<Box<dyn Datagrams>> {
     Some(match service {
+        "bittorrent" => Box::new(bittorrent::Flow::new(start)),
         "dhcp" => Box::new(Dhcp::V4),
         "dhcpv6" => Box::new(Dhcp::V6),
+        "bacnet" => Box::new(Bacnet::new(start)),
+        "enip" => Box::new(Enip::default()),
         "dnp3_udp" => Box::new(Dnp3::default()),
         "radius" => Box::new(Radius::default()),
         "sip" => Box::new(Sip::default()),
