@@ -109,6 +109,7 @@ fn parsers() -> BTreeSet<(Transport, String)> {
         // These have their own places in `tcp.rs` and `udp.rs`.
         (Transport::Tcp, "ssl"),
         (Transport::Tcp, "http"),
+        (Transport::Tcp, "http2"),
         (Transport::Tcp, "dns"),
         (Transport::Tcp, "socks"),
         (Transport::Udp, "dns"),

@@ -116,6 +116,7 @@ impl Tcp {
         let found = match service {
             "ssl" => Found::Tls(client),
             "http" => Found::Http(client),
+            "http2" => Found::Http2(client),
             "dns" => Found::Dns,
             _ => Found::Named(detect::service(service)?, client),
         };

@@ -112,9 +112,9 @@ impl Socks {
         let held = side.of(&self.held).as_slice();
         let mut cursor = Cursor::new(held);
         let next = if side == self.client {
-            // The client speaks first at each step; its request waits for the method.
+            // The client speaks first at each step; its request waits until the server has let it in.
             match step {
-                Step::Request if other == Step::Greeting => None,
+                Step::Request if other < Step::Request => None,
                 step => self.talk.client(&mut cursor, step, &self.key),
             }
         } else if step < other {
