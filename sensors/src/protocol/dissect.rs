@@ -22,6 +22,7 @@ use super::mail::imap::Imap;
 use super::mail::pop3::Pop3;
 use super::mail::smtp::Smtp;
 use super::network::dhcp::Dhcp;
+use super::network::netflow::Netflow;
 use super::network::nfs::Rpc;
 use super::network::ntp::Ntp;
 use super::network::radius::Radius;
@@ -33,6 +34,8 @@ use super::remote::rdp::Rdp;
 use super::remote::rfb::Rfb;
 use super::remote::ssh::Ssh;
 use super::remote::telnet::Telnet;
+use super::tunnel::ike::Ike;
+use super::tunnel::wireguard::Wireguard;
 use super::voice::irc::Irc;
 use super::voice::sip::Sip;
 use super::windows::dcerpc::{Connectionless, Dcerpc};
@@ -177,10 +180,13 @@ pub(super) fn datagrams(service: &str, start: &Start<'_>) -> Option<Box<dyn Data
         "sip" => Box::new(Sip::default()),
         "snmp" => Box::new(Snmp::new(start)),
         "syslog" => Box::new(Syslog),
+        "ipsec" => Box::new(Ike),
+        "wireguard" => Box::new(Wireguard::default()),
         "tftp" => Box::new(Tftp::new(start)),
         "dce_rpc" => Box::new(Connectionless::default()),
         "krb" => Box::new(Kerberos::default()),
         "ldap_udp" => Box::new(Ldap::new(start)),
+        "netflow" => Box::new(Netflow::default()),
         "ntp" => Box::new(Ntp),
         "rpc" => Box::new(Rpc::default()),
         _ => return None,
