@@ -615,6 +615,11 @@ pub const FIELDS: &[Field] = &[
     f("dongson.telnet.variables", Keywords, "", Source, Personal, REST, "RFC 1572", "Variables of the client's environment as name=value"),
     f("dongson.telnet.logins", Long, "", Source, Plain, REST, "Dongson", "How many passwords were typed"),
     f("dongson.telnet.commands", Long, "", Source, Plain, REST, "Dongson", "How many lines were typed at a shell"),
+    // ARP.
+    f("dongson.arp.opcode", LowKeyword, "", Source, Plain, REST, "EVE arp.opcode", "request, reply, request_reverse, reply_reverse or a number"),
+    f("dongson.arp.gratuitous", Bool, "", Source, Plain, REST, "RFC 5227 3", "The sender speaks of its own address"),
+    f("dongson.arp.earlier_mac", Keyword, "", Source, Internal, REST, "Dongson", "Card that had the sender's address before, where it was another"),
+    f("dongson.arp.frame_mac", Keyword, "", Source, Internal, REST, "Dongson", "Sender of the frame, where it is not the card that the message names"),
     // NTP.
     f("dongson.ntp.version", Long, "", Source, Plain, REST, "Zeek version; EVE ntp.version", "Version of NTP"),
     f("dongson.ntp.mode", Long, "", Source, Plain, REST, "Zeek mode; EVE ntp.mode", "Mode: 3 client, 4 server, 6 control, 7 private"),
@@ -1093,6 +1098,10 @@ pub const FIELDS: &[Field] = &[
     f("dongson.health.spool.age", Long, "s", Sensor, Plain, REST, "Dongson", "How long the oldest batch in the spool has waited"),
     f("dongson.health.cpu_percent", Float, "%", Sensor, Plain, REST, "Dongson", "Processor time; 100 is a whole core"),
     f("dongson.health.certificate_end", Date, "", Sensor, Plain, REST, "Dongson", "When the sensor's certificate ends"),
+    f("dongson.health.clock.offset", Long, "ms", Sensor, Plain, REST, "Dongson", "The sensor's clock less the collector's (RFC 5905, section 8): positive when it is ahead"),
+    f("dongson.health.clock.uncertainty", Long, "ms", Sensor, Plain, REST, "Dongson", "The clock's offset is at most so much wrong"),
+    f("dongson.health.budget.spent", Long, "bytes", Sensor, Plain, REST, "Dongson", "Bytes that the sensor has sent on this day (UTC), where it has a daily budget"),
+    f("dongson.health.budget.daily", Long, "bytes", Sensor, Plain, REST, "Dongson", "The sensor's budget of bytes a day"),
     f("dongson.health.flows", Long, "", Sensor, Plain, REST, "Dongson", "Live flows"),
     f("dongson.health.memory", Long, "bytes", Sensor, Plain, REST, "Dongson", "Resident memory"),
     f("dongson.health.version", Keyword, "", Sensor, Plain, REST, "Dongson", "Version of the software"),

@@ -105,6 +105,7 @@ pub(crate) fn dataset(kind: &str) -> Option<&'static str> {
         "ntp" | "ntp_control" | "ntp_private" => "sensor.ntp",
         "dhcp" => "sensor.dhcp",
         "radius" => "sensor.radius",
+        "arp" => "sensor.arp",
         "snmp" => "sensor.snmp",
         "syslog" => "sensor.syslog",
         "tftp" => "sensor.tftp",
