@@ -97,7 +97,7 @@ impl Live {
         let before = (counter(from, "tx_packets")?, counter(to, "rx_packets")?);
         let (ready, stop, seen) = (AtomicBool::new(false), AtomicBool::new(false), AtomicU64::new(0));
         let begun = Instant::now();
-        let (received, took) = std::thread::scope(|scope| -> Result<(Received, Duration)> {
+        let (outcome, took) = std::thread::scope(|scope| -> Result<(Received, Duration)> {
             let thread = scope.spawn(|| receiver.receive(to, &ready, &stop, &seen));
             while !ready.load(Ordering::Acquire) && !thread.is_finished() {
                 std::thread::yield_now();
@@ -108,8 +108,8 @@ impl Live {
             drain(&seen, expected);
             stop.store(true, Ordering::Release);
             sent?;
-            let received = thread.join().map_err(|_| anyhow::anyhow!("the receiver broke off"))?;
-            Ok((received?, took))
+            let joined = thread.join().map_err(|_| anyhow::anyhow!("the receiver broke off"))?;
+            Ok((joined?, took))
         })?;
         let sent = counter(from, "tx_packets")?.saturating_sub(before.0);
         let delivered = counter(to, "rx_packets")?.saturating_sub(before.1);
@@ -121,14 +121,14 @@ impl Live {
             sent,
             frames_per_second: report::rate(sent, took.as_secs_f64()),
             delivered,
-            received: received.frames,
-            lost: delivered.saturating_sub(received.frames),
-            dropped: received.dropped,
+            received: outcome.frames,
+            lost: delivered.saturating_sub(outcome.frames),
+            dropped: outcome.dropped,
             cpu_ns_per_frame: report::rate(
-                u64::try_from(received.cpu.as_nanos())?,
-                report::whole(received.frames),
+                u64::try_from(outcome.cpu.as_nanos())?,
+                report::whole(outcome.frames),
             ),
-            events: received.events,
+            events: outcome.events,
         })
     }
 
