@@ -7,6 +7,7 @@ use etherparse::{TcpSlice, UdpSlice};
 
 use super::Side;
 use super::expected::Announced;
+use super::features::{Features, Memory};
 use super::history::History;
 use super::key::{Key, Tuple, protocol as number};
 use super::odd::oddities;
@@ -109,6 +110,8 @@ pub(crate) struct Flow {
     carrier: Option<Box<str>>,
     /// The tunnel that it carries itself, and what tells it apart.
     carries: Option<(Tunnel, Option<u32>)>,
+    /// What a model wants to know, where that is asked for.
+    features: Option<Box<Features>>,
     /// The earliest entry in the queue of deadlines.
     pub(crate) queued: Timestamp,
 }
@@ -119,6 +122,8 @@ pub(crate) struct Desk<'d> {
     pub(crate) events: &'d mut Vec<Event>,
     pub(crate) options: &'d protocol::Options,
     pub(crate) announced: &'d mut Announced,
+    /// For features of flows, where they are asked for.
+    pub(crate) features: Option<&'d mut Memory>,
 }
 
 impl Flow {
@@ -143,6 +148,7 @@ impl Flow {
             label: None,
             carrier: None,
             carries: None,
+            features: None,
             queued: Timestamp::from_nanos(i64::MAX),
         };
         if began_elsewhere(&tuple, datagram) {
@@ -256,6 +262,9 @@ impl Flow {
         count.ip_bytes += datagram.ip_length as u64;
         count.frame_bytes += u64::from(datagram.path.wire_length);
         count.payload_bytes += payload as u64;
+        if let Some(memory) = desk.features.as_deref_mut() {
+            self.note_features(side, datagram, memory);
+        }
         let from = desk.events.len();
         match tuple.protocol {
             number::TCP => self.tcp(side, datagram, desk),
@@ -288,10 +297,36 @@ impl Flow {
             desk.events.push(self.tunnel("close"));
         }
         if desk.options.kinds.has(Kind::Conn) {
-            let record = self.conn();
+            let mut record = self.conn();
+            if let Some(memory) = desk.features.as_deref_mut() {
+                memory.rhythms.note(&self.tuple, self.first, &mut record);
+                if let Some(features) = self.features.take() {
+                    features.finish(memory, &mut record);
+                }
+            }
             desk.events.push(record);
         }
         self.describe_since(from, desk);
+    }
+
+    /// Notes what a packet says for the features of the flow; one without payload says nothing.
+    fn note_features(&mut self, side: Side, datagram: &Datagram<'_>, memory: &mut Memory) {
+        let header = match self.tuple.protocol {
+            number::TCP => usize::from(datagram.payload.byte(12).unwrap_or(0) >> 4) * 4,
+            number::UDP => 8,
+            _ => return,
+        };
+        let length = datagram.payload_length.saturating_sub(header);
+        if length == 0 {
+            return;
+        }
+        let at = datagram.path.at;
+        if self.features.is_none() {
+            self.features = Features::begin(memory, at);
+        }
+        if let Some(features) = &mut self.features {
+            features.packet(side, at, length, datagram.payload.after(header).unwrap_or_default());
+        }
     }
 
     fn side_of(&self, tuple: &Tuple) -> Side {
@@ -303,6 +338,9 @@ impl Flow {
         self.path.macs = self.path.macs.map(|(source, destination)| (destination, source));
         self.path.carrier = self.path.carrier.map(Carrier::reversed);
         std::mem::swap(&mut self.originator, &mut self.responder);
+        if let Some(features) = &mut self.features {
+            features.turn_round();
+        }
     }
 
     fn tcp(&mut self, side: Side, datagram: &Datagram<'_>, desk: &mut Desk<'_>) {

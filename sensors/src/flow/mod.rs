@@ -8,11 +8,13 @@
 mod checksum;
 mod entry;
 mod expected;
+mod features;
 mod history;
 pub(crate) mod key;
 mod odd;
 mod ports;
 mod record;
+mod rhythm;
 mod stream;
 mod table;
 mod tcp;

@@ -16,6 +16,7 @@ use hashbrown::HashTable;
 use super::checksum;
 use super::entry::{Desk, Flow};
 use super::expected::Announced;
+use super::features::Memory;
 use super::key::{Key, Tuple};
 use super::stream::{Budget, Limits as StreamLimits};
 use crate::layer::{Datagram, MAX_DEPTH, Weird};
@@ -67,6 +68,8 @@ pub struct Counters {
     pub without_ports: u64,
     /// Packets with a wrong checksum, when they are verified.
     pub bad_checksums: u64,
+    /// Flows without features, because too many had some.
+    pub without_features: u64,
 }
 
 /// A flow's place, and its number: another flow may have the place by now.
@@ -94,6 +97,8 @@ pub struct FlowTable {
     options: protocol::Options,
     budget: Budget,
     announced: Announced,
+    /// For features of flows, where they are asked for.
+    features: Option<Box<Memory>>,
     counters: Counters,
     weird: Weird,
     now: Timestamp,
@@ -116,6 +121,7 @@ impl FlowTable {
             options,
             budget: Budget { limits: limits.streams, ..Budget::default() },
             announced: Announced::default(),
+            features: options.features.then(Box::default),
             counters: Counters::default(),
             weird: Weird::default(),
             now: Timestamp::from_nanos(i64::MIN),
@@ -202,7 +208,8 @@ impl FlowTable {
     /// What was seen so far.
     pub fn counters(&self) -> Counters {
         let Budget { skipped, differing, .. } = self.budget;
-        Counters { skipped_holes: skipped, differing_segments: differing, ..self.counters }
+        let without_features = self.features.as_ref().map_or(0, |memory| memory.left_out);
+        Counters { skipped_holes: skipped, differing_segments: differing, without_features, ..self.counters }
     }
 
     /// Anomalies of transports, by name.
@@ -276,8 +283,13 @@ impl FlowTable {
         if let Some(nested) = self.nested.get_mut(datagram.path.depth()) {
             *nested = Some(place);
         }
-        let mut desk =
-            Desk { budget: &mut self.budget, events, options: &self.options, announced: &mut self.announced };
+        let mut desk = Desk {
+            budget: &mut self.budget,
+            events,
+            options: &self.options,
+            announced: &mut self.announced,
+            features: self.features.as_deref_mut(),
+        };
         if self.checksums == Checksums::Verify && !checksum::is_right(datagram) {
             self.counters.bad_checksums += 1;
             flow.damaged(tuple, datagram.path.at, &mut desk);
@@ -318,8 +330,13 @@ impl FlowTable {
             entry.remove();
         }
         self.free.push(slot);
-        let mut desk =
-            Desk { budget: &mut self.budget, events, options: &self.options, announced: &mut self.announced };
+        let mut desk = Desk {
+            budget: &mut self.budget,
+            events,
+            options: &self.options,
+            announced: &mut self.announced,
+            features: self.features.as_deref_mut(),
+        };
         flow.finish(&mut desk);
     }
 

@@ -98,6 +98,7 @@ static TCP: &[Named] = &[
     upgrading("imap", |s| imap(s.prefix), Kind::Imap),
     named("syslog", syslog),
     upgrading("irc", irc, Kind::Irc),
+    named("openvpn", |s| super::tunnel::openvpn::begins(s.prefix)),
     named("modbus", modbus),
     named("iec104", industrial::iec104),
     named("enip", industrial::enip),
@@ -154,7 +155,7 @@ pub(super) fn udp(ports: [u16; 2], bytes: &[u8]) -> Option<&'static str> {
         _ if on(44_818) && super::industrial::enip::is_message(bytes) => "enip",
         _ if super::industrial::enip::is_io(bytes) => "enip",
         _ if super::tunnel::wireguard::is_message(bytes) => "wireguard",
-        [0x38 | 0x40, ..] if on(1194) && bytes.len() >= 14 => "openvpn",
+        _ if super::tunnel::openvpn::is_opening(bytes) => "openvpn",
         _ if super::tunnel::ike::is_message(bytes) => "ipsec",
         _ if on(4500) && super::tunnel::ike::is_esp(bytes) => "ipsec",
         _ if super::windows::dcerpc::is_message(bytes) => "dce_rpc",
@@ -418,10 +419,13 @@ fn telnet(scene: &Scene<'_>) -> Verdict {
         [&b"login:"[..], b"username:", b"password:"].iter().any(|word| contains_no_case(line, word))
     };
     let seen = scene.prefix.get(..512).unwrap_or(scene.prefix);
+    // What comes behind other signs is not looked at, so that the answer is the same as without it.
+    let text = seen.iter().position(|sign| !sign.is_ascii()).unwrap_or(seen.len());
+    let (seen, other) = seen.split_at_checked(text).unwrap_or((seen, &[]));
     let negotiates = negotiation(scene.prefix);
     match negotiates {
         Verdict::No if (scene.on(23) || scene.on(2323)) && asks(seen) => Verdict::Yes,
-        Verdict::No if (scene.on(23) || scene.on(2323)) && seen.len() < 512 && seen.is_ascii() => {
+        Verdict::No if (scene.on(23) || scene.on(2323)) && seen.len() < 512 && other.is_empty() => {
             Verdict::Maybe
         }
         verdict => verdict,
