@@ -5,12 +5,14 @@
 //! - [`lane`], [`load`]: the ways in, and how fast they are used.
 //! - [`system`], [`cost`]: the processes that are measured, and what they cost.
 //! - [`yardstick`]: what the store and the disk alone do on the same machine in the same minute.
-//! - [`ingest`], [`latency`]: the two measurements; [`report`] prints them.
+//! - [`live`]: frames over a virtual link into each way of receiving.
+//! - [`ingest`], [`latency`]: the two measurements of a whole system; [`report`] prints them.
 
 mod cost;
 mod ingest;
 mod lane;
 mod latency;
+mod live;
 mod load;
 mod random;
 mod record;
@@ -39,6 +41,11 @@ enum Command {
     Ingest(ingest::Ingest),
     /// Sends attacks among ordinary records and measures the time until each is an alert in the queue.
     Latency(latency::Latency),
+    /// Sends frames over a virtual link into each way of receiving; fails when the ring loses one.
+    #[command(
+        after_help = "Needs root. Example:\n  dongson-bench live --seconds 60 --receiver ring,portable,libpcap"
+    )]
+    Live(live::Live),
 }
 
 #[expect(clippy::print_stderr, reason = "the operator of a measurement reads its error here")]
@@ -48,6 +55,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Ingest(ingest) => ingest.run(),
         Command::Latency(latency) => latency.run(),
+        Command::Live(live) => live.run(),
     };
     done.unwrap_or_else(|error| {
         eprintln!("dongson-bench: {error:#}");
