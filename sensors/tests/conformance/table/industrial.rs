@@ -4,8 +4,6 @@ use super::Rule::{By, Is};
 use super::{Line, line};
 use crate::values::Case;
 
-const LAST_FIRST: &str = "Suricata lists the payloads from the last to the first and then the mark of the end, we list them as they stand";
-
 pub(super) const LINES: &[Line] = &[
     line("suricata-verify", "enip", "event_type", By(|_, v| v == "enip"), ""),
     line("suricata-verify", "enip", "enip.request.cip.service", By(is_service), ""),
@@ -20,7 +18,7 @@ pub(super) const LINES: &[Line] = &[
     line("suricata-verify", "ike", "ike.resp_spi", Is("dongson.ike.responder_spi"), ""),
     line("suricata-verify", "ike", "ike.role", Is("dongson.ike.role"), ""),
     line("suricata-verify", "ike", "ike.ikev2.errors", Is("dongson.ike.errors"), ""),
-    line("suricata-verify", "ike", "ike.payload[*]", By(has_payload), LAST_FIRST),
+    line("suricata-verify", "ike", "ike.payload[*]", By(has_payload), ""),
 ];
 
 /// The same words with other signs between them.
@@ -47,10 +45,10 @@ fn is_major(case: &Case<'_>, theirs: &str) -> bool {
     case.text("dongson.ike.version").split('.').next() == Some(theirs)
 }
 
-/// The payload at the fact's place, counted from the end.
+/// The payload at the fact's place; behind the last one the mark of the end.
 fn has_payload(case: &Case<'_>, theirs: &str) -> bool {
     let payloads = case.list("dongson.ike.payloads");
-    let ours = payloads.iter().rev().nth(case.index).map_or("", String::as_str);
+    let ours = payloads.get(case.index).map_or("", String::as_str);
     let name = match ours {
         "" => "NoNextPayload",
         "SA" => "SecurityAssociation",
