@@ -191,6 +191,7 @@ const MEANINGS: &[(&str, &str)] = &[
     ("dongson.conn.state", "Trạng thái kết nối: S0 S1 SF REJ S2 S3 RSTO RSTR RSTOS0 RSTRH SH SHR OTH"),
     ("dongson.conn.history", "Các chữ cái ghi điều đã thấy, chữ hoa là của bên mở đầu"),
     ("dongson.conn.missed_bytes", "Dữ liệu không thấy được"),
+    ("dongson.conn.bypassed_bytes", "Dữ liệu cảm biến không cần xem vì không còn gì để biết thêm"),
     ("dongson.conn.services", "Mọi giao thức tìm thấy trong luồng"),
     ("dongson.weird.name", "Tên bất thường"),
     ("dongson.weird.detail", "Điểm bất thường"),

@@ -219,6 +219,7 @@ pub const FIELDS: &[Field] = &[
     f("dongson.conn.state", LowKeyword, "", Source, Plain, COLUMN, "Zeek conn_state", "S0 S1 SF REJ S2 S3 RSTO RSTR RSTOS0 RSTRH SH SHR OTH"),
     f("dongson.conn.history", Keyword, "", Source, Plain, COLUMN, "Zeek history", "Letters of what was seen, capitals from the originator"),
     f("dongson.conn.missed_bytes", Long, "bytes", Source, Plain, REST, "Zeek missed_bytes", "Payload that was not seen"),
+    f("dongson.conn.bypassed_bytes", Long, "bytes", Source, Plain, REST, "Suricata's bypass, as flow.bypassed of EVE counts it", "Payload that the sensor did not look into because nothing more was to be learnt from it"),
     f("dongson.conn.services", Keywords, "", Source, Plain, REST, "Zeek service", "All protocols found in the flow"),
     f("dongson.weird.name", LowKeyword, "", Source, Plain, COLUMN, "Zeek weird.name", "Name of the anomaly"),
     f("dongson.weird.detail", Keyword, "", Source, Plain, REST, "Zeek weird.addl", "What was odd about it"),
