@@ -10,6 +10,7 @@ pub mod detect;
 mod indicators;
 pub mod inventory;
 mod item;
+mod local;
 pub mod notify;
 mod order;
 mod partition;

@@ -7,6 +7,7 @@
 //! - [`packets`]: the last packets on disk, and how they are found again.
 //! - [`protocol`]: what the streams say: DNS, HTTP, TLS.
 //! - [`confine`]: what the process gives up once its sockets are open.
+//! - [`local`]: indicators and rules at the sensor, for when the centre cannot be reached.
 //! - [`ship`]: the spool and the link to the collector.
 //! - [`desired`]: what the centre wants of this sensor: asked for, verified, kept.
 //! - [`engine`]: the three of them in a row; [`read_file`] runs it over a capture, [`mod@follow`] over one that grows, [`live`] over an interface.
@@ -26,6 +27,7 @@ pub mod flow;
 pub mod follow;
 pub mod layer;
 pub mod live;
+pub mod local;
 mod odd;
 pub mod packets;
 pub mod protocol;

@@ -46,6 +46,9 @@ enum Command {
     Doctor(command::doctor::Doctor),
     /// Finds packets that a sensor with `run --packets` has kept.
     Packets(command::packets::Packets),
+    /// Prints what the sensor found by itself: indicators, and rules while the centre could not be reached.
+    #[command(after_help = "Example:\n  dongson-sensor alerts --data sensor --newest 20")]
+    Alerts(command::alerts::Alerts),
     /// Prints what the centre asked of this sensor and what became of it, and checks that nothing was changed.
     #[command(after_help = "Example:\n  dongson-sensor journal --data sensor")]
     Journal(command::journal::Journal),
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
         #[cfg(target_os = "linux")]
         Command::Doctor(doctor) => command::doctor::doctor(&doctor),
         Command::Packets(packets) => command::packets::packets(&packets),
+        Command::Alerts(alerts) => command::alerts::alerts(&alerts),
         Command::Journal(journal) => command::journal::journal(&journal),
         Command::Interfaces => command::run::list(),
     }

@@ -26,6 +26,7 @@ use crate::detect::{Content, Detector};
 use crate::indicators::Intel;
 use crate::inventory::Inventory;
 use crate::item::{Item, items};
+use crate::local;
 use crate::{AnalyzerError, Config};
 
 /// The consumer group of this stage.
@@ -218,9 +219,13 @@ impl EventsStage {
             let mut event = decode(record);
             complete(&mut event, record, || format!("{}/{}/{offset}", batch.topic, batch.partition));
             inventory.enrich(&mut event);
-            worked.items.extend(intel.signals(&mut event).into_iter().map(|one| Item::Signal(Box::new(one))));
+            let met = intel.signals(&mut event);
+            let matches = detector.signals(&event);
             worked.heard.event(&event);
-            for (rule, signal) in detector.signals(&event) {
+            let all = met.iter().chain(matches.iter().map(|(_, signal)| signal));
+            let marked = local::missing(&event, &all.map(|one| one.id.as_str()).collect::<Vec<_>>());
+            worked.items.extend(met.into_iter().chain(marked).map(|one| Item::Signal(Box::new(one))));
+            for (rule, signal) in matches {
                 let items = items(&self.content.rules, rule, signal, &mut detector, &event);
                 worked.heard.items(&items);
                 worked.items.extend(items);

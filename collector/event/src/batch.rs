@@ -50,7 +50,7 @@ impl Class {
 
     /// The class of an event of a sensor.
     pub fn of(event: &Event) -> Self {
-        if event.text("event.kind") == Some("alert") {
+        if event.text("event.kind") == Some("alert") || event.get("dongson.local.rule.id").is_some() {
             return Self::Alert;
         }
         match event.dataset() {

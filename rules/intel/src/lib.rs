@@ -21,4 +21,4 @@ pub use indicator::{Detail, Indicator, Kind, Tlp, Unreadable};
 pub use load::{LoadReport, Refused};
 pub use normal::{domain, url};
 pub use set::{Builder, Hit, Set};
-pub use signal::{RULE, signals};
+pub use signal::{RULE, level, signals};

@@ -42,14 +42,19 @@ fn enrich(event: &mut Event, found: &[Found<'_>]) {
     event.set("threat.indicator.marking.tlp", strictest.as_str());
 }
 
-fn signal(event: &Event, found: &Found<'_>) -> Signal {
-    let organization = event.organization().to_owned();
-    let hit = &found.hit;
-    let level = match hit.confidence {
+/// How bad it is to meet an indicator of this confidence (0 to 100).
+pub const fn level(confidence: u8) -> Level {
+    match confidence {
         80.. => Level::High,
         50.. => Level::Medium,
         _ => Level::Low,
-    };
+    }
+}
+
+fn signal(event: &Event, found: &Found<'_>) -> Signal {
+    let organization = event.organization().to_owned();
+    let hit = &found.hit;
+    let level = level(hit.confidence);
     let who = WHO.iter().find_map(|name| Some((*name, event.text(name)?)));
     let (name, value) = who.unwrap_or(("organization.id", event.organization()));
     let matched = |field: &str, value: Value| Matched {

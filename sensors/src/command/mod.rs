@@ -1,5 +1,7 @@
 //! The commands, one file each, and how they print.
 
+pub(crate) mod alerts;
+mod detect;
 #[cfg(target_os = "linux")]
 pub(crate) mod doctor;
 pub(crate) mod enrol;

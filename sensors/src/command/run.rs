@@ -21,6 +21,7 @@ use dongson_sensor::ship::{Health, Seen, ShipError, SpoolError};
 use tracing::info;
 use tracing::warn;
 
+use super::detect::Detect;
 use super::keep::Keep;
 use super::say;
 use super::scope::Scope;
@@ -73,6 +74,8 @@ pub(crate) struct Run {
     scope: Scope,
     #[command(flatten)]
     ship: Ship,
+    #[command(flatten)]
+    detect: Detect,
     #[command(flatten)]
     steer: Steer,
 }
@@ -136,6 +139,7 @@ fn capture(arguments: &Run, interfaces: Vec<String>) -> anyhow::Result<()> {
     // Before the first thread: what is given up is given up by this one and those that it starts.
     give_up_rights(arguments, folder)?;
     let mut sink = arguments.ship.open(&mut options)?;
+    arguments.detect.start(folder, &mut sink)?;
     let packets = arguments.keep.start()?;
     if let Some(packets) = &packets {
         sources.keep(packets);

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::Args;
 use dongson_event::Event;
+use dongson_sensor::desired::HeldPack;
+use dongson_sensor::local::Local;
 use dongson_sensor::ship::{
     Counts, Identity, IdentityError, ShipError, ShipOptions, Shipper, SpoolError, secret_key,
 };
@@ -36,6 +38,23 @@ pub(crate) enum Sink {
 pub(crate) struct Shipping {
     pub(crate) shipper: Shipper,
     failed: Option<SpoolError>,
+    local: Option<(Local, Duration)>,
+}
+
+impl Shipping {
+    /// Has `local` look at every event; the centre counts as away after `away` without an answer.
+    pub(crate) fn detect(&mut self, local: Local, away: Duration) {
+        self.local = Some((local, away));
+    }
+
+    fn take(&mut self, mut event: Event) {
+        if let Some((local, away)) = &mut self.local {
+            local.look(&mut event, self.shipper.unanswered() >= *away);
+        }
+        if let Err(error) = self.shipper.push(event) {
+            self.failed = Some(error);
+        }
+    }
 }
 
 impl Ship {
@@ -57,7 +76,7 @@ impl Ship {
         options.protocol.secret_key = secret_key(data)?;
         let shipping = ShipOptions { quota_bytes: self.spool_bytes(), drill: None };
         let shipper = Shipper::start(data, &identity, shipping)?;
-        Ok(Sink::Ship(Box::new(Shipping { shipper, failed: None })))
+        Ok(Sink::Ship(Box::new(Shipping { shipper, failed: None, local: None })))
     }
 }
 
@@ -66,11 +85,16 @@ impl Sink {
     pub(crate) fn event(&mut self, event: Event) {
         match self {
             Self::Print(lines) => lines.event(&event),
-            Self::Ship(shipping) => {
-                if let Err(error) = shipping.shipper.push(event) {
-                    shipping.failed = Some(error);
-                }
-            }
+            Self::Ship(shipping) => shipping.take(event),
+        }
+    }
+
+    /// Puts the packs of the centre in force, where something is looked for here.
+    pub(crate) fn want(&mut self, packs: &[HeldPack]) {
+        if let Self::Ship(shipping) = self
+            && let Some((local, _)) = &mut shipping.local
+        {
+            local.want(packs);
         }
     }
 
@@ -114,7 +138,7 @@ impl Sink {
                 Ok(None)
             }
             Self::Ship(shipping) => {
-                let Shipping { shipper, failed } = *shipping;
+                let Shipping { shipper, failed, .. } = *shipping;
                 let counts = shipper.finish(patience);
                 if let Some(error) = failed {
                     return Err(ShipError::from(error).into());

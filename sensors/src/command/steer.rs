@@ -71,6 +71,7 @@ impl Steering {
     pub(crate) fn begin(&mut self, capture: &mut Capture, sink: &mut Sink) {
         let plan = self.plan.clone();
         self.put(&plan, capture, sink);
+        sink.want(&self.desired.state().packs);
     }
 
     /// Looks at what is wanted and how the sensor does; to be called every ten seconds, after the health report.
@@ -85,6 +86,7 @@ impl Steering {
             self.back(&reason, capture, sink);
         }
         let state = self.desired.state();
+        sink.want(&state.packs);
         match self.applier.turn(&state, counts.frames, health.blind(), Instant::now()) {
             Ok(Some(plan)) => self.put(&plan, capture, sink),
             Ok(None) => {}

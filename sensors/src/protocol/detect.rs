@@ -88,7 +88,7 @@ static TCP: &[Named] = &[
     named("krb_tcp", kerberos_tcp),
     named("ldap_tcp", ldap),
     named("redis", redis),
-    named("telnet", |s| telnet(s.prefix)),
+    named("telnet", telnet),
     upgrading("xmpp", |s| xmpp(s.prefix), Kind::Xmpp),
     named("sip", |s| sip(s.prefix)),
     named("rtsp", |s| rtsp(s.prefix)),
@@ -96,7 +96,8 @@ static TCP: &[Named] = &[
     upgrading("ftp", ftp, Kind::Ftp),
     upgrading("pop3", pop3, Kind::Pop3),
     upgrading("imap", |s| imap(s.prefix), Kind::Imap),
-    named("irc", |s| begins(s.prefix, &[b"NICK ", b"CAP LS", b":irc."])),
+    named("syslog", syslog),
+    upgrading("irc", irc, Kind::Irc),
     named("modbus", modbus),
     named("iec104", industrial::iec104),
     named("enip", |s| on_port(s, 44_818, &[b"\x65\x00\x04\x00", b"\x63\x00", b"\x04\x00"])),
@@ -126,7 +127,7 @@ pub(super) fn udp(ports: [u16; 2], bytes: &[u8]) -> Option<&'static str> {
         _ if super::network::snmp::is_message(bytes) => "snmp",
         _ if super::network::tftp::is_request(bytes) => "tftp",
         [first, ..] if on(123) && bytes.len() >= 12 && matches!((first >> 3) & 7, 1..=4) => "ntp",
-        [b'<', b'0'..=b'9', ..] if on(514) => "syslog",
+        [b'<', b'0'..=b'9', ..] if on(514) || super::network::syslog::is_message(bytes) => "syslog",
         // Without a priority only what is text, since the port is all that tells (RFC 3164, 4.3.3).
         _ if on(514)
             && bytes.len() >= 8
@@ -402,7 +403,60 @@ fn redis(scene: &Scene<'_>) -> Verdict {
     if list == Verdict::No && scene.on(6379) { first_line(scene.prefix, &TYPED, |_| true) } else { list }
 }
 
-fn telnet(prefix: &[u8]) -> Verdict {
+/// A negotiation, or on its own port a server that asks at once who is there.
+fn telnet(scene: &Scene<'_>) -> Verdict {
+    let asks = |line: &[u8]| {
+        [&b"login:"[..], b"username:", b"password:"].iter().any(|word| contains_no_case(line, word))
+    };
+    let seen = scene.prefix.get(..512).unwrap_or(scene.prefix);
+    let negotiates = negotiation(scene.prefix);
+    match negotiates {
+        Verdict::No if (scene.on(23) || scene.on(2323)) && asks(seen) => Verdict::Yes,
+        Verdict::No if (scene.on(23) || scene.on(2323)) && seen.len() < 512 && seen.is_ascii() => {
+            Verdict::Maybe
+        }
+        verdict => verdict,
+    }
+}
+
+/// A message with a header, in a frame or not; on a port of syslog any that begins with a priority (RFC 6587, 3.4).
+fn syslog(scene: &Scene<'_>) -> Verdict {
+    let on = [514, 601, 1514, 6514].into_iter().any(|port| scene.on(port));
+    let seen = scene.prefix.get(..64).unwrap_or(scene.prefix);
+    let digits = seen.iter().take_while(|sign| sign.is_ascii_digit()).count();
+    let start = match seen.get(digits) {
+        None => return if digits <= 5 { Verdict::Maybe } else { Verdict::No },
+        Some(b' ') if (1..=5).contains(&digits) => digits + 1,
+        Some(_) if digits == 0 => 0,
+        Some(_) => return Verdict::No,
+    };
+    let message = seen.get(start..).unwrap_or_default();
+    let shaped = shape(message, 3, |at, sign| match at {
+        0 => sign == b'<',
+        1 => sign.is_ascii_digit(),
+        _ => sign.is_ascii_digit() || sign == b'>',
+    });
+    match shaped {
+        Verdict::Yes if on || super::network::syslog::is_message(message) => Verdict::Yes,
+        // Priority, and `Oct 11 22:14:15 `.
+        Verdict::Yes if message.len() < 21 => Verdict::Maybe,
+        Verdict::Yes => Verdict::No,
+        verdict => verdict,
+    }
+}
+
+/// A first line that only IRC begins with; on its own ports also a client that says no more than its name.
+fn irc(scene: &Scene<'_>) -> Verdict {
+    let starts: &[&[u8]] =
+        &[b":", b"@", b"NICK ", b"nick ", b"USER ", b"user ", b"CAP LS", b"NOTICE AUTH ", b"PASS "];
+    let on = (6660..=6669).chain([7000]).any(|port| scene.on(port));
+    first_line(scene.prefix, starts, |line| {
+        let named = [&b"USER "[..], b"PASS ", b"user "].iter().any(|word| line.starts_with(word));
+        super::voice::irc::begins(line) || on && named
+    })
+}
+
+fn negotiation(prefix: &[u8]) -> Verdict {
     shape(prefix, 3, |at, byte| match at {
         0 => byte == 0xff,
         1 => (0xfa..=0xfe).contains(&byte),
@@ -557,7 +611,15 @@ mod tests {
         check(b"220 (vsFTPd 3.0.3)\r\n", b"", 21, Some("ftp"));
         check(b"220 welcome\r\n", b"", 21, None);
         check(b"USER an\r\n", b"220 welcome\r\n", 21, Some("ftp"));
-        check(b"USER an\r\n", b"", 6667, None);
+        check(b"USER an\r\n", b"", 6667, Some("irc"));
+        check(b"USER an\r\n", b"", 6767, None);
+        check(b"NICK an\r\n", b"", 443, Some("irc"));
+        check(b":irc.vn NOTICE * :***\r\n", b"", 443, Some("irc"));
+        check(b"<13>Oct  1 22:14:15 a b: c", b"", 10_514, Some("syslog"));
+        check(b"57 <165>1 2026-08-24T05:14:15Z a", b"", 10_514, Some("syslog"));
+        check(b"<xml>", b"", 10_514, None);
+        check(b"\xff\xfd\x18", b"", 2023, Some("telnet"));
+        check(b"\r\nlogin: ", b"", 23, Some("telnet"));
         check(b"+OK POP3 ready\r\n", b"", 4110, Some("pop3"));
         check(b"+OK\r\n", b"", 4110, None);
         check(b"USER an\r\n", b"", 110, Some("pop3"));
@@ -615,6 +677,10 @@ mod tests {
         b"EHLO",
         b"+OK ",
         b"a LOGIN",
+        b"NICK ",
+        b":a NOTICE ",
+        b"<13>Oct ",
+        b"\xff\xfd",
         b"\x03\x00\x00\x16\x02\xf0\x80\x32",
         b"\x68\x0e\x00\x00\x02\x00\x64\x01",
         b"\x70\x00",
@@ -627,7 +693,7 @@ mod tests {
             bytes: Vec<u8>,
             start in prop::sample::select(STARTS.to_vec()),
             cut in 0..64_usize,
-            port in prop::sample::select(vec![21_u16, 88, 502, 9, 2404, 44_818]),
+            port in prop::sample::select(vec![21_u16, 23, 88, 110, 502, 514, 6667, 9, 2404, 44_818]),
         ) {
             let bytes = [start, &bytes].concat();
             let cut = cut.min(bytes.len());

@@ -24,11 +24,13 @@ use super::network::nfs::Rpc;
 use super::network::ntp::Ntp;
 use super::network::radius::Radius;
 use super::network::snmp::Snmp;
-use super::network::syslog::Syslog;
+use super::network::syslog::{Syslog, SyslogStream};
 use super::network::tftp::{self, Tftp};
 use super::remote::rdp::Rdp;
 use super::remote::rfb::Rfb;
 use super::remote::ssh::Ssh;
+use super::remote::telnet::Telnet;
+use super::voice::irc::Irc;
 use super::voice::sip::Sip;
 use super::windows::dcerpc::{Connectionless, Dcerpc};
 use super::windows::kerberos::Kerberos;
@@ -117,7 +119,10 @@ pub(super) fn stream(service: &str, start: &Start<'_>) -> Option<Box<dyn Stream>
         "rdp" => Box::new(Rdp::new(start)),
         "rpc" => Box::new(Rpc::default()),
         "rfb" => Box::new(Rfb::new(start.client.other())),
+        "irc" => Box::new(Irc::new(start)),
         "ssh" => Box::new(Ssh::new(start.client)),
+        "syslog" => Box::new(SyslogStream::new(start.client)),
+        "telnet" => Box::new(Telnet::new(start)),
         _ => return None,
     })
 }

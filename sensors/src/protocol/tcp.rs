@@ -329,7 +329,9 @@ impl Tcp {
             [&b"220"[..], b"+OK", b"-ERR ", b"* ", b"RFB "].iter().any(|start| prefix.starts_with(start));
         let proxy =
             named.service == "socks" && detect::answers_socks(&side.other().of(&self.beginnings).bytes);
-        let server = greets || proxy || named.upgrade == Some(upgrade::Kind::Mysql);
+        let answers = named.service == "irc"
+            && [&b":"[..], b"@", b"NOTICE "].iter().any(|start| prefix.starts_with(start));
+        let server = greets || proxy || answers || named.upgrade == Some(upgrade::Kind::Mysql);
         if server { side.other() } else { side }
     }
 

@@ -19,6 +19,7 @@ pub(super) enum Kind {
     Pop3,
     Imap,
     Xmpp,
+    Irc,
     Postgresql,
     Mysql,
     Rdp,
@@ -33,6 +34,7 @@ impl Kind {
             Self::Pop3 => "pop3,ssl",
             Self::Imap => "imap,ssl",
             Self::Xmpp => "xmpp,ssl",
+            Self::Irc => "irc,ssl",
             Self::Postgresql => "postgresql,ssl",
             Self::Mysql => "mysql,ssl",
             Self::Rdp => "rdp,ssl",
@@ -72,7 +74,7 @@ impl Kind {
 
     fn requests(self, line: &[u8]) -> bool {
         match self {
-            Self::Smtp => starts_with_no_case(line, b"STARTTLS"),
+            Self::Smtp | Self::Irc => starts_with_no_case(line, b"STARTTLS"),
             Self::Ftp => starts_with_no_case(line, b"AUTH TLS") || starts_with_no_case(line, b"AUTH SSL"),
             Self::Pop3 => starts_with_no_case(line, b"STLS"),
             Self::Imap => contains_no_case(line, b" starttls"),
@@ -88,6 +90,8 @@ impl Kind {
             Self::Pop3 => line.starts_with(b"+OK"),
             Self::Imap => !line.starts_with(b"*") && contains_no_case(line, b" ok"),
             Self::Xmpp => contains_no_case(line, b"<proceed"),
+            // RPL_STARTTLS of the IRCv3 extension tls.
+            Self::Irc => contains_no_case(line, b" 670 "),
             _ => false,
         }
     }

@@ -4,6 +4,7 @@
 //! (of each class at most [`BATCH_EVENTS`] events, and for [`BATCH_AGE`]) is what a kill -9 can lose.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -58,6 +59,17 @@ struct Shared {
     report: Mutex<Option<serde_json::Value>>,
     /// When the link's certificate ends, in seconds since 1970 UTC.
     certificate_end: Mutex<Option<i64>>,
+    begun: Instant,
+    /// When the collector answered last, in milliseconds since `begun`.
+    answered: AtomicU64,
+}
+
+impl Shared {
+    /// Notes that the collector answered.
+    fn answered(&self) {
+        let millis = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.answered.store(millis, Ordering::Relaxed);
+    }
 }
 
 /// What was shipped since the start.
@@ -113,6 +125,8 @@ impl Shipper {
             counts: Mutex::default(),
             report: Mutex::default(),
             certificate_end: Mutex::new(link.certificate_end()),
+            begun: Instant::now(),
+            answered: AtomicU64::new(0),
         });
         let theirs = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
@@ -213,6 +227,12 @@ impl Shipper {
         (spool.bytes(), spool.batches(), spool.total_lost())
     }
 
+    /// How long the collector has not answered, or since the start.
+    pub fn unanswered(&self) -> Duration {
+        let answered = Duration::from_millis(self.shared.answered.load(Ordering::Relaxed));
+        self.shared.begun.elapsed().saturating_sub(answered)
+    }
+
     /// How long the oldest batch has waited, as far as the disk's clock tells; `None` when none waits.
     pub fn oldest_age(&self) -> Option<Duration> {
         let path = lock(&self.shared.spool).oldest()?.path.clone();
@@ -311,12 +331,14 @@ fn send_all(shared: &Shared, mut link: Link) {
 fn send_one(shared: &Shared, link: &mut Link, epoch: u64, batch: &Waiting) -> Option<Duration> {
     match link.send(epoch, batch) {
         Ok(Sent::Acknowledged) => {
+            shared.answered();
             lock(&shared.counts).acknowledged += batch.events;
             metrics::counter!("sensor_shipped_events_total").increment(batch.events);
             settle(shared, |spool| spool.remove(batch.sequence));
             None
         }
         Ok(Sent::Refused(reason)) => {
+            shared.answered();
             error!(batch.sequence, batch.events, %reason, "the collector refused a batch; it was set aside");
             lock(&shared.counts).refused += batch.events;
             metrics::counter!("sensor_refused_events_total").increment(batch.events);
@@ -335,10 +357,10 @@ fn send_one(shared: &Shared, link: &mut Link, epoch: u64, batch: &Waiting) -> Op
 }
 
 fn send_report(shared: &Shared, link: &Link) {
-    let report = lock(&shared.report).take();
-    if let Some(report) = report
-        && !link.health(&report)
-    {
+    let Some(report) = lock(&shared.report).take() else { return };
+    if link.health(&report) {
+        shared.answered();
+    } else {
         info!("the collector did not take a health report");
     }
 }

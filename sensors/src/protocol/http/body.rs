@@ -1,10 +1,11 @@
 //! What a body weighs and looks like: its length on the wire, its length unpacked, its first bytes, the files in it.
 //!
-//! gzip and deflate are unpacked as the bytes come, up to [`MAX_UNPACKED`]; one unpacker holds about 45 KiB while its body
-//! runs. Nothing of a body is kept but [`SNIFF`] bytes, and what [`File`] and [`Reader`] keep of the files.
+//! gzip, deflate, br and zstd are unpacked as the bytes come, up to [`MAX_UNPACKED`]; while its body runs an unpacker holds
+//! about 45 KiB, for br and zstd as much as their window, at most 4 and 8 MiB (RFC 9659 allows zstd no more). Nothing of a body is kept but [`SNIFF`] bytes, and what [`File`] and [`Reader`] keep of the files.
 
 use std::io::{self, Write};
 
+use brotli_decompressor::DecompressorWriter;
 use dongson_event::{Event, Timestamp};
 use flate2::write::{DeflateDecoder, GzDecoder, ZlibDecoder};
 
@@ -15,6 +16,9 @@ use crate::protocol::mail::multipart::Reader;
 const SNIFF: usize = 512;
 /// Unpacked bytes after which a body is not unpacked further.
 const MAX_UNPACKED: u64 = 8 * 1024 * 1024;
+/// Largest windows, as powers of two.
+const MAX_BROTLI_WINDOW: u8 = 22;
+const MAX_ZSTD_WINDOW: u32 = 23;
 
 /// What the unpacked bytes are.
 #[derive(Debug)]
@@ -69,16 +73,35 @@ impl Write for Tally {
 }
 
 /// How the bytes are packed.
-#[derive(Debug)]
 enum Packing {
     Plain(Tally),
     Gzip(Box<GzDecoder<Tally>>),
     Zlib(Box<ZlibDecoder<Tally>>),
     Deflate(Box<DeflateDecoder<Tally>>),
+    Brotli(Box<DecompressorWriter<Tally>>),
+    Zstd(Box<zstd::stream::write::Decoder<'static, Tally>>),
+    /// "br", before the byte that tells its window.
+    Unopened(Tally),
     /// "deflate", of which the first two bytes tell whether a zlib header is there.
     Undecided(Vec<u8>, Tally),
     /// Ended or broken: what was counted stays.
     Closed(Tally),
+}
+
+impl std::fmt::Debug for Packing {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(match self {
+            Self::Plain(_) => "Plain",
+            Self::Gzip(_) => "Gzip",
+            Self::Zlib(_) => "Zlib",
+            Self::Deflate(_) => "Deflate",
+            Self::Brotli(_) => "Brotli",
+            Self::Zstd(_) => "Zstd",
+            Self::Unopened(_) => "Unopened",
+            Self::Undecided(..) => "Undecided",
+            Self::Closed(_) => "Closed",
+        })
+    }
 }
 
 /// A body in passing.
@@ -103,6 +126,8 @@ impl Body {
         let packing = match encoding {
             Some("gzip" | "x-gzip") => Packing::Gzip(Box::new(GzDecoder::new(tally))),
             Some("deflate" | "x-deflate") => Packing::Undecided(Vec::new(), tally),
+            Some("br") => Packing::Unopened(tally),
+            Some("zstd") => zstandard(tally),
             _ => Packing::Plain(tally),
         };
         Self { wire_bytes: 0, packing, complete: false }
@@ -117,6 +142,14 @@ impl Body {
             Packing::Gzip(decoder) => decoder.write_all(bytes).is_ok(),
             Packing::Zlib(decoder) => decoder.write_all(bytes).is_ok(),
             Packing::Deflate(decoder) => decoder.write_all(bytes).is_ok(),
+            Packing::Brotli(decoder) => decoder.write_all(bytes).is_ok(),
+            Packing::Zstd(decoder) => decoder.write_all(bytes).is_ok(),
+            Packing::Unopened(tally) => {
+                let Some(first) = bytes.first() else { return };
+                self.packing = brotli(*first, std::mem::take(tally));
+                self.wire_bytes -= bytes.len() as u64;
+                return self.push(at, bytes);
+            }
             Packing::Undecided(held, tally) => {
                 return self.packing = decide(std::mem::take(held), bytes, std::mem::take(tally));
             }
@@ -141,7 +174,12 @@ impl Body {
             Packing::Gzip(decoder) => decoder.get_mut(),
             Packing::Zlib(decoder) => decoder.get_mut(),
             Packing::Deflate(decoder) => decoder.get_mut(),
-            Packing::Plain(tally) | Packing::Undecided(_, tally) | Packing::Closed(tally) => tally,
+            Packing::Brotli(decoder) => decoder.get_mut(),
+            Packing::Zstd(decoder) => decoder.get_mut(),
+            Packing::Plain(tally)
+            | Packing::Unopened(tally)
+            | Packing::Undecided(_, tally)
+            | Packing::Closed(tally) => tally,
         }
     }
 
@@ -169,7 +207,9 @@ impl Body {
             Packing::Gzip(mut decoder) => closed(decoder.try_finish(), decoder.get_mut()),
             Packing::Zlib(mut decoder) => closed(decoder.try_finish(), decoder.get_mut()),
             Packing::Deflate(mut decoder) => closed(decoder.try_finish(), decoder.get_mut()),
-            Packing::Undecided(_, tally) => Packing::Closed(tally),
+            Packing::Brotli(mut decoder) => closed(decoder.close(), decoder.get_mut()),
+            Packing::Zstd(mut decoder) => closed(decoder.flush(), decoder.get_mut()),
+            Packing::Unopened(tally) | Packing::Undecided(_, tally) => Packing::Closed(tally),
             other => other,
         };
     }
@@ -199,6 +239,33 @@ impl Body {
 /// What a decoder wrote; an error at its end means only that the body was cut or broken.
 fn closed(_end: io::Result<()>, tally: &mut Tally) -> Packing {
     Packing::Closed(std::mem::take(tally))
+}
+
+/// An unpacker of br (RFC 7932, 9.1), unless its first byte asks for more memory than there is to give.
+fn brotli(first: u8, tally: Tally) -> Packing {
+    let window = match (first & 1, (first >> 1) & 7, (first >> 4) & 7) {
+        (0, ..) => 16,
+        (_, 0, 0) => 17,
+        // What asks for windows of up to 2^62 bytes.
+        (_, 0, 1) => u8::MAX,
+        (_, 0, small) => 8 + small,
+        (_, large, _) => 17 + large,
+    };
+    if window > MAX_BROTLI_WINDOW {
+        return Packing::Plain(tally);
+    }
+    Packing::Brotli(Box::new(DecompressorWriter::new(tally, 4096)))
+}
+
+/// An unpacker of zstd (RFC 8878).
+fn zstandard(tally: Tally) -> Packing {
+    let plain = Packing::Plain(Tally::default());
+    let Ok(mut decoder) = zstd::stream::write::Decoder::new(Tally::default()) else { return plain };
+    if decoder.window_log_max(MAX_ZSTD_WINDOW).is_err() {
+        return plain;
+    }
+    *decoder.get_mut() = tally;
+    Packing::Zstd(Box::new(decoder))
 }
 
 /// Chooses between zlib (RFC 1950) and bare deflate, which some servers send under the same name.
@@ -237,6 +304,14 @@ mod tests {
         assert_eq!(body.start(), &expected[..expected.len().min(SNIFF)]);
     }
 
+    /// A stream of br with a window of 64 KiB and one block that is not packed (RFC 7932, 9).
+    fn brotli_of(plain: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(plain.len() - 1).unwrap();
+        assert!(length < 1 << 16);
+        let header = (length << 4) | (1 << 20);
+        [&header.to_le_bytes()[..3], plain, &[3]].concat()
+    }
+
     #[test]
     fn counts_packed_and_unpacked() {
         let plain = b"<html>xin chao</html>".repeat(100);
@@ -254,6 +329,15 @@ mod tests {
             check(Some("deflate"), &bare, chunk, &plain);
         }
         check(Some("gzip"), b"not gzip at all", 4, b"");
+        let zstd = zstd::encode_all(&plain[..], 3).unwrap();
+        let br = brotli_of(&plain);
+        for chunk in [1, 3, 10_000] {
+            check(Some("zstd"), &zstd, chunk, &plain);
+            check(Some("br"), &br, chunk, &plain);
+        }
+        // A window of 16 MiB is not given: the body stays packed.
+        check(Some("br"), &[0x0f, 1, 2, 3], 2, &[0x0f, 1, 2, 3]);
+        check(Some("zstd"), b"not zstd at all", 4, b"");
     }
 
     #[test]

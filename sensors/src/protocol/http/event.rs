@@ -1,12 +1,16 @@
 //! The `sensor.http` event of one transaction.
 
+use std::ops::Range;
+
 use dongson_event::{Event, Timestamp};
 
 use super::Transaction;
 use super::body::Body;
 use super::head::{self, Request, Response, Shared};
 use crate::odd;
+use crate::protocol::mail::multipart;
 use crate::protocol::sniff;
+use crate::protocol::wire::text;
 
 /// What the event of a file takes over from that of its transaction.
 const SHARED_WITH_FILES: [&str; 6] = [
@@ -38,6 +42,8 @@ pub(super) fn describe(mut transaction: Transaction, out: &mut Vec<Event>) {
     event.set("http.response.body.bytes", body.wire_bytes());
     event.set_some("dongson.http.response.unpacked_bytes", body.unpacked_bytes());
     event.set_some("http.response.mime_type", mime_type(body));
+    let asked = transaction.request.as_ref().and_then(|request| given_name(&request.shared));
+    let answer = transaction.response.as_ref().and_then(|response| given_name(&response.shared));
     if let Some(request) = transaction.request {
         describe_request(&mut event, request);
     }
@@ -49,6 +55,9 @@ pub(super) fn describe(mut transaction: Transaction, out: &mut Vec<Event>) {
     transaction.request_body.files(out);
     let answered = out.len();
     transaction.response_body.files(out);
+    event.set_some("dongson.http.request.filenames", filenames(out, at..answered, &event, "request", asked));
+    let sent = filenames(out, answered..out.len(), &event, "response", answer);
+    event.set_some("dongson.http.response.filenames", sent);
     if let Some((range, file)) = range.zip(out.get_mut(answered)) {
         describe_range(file, &range);
     }
@@ -61,6 +70,29 @@ pub(super) fn describe(mut transaction: Transaction, out: &mut Vec<Event>) {
     out.extend(
         oddities.into_iter().map(|(name, detail)| odd::event(started, "http", name, detail.as_deref())),
     );
+}
+
+/// The name that a head gives its body (RFC 6266).
+fn given_name(head: &Shared) -> Option<String> {
+    multipart::parameter(head.disposition.as_deref()?, "filename")
+}
+
+/// Names of the files in a body: those of a form's parts, else the one in the head.
+fn filenames(
+    files: &[Event],
+    range: Range<usize>,
+    event: &Event,
+    side: &str,
+    given: Option<String>,
+) -> Option<Vec<String>> {
+    let kind = event.text(&format!("dongson.http.{side}.content_type")).unwrap_or_default();
+    let names: Vec<String> = if multipart::is_form(kind) {
+        let files = files.get(range).unwrap_or_default();
+        files.iter().filter_map(|file| file.text("file.name")).map(str::to_owned).collect()
+    } else {
+        given.into_iter().collect()
+    };
+    Some(names).filter(|names| !names.is_empty())
 }
 
 /// What is odd about a transaction as a whole, in the words of Zeek's `weird.log`.
@@ -175,6 +207,7 @@ fn describe_url(event: &mut Event, request: &Request) {
         None => (request.host.as_deref(), target),
     };
     event.set("url.original", target);
+    event.set_some("dongson.http.uri_unescaped", unescaped(target));
     let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
     if !path.is_empty() {
         let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
@@ -190,6 +223,22 @@ fn describe_url(event: &mut Event, request: &Request) {
         event.set("url.domain", domain.to_lowercase());
     }
     event.set_some("url.port", port);
+}
+
+/// A target with its `%NN` undone (RFC 3986, 2.1), where there are any.
+fn unescaped(target: &str) -> Option<String> {
+    let mut out = Vec::with_capacity(target.len());
+    let mut rest = target.as_bytes();
+    while let Some((sign, next)) = rest.split_first() {
+        rest = next;
+        let digits = next.get(..2).filter(|digits| *sign == b'%' && digits.iter().all(u8::is_ascii_hexdigit));
+        let byte = digits.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
+        out.push(byte.unwrap_or(*sign));
+        if byte.is_some() {
+            rest = next.get(2..).unwrap_or_default();
+        }
+    }
+    (out.len() != target.len()).then(|| text(&out, out.len()))
 }
 
 /// Host and port of `host:port`, `[address]:port` or either alone.
@@ -223,6 +272,13 @@ mod tests {
         for broken in ["foo-bar/baz", "1-2", "9-1/20", "-/", "", "0-18446744073709551615/*"] {
             assert_eq!(span(broken), None, "{broken}");
         }
+    }
+
+    #[test]
+    fn targets_are_unescaped() {
+        assert_eq!(unescaped("/a%20b%c3%A1%FC%0a").as_deref(), Some("/a bá\\xfc\\x0a"));
+        assert_eq!(unescaped("/100%25%2").as_deref(), Some("/100%%2"));
+        assert_eq!(unescaped("/plain?a=%zz%"), None);
     }
 
     #[test]

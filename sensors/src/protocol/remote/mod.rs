@@ -3,3 +3,4 @@
 pub(super) mod rdp;
 pub(super) mod rfb;
 pub(super) mod ssh;
+pub(super) mod telnet;

@@ -1,3 +1,4 @@
 //! Calls and talk.
 
+pub(super) mod irc;
 pub(super) mod sip;

@@ -70,7 +70,16 @@ pub(super) const LINES: &[Line] = &[
         By(|case, v| case.text("network.protocol") == v.to_lowercase().replace('_', "-")),
         "",
     ),
-    line("zeek", "files", "depth", Is("dongson.file.depth"), ""),
+    line(
+        "zeek",
+        "files",
+        "depth",
+        By(|case, v| {
+            let mail = case.text("network.protocol") == "smtp";
+            if mail { case.text("dongson.file.depth") == v } else { v == "0" }
+        }),
+        "Zeek counts the depth of parts of mails only; ours of HTTP is the number of the request",
+    ),
     line("zeek", "files", "mime_type", Is("file.mime_type"), ""),
     line("zeek", "files", "filename", Is("file.name"), ""),
     line("zeek", "files", "duration", By(duration), ""),
@@ -81,7 +90,17 @@ pub(super) const LINES: &[Line] = &[
         By(|case, v| (case.text("dongson.file.from_source") == "true") == (v == "T")),
         "",
     ),
-    line("zeek", "files", "seen_bytes", Is("file.size"), ""),
+    line(
+        "zeek",
+        "files",
+        "seen_bytes",
+        By(|case, v| {
+            let ours = case.number("file.size").unwrap_or(0);
+            let end = if case.text("network.protocol") == "smtp" { 2 } else { 0 };
+            v.parse() == Ok(ours) || v.parse() == Ok(ours + end)
+        }),
+        "Zeek counts the line end before a boundary into the part of a mail; it belongs to the boundary (RFC 2046, 5.1.1)",
+    ),
     line("zeek", "files", "total_bytes", Is("dongson.file.total_bytes"), ""),
     line("zeek", "files", "missing_bytes", Is("dongson.file.missing_bytes"), ""),
     line(

@@ -1,4 +1,4 @@
-//! POP3.
+//! POP3 and IRC.
 
 use super::Rule::{By, Is};
 use super::{Line, line};
@@ -24,7 +24,28 @@ pub(super) const LINES: &[Line] = &[
         By(|case, v| case.item("dongson.pop3.lines").as_deref() == Some(v)),
         "",
     ),
+    line("zeek", "irc", "nick", Is("dongson.irc.nick"), ""),
+    line("zeek", "irc", "user", Is("user.name"), ""),
+    line("zeek", "irc", "command", By(irc_command), ""),
+    line("zeek", "irc", "value", By(irc_value), ""),
+    line("zeek", "irc", "addl", Is("dongson.irc.addl"), ""),
+    line("zeek", "irc", "dcc_file_name", Is("file.name"), ""),
+    line("zeek", "irc", "dcc_file_size", Is("file.size"), ""),
 ];
+
+/// Zeek makes a command of its own of what is offered past the server.
+fn irc_command(case: &Case<'_>, theirs: &str) -> bool {
+    let ours = if case.text("dongson.irc.dcc.type").is_empty() {
+        "dongson.irc.command"
+    } else {
+        "dongson.irc.dcc.type"
+    };
+    case.text(ours) == theirs || (theirs == "DCC" && ours != "dongson.irc.command")
+}
+
+fn irc_value(case: &Case<'_>, theirs: &str) -> bool {
+    ["dongson.irc.value", "dongson.irc.dcc.type"].iter().any(|name| case.text(name) == theirs)
+}
 
 fn argument(case: &Case<'_>, theirs: &str) -> bool {
     case.text("dongson.pop3.argument").split(' ').nth(case.index) == Some(theirs)

@@ -21,6 +21,7 @@ mod rfb;
 mod services;
 mod smb;
 mod smtp;
+mod split;
 mod ssh;
 mod tunnel;
 mod weird;
@@ -80,12 +81,13 @@ pub(crate) const SOURCE_PORTS: &[&str] =
 /// Which of our events a kind of facts is about; `None` where the kind is not compared yet.
 pub(crate) fn dataset(kind: &str) -> Option<&'static str> {
     Some(match kind {
-        "conn" | "community_id" => "sensor.conn",
+        "conn" | "community_id" | "local" | "remote" | "netflow" => "sensor.conn",
         "dns" => "sensor.dns",
-        "http" => "sensor.http",
+        "http" | "http-2" | "http-2-2" | "http-3" => "sensor.http",
         "tls" | "fingerprint" | "quic" => "sensor.tls",
         "fileinfo" | "files" | "pe" => "sensor.file",
         "smtp" => "sensor.smtp",
+        "irc" => "sensor.irc",
         "pop3" => "sensor.pop3",
         "ftp" => "sensor.ftp",
         "ftp_data" => "sensor.ftp_data",
@@ -150,6 +152,7 @@ const TABLES: &[&[Line]] = &[
     rdp::LINES,
     rfb::LINES,
     ssh::LINES,
+    split::LINES,
 ];
 
 /// The line of a name (with `[*]` for any index).
@@ -469,7 +472,16 @@ const LINES: &[Line] = &[
     line("tshark", "http", "http.content_type", By(content_type), ""),
     line("zeek", "http", "trans_depth", Is("dongson.http.trans_depth"), ""),
     line("zeek", "http", "method", Is("http.request.method"), ""),
-    line("zeek", "http", "uri", Is("url.original"), ""),
+    line(
+        "zeek",
+        "http",
+        "uri",
+        By(|case, v| {
+            let unescaped = case.text("dongson.http.uri_unescaped");
+            v == if unescaped.is_empty() { case.text("url.original") } else { unescaped }
+        }),
+        "",
+    ),
     line("zeek", "http", "host", Is("dongson.http.host"), ""),
     line("zeek", "http", "version", Is("http.version"), ""),
     line("zeek", "http", "user_agent", Is("user_agent.original"), ""),
@@ -483,8 +495,34 @@ const LINES: &[Line] = &[
         By(|case, v| body(case, "response", v)),
         "Zeek counts a body unpacked from gzip, we count both ways",
     ),
-    line("zeek", "http", "status_code", Is("http.response.status_code"), ""),
-    line("zeek", "http", "status_msg", Is("dongson.http.status_message"), ""),
+    line(
+        "zeek",
+        "http",
+        "status_code",
+        By(|case, v| is_old(case) && v == "0" || case.text("http.response.status_code") == v),
+        OLD,
+    ),
+    line(
+        "zeek",
+        "http",
+        "status_msg",
+        By(|case, v| is_old(case) && v == "<empty>" || case.text("dongson.http.status_message") == v),
+        OLD,
+    ),
+    line(
+        "zeek",
+        "http",
+        "orig_filenames",
+        By(|case, v| case.list("dongson.http.request.filenames").join(",") == v),
+        "",
+    ),
+    line(
+        "zeek",
+        "http",
+        "resp_filenames",
+        By(|case, v| case.list("dongson.http.response.filenames").join(",") == v),
+        "",
+    ),
     line("zeek", "http", "resp_mime_types", Is("http.response.mime_type"), ""),
     line("zeek", "http", "orig_mime_types", Is("http.request.mime_type"), ""),
     line("suricata-verify", "http", "http.url", Is("url.original"), ""),
@@ -1094,6 +1132,12 @@ fn ndpi_content_type(case: &Case<'_>, theirs: &str) -> bool {
         .map(|name| case.text(name));
     let short = |text: &str| text.split(';').next().unwrap_or_default().trim().to_owned();
     ours.iter().any(|ours| short(ours) == short(theirs))
+}
+
+const OLD: &str = "Zeek gives an answer of HTTP/0.9, which has no status, the number 0";
+
+fn is_old(case: &Case<'_>) -> bool {
+    case.text("http.version") == "0.9"
 }
 
 fn body(case: &Case<'_>, side: &str, theirs: &str) -> bool {
