@@ -100,8 +100,13 @@ static TCP: &[Named] = &[
     upgrading("irc", irc, Kind::Irc),
     named("modbus", modbus),
     named("iec104", industrial::iec104),
-    named("enip", |s| on_port(s, 44_818, &[b"\x65\x00\x04\x00", b"\x63\x00", b"\x04\x00"])),
+    named("enip", industrial::enip),
 ];
+
+/// The named service of this name.
+pub(super) fn service(name: &str) -> Option<&'static Named> {
+    TCP.iter().find(|named| named.service == name)
+}
 
 /// The named service of a stream, or that no detector can still say yes (`Err(No)`), or that one might (`Err(Maybe)`).
 pub(super) fn tcp(scene: &Scene<'_>) -> Result<&'static Named, Verdict> {
@@ -144,7 +149,8 @@ pub(super) fn udp(ports: [u16; 2], bytes: &[u8]) -> Option<&'static str> {
         [0x6a | 0x6b | 0x6c | 0x6d | 0x6e | 0x6f | 0x7e, ..] if on(88) => "krb",
         _ if (on(389) || on(3268)) && ldap(&scene) == Verdict::Yes => "ldap_udp",
         [0, 1..=6, ..] if on(69) => "tftp",
-        [0x81, 0x0a | 0x0b, ..] if on(47_808) => "bacnet",
+        _ if super::industrial::bacnet::is_message(bytes) => "bacnet",
+        _ if on(44_818) && super::industrial::enip::is_message(bytes) => "enip",
         [1, 0, 0, 0, ..] if bytes.len() == 148 => "wireguard",
         [2, 0, 0, 0, ..] if bytes.len() == 92 => "wireguard",
         [0x38 | 0x40, ..] if on(1194) && bytes.len() >= 14 => "openvpn",
@@ -632,6 +638,9 @@ mod tests {
         check(b"\x03\x00\x00\x19\x02\xf0\x80\x32\x01\x00\x00\x00", b"", 4102, Some("cotp"));
         check(b"\x68\x04\x07\x00\x00\x00", b"", 4000, Some("iec104"));
         check(b"\x68\x0e\x00\x00\x02\x00\x64\x01\x06\x00\x01\x00", b"", 4000, Some("iec104"));
+        let register = [&b"\x65\x00\x04"[..], &[0; 21], b"\x01\x00\x00\x00"].concat();
+        check(&register, b"", 4000, Some("enip"));
+        check(&[b"\x63", &[0; 23][..]].concat(), b"", 4000, None);
         check(b"\x68\x0f\x00\x00\x02\x00\x64\x01\x06\x00\x01\x00", b"", 4000, None);
         check(b"J\x00\x00\x00\x0a8.0.36\x00", b"", 3306, Some("mysql"));
         check(b"\x00\x00\x00\x08\x04\xd2\x16\x2f", b"", 5432, Some("postgresql"));
@@ -663,6 +672,8 @@ mod tests {
         );
         check(b"<34>Oct 11 su: failed", 514, Some("syslog"));
         check(b"\x00\x01boot\x00octet\x00", 6969, Some("tftp"));
+        check(b"\x81\x0b\x00\x08\x01\x20\xff\xff", 4000, Some("bacnet"));
+        check(b"\x81\x0b\x00\x09\x01\x20\xff\xff", 47_808, None);
         check(b"anything", 9, None);
     }
 

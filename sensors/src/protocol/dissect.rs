@@ -11,7 +11,9 @@ use super::database::mysql::Mysql;
 use super::database::postgresql::Postgresql;
 use super::database::redis::Redis;
 use super::ftp::{self, Ftp};
+use super::industrial::bacnet::Bacnet;
 use super::industrial::dnp3::Dnp3;
+use super::industrial::enip::Enip;
 use super::industrial::iec104::Iec104;
 use super::industrial::modbus::Modbus;
 use super::industrial::mqtt::Mqtt;
@@ -105,6 +107,7 @@ pub(super) fn stream(service: &str, start: &Start<'_>) -> Option<Box<dyn Stream>
         "smtp" => Box::new(Smtp::new(start)),
         "dnp3_tcp" => Box::new(Dnp3::default()),
         "cotp" => Box::new(S7comm::new(start)),
+        "enip" => Box::new(Enip::default()),
         "iec104" => Box::new(Iec104::default()),
         "modbus" => Box::new(Modbus::new(start)),
         "mqtt" => Box::new(Mqtt::new(start)),
@@ -164,6 +167,8 @@ pub(super) fn datagrams(service: &str, start: &Start<'_>) -> Option<Box<dyn Data
     Some(match service {
         "dhcp" => Box::new(Dhcp::V4),
         "dhcpv6" => Box::new(Dhcp::V6),
+        "bacnet" => Box::new(Bacnet::new(start)),
+        "enip" => Box::new(Enip::default()),
         "dnp3_udp" => Box::new(Dnp3::default()),
         "radius" => Box::new(Radius::default()),
         "sip" => Box::new(Sip::default()),

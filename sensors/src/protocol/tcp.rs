@@ -108,6 +108,20 @@ impl Tcp {
         Self::nested([source_port, destination_port], options, 0)
     }
 
+    /// A connection in which `service` (a name that [`Tcp::service`] gives) is asked for by `client`: nothing is left to
+    /// be recognised. `None` where nothing reads that service.
+    pub fn speaking(service: &str, client: Side, ports: [u16; 2], options: Options) -> Option<Self> {
+        let found = match service {
+            "ssl" => Found::Tls(client),
+            "http" => Found::Http(client),
+            "dns" => Found::Dns,
+            _ => Found::Named(detect::service(service)?, client),
+        };
+        let mut tcp = Self::nested(ports, options, 0);
+        tcp.install(found, Timestamp::default(), &mut Vec::new());
+        (!matches!(tcp.parser, TcpParser::Done)).then_some(tcp)
+    }
+
     /// A data connection of FTP, which its command connection has announced.
     pub(crate) fn transfer(transfer: Transfer, options: Options) -> Self {
         let Transfer::Ftp(transfer) = transfer else { return Self::nested([0; 2], options, 0) };

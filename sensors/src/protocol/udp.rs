@@ -47,6 +47,24 @@ impl Udp {
         Self { ports, options, service: None, parser: UdpParser::Detecting(0) }
     }
 
+    /// A flow in which `service` (a name that [`Udp::service`] gives; DTLS is `dtls`) is asked for by the originator:
+    /// nothing is left to be recognised. `None` where nothing reads that service.
+    pub fn speaking(service: &'static str, ports: [u16; 2], options: Options) -> Option<Self> {
+        let at = Timestamp::default();
+        let client = Side::Originator;
+        let parser = match service {
+            "dns" => {
+                let [source, destination] = ports;
+                UdpParser::Dns(Box::new(Dns::new(source, destination)))
+            }
+            "quic" => UdpParser::Quic(Box::new(Quic::new(at))),
+            "dtls" => UdpParser::Dtls(Box::new(Dtls::new(client, at))),
+            "ssdp" => UdpParser::Ssdp,
+            _ => UdpParser::Service(dissect::datagrams(service, &Start { client, options: &options })?),
+        };
+        Some(Self { ports, options, service: Some(service), parser })
+    }
+
     /// A flow that another one has announced.
     pub(crate) fn transfer(ports: [u16; 2], transfer: Transfer, options: Options) -> Self {
         let (service, kinds) = ("tftp", options.kinds);

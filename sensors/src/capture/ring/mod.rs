@@ -229,7 +229,7 @@ mod offset {
 }
 
 /// Gives each frame of a block to `sink`; says how many they were. Stops where the block makes no sense.
-fn walk(block: &[u8], sink: &mut dyn FnMut(&Frame<'_>)) -> usize {
+pub fn walk(block: &[u8], sink: &mut dyn FnMut(&Frame<'_>)) -> usize {
     let Some(frames) = word(block, offset::COUNT) else { return 0 };
     let Some(mut at) = word(block, offset::FIRST).map(|first| first as usize) else { return 0 };
     let mut count = 0;

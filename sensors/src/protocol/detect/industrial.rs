@@ -67,3 +67,28 @@ fn sized(prefix: &[u8]) -> Verdict {
     let objects = if structure & 0x80 != 0 { 3 + count * element } else { count * (3 + element) };
     Verdict::of(count > 0 && usize::from(length) == 10 + objects)
 }
+
+/// EtherNet/IP: the opening of a session on any port; a message in one, which tells no interface and no options; on its own
+/// port also a list that is asked for.
+pub(super) fn enip(scene: &Scene<'_>) -> Verdict {
+    let register = shape(scene.prefix, 28, |at, byte| match at {
+        0 => byte == 0x65,
+        2 => byte == 4,
+        24 => byte == 1,
+        4..=7 | 12..=19 => true,
+        _ => byte == 0,
+    });
+    let message = shape(scene.prefix, 28, |at, byte| match at {
+        0 => matches!(byte, 0x6f | 0x70),
+        2 => byte >= 16,
+        3 => byte <= 0x0f,
+        1 | 8..=11 | 20..=27 => byte == 0,
+        _ => true,
+    });
+    let list = shape(scene.prefix, 24, |at, byte| match at {
+        0 => matches!(byte, 0x04 | 0x63 | 0x64),
+        4..=7 | 12..=19 => true,
+        _ => byte == 0,
+    });
+    if scene.on(44_818) { register.or(message).or(list) } else { register.or(message) }
+}

@@ -29,6 +29,11 @@ impl<K: PartialEq> Asked<K> {
         self.open.push((key, at, event));
     }
 
+    /// Whether a request under this key waits.
+    pub(in crate::protocol) fn waits(&self, key: &K) -> bool {
+        self.open.iter().any(|(open, ..)| open == key)
+    }
+
     /// The oldest request under `key`, which is answered now.
     pub(in crate::protocol) fn answer(&mut self, key: &K, at: Timestamp) -> Option<Event> {
         let place = self.open.iter().position(|(open, ..)| open == key)?;
@@ -56,6 +61,7 @@ mod tests {
             asked.ask(number, Timestamp::from_nanos(i64::from(number)), event, &mut out);
         }
         assert_eq!(out.len(), 8, "the oldest went out");
+        assert!(asked.waits(&39) && !asked.waits(&7));
         let event = asked.answer(&39, Timestamp::from_nanos(50)).unwrap();
         assert_eq!(
             (event.int("dongson.bacnet.invoke_id"), event.int("event.duration")),

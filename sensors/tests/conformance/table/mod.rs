@@ -8,6 +8,7 @@ mod dhcp;
 mod files;
 mod ftp;
 mod http2;
+mod industrial;
 mod kerberos;
 mod ldap;
 mod mailbox;
@@ -111,6 +112,7 @@ pub(crate) fn dataset(kind: &str) -> Option<&'static str> {
         "mysql" => "sensor.mysql",
         "pgsql" => "sensor.postgresql",
         "dnp3" => "sensor.dnp3",
+        "enip" => "sensor.enip",
         "modbus" => "sensor.modbus",
         "mqtt" => "sensor.mqtt",
         "sip" => "sensor.sip",
@@ -142,6 +144,7 @@ const TABLES: &[&[Line]] = &[
     dhcp::LINES,
     services::LINES,
     devices::LINES,
+    industrial::LINES,
     tunnel::LINES,
     weird::LINES,
     LINES,
