@@ -5,7 +5,7 @@
 //! - [`lane`], [`load`]: the ways in, and how fast they are used.
 //! - [`system`], [`cost`]: the processes that are measured, and what they cost.
 //! - [`yardstick`]: what the store and the disk alone do on the same machine in the same minute.
-//! - [`ingest`], [`latency`]: the two measurements; [`report`] prints them.
+//! - [`ingest`], [`latency`]: the two measurements of the whole; [`sensor`]: that of the sensor alone; [`report`] prints them.
 
 mod cost;
 mod ingest;
@@ -15,6 +15,7 @@ mod load;
 mod random;
 mod record;
 mod report;
+mod sensor;
 mod system;
 mod yardstick;
 
@@ -26,7 +27,7 @@ use clap::{Parser, Subcommand};
 #[derive(Debug, Parser)]
 #[command(
     version,
-    after_help = "examples:\n  dongson-bench ingest --dongson target/release/dongson\n  dongson-bench ingest --dongson target/release/dongson --sensor --rate 20000 --seconds 60\n  dongson-bench latency --dongson target/release/dongson\nEach prints a table on standard error and one line of JSON on standard output."
+    after_help = "examples:\n  dongson-bench ingest --dongson target/release/dongson\n  dongson-bench ingest --dongson target/release/dongson --sensor --rate 20000 --seconds 60\n  dongson-bench latency --dongson target/release/dongson\n  dongson-bench sensor --sensor target/sensor/dongson-sensor\nEach prints a table on standard error and one line of JSON on standard output."
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -39,6 +40,8 @@ enum Command {
     Ingest(ingest::Ingest),
     /// Sends attacks among ordinary records and measures the time until each is an alert in the queue.
     Latency(latency::Latency),
+    /// Measures the sensor over a capture: packets per second of processor time beside softflowd, memory, a flood.
+    Sensor(sensor::Sensor),
 }
 
 #[expect(clippy::print_stderr, reason = "the operator of a measurement reads its error here")]
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Ingest(ingest) => ingest.run(),
         Command::Latency(latency) => latency.run(),
+        Command::Sensor(sensor) => sensor.run(),
     };
     done.unwrap_or_else(|error| {
         eprintln!("dongson-bench: {error:#}");

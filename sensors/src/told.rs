@@ -90,7 +90,8 @@ impl<'t> Told<'t> {
 
     /// The event.
     pub fn event(self) -> Event {
-        let added = self.with_line(None, |line| line.event());
+        let mut added = Event::new();
+        self.with_line(None, &mut |line| added = line.event());
         match self.own {
             Own::Event(event) if added.is_empty() => event,
             Own::Event(event) => {
@@ -104,11 +105,11 @@ impl<'t> Told<'t> {
 
     /// Appends the JSON text of the event with this `event.id` to `out`.
     pub fn print(&self, id: &str, out: &mut String) {
-        self.with_line(Some(id), |line| line.print(self.parsed(), out));
+        self.with_line(Some(id), &mut |line| line.print(self.parsed(), out));
     }
 
     /// What is to be added to what the parser made, sorted.
-    fn with_line<T>(&self, id: Option<&str>, give: impl FnOnce(&Line<'_>) -> T) -> T {
+    fn with_line(&self, id: Option<&str>, give: &mut dyn FnMut(&Line<'_>)) {
         const ID: Known = Known::of("event.id");
         const OBSERVER: Known = Known::of("observer.name");
         let words = self.scene.map(Scene::words);
@@ -126,6 +127,6 @@ impl<'t> Told<'t> {
         line.set_some(ID, id.map(Plain::Text));
         line.set_some(OBSERVER, self.observer.map(Plain::Text));
         line.sort();
-        give(&line)
+        give(&line);
     }
 }

@@ -19,7 +19,7 @@ impl Known {
     /// # Panics
     /// When the table does not have it.
     pub const fn of(name: &str) -> Self {
-        let (mut place, mut at, mut found) = (0, 0, false);
+        let (mut place, mut found) = (0, false);
         let mut rest = fields::FIELDS;
         while let [field, more @ ..] = rest {
             match order(field.name.as_bytes(), name.as_bytes()) {
@@ -27,10 +27,9 @@ impl Known {
                 0 => found = true,
                 _ => {}
             }
-            at += 1;
             rest = more;
         }
-        assert!(found && at <= u16::MAX, "the table of fields does not have this name");
+        assert!(found, "the table of fields does not have this name");
         Self(place)
     }
 

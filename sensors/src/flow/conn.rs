@@ -80,15 +80,19 @@ pub(crate) struct Conn {
 }
 
 impl Conn {
-    /// The TCP flags of both sides in two hexadecimal digits each.
-    pub(crate) fn flags(&self) -> [[u8; 2]; 2] {
+    /// The TCP flags of originator and responder in two hexadecimal digits each.
+    pub(crate) fn flags(&self) -> [CompactString; 2] {
         [self.originator.tcp_flags, self.responder.tcp_flags].map(|flags| {
-            [flags >> 4, flags & 15].map(|digit| if digit < 10 { b'0' + digit } else { b'a' + digit - 10 })
+            let digits = [flags >> 4, flags & 15];
+            digits
+                .map(|digit| char::from(if digit < 10 { b'0' + digit } else { b'a' + digit - 10 }))
+                .into_iter()
+                .collect()
         })
     }
 
     /// Adds what it tells beside its [`Scene`](super::record::Scene); `flags` are [`Self::flags`].
-    pub(crate) fn describe<'a>(&'a self, flags: &'a [[u8; 2]; 2], line: &mut Line<'a>) {
+    pub(crate) fn describe<'a>(&'a self, flags: &'a [CompactString; 2], line: &mut Line<'a>) {
         const TIMESTAMP: Known = Known::of("@timestamp");
         const BYPASSED: Known = Known::of("dongson.conn.bypassed_bytes");
         const HISTORY: Known = Known::of("dongson.conn.history");
@@ -105,8 +109,7 @@ impl Conn {
         const BYTES: Known = Known::of("network.bytes");
         const PACKETS: Known = Known::of("network.packets");
         const PROTOCOL: Known = Known::of("network.protocol");
-        let [source, destination] =
-            flags.each_ref().map(|flags| std::str::from_utf8(flags).unwrap_or_default());
+        let [source, destination] = flags;
         let (originator, responder) = (&self.originator, &self.responder);
         line.set(TIMESTAMP, Plain::Moment(self.last));
         responder.describe(line, &DESTINATION, destination);

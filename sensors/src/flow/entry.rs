@@ -233,7 +233,7 @@ impl Flow {
             desk.out.events.push(self.tunnel("close"));
         }
         let is_wanted = desk.options.kinds.has(Kind::Conn);
-        self.leave_out(from, desk);
+        leave_out(from, desk);
         if is_wanted || desk.out.events.len() > from {
             let scene = self.scene();
             desk.out.close(scene, is_wanted.then(|| self.conn()));
@@ -323,22 +323,10 @@ impl Flow {
         if desk.out.events.len() == from {
             return;
         }
-        self.leave_out(from, desk);
+        leave_out(from, desk);
         if desk.out.events.len() > from {
             desk.out.close(self.scene(), None);
         }
-    }
-
-    fn leave_out(&self, from: usize, desk: &mut Desk<'_>) {
-        let kinds = desk.options.kinds;
-        if kinds.is_all() {
-            return;
-        }
-        let mut at = 0;
-        desk.out.events.retain(|event| {
-            at += 1;
-            at <= from || Kind::of(event.dataset()).is_none_or(|kind| kinds.has(kind))
-        });
     }
 
     fn scene(&mut self) -> Scene {
@@ -419,6 +407,19 @@ impl Flow {
             Transport::Other => "OTH",
         }
     }
+}
+
+/// Leaves out of the events from `from` on what nobody wants.
+fn leave_out(from: usize, desk: &mut Desk<'_>) {
+    let kinds = desk.options.kinds;
+    if kinds.is_all() {
+        return;
+    }
+    let mut at = 0;
+    desk.out.events.retain(|event| {
+        at += 1;
+        at <= from || Kind::of(event.dataset()).is_none_or(|kind| kinds.has(kind))
+    });
 }
 
 fn tcp_state(originator: &Peer, responder: &Peer) -> &'static str {
