@@ -164,6 +164,9 @@ impl From<RegistryError> for ApiError {
                 field: (what == "present password").then_some("present".into()),
                 detail: None,
             },
+            RegistryError::Trust(error) => {
+                Self::new(StatusCode::CONFLICT, "not_signed").with_detail(&error.to_string())
+            }
             RegistryError::WeakPassword(weak) => {
                 let (vi, en) = words::of_password(&weak.to_string());
                 Self {

@@ -45,6 +45,11 @@ const CODES: &[(&str, &str, &str)] = &[
         "Somebody else has just changed this. Load it again and repeat.",
     ),
     ("taken", "Tên này đã được dùng.", "This name is in use already."),
+    (
+        "not_signed",
+        "Không ký được cho cảm biến: văn bản gốc tin cậy không cho phép hoặc đã hết hạn (xem `dongson admin trust show`).",
+        "It could not be signed for sensors: the root document does not allow it or has ended (see `dongson admin trust show`).",
+    ),
     ("bad_request", "Yêu cầu không đúng dạng.", "The request cannot be read."),
     ("too_large", "Yêu cầu quá lớn.", "The request is too large."),
     (
@@ -99,6 +104,35 @@ const CODES: &[(&str, &str, &str)] = &[
 
 /// English reason, Vietnamese.
 const REASONS: &[(&str, &str)] = &[
+    (
+        "there is none: make it with `dongson admin trust init`",
+        "chưa có: hãy tạo bằng lệnh `dongson admin trust init`",
+    ),
+    (
+        "does not let this centre's key sign this alone: sign a root document that does (dongson admin trust)",
+        "không cho phép khóa của trung tâm tự ký việc này: hãy ký văn bản gốc mới (dongson admin trust)",
+    ),
+    ("the sensor has 64 open requests already", "cảm biến đã có 64 yêu cầu chưa trả lời"),
+    (
+        "has this version or a newer one already: versions only go up",
+        "đã có phiên bản này hoặc mới hơn: phiên bản chỉ được tăng",
+    ),
+    ("must be verify or ignore", "phải là verify hoặc ignore"),
+    ("is no filter: `detail` says why", "không phải là bộ lọc hợp lệ: xem lý do ở phần chi tiết"),
+    (
+        "must be at most 4096 bytes without control characters",
+        "phải dài tối đa 4096 byte và không chứa ký tự điều khiển",
+    ),
+    (
+        "must be some of conn, dns, http, tls, x509, file and services",
+        "phải gồm các loại trong conn, dns, http, tls, x509, file và services",
+    ),
+    ("must be 1000 to 100000000", "phải từ 1000 đến 100000000"),
+    (
+        "must be 1 to 200 characters without control characters",
+        "phải dài 1 đến 200 ký tự và không chứa ký tự điều khiển",
+    ),
+    ("must be 16 to 1048576", "phải từ 16 đến 1048576"),
     ("must not be empty", "không được để trống"),
     ("must not be empty when there is a password", "không được để trống khi đã có mật khẩu"),
     ("is too long", "quá dài"),
@@ -164,6 +198,27 @@ const REASONS: &[(&str, &str)] = &[
         "không phải cổng nhận nào: để trống để nhận ở mọi cổng",
     ),
     ("needs a letter or a digit", "cần có chữ cái hoặc chữ số"),
+    ("must be after since, by at most seven days", "phải sau since, cách nhau tối đa bảy ngày"),
+    (
+        "must be given, or a filter: not everything is asked for",
+        "phải có, hoặc nêu filter: không thể lấy toàn bộ gói tin",
+    ),
+    (
+        "is no Community ID, as in 1:LQU9qZlK+B5F3KDmev6m5PMibrg=",
+        "không phải Community ID, ví dụ 1:LQU9qZlK+B5F3KDmev6m5PMibrg=",
+    ),
+    ("must be 1024 to 268435456", "phải từ 1024 đến 268435456 byte"),
+    ("must be 1 to 168", "phải từ 1 đến 168 giờ"),
+    ("is decided already", "đã được quyết định"),
+    ("must be approved by somebody else than who asked", "phải do người khác với người yêu cầu phê duyệt"),
+    (
+        "has no room: discard packets that are not needed any more",
+        "không còn chỗ lưu: hãy xóa các gói tin không cần nữa",
+    ),
+    ("is over already", "đã kết thúc"),
+    ("has no packets", "không có gói tin"),
+    ("has more bytes than were asked for", "có nhiều byte hơn mức được yêu cầu"),
+    ("does not fit its SHA-256", "không khớp mã băm SHA-256"),
     ("is no agency of yours", "không phải đơn vị thuộc phạm vi của bạn"),
     ("is no setting of this kind of channel", "không phải thiết lập của loại kênh này"),
     ("must be text", "phải là chuỗi ký tự"),
@@ -278,12 +333,16 @@ const PASSWORDS: &[(&str, &str, &str)] = &[
 
 /// English name of a thing, Vietnamese.
 const THINGS: &[(&str, &str)] = &[
+    ("root document", "Văn bản gốc tin cậy"),
+    ("request", "Yêu cầu tới cảm biến"),
+    ("pack", "Gói nội dung"),
     ("enrolment token", "Mã đăng ký"),
     ("sensor", "Cảm biến"),
     ("api key", "Khóa API"),
     ("alert", "Cảnh báo"),
     ("incident", "Sự cố"),
     ("exception", "Ngoại lệ"),
+    ("packet order", "Yêu cầu gói tin"),
     ("account", "Tài khoản"),
     ("present password", "Mật khẩu hiện tại"),
 ];
@@ -319,7 +378,8 @@ mod tests {
     fn texts(before: &str) -> Vec<String> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let mut found = Vec::new();
-        for folder in [root.join("registry/src"), root.join("src"), root.join("src/api")] {
+        for folder in ["registry/src", "registry/src/trust", "src", "src/api"].map(|folder| root.join(folder))
+        {
             for file in fs::read_dir(folder).unwrap() {
                 let path = file.unwrap().path();
                 if path.extension().is_none_or(|extension| extension != "rs") || path.ends_with("words.rs") {

@@ -12,8 +12,8 @@ use axum::{
     http::{Method, StatusCode},
 };
 use dongson_registry::{
-    AssetEdit, ChannelEdit, ChannelKind, ExceptionEdit, LegalCategory, Level, NewIncident, Registry, Role,
-    Scope, SensorCertificate, Severity, SourceEdit, SourceKind, new_id,
+    AssetEdit, ChannelEdit, ChannelKind, ExceptionEdit, LegalCategory, Level, NewIncident, NewPacketOrder,
+    Registry, Role, Scope, SensorCertificate, Severity, SourceEdit, SourceKind, new_id,
 };
 use serde_json::{Value, json};
 use support::{Answer, Caller, Memory, NOW, agency, alert, change, console, event, open, person};
@@ -51,6 +51,18 @@ async fn furnish(registry: &Registry, organization: &str, leader: &Caller) -> Id
     let id = format!("alert-{organization}");
     alert(registry, &id, organization).await;
     let incident = registry.create_incident(&Scope::All, &by, &incident(&id)).await.unwrap();
+    let order = NewPacketOrder {
+        incident: incident.id.clone(),
+        sensor: sensor.id.clone(),
+        reason: "dữ liệu ra ngoài".into(),
+        since: NOW - 1_000,
+        until: NOW,
+        community_id: None,
+        filter: Some("tcp port 443".into()),
+        max_bytes: None,
+        life_hours: None,
+    };
+    let order = registry.ask_packets(&Scope::All, &by, &order).await.unwrap();
     let viewer = person(
         registry,
         &format!("viewer.{organization}.2"),
@@ -61,6 +73,7 @@ async fn furnish(registry: &Registry, organization: &str, leader: &Caller) -> Id
     Ids::from([
         ("/alerts/{id}", id),
         ("/incidents/{id}", incident.id),
+        ("/packets/{id}", order.id),
         ("/sensors/{id}", sensor.id),
         ("/enrolment-tokens/{id}", open_token.token.id),
         ("/api-keys/{id}", key.key.id),
@@ -180,6 +193,10 @@ fn body(method: &Method, path: &str, ids: &Ids) -> Option<Value> {
         "/incidents/{id}/comments" => json!({ "text": "x" }),
         "/incidents/{id}/alerts" => json!({ "alerts": [alert] }),
         "/incidents/{id}/close" => json!({ "version": 1, "verdict": "benign", "cause": "x", "lesson": "x" }),
+        "/packets" => json!({
+            "incident": ids.get("/incidents/{id}"), "sensor": ids.get("/sensors/{id}"), "reason": "x",
+            "since": NOW - 1, "until": NOW, "filter": "tcp",
+        }),
         "/exceptions" => serde_json::to_value(exception(organization)).unwrap(),
         "/exceptions/{id}/end" => json!({ "version": 1 }),
         "/notifications" => serde_json::to_value(channel(organization)).unwrap(),
@@ -187,7 +204,7 @@ fn body(method: &Method, path: &str, ids: &Ids) -> Option<Value> {
         "/sources" => serde_json::to_value(source(organization)).unwrap(),
         "/sources/{id}" => with_version(serde_json::to_value(source(organization)).unwrap()),
         "/sensors/{id}" => json!({ "version": 1, "owner": "an" }),
-        "/sensors/{id}/revoke" => json!({ "reason": "x" }),
+        "/sensors/{id}/revoke" | "/packets/{id}/decline" => json!({ "reason": "x" }),
         "/assets/import" => json!({ "format": "csv", "text": "organization,name,level\n" }),
         _ => json!({}),
     })
@@ -203,6 +220,7 @@ fn nothing() -> Ids {
     let kinds = [
         "/alerts/{id}",
         "/incidents/{id}",
+        "/packets/{id}",
         "/sensors/{id}",
         "/enrolment-tokens/{id}",
         "/api-keys/{id}",
@@ -271,7 +289,10 @@ async fn every_read_is_the_same_in_both_worlds() {
                 let (poor, rich) =
                     (caller.get(&worlds.poor, &url).await, caller.get(&worlds.rich, &url).await);
                 same(&poor, &rich, &format!("{who} GET {url} ({whose})"));
-                let expect_found = whose == "a" && path.contains("{id}") && !path.contains("notifications");
+                // A viewer takes no packets, and this order has none yet.
+                let packets = path.ends_with("/pcap");
+                let expect_found =
+                    whose == "a" && path.contains("{id}") && !path.contains("notifications") && !packets;
                 if expect_found {
                     assert_eq!(rich.status, StatusCode::OK, "{who} GET {url}: {}", rich.body);
                 }

@@ -1,10 +1,10 @@
 //! The HTTPS listener: TLS with an optional client certificate, limits, and the routes of [`super::ndjson`],
-//! [`super::elastic`], [`super::sensor`] and [`super::desired`].
+//! [`super::elastic`], [`super::sensor`], [`super::desired`] and [`super::packets`].
 
 use super::body::{Drained, Room};
 use super::guess::Guesses;
 use super::identity::{ClientCertificate, Peer, Refused};
-use super::{Hall, accept, desired, elastic, ndjson, sensor};
+use super::{Hall, accept, desired, elastic, ndjson, packets, sensor};
 use crate::authority::{Authority, fingerprint};
 use axum::Router;
 use axum::extract::State;
@@ -192,6 +192,7 @@ fn router(app: App) -> Router {
         .merge(ndjson::routes())
         .merge(sensor::routes())
         .merge(desired::routes())
+        .merge(packets::routes())
         .merge(elastic::routes())
         .fallback(|| async { Refused::Nowhere })
         .method_not_allowed_fallback(|| async { Refused::Method })

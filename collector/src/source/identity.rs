@@ -61,6 +61,9 @@ pub enum Refused {
     /// Nothing is at this address.
     #[error("nothing is at this address")]
     Nowhere,
+    /// What was asked for is not wanted any more.
+    #[error("{0}")]
+    Gone(&'static str),
     /// The address takes other methods.
     #[error("this address does not take this method")]
     Method,
@@ -85,6 +88,7 @@ impl Refused {
             Self::Forbidden(_) | Self::Over { .. } => (StatusCode::FORBIDDEN, "forbidden"),
             Self::Bad(_) => (StatusCode::BAD_REQUEST, "bad_request"),
             Self::Nowhere => (StatusCode::NOT_FOUND, "not_found"),
+            Self::Gone(_) => (StatusCode::GONE, "gone"),
             Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
             Self::Slow | Self::Guessing => (StatusCode::TOO_MANY_REQUESTS, "slow_down"),

@@ -4,11 +4,12 @@
 //! |---|---|
 //! | [`syslog`] | syslog over UDP, TCP and TLS |
 //! | [`relp`] | RELP: answered after the bus has it |
-//! | [`https`] | one HTTPS listener for the four below |
+//! | [`https`] | one HTTPS listener for those below |
 //! | [`ndjson`] | `POST /v1/events` with an API key |
 //! | [`elastic`] | the `_bulk` API as log shippers use it |
 //! | [`sensor`] | enrolment, renewal and batches of sensors |
 //! | [`desired`] | what sensors are told: desired state, requests, packs |
+//! | [`packets`] | packets that a sensor sends because it was asked |
 //!
 //! [`framing`] cuts byte streams into records; [`identity`] tells who sends a request; [`body`] reads it in bounds;
 //! `accept` takes connections, `guess` counts wrong secrets.
@@ -22,6 +23,7 @@ mod guess;
 pub mod https;
 pub mod identity;
 pub mod ndjson;
+pub mod packets;
 pub mod relp;
 pub mod sensor;
 pub mod syslog;

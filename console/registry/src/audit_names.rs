@@ -68,6 +68,10 @@ const NAMES: &[(&str, &str)] = &[
     ("incident", "SELECT number AS name, NULL AS english FROM incident WHERE id = $1"),
     ("alert", "SELECT title_vi AS name, NULLIF(title_en, '') AS english FROM alert WHERE id = $1"),
     ("sensor", "SELECT node AS name, NULL AS english FROM sensor WHERE id = $1"),
+    (
+        "packet_order",
+        "SELECT sensor.node AS name, NULL AS english FROM packet_order JOIN sensor ON sensor.id = sensor WHERE packet_order.id = $1",
+    ),
     ("enrolment_token", "SELECT node AS name, NULL AS english FROM enrolment_token WHERE id = $1"),
     ("source", "SELECT name, NULL AS english FROM source WHERE id = $1"),
     ("api_key", "SELECT source_name AS name, NULL AS english FROM api_key WHERE id = $1"),

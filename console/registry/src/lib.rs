@@ -36,6 +36,7 @@ mod incident_write;
 mod inventory;
 mod notification;
 mod owner;
+mod packet;
 mod password;
 mod scope;
 mod secret;
@@ -82,6 +83,7 @@ pub use inventory::{
 };
 pub use notification::{Channel, ChannelEdit, ChannelKind, Delivery, DueDelivery, Outcome};
 pub use owner::{Owner, SILENCE_OWNER_SETTING};
+pub use packet::{MOST_STORED_BYTES, NewPacketOrder, PacketFilter, PacketOrder, PacketState};
 pub use password::{PASSWORD_MIN_CHARS, WeakPassword};
 pub use scope::Scope;
 pub use secret::hash_secret;
@@ -90,7 +92,7 @@ pub use session::{NewSession, SessionLimits, SignedIn};
 pub use setting::Setting;
 pub use source::{LISTENERS, Source, SourceCount, SourceEdit, SourceKind};
 pub use timeline::{Entry, EntryKind};
-pub use trust::{Desired, Offer, Pack, SensorRequest};
+pub use trust::{Desired, Offer, Pack, SensorRequest, WantedVersions};
 pub use user::{Account, AccountEdit, FirstPassword, NewAccount, Role, SignIn};
 
 /// The schema, compiled in.

@@ -29,6 +29,8 @@ pub enum EntryKind {
     Closed,
     /// It was opened again.
     Reopened,
+    /// Packets of a sensor were asked for, approved, declined, sent, discarded or taken; `data` says which and what.
+    Packets,
 }
 
 /// One entry.

@@ -5,6 +5,7 @@ mod alerts;
 mod api_keys;
 mod assets;
 mod audit;
+mod desired;
 mod document;
 mod drills;
 mod events;
@@ -13,6 +14,7 @@ mod health;
 mod incidents;
 mod notifications;
 mod overview;
+mod packets;
 mod rules;
 mod sensors;
 mod session;
@@ -78,6 +80,11 @@ pub(crate) fn router() -> OpenApiRouter<Console> {
         .routes(routes!(incidents::alerts, incidents::link))
         .routes(routes!(incidents::unlink))
         .routes(routes!(incidents::close))
+        .routes(routes!(packets::list, packets::ask))
+        .routes(routes!(packets::one))
+        .routes(routes!(packets::approve))
+        .routes(routes!(packets::decline))
+        .routes(routes!(packets::pcap, packets::discard))
         .routes(routes!(exceptions::list, exceptions::create))
         .routes(routes!(exceptions::end))
         .routes(routes!(notifications::list, notifications::create))
@@ -89,6 +96,8 @@ pub(crate) fn router() -> OpenApiRouter<Console> {
         .routes(routes!(sensors::list))
         .routes(routes!(sensors::one, sensors::patch))
         .routes(routes!(sensors::revoke))
+        .routes(routes!(desired::of_sensor))
+        .routes(routes!(desired::one, desired::set))
         .routes(routes!(sensors::tokens, sensors::create_token))
         .routes(routes!(sensors::revoke_token))
         .routes(routes!(sources::list, sources::create))

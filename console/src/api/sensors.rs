@@ -5,7 +5,7 @@ use dongson_registry::{EnrolmentToken, Millis, NewToken, Sensor, SensorEdit};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::drills::Drills;
+use super::{desired::Standing, drills::Drills};
 use crate::{
     Console,
     auth::{Administrator, Reader},
@@ -22,6 +22,8 @@ pub(crate) struct SensorView {
     online: bool,
     /// After how many seconds without a word it counts as silent.
     quiet_after_seconds: i64,
+    /// How it stands to what is wanted of it.
+    configuration: Standing,
 }
 
 /// The sensors.
@@ -108,11 +110,18 @@ const AUTHORITY_SETTING: &str = "collector.authority.fingerprint";
 /// Where a sensor keeps its identity and its spool.
 const SENSOR_DATA: &str = "/var/lib/dongson-sensor";
 
-fn view(sensor: Sensor, now: Millis) -> SensorView {
+fn view(sensor: Sensor, wanted: u64, now: Millis) -> SensorView {
     let heard =
         sensor.last_seen.is_some_and(|seen| now < seen.saturating_add(sensor.silence_after_seconds * 1000));
     let quiet_after_seconds = sensor.silence_after_seconds;
-    SensorView { online: heard && sensor.revoked_at.is_none(), quiet_after_seconds, sensor }
+    let configuration = Standing::of(&sensor, wanted);
+    SensorView { online: heard && sensor.revoked_at.is_none(), quiet_after_seconds, configuration, sensor }
+}
+
+/// One sensor with what is wanted of it.
+async fn seen(console: &Console, sensor: Sensor, now: Millis) -> ApiResult<SensorView> {
+    let wanted = console.registry.wanted_version(&sensor.organization, &sensor.id).await?;
+    Ok(view(sensor, wanted, now))
 }
 
 /// The sensors in scope.
@@ -125,7 +134,12 @@ pub(crate) async fn list(
     let found = console.registry.sensors(&person.scope).await?;
     let drills = query.drill.unwrap_or_default();
     let shown = found.into_iter().filter(|sensor| drills.takes(sensor.drill));
-    let sensors = shown.map(|sensor| view(sensor, person.at)).collect();
+    let wanted = console.registry.wanted_versions().await?;
+    let seen = |sensor: Sensor| {
+        let wanted = wanted.of(&sensor.organization, &sensor.id);
+        view(sensor, wanted, person.at)
+    };
+    let sensors = shown.map(seen).collect();
     Ok(Json(SensorList { sensors, at: person.at }))
 }
 
@@ -136,7 +150,8 @@ pub(crate) async fn one(
     Reader(person): Reader,
     Path(id): Path<String>,
 ) -> ApiResult<Json<SensorView>> {
-    Ok(Json(view(console.registry.sensor(&person.scope, &id).await?, person.at)))
+    let sensor = console.registry.sensor(&person.scope, &id).await?;
+    Ok(Json(seen(&console, sensor, person.at).await?))
 }
 
 /// Says who answers for a sensor, and when it counts as silent.
@@ -151,7 +166,7 @@ pub(crate) async fn patch(
     let edit = SensorEdit { owner, quiet_after_seconds: given.quiet_after_seconds };
     let after =
         console.registry.edit_sensor(&person.scope, &person.change(), &id, given.version, &edit).await?;
-    Ok(Json(view(after, person.at)))
+    Ok(Json(seen(&console, after, person.at).await?))
 }
 
 /// Shuts a sensor out for ever.
@@ -163,7 +178,7 @@ pub(crate) async fn revoke(
     Json(given): Json<Reason>,
 ) -> ApiResult<Json<SensorView>> {
     let revoked = console.registry.revoke_sensor(&person.scope, &person.change(), &id, &given.reason).await?;
-    Ok(Json(view(revoked, person.at)))
+    Ok(Json(seen(&console, revoked, person.at).await?))
 }
 
 /// The enrolment tokens.

@@ -18,7 +18,7 @@ import { replaced } from '../src/pages/alerts/triage';
 import { filled, nearest, urgency } from '../src/pages/incident/clocks';
 import { spans } from '../src/pages/overview/spans';
 import { logsource, matches } from '../src/pages/rules/search';
-import { reading, sensorState } from '../src/pages/sensors/state';
+import { configurationWord, reading, sensorState } from '../src/pages/sensors/state';
 import { passwordProblem } from '../src/pages/signin/password';
 import { keyName } from '../src/shell/keyboard';
 
@@ -156,6 +156,15 @@ describe('sensors', () => {
     expect(sensorState({ revoked_at: 1, online: true, last_seen: 1 })).toBe('revoked');
     expect(sensorState({ revoked_at: null, online: false, last_seen: null })).toBe('waiting');
     expect(sensorState({ revoked_at: null, online: false, last_seen: 1 })).toBe('silent');
+  });
+
+  test('what is wanted beside what is in force', () => {
+    const word = (wanted: number, applied: number | null, trial = false) => configurationWord({ wanted, applied, trial, why_not: null }).word;
+    expect(word(0, null)).toBe('sensors.configurationNone');
+    expect(word(3, null)).toBe('sensors.configurationUntold');
+    expect(word(3, 2)).toBe('sensors.configurationBehind');
+    expect(word(3, 3, true)).toBe('sensors.configurationTrial');
+    expect(word(3, 3)).toBe('sensors.configurationSame');
   });
 
   test('readings are numbers or nothing', () => {

@@ -36,6 +36,9 @@ fn every_command_has_help_with_an_example() {
         &["admin", "token"],
         &["admin", "key"],
         &["admin", "sensor-owner"],
+        &["admin", "trust", "init"],
+        &["admin", "trust", "draft"],
+        &["admin", "pack", "sign"],
     ] {
         let output = dongson(&[command, &["--help"]].concat());
         assert!(output.status.success());
@@ -285,4 +288,77 @@ fn the_drill_writes_the_same_attack_for_the_same_seed() {
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert_eq!(text(&output.stdout).lines().count(), 5);
     assert!(fs::metadata(to.join("portal.pcap")).unwrap().len() > 100_000);
+}
+
+/// The offline root as a centre keeps it: made, used, and all its keys changed.
+#[test]
+fn the_root_of_trust_is_made_and_rotated() {
+    let place = tempfile::tempdir().unwrap();
+    let at = |name: &str| place.path().join(name).to_str().unwrap().to_owned();
+    let (data, keys, next) = (at("data"), at("keys"), at("next.json"));
+    let run = |arguments: &[&str]| {
+        let output = dongson(&[&["admin"], arguments].concat());
+        (output.status.code(), text(&output.stdout) + &text(&output.stderr))
+    };
+    let good = |arguments: &[&str]| {
+        let (code, said) = run(arguments);
+        assert_eq!(code, Some(0), "{arguments:?}: {said}");
+        said
+    };
+    let bad = |arguments: &[&str], words: &str| {
+        let (code, said) = run(arguments);
+        assert_eq!(code, Some(1), "{arguments:?}: {said}");
+        assert!(said.contains(words), "{arguments:?}: {said}");
+    };
+    good(&["first-password", "--data", &data]);
+    bad(&["trust", "show", "--data", &data], "dongson admin trust init");
+    good(&["trust", "init", "--data", &data, "--keys", &keys]);
+    bad(&["trust", "init", "--data", &data, "--keys", &keys], "there is root document 1 already");
+    assert!(good(&["trust", "show", "--data", &data]).contains("root document 1, ends 20"));
+    let key = |name: &str| format!("{keys}/{name}.key");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(key("root-1")).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+
+    // A pack under the content key, and what is no such pack.
+    let (pack, manifest) = (at("iocs"), at("manifest.json"));
+    fs::write(&pack, "203.0.113.7").unwrap();
+    let sign = |version: &str, signer: &str| {
+        let (key, kind) = (key(signer), ["--name", "iocs", "--kind", "intel", "--version", version, "--key"]);
+        good(&[&["pack", "sign", &pack, &manifest], &kind[..], &[&key]].concat());
+    };
+    let publish = ["pack", "publish", "--data", &data, &pack, &manifest];
+    sign("2", "root-1");
+    bad(&publish, "signed by 0 of the 1 keys that content needs");
+    sign("2", "content");
+    good(&publish);
+    bad(&publish, "versions only go up");
+    assert!(good(&["pack", "list", "--data", &data]).contains("iocs"));
+    sign("3", "content");
+    fs::write(&pack, "changed").unwrap();
+    bad(&publish, "is not the pack that");
+
+    // All three root keys change; the centre's key too.
+    let fresh: Vec<String> = (1..=3).map(|number| at(&format!("new-{number}.key"))).collect();
+    let public: Vec<String> = fresh
+        .iter()
+        .map(|file| good(&["trust", "key", file]).trim().strip_prefix("public ").unwrap().to_owned())
+        .collect();
+    let mut draft = vec!["trust", "draft", "--data", &data, &next, "--new-centre-key"];
+    draft.extend(public.iter().flat_map(|key| ["--root-key", key.as_str()]));
+    bad(&draft[..draft.len() - 2], "2 root keys are named: there must be 3");
+    fs::remove_file(&next).ok();
+    good(&draft);
+    let publish = ["trust", "publish", "--data", &data, &next];
+    bad(&publish, "signed by 0 of the 2 keys that root needs");
+    for file in &fresh[..2] {
+        good(&["trust", "sign", &next, "--key", file]);
+    }
+    bad(&publish, "as the present root document demands");
+    good(&["trust", "sign", &next, "--key", &key("root-1")]);
+    good(&["trust", "sign", &next, "--key", &key("root-3")]);
+    good(&publish);
+    assert!(good(&["trust", "show", "--data", &data]).contains("root document 2, ends 20"));
+    bad(&publish, "root document 2 does not follow 2");
+    fs::write(&next, fs::read_to_string(&next).unwrap().replace("\"sig\": \"", "\"sig\": \"AAAA")).unwrap();
+    bad(&publish, "the signature of key");
 }

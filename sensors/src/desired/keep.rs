@@ -84,9 +84,10 @@ impl Kept {
         Ok(true)
     }
 
-    /// The highest version, and the settings of all documents, the narrower over the wider.
+    /// The sum of the versions, which goes up with each of them, and the settings of all documents, the narrower over the
+    /// wider.
     pub(super) fn whole(&self) -> (u64, Configuration) {
-        let version = self.directives.values().map(|one| one.version).max().unwrap_or_default();
+        let version = self.directives.values().fold(0_u64, |sum, one| sum.saturating_add(one.version));
         // Targets are ordered from wide to narrow.
         let settings = self.directives.values().map(|one| one.configuration.clone());
         (version, settings.fold(Configuration::default(), |wider, narrower| narrower.over(wider)))

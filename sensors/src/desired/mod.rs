@@ -79,7 +79,7 @@ pub enum DesiredError {
 pub struct State {
     /// Version of the trusted root document; 0 when there is none yet.
     pub root: u64,
-    /// The highest version of the documents for this sensor; 0 when there is none.
+    /// The versions of the documents for this sensor, added up; 0 when there is none.
     pub version: u64,
     /// Their settings, the narrower over the wider.
     pub configuration: Configuration,

@@ -128,6 +128,7 @@ pub(super) fn udp(ports: [u16; 2], bytes: &[u8]) -> Option<&'static str> {
         _ if dhcp(bytes) => "dhcp",
         _ if (on(546) || on(547)) && super::network::dhcp::is_v6(bytes) => "dhcpv6",
         _ if bytes.len() >= 20 && bytes.get(4..8) == Some(&[0x21, 0x12, 0xa4, 0x42]) => "stun",
+        _ if super::peer::bittorrent::is_datagram(bytes) => "bittorrent",
         _ if sip(bytes) == Verdict::Yes => "sip",
         _ if super::network::snmp::is_message(bytes) => "snmp",
         _ if super::network::tftp::is_request(bytes) => "tftp",
@@ -157,6 +158,7 @@ pub(super) fn udp(ports: [u16; 2], bytes: &[u8]) -> Option<&'static str> {
         _ if (on(500) || on(4500)) && ike(bytes) => "ipsec",
         _ if super::windows::dcerpc::is_message(bytes) => "dce_rpc",
         _ if super::network::nfs::is_call(bytes) => "rpc",
+        _ if super::network::netflow::is_datagram(bytes) => "netflow",
         _ if dnp3(bytes) == Verdict::Yes => "dnp3_udp",
         _ => return None,
     })

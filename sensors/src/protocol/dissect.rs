@@ -22,12 +22,14 @@ use super::mail::imap::Imap;
 use super::mail::pop3::Pop3;
 use super::mail::smtp::Smtp;
 use super::network::dhcp::Dhcp;
+use super::network::netflow::Netflow;
 use super::network::nfs::Rpc;
 use super::network::ntp::Ntp;
 use super::network::radius::Radius;
 use super::network::snmp::Snmp;
 use super::network::syslog::{Syslog, SyslogStream};
 use super::network::tftp::{self, Tftp};
+use super::peer::bittorrent::{self, Peers};
 use super::remote::rdp::Rdp;
 use super::remote::rfb::Rfb;
 use super::remote::ssh::Ssh;
@@ -101,6 +103,7 @@ pub(super) trait Stream: Debug + Send {
 /// The parser of a service over TCP, where there is one.
 pub(super) fn stream(service: &str, start: &Start<'_>) -> Option<Box<dyn Stream>> {
     Some(match service {
+        "bittorrent" => Box::new(Peers::new()),
         "ftp" => Box::new(Ftp::new(start)),
         "imap" => Box::new(Imap::new(start)),
         "pop3" => Box::new(Pop3::new(start)),
@@ -165,6 +168,7 @@ pub(super) fn announced(transfer: Transfer, options: Options) -> Option<Box<dyn 
 /// The parser of a service over UDP, where there is one; the client is who sent the first datagram that was recognised.
 pub(super) fn datagrams(service: &str, start: &Start<'_>) -> Option<Box<dyn Datagrams>> {
     Some(match service {
+        "bittorrent" => Box::new(bittorrent::Flow::new(start)),
         "dhcp" => Box::new(Dhcp::V4),
         "dhcpv6" => Box::new(Dhcp::V6),
         "bacnet" => Box::new(Bacnet::new(start)),
@@ -178,6 +182,7 @@ pub(super) fn datagrams(service: &str, start: &Start<'_>) -> Option<Box<dyn Data
         "dce_rpc" => Box::new(Connectionless::default()),
         "krb" => Box::new(Kerberos::default()),
         "ldap_udp" => Box::new(Ldap::new(start)),
+        "netflow" => Box::new(Netflow::default()),
         "ntp" => Box::new(Ntp),
         "rpc" => Box::new(Rpc::default()),
         _ => return None,

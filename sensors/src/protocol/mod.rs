@@ -5,7 +5,7 @@
 //! `dissect`, and name the rest for `network.protocol` of the connection.
 //!
 //! The rooms: `windows`, `mail`, `database`, `industrial`, `network` (what keeps one running), `remote` (terminals and
-//! desktops), `tunnel`, `voice`; a service with a room of its own name (`dns`, `ftp`, `http`, `tls`) is one of many files. The rest
+//! desktops), `tunnel`, `voice`, `peer` (without a server); a service with a room of its own name (`dns`, `ftp`, `http`, `tls`) is one of many files. The rest
 //! is what they share.
 //!
 //! What always holds: any bytes in any pieces give events and never a panic; the same stream in other pieces gives the same
@@ -29,6 +29,7 @@ mod lines;
 mod mail;
 mod network;
 mod pe;
+mod peer;
 mod quic;
 mod remote;
 mod secret;

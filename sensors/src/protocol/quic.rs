@@ -1,6 +1,7 @@
 //! QUIC (RFC 9000, 9001, 9369): the hellos inside Initial packets, which anyone on the path can decrypt.
 //!
-//! In: datagrams. Out: one `sensor.tls` event with `network.protocol` `quic`, when both hellos are known or the flow ends.
+//! In: datagrams. Out: one `sensor.tls` event with `network.protocol` `quic`, when both hellos are known and both ends have gone
+//! over to packets that cannot be read, or the flow ends.
 //! Memory: [`MAX_CRYPTO`] bytes of handshake per side; work: [`MAX_PACKETS`] decryptions per flow.
 
 use std::collections::BTreeMap;
@@ -18,6 +19,8 @@ use super::wire::Cursor;
 const MAX_CRYPTO: usize = 32 * 1024;
 /// Initial packets that are tried per flow.
 const MAX_PACKETS: u32 = 48;
+/// Letters of the history.
+const MAX_HISTORY: usize = 64;
 
 /// Salts of the versions (RFC 9001, 5.2; RFC 9369, 3.3.1; drafts 22, 23 and 29).
 const SALT_V1: [u8; 20] =
@@ -64,16 +67,18 @@ struct Long<'a> {
 #[derive(Debug, PartialEq, Eq)]
 enum Kind {
     Initial,
+    EarlyData,
+    Handshake,
     Retry,
-    Other,
 }
 
 fn kind(first: u8, version: u32) -> Kind {
     let bits = (first >> 4) & 3;
     match if version == 0x6b33_43cf { bits.wrapping_sub(1) & 3 } else { bits } {
         0 => Kind::Initial,
-        3 => Kind::Retry,
-        _ => Kind::Other,
+        1 => Kind::EarlyData,
+        2 => Kind::Handshake,
+        _ => Kind::Retry,
     }
 }
 
@@ -103,7 +108,7 @@ impl<'a> Long<'a> {
                 let token = varint(cursor)?;
                 cursor.take(token)?;
             }
-            Kind::Other => {}
+            Kind::EarlyData | Kind::Handshake => {}
         }
         let length = varint(cursor)?;
         let header = start.get(..start.len() - cursor.rest().len())?;
@@ -230,7 +235,10 @@ pub(super) struct Quic {
     version: u32,
     /// The id that the keys come from.
     destination: Vec<u8>,
+    client_source: Option<Vec<u8>>,
     server_source: Option<Vec<u8>>,
+    /// Kinds of packets in the letters of Zeek, capitals from the client.
+    history: String,
     client_side: Option<Side>,
     keys: Option<[Keys; 2]>,
     streams: [Crypto; 2],
@@ -250,7 +258,9 @@ impl Quic {
         Self {
             version: 0,
             destination: Vec::new(),
+            client_source: None,
             server_source: None,
+            history: String::new(),
             client_side: None,
             keys: None,
             streams: Default::default(),
@@ -266,23 +276,53 @@ impl Quic {
     pub(super) fn datagram(&mut self, side: Side, bytes: &[u8], out: &mut Vec<Event>) {
         let mut cursor = Cursor::new(bytes);
         while let Some(packet) = Long::read(&mut cursor) {
-            if kind(packet.first, packet.version) == Kind::Initial && self.wants_more() {
+            let kind = kind(packet.first, packet.version);
+            self.note(
+                side,
+                match kind {
+                    Kind::Initial => 'I',
+                    Kind::EarlyData => 'Z',
+                    Kind::Handshake => 'H',
+                    Kind::Retry => 'R',
+                },
+            );
+            if kind == Kind::Initial && self.wants_more() {
                 self.packets += 1;
+                let known = self.hellos();
                 self.initial(side, &packet);
+                if self.hellos() > known {
+                    self.note(side, 'S');
+                }
             }
         }
-        let complete =
-            self.session.as_ref().is_some_and(|session| session.has_client() && session.has_server());
-        if complete {
+        // A short header has only the fixed bit in the clear (RFC 9000, 17.3.1).
+        if cursor.rest().first().is_some_and(|first| first & 0xc0 == 0x40) {
+            self.note(side, 'O');
+        }
+        let over = |letter| self.history.contains(letter);
+        if self.hellos() == 2 && (over('O') && over('o') || self.history.len() >= MAX_HISTORY) {
             self.finish(out);
+        }
+    }
+
+    /// How many hellos are known.
+    fn hellos(&self) -> u8 {
+        self.session
+            .as_ref()
+            .map_or(0, |session| u8::from(session.has_client()) + u8::from(session.has_server()))
+    }
+
+    fn note(&mut self, side: Side, letter: char) {
+        let by_client = self.client_side.is_none_or(|client| client == side);
+        if self.history.len() < MAX_HISTORY {
+            self.history.push(if by_client { letter } else { letter.to_ascii_lowercase() });
         }
     }
 
     fn initial(&mut self, side: Side, packet: &Long<'_>) {
         let Some((client, frames)) = self.open(side, packet) else { return };
-        if !client && self.server_source.is_none() {
-            self.server_source = Some(packet.source.to_vec());
-        }
+        let source = if client { &mut self.client_source } else { &mut self.server_source };
+        source.get_or_insert_with(|| packet.source.to_vec());
         let (Some(session), [from_client, from_server]) = (&mut self.session, &mut self.streams) else {
             return;
         };
@@ -323,7 +363,10 @@ impl Quic {
         let mut event = session.describe();
         event.set("dongson.quic.version", version_name(self.version));
         event.set("dongson.quic.client_initial_dcid", hex::encode(&self.destination));
-        event.set_some("dongson.quic.server_scid", self.server_source.take().map(hex::encode));
+        let named = |id: Option<Vec<u8>>| id.filter(|id| !id.is_empty()).map(hex::encode);
+        event.set_some("dongson.quic.client_scid", named(self.client_source.take()));
+        event.set_some("dongson.quic.server_scid", named(self.server_source.take()));
+        event.set("dongson.quic.history", std::mem::take(&mut self.history));
         out.push(event);
     }
 }
@@ -420,6 +463,7 @@ mod tests {
         assert_eq!(out[0].text("tls.client.server_name"), Some("quic.example.vn"));
         assert!(out[0].text("tls.client.ja4").unwrap().starts_with('q'));
         assert_eq!(out[0].text("dongson.quic.client_initial_dcid"), Some("8394c8f03e515708"));
+        assert_eq!(out[0].text("dongson.quic.history"), Some("IIS"));
     }
 
     proptest! {

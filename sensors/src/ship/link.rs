@@ -4,7 +4,7 @@
 //! `dongson-class`, `dongson-root`. The
 //! collector answers after its log has synced the batch; a batch whose answer was lost is sent again and is the same
 //! events there. What the answers mean: 2xx acknowledged; 400 and 413 refused for good (set aside, counted); 401 and
-//! 403 the certificate is not taken; all else, and every failure of the network: again later.
+//! 403 this sensor is not taken any more; all else, and every failure of the network: again later.
 
 use std::fs;
 use std::io;
@@ -54,7 +54,15 @@ pub enum Sent {
     Acknowledged,
     /// The collector will never take it.
     Refused(String),
-    /// Not now: network, overload, or a certificate that is not taken.
+    /// The collector refuses this sensor: it is revoked, or its certificate has ended. Nothing is taken from it any more;
+    /// asking again is for the case that this changes.
+    Barred {
+        /// What the collector said.
+        reason: String,
+        /// How long to wait before the next try.
+        pause: Duration,
+    },
+    /// Not now: network or overload.
     Later {
         /// What went wrong.
         reason: String,
@@ -161,6 +169,7 @@ impl Link {
                         self.pause = FIRST_PAUSE;
                         Sent::Acknowledged
                     }
+                    401 | 403 => Sent::Barred { reason: format!("{status}: {said:?}"), pause: LONGEST_PAUSE },
                     400 | 413 => Sent::Refused(format!("the collector answered {status}: {said:?}")),
                     _ => self.later(format!("the collector answered {status}: {said:?}"), wait),
                 }

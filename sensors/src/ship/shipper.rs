@@ -4,7 +4,7 @@
 //! (of each class at most [`BATCH_EVENTS`] events, and for [`BATCH_AGE`]) is what a kill -9 can lose.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -52,6 +52,8 @@ pub enum ShipError {
 
 struct Shared {
     spool: Mutex<Spool>,
+    /// True while the collector refuses this sensor.
+    barred: AtomicBool,
     /// Told of a new batch, of a batch taken off, and of the end.
     changed: Condvar,
     counts: Mutex<Counts>,
@@ -125,6 +127,7 @@ impl Shipper {
             counts: Mutex::default(),
             report: Mutex::default(),
             certificate_end: Mutex::new(link.certificate_end()),
+            barred: AtomicBool::new(false),
             begun: Instant::now(),
             answered: AtomicU64::new(0),
         });
@@ -333,6 +336,9 @@ fn send_one(shared: &Shared, link: &mut Link, epoch: u64, batch: &Waiting) -> Op
         Ok(Sent::Acknowledged) => {
             shared.answered();
             lock(&shared.counts).acknowledged += batch.events;
+            if shared.barred.swap(false, Ordering::Relaxed) {
+                info!("the collector takes this sensor again");
+            }
             metrics::counter!("sensor_shipped_events_total").increment(batch.events);
             settle(shared, |spool| spool.remove(batch.sequence));
             None
@@ -344,6 +350,16 @@ fn send_one(shared: &Shared, link: &mut Link, epoch: u64, batch: &Waiting) -> Op
             metrics::counter!("sensor_refused_events_total").increment(batch.events);
             settle(shared, |spool| spool.set_aside(batch.sequence));
             None
+        }
+        Ok(Sent::Barred { reason, pause }) => {
+            if !shared.barred.swap(true, Ordering::Relaxed) {
+                error!(
+                    %reason,
+                    "the collector refuses this sensor: it is revoked or its certificate has ended; nothing is sent, \
+                     events are kept up to the quota; ask for a new token and enrol again"
+                );
+            }
+            Some(pause)
         }
         Ok(Sent::Later { reason, pause }) => {
             info!(%reason, pause_ms = pause.as_millis(), "the collector did not take a batch; trying again");

@@ -244,6 +244,25 @@ fn a_refused_batch_is_set_aside_and_said() {
 }
 
 #[test]
+fn a_revoked_sensor_says_so_once_and_keeps_what_it_sees() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path();
+    let authority = Arc::new(Authority::new());
+    let stub = Stub::start(&authority, Mode::Bar, true);
+    authority.enrolled(data, stub.address, 90);
+    let file = capture(data, 10_000);
+    let output = read(&file, data, &["--patience", "2"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = words(&output);
+    assert_eq!(said.matches("refuses this sensor: it is revoked").count(), 1, "{said}");
+    assert!(said.contains("enrol again"), "{said}");
+    assert_eq!(stub.state().batches.len(), 1, "a refused sensor does not go on sending");
+    let spool = Spool::open(&data.join("spool"), 1 << 30).unwrap();
+    let all = u64::try_from(expected(&file).len()).unwrap();
+    assert_eq!((spool.events(), spool.total_lost()), (all, 0), "nothing is lost");
+}
+
+#[test]
 fn a_power_cut_leaves_whole_batches_only() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path();

@@ -106,6 +106,8 @@ pub(crate) enum Mode {
     LoseFirstAnswer,
     /// Says that it will never take it.
     Refuse,
+    /// Says that the sensor is revoked.
+    Bar,
 }
 
 /// A batch as it came.
@@ -284,7 +286,7 @@ fn batch(shared: &Shared, headers: &Headers, body: Vec<u8>, client: Vec<u8>) -> 
         Mode::Take => true,
         Mode::TakeThenHang(count) => state.batches.len() < count,
         Mode::LoseFirstAnswer => state.batches.iter().any(|batch| batch.sequence == sequence),
-        Mode::Refuse => false,
+        Mode::Refuse | Mode::Bar => false,
     };
     state.batches.push(Batch {
         epoch: number("dongson-epoch"),
@@ -296,6 +298,7 @@ fn batch(shared: &Shared, headers: &Headers, body: Vec<u8>, client: Vec<u8>) -> 
     });
     match shared.mode {
         Mode::Refuse => Some((400, json!({"message": "never"}))),
+        Mode::Bar => Some((403, json!({"message": "this sensor is revoked: enrol it again"}))),
         _ => acknowledged.then(|| (200, json!({"sequence": sequence}))),
     }
 }

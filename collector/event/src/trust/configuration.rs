@@ -14,6 +14,9 @@ use crate::trust::Envelope;
 /// Longest filter in bytes.
 pub const MAX_FILTER_BYTES: usize = 4_096;
 
+/// The kinds of events that a sensor tells, by the names of `run --only`.
+pub const KINDS: [&str; 7] = ["conn", "dns", "http", "tls", "x509", "file", "services"];
+
 /// Whom a document is for: `all`, `organization:ID` or `sensor:ID` as text. Ordered from wide to narrow.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Target {
@@ -140,12 +143,19 @@ impl Configuration {
         }
     }
 
-    /// Refuses numbers and texts out of range: the name of the setting, and what it must be. Whether the filter is one and
-    /// the kinds exist, the caller has to ask whoever knows.
+    /// Refuses numbers and texts out of range: the name of the setting, and what it must be. Whether the filter is one, the
+    /// caller has to ask who knows (`dongson-filter`).
     pub fn check(&self) -> Result<(), (&'static str, &'static str)> {
         let control = |text: &String| text.chars().any(char::is_control);
         if self.filter.as_ref().is_some_and(|text| text.len() > MAX_FILTER_BYTES || control(text)) {
             return Err(("filter", "must be at most 4096 bytes without control characters"));
+        }
+        let unknown =
+            |names: &Option<Vec<String>>| names.iter().flatten().any(|name| !KINDS.contains(&name.as_str()));
+        for (setting, names) in [("only", &self.only), ("without", &self.without)] {
+            if unknown(names) || names.as_ref().is_some_and(|names| names.len() > KINDS.len()) {
+                return Err((setting, "must be some of conn, dns, http, tls, x509, file and services"));
+            }
         }
         if self.max_flows.is_some_and(|flows| !(1_000..=100_000_000).contains(&flows)) {
             return Err(("max_flows", "must be 1000 to 100000000"));
@@ -166,7 +176,8 @@ impl Configuration {
 pub struct Directive {
     /// Whom it is for.
     pub target: Target,
-    /// Goes up with every change anywhere in the centre: the highest of a sensor's documents is its wanted version.
+    /// Goes up with every change for the target; the sum over a sensor's documents is its wanted version, which goes up with
+    /// each of them.
     pub version: u64,
     /// When it was signed.
     pub issued_at: Timestamp,
@@ -246,6 +257,11 @@ mod tests {
         assert_eq!(check(r#"{"max_flows":999}"#), Some("max_flows"));
         assert_eq!(check(r#"{"observer":" "}"#), Some("observer"));
         assert_eq!(check(r#"{"spool_mib":1}"#), Some("spool_mib"));
+        assert_eq!(check(r#"{"only":["conn","dsn"]}"#), Some("only"));
+        assert_eq!(
+            check(r#"{"without":["dns","dns","dns","dns","dns","dns","dns","dns"]}"#),
+            Some("without")
+        );
         assert_eq!(check(r#"{"filter":"a\u0001"}"#), Some("filter"));
         assert!(serde_json::from_str::<Configuration>(r#"{"fliter":"tcp"}"#).is_err());
     }

@@ -26,7 +26,7 @@ mod request;
 mod root;
 mod verify;
 
-pub use configuration::{Checksum, Configuration, Directive, MAX_FILTER_BYTES, Target};
+pub use configuration::{Checksum, Configuration, Directive, KINDS, MAX_FILTER_BYTES, Target};
 pub use envelope::{Envelope, MAX_PAYLOAD_BYTES, MAX_SIGNATURES, Signature};
 pub use key::{KeyId, PublicKey, SigningKey};
 pub use pack::{MAX_PACK_BYTES, PackKind, PackManifest};

@@ -1,5 +1,7 @@
 //! Desired state: who set what for which sensors, and the signed document that they get.
 
+use std::collections::HashMap;
+
 use dongson_event::Timestamp;
 use dongson_event::trust::{Configuration, Directive, Envelope, Purpose, Target, Trust};
 use serde::Serialize;
@@ -20,7 +22,7 @@ pub struct Desired {
     pub target: Target,
     /// The agency that it concerns; none for all.
     pub organization: Option<String>,
-    /// Goes up with every change; 0 where nothing was ever set.
+    /// One more with every change; 0 where nothing was ever set.
     pub version: i64,
     /// The settings.
     #[schema(value_type = Object)]
@@ -122,7 +124,7 @@ pub(super) async fn sign_anew(tx: &mut SqliteConnection, trust: &Trust, change: 
         if held.is_some_and(|envelope| trust.verify(Purpose::Configuration, envelope, now).is_ok()) {
             continue;
         }
-        one.version = bump(tx).await?;
+        one.version += 1;
         let envelope = Envelope::sign_json(Purpose::Configuration, &directive(&one)?, &key)?;
         store(tx, &one, &envelope).await?;
     }
@@ -166,7 +168,7 @@ impl Registry {
         let mut after = Desired {
             target: target.clone(),
             organization,
-            version: bump(&mut tx).await?,
+            version: before.as_ref().map_or(0, |before| before.version) + 1,
             configuration: configuration.clone(),
             set_at: change.at,
             set_by: change.who.clone(),
@@ -174,6 +176,7 @@ impl Registry {
         };
         let envelope = key::sign(&mut tx, Purpose::Configuration, &directive(&after)?, change).await?;
         store(&mut tx, &after, &envelope).await?;
+        bump(&mut tx).await?;
         let deed = Deed {
             action: "set",
             kind: "desired",
@@ -188,16 +191,35 @@ impl Registry {
         Ok(after)
     }
 
-    /// The version that a sensor should have: the highest of its documents; 0 where there is none.
+    /// The version that a sensor should have: the sum over its documents, which goes up with each of them and tells nothing
+    /// of other agencies; 0 where there is none.
     pub async fn wanted_version(&self, organization: &str, sensor: &str) -> Result<u64> {
         let [all, agency, own] = targets(organization, sensor);
         let found: Option<i64> =
-            sqlx::query_scalar("SELECT MAX(version) FROM desired WHERE target IN ($1, $2, $3)")
+            sqlx::query_scalar("SELECT SUM(version) FROM desired WHERE target IN ($1, $2, $3)")
                 .bind(all)
                 .bind(agency)
                 .bind(own)
                 .fetch_one(&self.readers)
                 .await?;
         Ok(found.and_then(|version| u64::try_from(version).ok()).unwrap_or_default())
+    }
+    /// The same for many sensors at once.
+    pub async fn wanted_versions(&self) -> Result<WantedVersions> {
+        let found = sqlx::query_as("SELECT target, version FROM desired").fetch_all(&self.readers).await?;
+        Ok(WantedVersions(found.into_iter().collect()))
+    }
+}
+
+/// The versions of all documents.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WantedVersions(HashMap<String, i64>);
+
+impl WantedVersions {
+    /// The version that a sensor should have.
+    pub fn of(&self, organization: &str, sensor: &str) -> u64 {
+        let versions = targets(organization, sensor);
+        let sum: i64 = versions.iter().filter_map(|target| self.0.get(target)).sum();
+        u64::try_from(sum).unwrap_or_default()
     }
 }

@@ -11,7 +11,7 @@
 //! | `offer` | all of it, for one sensor |
 //!
 //! What always holds: one counter moves with every change that a sensor may have to hear of, in the same transaction
-//! ([`Registry::desired_mark`]); versions of desired state are taken from it, so that they only go up.
+//! ([`Registry::desired_mark`]); it is never shown, because it would tell of other agencies. Versions only go up.
 
 mod desired;
 mod key;
@@ -20,10 +20,11 @@ mod pack;
 mod request;
 mod root;
 
-pub use desired::Desired;
+pub use desired::{Desired, WantedVersions};
 pub use offer::Offer;
 pub use pack::Pack;
 pub use request::SensorRequest;
+pub(crate) use request::{close as close_request, put as put_request};
 
 use sqlx::SqliteConnection;
 

@@ -84,8 +84,14 @@ async fn versions_go_up_over_all_targets_and_a_sensor_takes_them() {
     let second = registry.set_desired(&Scope::All, &change(), &Target::All, 0, &filter("tcp")).await.unwrap();
     let elsewhere = Target::Organization("b".to_owned());
     registry.set_desired(&Scope::All, &change(), &elsewhere, 0, &filter("icmp")).await.unwrap();
-    assert!(second.version > first.version);
-    assert_eq!(registry.wanted_version("a", &sensor).await.unwrap(), u64::try_from(second.version).unwrap());
+    let wanted = async || registry.wanted_version("a", &sensor).await.unwrap();
+    assert_eq!((first.version, second.version, wanted().await), (1, 1, 2));
+    assert_eq!(registry.wanted_versions().await.unwrap().of("a", &sensor), 2);
+    // Another agency's documents leave ours as they are.
+    let again = registry.set_desired(&Scope::All, &change(), &elsewhere, 1, &filter("arp")).await.unwrap();
+    assert_eq!((again.version, wanted().await), (2, 2));
+    registry.set_desired(&Scope::All, &change(), &own, 1, &filter("udp")).await.unwrap();
+    assert_eq!(wanted().await, 3);
     let stale = registry.set_desired(&Scope::All, &change(), &own, 0, &filter("arp")).await;
     assert!(matches!(stale, Err(Error::Stale { .. })));
 

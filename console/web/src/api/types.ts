@@ -238,6 +238,8 @@ export interface Sensor {
   fingerprint: string;
   health: Record<string, unknown> | null;
   online: boolean;
+  /** How it stands to what the centre wants of it; versions from 1, 0 where nothing is wanted. */
+  configuration: { wanted: number; applied: number | null; trial: boolean; why_not: string | null };
   version: number;
 }
 

@@ -10,6 +10,8 @@ use clap::{Args, Subcommand};
 use dongson_registry::{Change, OrganizationEdit, Registry, Scope, now};
 use serde_json::json;
 
+use super::pack::PackCommand;
+use super::trust::TrustCommand;
 use crate::output::{self, Format};
 
 /// How many agencies a refusal names.
@@ -101,6 +103,12 @@ pub(crate) enum Admin {
         #[command(flatten)]
         place: Place,
     },
+    /// Whose signatures sensors take: the root document and its keys.
+    #[command(subcommand)]
+    Trust(TrustCommand),
+    /// Content for sensors.
+    #[command(subcommand)]
+    Pack(PackCommand),
     /// Reads the inventory of systems from a CSV or TOML file.
     #[command(
         after_help = "columns: organization,name,address,host,level,owner; example: dongson admin inventory --data /var/lib/dongson systems.csv"
@@ -148,13 +156,15 @@ impl Admin {
             Self::SensorOwner { sensor, owner, place } => {
                 sensor_owner(&place, &sensor, owner.as_deref()).await
             }
+            Self::Trust(command) => command.execute().await,
+            Self::Pack(command) => command.execute().await,
             Self::Inventory { file, place } => inventory(&place, &file).await,
         }
     }
 }
 
 impl Place {
-    async fn open(&self) -> Result<Registry> {
+    pub(super) async fn open(&self) -> Result<Registry> {
         let path = crate::config::Paths::new(&self.data).registry();
         if !path.exists() {
             bail!(
@@ -166,7 +176,17 @@ impl Place {
         Registry::open(&path).await.with_context(|| format!("opening {}", path.display()))
     }
 
-    fn print(&self, pairs: &[(&str, &str)]) -> Result<()> {
+    /// How the answer is printed.
+    pub(super) fn format(&self) -> Format {
+        self.format
+    }
+
+    /// The collector's folder.
+    pub(super) fn collector(&self) -> PathBuf {
+        crate::config::Paths::new(&self.data).collector()
+    }
+
+    pub(super) fn print(&self, pairs: &[(&str, &str)]) -> Result<()> {
         if self.format == Format::Json {
             let object: serde_json::Map<_, _> =
                 pairs.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();

@@ -5,8 +5,11 @@ mod detect;
 mod drill;
 mod fields;
 mod intel;
+mod key_file;
+mod pack;
 mod rules;
 mod store;
+mod trust;
 mod up;
 
 use std::process::ExitCode;

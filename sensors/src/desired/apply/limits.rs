@@ -167,6 +167,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_centre_knows_our_kinds() {
+        let ours = Kind::value_variants().iter().filter_map(Kind::to_possible_value);
+        let ours: Vec<String> = ours.map(|value| value.get_name().to_owned()).collect();
+        assert_eq!(ours, dongson_event::trust::KINDS);
+    }
+
+    #[test]
     fn files_are_read_strictly() {
         assert_eq!(Limits::parse("").unwrap(), Limits::default());
         let text = "settings = [\"filter\"]\nfilter_hides_percent = 50\nkinds_kept = [\"conn\", \"dns\"]\ntrial_seconds = 60";
@@ -184,6 +191,17 @@ mod tests {
         }
         let missing = Limits::read(Path::new("/nowhere/limits.toml")).unwrap_err().to_string();
         assert!(missing.contains("/nowhere/limits.toml"), "{missing}");
+    }
+
+    #[test]
+    fn the_shipped_file_says_what_holds_without_it() {
+        let text = include_str!("../../../../deploy/sensor/limits.toml");
+        assert_eq!(Limits::parse(text).unwrap(), Limits::default());
+        let lines: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix('#')).collect();
+        let lines = lines.into_iter().filter(|line| !line.starts_with(' ') && !line.is_empty());
+        let said = Limits::parse(&lines.collect::<Vec<_>>().join("\n")).unwrap();
+        let every = SETTINGS.iter().map(ToString::to_string).collect();
+        assert_eq!(said, Limits { settings: Some(every), ..Limits::default() });
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What keeps a network running: addresses, times, names of devices, logs.
 
 pub(super) mod dhcp;
+pub(super) mod netflow;
 pub(super) mod nfs;
 pub(super) mod ntp;
 pub(super) mod radius;

@@ -1,7 +1,7 @@
 //! RADIUS: who asked to be let in, from where, and what was answered (RFC 2865, RFC 2866, RFC 5176).
 //!
-//! In: datagrams. Out: one `sensor.radius` event per answer, with what its request said; requests that stay unanswered go
-//! out at the end. Passwords and other hidden attributes are not read. Memory: at most [`MAX_PENDING`] requests of some
+//! In: datagrams. Out: one `sensor.radius` event per answer, with what its request said; a sign-in with challenges is one event
+//! up to its last answer, as Zeek tells it, with the first message of the server. Requests that stay unanswered go out at the end. Passwords and other hidden attributes are not read. Memory: at most [`MAX_PENDING`] requests of some
 //! texts; the oldest goes out unanswered when there are more.
 
 use std::net::Ipv4Addr;
@@ -14,6 +14,11 @@ use crate::protocol::wire::{Cursor, text};
 
 /// Requests of one flow that may be unanswered.
 const MAX_PENDING: usize = 32;
+const ACCESS_REQUEST: u8 = 1;
+const ACCESS_CHALLENGE: u8 = 11;
+/// The attribute that a challenge and the request behind it share.
+const STATE: u8 = 24;
+const MESSAGE: &str = "dongson.radius.reply_message";
 
 /// A request that waits for its answer.
 #[derive(Debug)]
@@ -22,6 +27,8 @@ struct Pending {
     id: u8,
     at: Timestamp,
     authenticator: [u8; 16],
+    /// It was answered with a challenge, and the client goes on with another request.
+    challenged: bool,
     event: Event,
 }
 
@@ -55,6 +62,15 @@ impl Radius {
             if self.pending.iter().any(known) {
                 return Some(());
             }
+            // What goes on repeats the state that came with the challenge (RFC 2865, 5.24).
+            let goes_on = |pending: &&mut Pending| pending.side == side && pending.challenged;
+            if code == ACCESS_REQUEST
+                && has_state(attributes)
+                && let Some(pending) = self.pending.iter_mut().find(goes_on)
+            {
+                (pending.id, pending.authenticator, pending.challenged) = (id, authenticator, false);
+                return Some(());
+            }
             let mut event = Event::of("sensor.radius", at);
             event.set("network.protocol", "radius");
             event.set("dongson.radius.id", id);
@@ -64,10 +80,19 @@ impl Radius {
             if self.pending.len() >= MAX_PENDING {
                 out.push(self.pending.remove(0).event);
             }
-            self.pending.push(Pending { side, id, at, authenticator, event });
+            self.pending.push(Pending { side, id, at, authenticator, challenged: false, event });
             return Some(());
         }
-        let asked = self.pending.iter().position(|pending| pending.side != side && pending.id == id);
+        let is_asked = |pending: &Pending| pending.side != side && pending.id == id && !pending.challenged;
+        let asked = self.pending.iter().position(is_asked);
+        if code == ACCESS_CHALLENGE
+            && let Some(pending) = asked.and_then(|place| self.pending.get_mut(place))
+        {
+            pending.challenged = true;
+            pending.event.set("dongson.radius.response", code_name(code));
+            describe(&mut pending.event, attributes);
+            return Some(());
+        }
         let mut event = if let Some(place) = asked {
             let pending = self.pending.remove(place);
             let mut event = pending.event;
@@ -81,10 +106,26 @@ impl Radius {
         };
         event.set("dongson.radius.response", code_name(code));
         event.set("event.outcome", outcome(code));
+        let first = event.get(MESSAGE).cloned();
         describe(&mut event, attributes);
+        event.set_some(MESSAGE, first);
         out.push(event);
         Some(())
     }
+}
+
+/// Whether attributes have a state (RFC 2865, 5.24).
+fn has_state(bytes: &[u8]) -> bool {
+    let mut cursor = Cursor::new(bytes);
+    while let (Some(kind), Some(length)) = (cursor.u8(), cursor.u8()) {
+        if kind == STATE {
+            return true;
+        }
+        if usize::from(length).checked_sub(2).and_then(|length| cursor.take(length)).is_none() {
+            return false;
+        }
+    }
+    false
 }
 
 fn is_request(code: u8) -> bool {
@@ -184,6 +225,29 @@ mod tests {
         assert_eq!(event.text("dongson.radius.reply_message"), Some("no"));
         assert_eq!(event.int("event.duration"), Some(9));
         assert_eq!(unanswered.text("event.outcome"), Some("unknown"));
+    }
+
+    #[test]
+    fn a_sign_in_with_a_challenge_is_one_event() {
+        let (mut radius, mut out) = (Radius::default(), Vec::new());
+        let numbered = |code: u8, id: u8, attributes: &[u8]| {
+            let mut bytes = packet(code, attributes);
+            bytes[1] = id;
+            bytes
+        };
+        for (at, side, bytes) in [
+            (0, C, numbered(1, 1, b"\x01\x04an")),
+            (5, S, numbered(11, 1, b"\x12\x06ma ?\x18\x03x")),
+            (9, C, numbered(1, 2, b"\x01\x04an\x18\x03x")),
+            (12, S, numbered(2, 2, b"\x12\x04ok")),
+        ] {
+            radius.datagram(side, Timestamp::from_nanos(at), &bytes, &mut out);
+        }
+        radius.finish(Timestamp::default(), &mut out);
+        let [event] = out.as_slice() else { panic!("{out:?}") };
+        assert_eq!((event.text("event.outcome"), event.int("event.duration")), (Some("success"), Some(12)));
+        assert_eq!(event.text("dongson.radius.reply_message"), Some("ma ?"));
+        assert_eq!(event.text("dongson.radius.response"), Some("Access-Accept"));
     }
 
     proptest! {

@@ -297,7 +297,12 @@ fn key_bits(key: &PublicKey<'_>) -> usize {
 }
 
 fn algorithm(oid: &Oid<'_>) -> String {
-    oid2sn(oid, oid_registry()).map_or_else(|_| oid.to_id_string(), str::to_owned)
+    let number = oid.to_id_string();
+    // The number of the OSI Implementers Workshop has a name of its own, which tells it from that of PKCS #1.
+    if number == "1.3.14.3.2.29" {
+        return "sha1WithRSA".to_owned();
+    }
+    oid2sn(oid, oid_registry()).map_or(number, str::to_owned)
 }
 
 fn alternative_names(certificate: &X509Certificate<'_>) -> Vec<String> {

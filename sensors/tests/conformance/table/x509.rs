@@ -1,5 +1,9 @@
 //! Certificates.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest as _, Sha256};
+
 use super::Rule::{By, Is};
 use super::{Line, line, reversed_name};
 use crate::values::Case;
@@ -8,6 +12,13 @@ const ORDER: &str = "Zeek writes the most specific part of a name first, we keep
 
 pub(super) const LINES: &[Line] = &[
     line("zeek", "x509", "fingerprint", Is("file.hash.sha256"), ""),
+    line(
+        "zeek",
+        "x509",
+        "cert",
+        By(certificate),
+        "Zeek's script logs the certificate itself, ours is named by its SHA-256",
+    ),
     line("zeek", "x509", "certificate.version", Is("file.x509.version_number"), ""),
     line("zeek", "x509", "certificate.serial", Is("file.x509.serial_number"), ""),
     line(
@@ -77,7 +88,16 @@ pub(super) const LINES: &[Line] = &[
 
 /// Two attributes have other short names (RFC 4519 has `street`, PKCS #9 `emailAddress`).
 fn name(ours: &str) -> String {
-    reversed_name(ours).replace("Email=", "emailAddress=").replace("streetAddress=", "street=")
+    let name = reversed_name(ours).replace("Email=", "emailAddress=").replace("streetAddress=", "street=");
+    // The attributes of one part are a set: theirs are the other way round too.
+    let turned =
+        |part: &str| part.split(" + ").collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("+");
+    name.split(',').map(turned).collect::<Vec<_>>().join(",")
+}
+
+fn certificate(case: &Case<'_>, theirs: &str) -> bool {
+    let bytes = STANDARD.decode(theirs).unwrap_or_default();
+    case.text("file.hash.sha256") == hex::encode(Sha256::digest(bytes))
 }
 
 fn moment(ours: &str, theirs: &str) -> bool {

@@ -11,7 +11,7 @@ import { DrawerFrame } from '../../look/DrawerFrame';
 import { Icon } from '../../look/icons';
 import { useFailure } from '../../look/States';
 import { Outside, Time } from '../../look/Text';
-import { FIGURES, reading, sensorState } from './state';
+import { configurationWord, FIGURES, reading, sensorState } from './state';
 import { State } from './State';
 
 interface Fields {
@@ -49,6 +49,19 @@ function Keeper({ sensor }: { sensor: Sensor }) {
   );
 }
 
+/** What the centre wants of it, and what became of that, in the sensor's own words. */
+function Configuration({ of }: { of: Sensor['configuration'] }) {
+  const { t } = useWords();
+  const { word, odd } = configurationWord(of);
+  return (
+    <>
+      <dt>{t('sensors.configuration')}</dt>
+      <dd className={odd ? 'high' : undefined} data-test="sensor-configuration">{t(word, { applied: of.applied ?? 0, wanted: of.wanted })}</dd>
+      {of.why_not !== null && <><dt>{t('sensors.configurationWhy')}</dt><dd><Outside text={of.why_not} /></dd></>}
+    </>
+  );
+}
+
 export function SensorDrawer({ sensor, edits, close, revoke }: { sensor: Sensor; edits: boolean; close: () => void; revoke: (() => void) | null }) {
   const { t, number, span, language } = useWords();
   const agency = useOrganizationName();
@@ -70,6 +83,7 @@ export function SensorDrawer({ sensor, edits, close, revoke }: { sensor: Sensor;
             const value = reading(sensor.health, names);
             return value === null ? null : [<dt key={word}>{t(word)}</dt>, <dd key={`${word} value`}>{number(value, 0)}</dd>];
           })}
+          <Configuration of={sensor.configuration} />
           <dt>{t('sensors.enrolledAt')}</dt><dd><Time at={sensor.enrolled_at} /></dd>
           <dt>{t('sensors.certificate')}</dt><dd><Time at={sensor.not_after} /></dd>
           <dt>{t('admin.fingerprint')}</dt><dd className="mono">{sensor.fingerprint}</dd>

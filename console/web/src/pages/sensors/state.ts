@@ -27,3 +27,11 @@ export function reading(health: Record<string, unknown> | null, names: readonly 
   }
   return null;
 }
+
+/** How a sensor stands to what the centre wants of it: the word, and whether somebody should look. */
+export function configurationWord({ wanted, applied, trial }: Sensor['configuration']): { word: Key; odd: boolean } {
+  if (wanted === 0) return { word: 'sensors.configurationNone', odd: false };
+  if (applied === null) return { word: 'sensors.configurationUntold', odd: true };
+  if (applied !== wanted) return { word: 'sensors.configurationBehind', odd: true };
+  return { word: trial ? 'sensors.configurationTrial' : 'sensors.configurationSame', odd: false };
+}

@@ -12,13 +12,14 @@
 
 mod code;
 mod compile;
+mod frame;
 mod parse;
 mod run;
 
-pub(super) use code::Instruction;
-pub(crate) use parse::Expression;
+pub use code::Instruction;
+pub use frame::{Frame, LinkType};
 
-use super::{Frame, LinkType};
+use parse::Expression;
 
 /// Most tests of one expression.
 pub const MAX_TESTS: usize = 512;
@@ -88,8 +89,7 @@ impl Program {
     }
 
     /// The instructions, for the kernel.
-    #[cfg(target_os = "linux")]
-    pub(super) fn code(&self) -> &[Instruction] {
+    pub fn code(&self) -> &[Instruction] {
         &self.code
     }
 }

@@ -36,11 +36,15 @@ pub(super) mod operation {
 
 /// One instruction as the kernel has it (`struct sock_filter`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) struct Instruction {
-    pub(in super::super) operation: u16,
-    pub(in super::super) if_true: u8,
-    pub(in super::super) if_false: u8,
-    pub(in super::super) value: u32,
+pub struct Instruction {
+    /// What is done.
+    pub operation: u16,
+    /// How many instructions are skipped when the condition holds.
+    pub if_true: u8,
+    /// How many when it does not.
+    pub if_false: u8,
+    /// The operand.
+    pub value: u32,
 }
 
 /// A place in the code.

@@ -1,0 +1,3 @@
+//! Between peers, without a server.
+
+pub(super) mod bittorrent;
