@@ -31,8 +31,8 @@ const ESTABLISHED: u64 = 2_000;
 )]
 pub(crate) struct Sensor {
     /// The program that is measured; build it with --profile sensor.
-    #[arg(long)]
-    sensor: PathBuf,
+    #[arg(long = "sensor")]
+    program: PathBuf,
     /// The capture; by default one of a million packets is made.
     #[arg(long)]
     capture: Option<PathBuf>,
@@ -90,13 +90,12 @@ struct Measured {
 impl Sensor {
     pub(crate) fn run(&self) -> Result<ExitCode> {
         let folder = tempfile::Builder::new().prefix("dongson-bench-").tempdir()?;
-        let capture = match &self.capture {
-            Some(path) => path.clone(),
-            None => {
-                let path = folder.path().join("capture.pcap");
-                traffic::ordinary(&path, PACKETS, self.seed)?;
-                path
-            }
+        let capture = if let Some(path) = &self.capture {
+            path.clone()
+        } else {
+            let path = folder.path().join("capture.pcap");
+            traffic::ordinary(&path, PACKETS, self.seed)?;
+            path
         };
         let packets = dongson_sensor::read_file(&capture, &dongson_sensor::Options::default(), &mut |_| {})?
             .statistics
@@ -128,7 +127,7 @@ impl Sensor {
     fn read(&self, folder: &TempDir, capture: &Path, more: &[&str]) -> Result<Run> {
         let mut arguments: Vec<&OsStr> = vec![OsStr::new("read"), capture.as_os_str()];
         arguments.extend(more.iter().map(OsStr::new));
-        run(self.sensor.as_os_str(), &arguments, &folder.path().join("events"))
+        run(self.program.as_os_str(), &arguments, &folder.path().join("events"))
     }
 
     fn speed(&self, folder: &TempDir, capture: &Path, packets: u64, only: Option<&str>) -> Result<Speed> {
@@ -150,7 +149,7 @@ impl Sensor {
         let arguments =
             ["read".as_ref(), capture.as_os_str(), "--only".as_ref(), "conn,dns,http,tls".as_ref()];
         let (one, other) = (folder.path().join("one"), folder.path().join("other"));
-        let program = self.sensor.as_os_str();
+        let program = self.program.as_os_str();
         let wall = |lists: &[(&[&OsStr], &Path)]| -> Result<f64> {
             let mut least = f64::INFINITY;
             for _ in 0..self.times {

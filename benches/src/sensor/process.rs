@@ -19,7 +19,9 @@ const LOOK: Duration = Duration::from_millis(2);
 pub(crate) struct Run {
     /// Time on a processor, user and kernel mode together, in seconds.
     pub(crate) cpu_seconds: f64,
+    /// From its start to its end, in seconds.
     pub(crate) wall_seconds: f64,
+    /// Largest resident memory in MiB.
     pub(crate) peak_rss_mib: f64,
 }
 
