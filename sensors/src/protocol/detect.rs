@@ -7,7 +7,7 @@
 mod industrial;
 
 use super::upgrade::Kind;
-use super::wire::{Cursor, contains_no_case, starts_with_no_case};
+use super::wire::{contains_no_case, starts_with_no_case};
 
 /// What a detector thinks of a prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,10 +152,11 @@ pub(super) fn udp(ports: [u16; 2], bytes: &[u8]) -> Option<&'static str> {
         [0, 1..=6, ..] if on(69) => "tftp",
         _ if super::industrial::bacnet::is_message(bytes) => "bacnet",
         _ if on(44_818) && super::industrial::enip::is_message(bytes) => "enip",
-        [1, 0, 0, 0, ..] if bytes.len() == 148 => "wireguard",
-        [2, 0, 0, 0, ..] if bytes.len() == 92 => "wireguard",
+        _ if super::industrial::enip::is_io(bytes) => "enip",
+        _ if super::tunnel::wireguard::is_message(bytes) => "wireguard",
         [0x38 | 0x40, ..] if on(1194) && bytes.len() >= 14 => "openvpn",
-        _ if (on(500) || on(4500)) && ike(bytes) => "ipsec",
+        _ if super::tunnel::ike::is_message(bytes) => "ipsec",
+        _ if on(4500) && super::tunnel::ike::is_esp(bytes) => "ipsec",
         _ if super::windows::dcerpc::is_message(bytes) => "dce_rpc",
         _ if super::network::nfs::is_call(bytes) => "rpc",
         _ if super::network::netflow::is_datagram(bytes) => "netflow",
@@ -587,13 +588,6 @@ fn modbus(scene: &Scene<'_>) -> Verdict {
 
 fn dhcp(bytes: &[u8]) -> bool {
     matches!(bytes.first(), Some(1 | 2)) && bytes.get(236..240) == Some(&[0x63, 0x82, 0x53, 0x63])
-}
-
-fn ike(bytes: &[u8]) -> bool {
-    let bytes = bytes.strip_prefix(&[0; 4]).unwrap_or(bytes);
-    let length = bytes.get(24..28).and_then(|length| Cursor::new(length).u32());
-    matches!(bytes.get(17), Some(0x10 | 0x20))
-        && length.is_some_and(|length| u32::try_from(bytes.len()) == Ok(length))
 }
 
 /// Whether a datagram is text of HTTP over UDP (SSDP).

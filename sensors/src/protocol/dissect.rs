@@ -34,6 +34,8 @@ use super::remote::rdp::Rdp;
 use super::remote::rfb::Rfb;
 use super::remote::ssh::Ssh;
 use super::remote::telnet::Telnet;
+use super::tunnel::ike::Ike;
+use super::tunnel::wireguard::Wireguard;
 use super::voice::irc::Irc;
 use super::voice::sip::Sip;
 use super::windows::dcerpc::{Connectionless, Dcerpc};
@@ -178,6 +180,8 @@ pub(super) fn datagrams(service: &str, start: &Start<'_>) -> Option<Box<dyn Data
         "sip" => Box::new(Sip::default()),
         "snmp" => Box::new(Snmp::new(start)),
         "syslog" => Box::new(Syslog),
+        "ipsec" => Box::new(Ike),
+        "wireguard" => Box::new(Wireguard::default()),
         "tftp" => Box::new(Tftp::new(start)),
         "dce_rpc" => Box::new(Connectionless::default()),
         "krb" => Box::new(Kerberos::default()),

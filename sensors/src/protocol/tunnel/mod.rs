@@ -1,6 +1,8 @@
 //! What carries another connection inside itself.
 
+pub(super) mod ike;
 pub(super) mod socks;
+pub(super) mod wireguard;
 
 use dongson_event::Event;
 

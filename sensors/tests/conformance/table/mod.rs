@@ -113,6 +113,7 @@ pub(crate) fn dataset(kind: &str) -> Option<&'static str> {
         "pgsql" => "sensor.postgresql",
         "dnp3" => "sensor.dnp3",
         "enip" => "sensor.enip",
+        "ike" => "sensor.ike",
         "modbus" => "sensor.modbus",
         "mqtt" => "sensor.mqtt",
         "sip" => "sensor.sip",

@@ -49,6 +49,14 @@ pub(in crate::protocol) fn is_message(bytes: &[u8]) -> bool {
     length(bytes) == Length::Is(bytes.len()) && le::u32(bytes, 8).is_some_and(|status| status <= 0x6a)
 }
 
+/// Whether a datagram is data of an open connection: two items, an address with its sequence number, and what is left
+/// (volume 2, 3-2.2). Such data is not told: it comes many times in a second.
+pub(in crate::protocol) fn is_io(bytes: &[u8]) -> bool {
+    bytes.starts_with(&[2, 0, 2, 0x80, 8, 0])
+        && bytes.get(14..16) == Some(&[0xb1, 0])
+        && le::u16(bytes, 16).is_some_and(|length| 18 + usize::from(length) == bytes.len())
+}
+
 /// What tells a request from others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Key {
