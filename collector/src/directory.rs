@@ -18,6 +18,8 @@ use std::time::Duration;
 pub const UNASSIGNED: &str = "unassigned";
 /// How long a sensor may have kept events on its disk.
 const SENSOR_SPOOL: Duration = Duration::from_hours(24 * 30);
+/// A sensor's clock that is less than so many milliseconds off is taken as right.
+const CLOCK_NOISE_MS: u64 = 500;
 
 /// Looks up origins.
 #[derive(Debug)]
@@ -143,8 +145,28 @@ impl Directory {
             source: None,
             format: Format::Events,
             zone: TimeZone::UTC,
-            clock: ClockPolicy { longest_spool: SENSOR_SPOOL, ..ClockPolicy::default() },
+            clock: ClockPolicy {
+                offset_nanos: clock_offset(sensor.health.as_ref()),
+                longest_spool: SENSOR_SPOOL,
+                ..ClockPolicy::default()
+            },
         }
+    }
+}
+
+/// How far a sensor's clock is ahead, in nanoseconds, as it measured that by ours and told in its health report. Zero
+/// below [`CLOCK_NOISE_MS`] and where the measure may be half wrong.
+fn clock_offset(health: Option<&serde_json::Value>) -> i64 {
+    let told = |name| health.and_then(|health| health.get(name)).and_then(serde_json::Value::as_i64);
+    match (told("clock_offset_ms"), told("clock_uncertainty_ms")) {
+        (Some(offset), Some(uncertainty))
+            if offset.unsigned_abs() >= CLOCK_NOISE_MS
+                && uncertainty >= 0
+                && uncertainty.unsigned_abs() <= offset.unsigned_abs() / 2 =>
+        {
+            offset.saturating_mul(1_000_000)
+        }
+        _ => 0,
     }
 }
 
@@ -152,4 +174,25 @@ impl Directory {
 fn by_content() -> &'static Parser {
     const AUTO: Parser = Parser { name: "auto", parse: parse::auto::parse };
     parse::by_name("auto").unwrap_or(&AUTO)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sensors_clock_counts_when_it_is_surely_off() {
+        let check = |offset: i64, uncertainty: i64, expected: i64| {
+            let health =
+                serde_json::json!({ "clock_offset_ms": offset, "clock_uncertainty_ms": uncertainty });
+            assert_eq!(clock_offset(Some(&health)), expected, "{offset} {uncertainty}");
+        };
+        check(-90_000, 20, -90_000_000_000);
+        check(499, 1, 0);
+        check(1_000, 501, 0);
+        check(1_000, -1, 0);
+        check(i64::MIN, 1, i64::MIN);
+        assert_eq!(clock_offset(Some(&serde_json::json!({ "clock_offset_ms": null }))), 0);
+        assert_eq!(clock_offset(None), 0);
+    }
 }

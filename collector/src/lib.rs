@@ -196,7 +196,7 @@ async fn listen(
         hall: hall.clone(),
         room: body::Room::new(config.limits.inflight_bytes),
         authority: Arc::clone(authority),
-        batches: Arc::default(),
+        accounts: Arc::default(),
         guesses: Arc::default(),
         news,
     };

@@ -1,6 +1,7 @@
 //! The HTTPS listener: TLS with an optional client certificate, limits, and the routes of [`super::ndjson`],
 //! [`super::elastic`], [`super::sensor`], [`super::desired`] and [`super::packets`].
 
+use super::account::{Accounts, ClientKey};
 use super::body::{Drained, Room};
 use super::guess::Guesses;
 use super::identity::{ClientCertificate, Peer, Refused};
@@ -33,7 +34,7 @@ pub(crate) struct App {
     pub(crate) hall: Hall,
     pub(crate) room: Room,
     pub(crate) authority: Arc<Authority>,
-    pub(crate) batches: Arc<sensor::Batches>,
+    pub(crate) accounts: Arc<Accounts>,
     pub(crate) guesses: Arc<Guesses>,
     pub(crate) news: desired::News,
 }
@@ -157,8 +158,10 @@ async fn connection(
     let stream = tokio::time::timeout(hall.limits.request(), tls.accept(socket)).await??;
     let first = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
     let certificate = ClientCertificate(first.map(|certificate| fingerprint(certificate)));
+    let key = first.map_or(ClientKey(None), |certificate| ClientKey::of(certificate));
     let service = hyper::service::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(certificate.clone());
+        request.extensions_mut().insert(key.clone());
         request.extensions_mut().insert(peer);
         router.clone().oneshot(request.map(|body| axum::body::Body::new(Drained::new(body))))
     });

@@ -8,6 +8,7 @@
 //! | [`ndjson`] | `POST /v1/events` with an API key |
 //! | [`elastic`] | the `_bulk` API as log shippers use it |
 //! | [`sensor`] | enrolment, renewal and batches of sensors |
+//! | [`account`] | which batches of a sensor came, signed by whom |
 //! | [`desired`] | what sensors are told: desired state, requests, packs |
 //! | [`packets`] | packets that a sensor sends because it was asked |
 //!
@@ -15,6 +16,7 @@
 //! `accept` takes connections, `guess` counts wrong secrets.
 
 mod accept;
+pub mod account;
 pub mod body;
 pub mod desired;
 pub mod elastic;

@@ -13,14 +13,23 @@
 //! 2. `POST /v1/renew`, with the client certificate. Body: `{"csr": PEM}` (a new key is welcome). Answer as above. The old
 //!    certificate stays valid until it ends. Certificates live 90 days; renew when a third is left.
 //! 3. `POST /v1/batch`, with the client certificate. Headers: `dongson-epoch` (u64, chosen when the spool is made),
-//!    `dongson-sequence` (u64, one more for each batch of the epoch), `dongson-events` (number of lines), and in a
-//!    drill `dongson-drill` (the session's nonce). Body: zstd of NDJSON, one event per line, at most 16 MiB packed and
-//!    32 MiB unpacked. Answer 200 after the bus has synced it: `{"accepted": lines, "duplicate": bool, "epoch": n,
-//!    "sequence": n}`. The same (epoch, sequence) again is the same events, stored once, even after a crash of the
-//!    collector; its body must be the same. `duplicate` is for information: true when this process has answered it
-//!    before.
+//!    `dongson-sequence` (u64, one more for each batch of the epoch; they may come in any order), `dongson-events`
+//!    (number of lines), `dongson-class` (`alert`, `context`, `conn`, `protocol` or `file`), `dongson-root` (the Merkle
+//!    tree hash of the lines, RFC 9162, 2.1.1, hexadecimal), `dongson-signature` (over
+//!    [`Place::statement`](dongson_event::batch::Place::statement) by the key of the client certificate, ECDSA on P-256
+//!    with SHA-256, ASN.1, base64url), and in a drill `dongson-drill` (the session's nonce). Without root and signature,
+//!    as former versions send it, a batch is taken and counted as unsigned. Body: zstd of NDJSON, one event per line, at
+//!    most 16 MiB packed and 32 MiB unpacked. Answer 200 after the bus has synced it and the registry has noted it:
+//!    `{"accepted": lines, "duplicate": bool, "epoch": n, "sequence": n}`. The same (epoch, sequence) again is the same
+//!    events, stored once, even after a crash of the collector; its body must be the same (another root: 400).
+//!    `duplicate` is for information: true when it was noted before.
 //! 4. `POST /v1/health`, with the client certificate. Body: a JSON object, at most 64 KiB, that the console shows.
 //!    Answer 200 `{}`. Batches count as a sign of life too.
+//!
+//! 5. `POST /v1/account`, with the client certificate. Body: a [`Stated`](dongson_registry::Stated), at most 2 MiB: what the
+//!    sensor assigned, holds, and will never send. Answer 200: the centre's summary of it. It may be sent again.
+//! 6. `POST /v1/clock`, with the client certificate, no body. Answer 200: `{"received": n, "sent": n}`, nanoseconds since
+//!    1970 UTC (RFC 5905, section 8: T2 and T3).
 //!
 //! 400: the batch is wrong and will never be taken: set it aside and count it as lost; 401: no certificate of an
 //! enrolled sensor, or it has ended: enrol again; 403: revoked, or the drill has ended: stop sending this; 413: too
@@ -30,6 +39,7 @@
 //! `event.id` is made from (sensor, epoch, sequence, line), so the sensor need not set it; what it says for
 //! `organization.id`, `observer.name` or `event.id` moves to `dongson.claimed.*`.
 
+use super::account::{ClientKey, Seal, account};
 use super::body::{self, Encoding, lines};
 use super::https::App;
 use super::identity::{ClientCertificate, Peer, Refused, by_certificate, drill};
@@ -40,12 +50,13 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::routing::post;
 use axum::{Extension, Json, Router};
+use bytes::Bytes;
+use dongson_event::batch::Place;
 use dongson_event::trust::Envelope;
 use dongson_event::{Timestamp, identity};
-use dongson_registry::{Error, Sensor, SensorCertificate, new_id};
+use dongson_registry::{Error, Received, Sensor, SensorCertificate, new_id};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 /// Longest body of a request for a certificate, in bytes.
 const MAX_REQUEST: usize = 64 << 10;
@@ -56,29 +67,9 @@ pub(crate) fn routes() -> Router<App> {
         .route("/v1/enrol", post(enrol))
         .route("/v1/renew", post(renew))
         .route("/v1/batch", post(batch))
+        .route("/v1/account", post(account))
+        .route("/v1/clock", post(clock))
         .route("/v1/health", post(health))
-}
-
-/// The newest batch of each sensor that this process has answered: (epoch, sequence).
-#[derive(Debug, Default)]
-pub(crate) struct Batches(Mutex<HashMap<String, (u64, u64)>>);
-
-impl Batches {
-    /// Notes a batch; true when it, or a later one of its epoch, was noted before.
-    fn note(&self, sensor: &str, epoch: u64, sequence: u64) -> bool {
-        let Ok(mut newest) = self.0.lock() else { return false };
-        let entry = newest.entry(sensor.to_owned());
-        let mut fresh = false;
-        let held = entry.or_insert_with(|| {
-            fresh = true;
-            (epoch, sequence)
-        });
-        let repeated = !fresh && held.0 == epoch && held.1 >= sequence;
-        if !repeated {
-            *held = (epoch, sequence);
-        }
-        repeated
-    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -114,7 +105,7 @@ async fn enrol(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Enrolled>, Refused> {
-    let wish: Enrol = small(&app, &headers, body).await?;
+    let wish: Enrol = small(&app, &headers, body, MAX_REQUEST).await?;
     let mut words = wish.token.trim().split('.');
     let (Some("dst1"), Some(secret), Some(centre), None) =
         (words.next(), words.next(), words.next(), words.next())
@@ -152,7 +143,7 @@ async fn renew(
     body: Body,
 ) -> Result<Json<Enrolled>, Refused> {
     let sensor = by_certificate(&app.hall, &certificate).await?;
-    let wish: Renew = small(&app, &headers, body).await?;
+    let wish: Renew = small(&app, &headers, body, MAX_REQUEST).await?;
     let at = now().millis();
     let issued = app.authority.sign(&wish.csr, &sensor.id, at).map_err(|error| not_signed(&error))?;
     let registry = app.hall.directory.registry();
@@ -164,6 +155,7 @@ async fn renew(
 async fn batch(
     State(app): State<App>,
     Extension(certificate): Extension<ClientCertificate>,
+    Extension(key): Extension<ClientKey>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<serde_json::Value>, Refused> {
@@ -172,24 +164,60 @@ async fn batch(
     let stated = number(&headers, "dongson-events")?;
     let drill = drill(&app.hall, &headers).await?;
     let held = body::read(&app.hall, &app.room, &headers, body, Some(Encoding::Zstd)).await?;
-    let origin = Arc::new(app.hall.directory.sensor(&sensor, drill));
-    let principal = origin.principal.id.as_str();
-    let items: Vec<Item> = lines(&held.bytes)
-        .zip(0_u64..)
-        .map(|(raw, index)| Item { raw, id: identity::of_sequence(principal, epoch, sequence, index) })
-        .collect();
-    let accepted = items.len() as u64;
+    let raws: Vec<Bytes> = lines(&held.bytes).collect();
+    let accepted = raws.len() as u64;
     if accepted != stated {
         return Err(Refused::Bad(format!("dongson-events says {stated}, the body has {accepted} lines")));
     }
+    let registry = app.hall.directory.registry();
+    let (accounts, at) = (&app.accounts, (epoch, sequence));
+    let seal = match Seal::read(&headers, certificate.0.as_deref().unwrap_or_default()) {
+        Ok(seal) => seal,
+        Err(reason) => return Err(accounts.refuse(registry, &sensor, at, reason).await),
+    };
+    let place = Place { sensor: &sensor.id, epoch, sequence, class: seal.class, events: accepted };
+    if let Err(reason) = seal.check(place, &key, raws.clone()).await {
+        return Err(accounts.refuse(registry, &sensor, at, reason).await);
+    }
+    let known = registry.batch_root(&sensor.id, epoch, sequence).await;
+    let known = known.map_err(|error| Refused::unavailable(&error))?;
+    if let (Some(known), Some(signed)) = (known, &seal.signed)
+        && known != signed.root
+    {
+        let reason =
+            format!("batch {sequence} came before with another root: a batch that is sent again is the same");
+        return Err(accounts.refuse(registry, &sensor, at, reason).await);
+    }
+    let origin = Arc::new(app.hall.directory.sensor(&sensor, drill));
+    let principal = origin.principal.id.as_str();
+    let items: Vec<Item> = raws
+        .into_iter()
+        .zip(0_u64..)
+        .map(|(raw, index)| Item { raw, id: identity::of_sequence(principal, epoch, sequence, index) })
+        .collect();
     let token = format!("{principal}/{epoch}/{sequence}");
     let landed = app.hall.publisher.publish(&origin, items, Some(&token)).await;
     landed.map_err(|error| Refused::unavailable(&error))?;
-    app.hall.publisher.tally().heard(&sensor.id, now(), None);
-    let duplicate = app.batches.note(&sensor.id, epoch, sequence);
+    let Seal { class, signed } = seal;
+    let (heard, id) = (now(), sensor.id.clone());
+    let received =
+        Received { sensor: id, epoch, sequence, class, events: accepted, at: heard.millis(), signed };
+    let duplicate = app.accounts.note(registry, received).await?;
+    app.hall.publisher.tally().heard(&sensor.id, heard, None);
     Ok(Json(serde_json::json!({
         "accepted": accepted, "duplicate": duplicate, "epoch": epoch, "sequence": sequence,
     })))
+}
+
+/// The collector's clock, for a sensor that measures its own by it (RFC 5905, section 8): `received` (T2) and `sent`
+/// (T3) in nanoseconds since 1970 UTC.
+async fn clock(
+    State(app): State<App>,
+    Extension(certificate): Extension<ClientCertificate>,
+) -> Result<Json<serde_json::Value>, Refused> {
+    let received = now().nanos();
+    by_certificate(&app.hall, &certificate).await?;
+    Ok(Json(serde_json::json!({ "received": received, "sent": now().nanos() })))
 }
 
 async fn health(
@@ -199,20 +227,21 @@ async fn health(
     body: Body,
 ) -> Result<Json<serde_json::Value>, Refused> {
     let sensor = by_certificate(&app.hall, &certificate).await?;
-    let report: serde_json::Map<String, serde_json::Value> = small(&app, &headers, body).await?;
+    let report: serde_json::Map<String, serde_json::Value> = small(&app, &headers, body, MAX_REQUEST).await?;
     app.hall.publisher.tally().heard(&sensor.id, now(), Some(report.into()));
     Ok(Json(serde_json::json!({})))
 }
 
-/// A small JSON body.
-async fn small<T: for<'de> Deserialize<'de>>(
+/// A JSON body of at most `limit` bytes.
+pub(crate) async fn small<T: for<'de> Deserialize<'de>>(
     app: &App,
     headers: &HeaderMap,
     body: Body,
+    limit: usize,
 ) -> Result<T, Refused> {
     let held = body::read(&app.hall, &app.room, headers, body, None).await?;
-    if held.bytes.len() > MAX_REQUEST {
-        return Err(Refused::TooLarge(MAX_REQUEST));
+    if held.bytes.len() > limit {
+        return Err(Refused::TooLarge(limit));
     }
     serde_json::from_slice(&held.bytes)
         .map_err(|error| Refused::Bad(format!("the body is not as expected: {error}")))

@@ -2,6 +2,7 @@
 
 use crate::world::{World, change};
 use dongson_event::TOPIC_EVENTS;
+use dongson_event::batch::{Class, Place, root};
 use dongson_registry::Scope;
 use rcgen::{CertificateParams, KeyPair};
 
@@ -142,4 +143,90 @@ async fn wrong_tokens_are_told_what_they_are_and_guesses_wait() {
         let (status, answer, _) = enrol(&world, token).await;
         assert_eq!((status, answer["code"].as_str()), (429, Some("slow_down")));
     }
+}
+
+/// What a sensor says of a batch in its headers, signed with `key`.
+fn sealed(
+    sensor: &str,
+    sequence: u64,
+    class: Class,
+    lines: &[&str],
+    key: &str,
+) -> Vec<(&'static str, String)> {
+    use base64::Engine as _;
+    let random = ring::rand::SystemRandom::new();
+    let der = KeyPair::from_pem(key).unwrap().serialize_der();
+    let algorithm = &ring::signature::ECDSA_P256_SHA256_ASN1_SIGNING;
+    let pair = ring::signature::EcdsaKeyPair::from_pkcs8(algorithm, &der, &random).unwrap();
+    let root = root(lines.iter().map(|line| line.as_bytes()));
+    let place = Place { sensor, epoch: 7, sequence, class, events: lines.len() as u64 };
+    let signature = pair.sign(&random, place.statement(&root).as_bytes()).unwrap();
+    vec![
+        ("dongson-epoch", "7".to_owned()),
+        ("dongson-sequence", sequence.to_string()),
+        ("dongson-events", lines.len().to_string()),
+        ("dongson-class", class.as_str().to_owned()),
+        ("dongson-root", root.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()),
+        ("dongson-signature", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(signature)),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signed_batches_are_accounted_for_and_wrong_ones_are_refused() {
+    let world = World::new().await;
+    let (status, enrolled, key) = enrol(&world, &token(&world, 60_000).await).await;
+    assert_eq!(status, 200, "{enrolled}");
+    let id = enrolled["sensor"].as_str().unwrap();
+    let client = world.client(Some((enrolled["certificate"].as_str().unwrap(), &key)));
+    let lines = [r#"{"event.dataset":"sensor.dns"}"#, r#"{"event.dataset":"sensor.http"}"#];
+    let post = async |path: &str, headers: &[(&'static str, String)], body: Vec<u8>| {
+        let headers: Vec<(&str, &str)> =
+            headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        world.post(&client, path, &headers, body).await
+    };
+    // The most urgent first: the order of sequences does not matter. A batch that comes again is the same.
+    for (sequence, class, duplicate) in
+        [(3, Class::Alert, false), (1, Class::Protocol, false), (3, Class::Alert, true)]
+    {
+        let (status, answer) =
+            post("/v1/batch", &sealed(id, sequence, class, &lines, &key), batch(&lines)).await;
+        assert_eq!((status, &answer["duplicate"]), (200, &duplicate.into()), "{answer}");
+    }
+    // Other lines than were signed, another's signature, other lines under a known sequence.
+    let other = [lines[0], lines[0]];
+    let (status, answer) = post("/v1/batch", &sealed(id, 2, Class::Conn, &lines, &key), batch(&other)).await;
+    assert!(
+        status == 400 && answer["message"].as_str().unwrap().contains("do not make its root"),
+        "{answer}"
+    );
+    let stranger = KeyPair::generate().unwrap().serialize_pem();
+    let (status, answer) =
+        post("/v1/batch", &sealed(id, 2, Class::Conn, &lines, &stranger), batch(&lines)).await;
+    assert!(status == 400 && answer["message"].as_str().unwrap().contains("signature"), "{answer}");
+    let (status, answer) = post("/v1/batch", &sealed(id, 3, Class::Alert, &other, &key), batch(&other)).await;
+    assert!(status == 400 && answer["message"].as_str().unwrap().contains("another root"), "{answer}");
+    let entries = world.registry.audit_entries(None, 100).await.unwrap();
+    let refused: Vec<_> = entries.iter().filter(|entry| entry.action == "refuse").collect();
+    assert_eq!(refused.len(), 1, "one a minute for each sensor");
+
+    let statement = serde_json::json!({
+        "epoch": 7, "assigned": 5, "held": { "runs": [[5, 5]], "batches": 1, "events": { "file": 9 } },
+        "gone": [{ "class": "file", "why": "shed", "first": 4, "last": 4, "events": 6 }],
+    });
+    let (status, summary) = post("/v1/account", &[], statement.to_string().into()).await;
+    assert_eq!(status, 200, "{summary}");
+    assert_eq!((&summary["received"], &summary["unaccounted"]), (&2.into(), &1.into()), "{summary}");
+    let accounts = world.registry.sensor_accounts(&Scope::All, id).await.unwrap();
+    assert_eq!(
+        (accounts[0].received.as_slice(), accounts[0].unaccounted.as_slice()),
+        (&[(1, 1), (3, 3)][..], &[(2, 2)][..])
+    );
+    assert_eq!(accounts[0].unsigned_batches, 0);
+    assert_eq!(world.read(TOPIC_EVENTS).await.len(), 4);
+    assert_eq!(post("/v1/account", &[], b"{}".to_vec()).await.0, 400);
+
+    let (status, told) = post("/v1/clock", &[], Vec::new()).await;
+    let (received, sent) = (told["received"].as_i64().unwrap(), told["sent"].as_i64().unwrap());
+    assert!(status == 200 && received <= sent && received > 1_795_000_000_000_000_000, "{told}");
+    assert_eq!(world.post(&world.client(None), "/v1/clock", &[], "").await.0, 401);
 }

@@ -34,6 +34,8 @@ mod held;
 mod incident;
 mod incident_write;
 mod inventory;
+mod ledger;
+mod ledger_runs;
 mod notification;
 mod owner;
 mod packet;
@@ -81,6 +83,7 @@ pub use incident_write::{Closing, IncidentPatch, NewIncident};
 pub use inventory::{
     Asset, AssetEdit, Imported, InventoryError, Located, locate_csv, locate_toml, parse_csv, parse_toml,
 };
+pub use ledger::{Gone, Held, Received, Signed, SpoolAccount, SpoolSummary, Stated};
 pub use notification::{Channel, ChannelEdit, ChannelKind, Delivery, DueDelivery, Outcome};
 pub use owner::{Owner, SILENCE_OWNER_SETTING};
 pub use packet::{MOST_STORED_BYTES, NewPacketOrder, PacketFilter, PacketOrder, PacketState};

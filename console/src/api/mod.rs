@@ -95,6 +95,7 @@ pub(crate) fn router() -> OpenApiRouter<Console> {
         .routes(routes!(agencies::one, agencies::update))
         .routes(routes!(sensors::list))
         .routes(routes!(sensors::one, sensors::patch))
+        .routes(routes!(sensors::accounts))
         .routes(routes!(sensors::revoke))
         .routes(routes!(desired::of_sensor))
         .routes(routes!(desired::one, desired::set))

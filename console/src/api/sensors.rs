@@ -1,7 +1,7 @@
 //! Sensors and their enrolment tokens.
 
 use axum::{extract::State, http::StatusCode};
-use dongson_registry::{EnrolmentToken, Millis, NewToken, Sensor, SensorEdit};
+use dongson_registry::{EnrolmentToken, Millis, NewToken, Sensor, SensorEdit, SpoolAccount, SpoolSummary};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -24,6 +24,15 @@ pub(crate) struct SensorView {
     quiet_after_seconds: i64,
     /// How it stands to what is wanted of it.
     configuration: Standing,
+    /// What came of what it sent, over all its spools, as it last stated; null when it has stated nothing.
+    account: Option<SpoolSummary>,
+}
+
+/// The accounts of a sensor's spools.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct AccountList {
+    /// The newest spool first.
+    accounts: Vec<SpoolAccount>,
 }
 
 /// The sensors.
@@ -110,18 +119,20 @@ const AUTHORITY_SETTING: &str = "collector.authority.fingerprint";
 /// Where a sensor keeps its identity and its spool.
 const SENSOR_DATA: &str = "/var/lib/dongson-sensor";
 
-fn view(sensor: Sensor, wanted: u64, now: Millis) -> SensorView {
+fn view(sensor: Sensor, wanted: u64, account: Option<SpoolSummary>, now: Millis) -> SensorView {
     let heard =
         sensor.last_seen.is_some_and(|seen| now < seen.saturating_add(sensor.silence_after_seconds * 1000));
     let quiet_after_seconds = sensor.silence_after_seconds;
     let configuration = Standing::of(&sensor, wanted);
-    SensorView { online: heard && sensor.revoked_at.is_none(), quiet_after_seconds, configuration, sensor }
+    let online = heard && sensor.revoked_at.is_none();
+    SensorView { sensor, online, quiet_after_seconds, configuration, account }
 }
 
-/// One sensor with what is wanted of it.
+/// One sensor with what is wanted of it and what came of what it sent.
 async fn seen(console: &Console, sensor: Sensor, now: Millis) -> ApiResult<SensorView> {
     let wanted = console.registry.wanted_version(&sensor.organization, &sensor.id).await?;
-    Ok(view(sensor, wanted, now))
+    let account = console.registry.account_summary(&sensor.id).await?;
+    Ok(view(sensor, wanted, account, now))
 }
 
 /// The sensors in scope.
@@ -133,11 +144,13 @@ pub(crate) async fn list(
 ) -> ApiResult<Json<SensorList>> {
     let found = console.registry.sensors(&person.scope).await?;
     let drills = query.drill.unwrap_or_default();
+    let mut accounts = console.registry.account_summaries(&person.scope).await?;
     let shown = found.into_iter().filter(|sensor| drills.takes(sensor.drill));
     let wanted = console.registry.wanted_versions().await?;
     let seen = |sensor: Sensor| {
         let wanted = wanted.of(&sensor.organization, &sensor.id);
-        view(sensor, wanted, person.at)
+        let account = accounts.remove(&sensor.id).map(SpoolSummary::of_all);
+        view(sensor, wanted, account, person.at)
     };
     let sensors = shown.map(seen).collect();
     Ok(Json(SensorList { sensors, at: person.at }))
@@ -152,6 +165,17 @@ pub(crate) async fn one(
 ) -> ApiResult<Json<SensorView>> {
     let sensor = console.registry.sensor(&person.scope, &id).await?;
     Ok(Json(seen(&console, sensor, person.at).await?))
+}
+
+/// What came of what a sensor sent, spool by spool: which sequences came, wait there, will never come, and of which nobody
+/// knows.
+#[utoipa::path(get, path = "/sensors/{id}/accounts", tag = "sensors", params(("id" = String, Path)), responses((status = 200, body = AccountList)))]
+pub(crate) async fn accounts(
+    State(console): State<Console>,
+    Reader(person): Reader,
+    Path(id): Path<String>,
+) -> ApiResult<Json<AccountList>> {
+    Ok(Json(AccountList { accounts: console.registry.sensor_accounts(&person.scope, &id).await? }))
 }
 
 /// Says who answers for a sensor, and when it counts as silent.

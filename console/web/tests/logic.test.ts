@@ -18,7 +18,7 @@ import { replaced } from '../src/pages/alerts/triage';
 import { filled, nearest, urgency } from '../src/pages/incident/clocks';
 import { spans } from '../src/pages/overview/spans';
 import { logsource, matches } from '../src/pages/rules/search';
-import { configurationWord, reading, sensorState } from '../src/pages/sensors/state';
+import { accountWord, configurationWord, reading, sensorState } from '../src/pages/sensors/state';
 import { passwordProblem } from '../src/pages/signin/password';
 import { keyName } from '../src/shell/keyboard';
 
@@ -152,6 +152,14 @@ describe('rules', () => {
 });
 
 describe('sensors', () => {
+  test('the account says the worst first', () => {
+    const none = { assigned: 9, received: 9, held: 0, gone: 0, gone_events: {}, unaccounted: 0 };
+    expect(accountWord(none)).toEqual({ word: 'sensors.complete', n: 0 });
+    expect(accountWord({ ...none, held: 2 })).toEqual({ word: 'sensors.held', n: 2 });
+    expect(accountWord({ ...none, held: 2, gone: 1, gone_events: { file: 3, conn: 4 } })).toEqual({ word: 'sensors.gone', n: 7 });
+    expect(accountWord({ ...none, gone: 1, gone_events: { file: 3 }, unaccounted: 5 })).toEqual({ word: 'sensors.unaccounted', n: 5 });
+  });
+
   test('states', () => {
     expect(sensorState({ revoked_at: 1, online: true, last_seen: 1 })).toBe('revoked');
     expect(sensorState({ revoked_at: null, online: false, last_seen: null })).toBe('waiting');

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use clap::Args;
 use dongson_event::Event;
+use dongson_event::batch::Class;
 use dongson_sensor::desired::HeldPack;
 use dongson_sensor::local::Local;
 use dongson_sensor::ship::{
-    Counts, Identity, IdentityError, ShipError, ShipOptions, Shipper, SpoolError, secret_key,
+    BudgetOptions, Counts, Identity, IdentityError, ShipError, ShipOptions, Shipper, SpoolError, secret_key,
 };
 use dongson_sensor::{Options, Told};
 
@@ -24,6 +25,20 @@ pub(crate) struct Ship {
     #[arg(long, value_name = "N", default_value_t = 4096, requires = "data",
         value_parser = clap::value_parser!(u64).range(1..=1 << 30))]
     spool_mib: u64,
+    /// Most MiB that are sent to the collector in a day, for poor links: they come in evenly over the day, and what does
+    /// not go waits in the spool. Without it: as much as there is.
+    #[arg(long, value_name = "N", requires = "data", value_parser = clap::value_parser!(u64).range(1..=1 << 30))]
+    daily_mib: Option<u64>,
+    /// With --daily-mib: what goes in any case is this and all that is more urgent (alert, context, conn, protocol, file).
+    #[arg(long, value_name = "CLASS", default_value = "alert", requires = "daily_mib", value_parser = class)]
+    always_send: Class,
+}
+
+fn class(name: &str) -> Result<Class, String> {
+    Class::parse(name).ok_or_else(|| {
+        let names = Class::ALL.map(Class::as_str).join(", ");
+        format!("there are: {names}")
+    })
 }
 
 /// Takes events.
@@ -74,7 +89,9 @@ impl Ship {
         let Some(data) = &self.data else { return Ok(Sink::Print(Lines::new())) };
         let identity = Identity::load(data)?;
         options.protocol.secret_key = secret_key(data)?;
-        let shipping = ShipOptions { quota_bytes: self.spool_bytes(), drill: None };
+        let always = self.always_send;
+        let budget = self.daily_mib.map(|mib| BudgetOptions { daily_bytes: mib << 20, always });
+        let shipping = ShipOptions { quota_bytes: self.spool_bytes(), drill: None, budget };
         let shipper = Shipper::start(data, &identity, shipping)?;
         Ok(Sink::Ship(Box::new(Shipping { shipper, failed: None, local: None })))
     }

@@ -9,12 +9,14 @@ use std::time::{Duration, Instant};
 use dongson_event::{Event, Timestamp};
 use serde_json::json;
 
+use super::clock::Offset;
 use super::sight::{Sight, percent};
 use super::{Shipper, SpoolError};
 use crate::desired::Told;
 
 /// Ticks of a second in `/proc/self/stat` (`USER_HZ`, proc(5)): 100 on every machine that Linux still runs on.
 const TICKS: f64 = 100.0;
+const NANOS_PER_MS: i64 = 1_000_000;
 
 /// What a capture has seen since its start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -53,6 +55,9 @@ struct State {
     /// 1 is a whole core.
     processor: Option<f64>,
     certificate_end: Option<i64>,
+    clock: Option<Offset>,
+    /// Bytes sent on this day, and those of the budget.
+    budget: Option<(u64, u64)>,
 }
 
 impl Health {
@@ -94,7 +99,11 @@ impl Health {
             memory,
             processor: self.processor(since.elapsed()),
             certificate_end: shipper.certificate_end(),
+            clock: shipper.clock_offset(),
+            budget: shipper.budget(),
         };
+        let new = seen.packets.saturating_sub(self.told.packets);
+        let dropped = seen.dropped.map(|all| all.saturating_sub(self.told.dropped.unwrap_or_default()));
         let millis = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
         shipper.report(json!({
             "packets_per_second": seen.packets.saturating_sub(packets).saturating_mul(1_000) / millis,
@@ -103,6 +112,14 @@ impl Health {
             "spool_bytes": bytes,
             "spool_batches": batches,
             "spool_lost": lost,
+            "spool_lost_by_class": shipper.lost_by_class(),
+            "blind_percent": self.sight.blind(new, dropped.unwrap_or_default()).map(percent),
+            "gaps_percent": self.sight.gaps().map(percent),
+            "clock_offset_ms": state.clock.map(|clock| clock.nanos / NANOS_PER_MS),
+            "clock_uncertainty_ms": state.clock.map(|clock| clock.uncertainty_nanos / NANOS_PER_MS + 1),
+            "certificate_end": state.certificate_end,
+            "budget_spent": state.budget.map(|(spent, _)| spent),
+            "budget_daily": state.budget.map(|(_, daily)| daily),
             "flows": seen.flows,
             "memory_bytes": memory,
             "version": env!("CARGO_PKG_VERSION"),
@@ -164,6 +181,15 @@ fn event(seen: Seen, told: Seen, sight: Sight, state: State, lost: u64, now: Tim
     event.set_some("dongson.health.memory", state.memory);
     event.set_some("dongson.health.cpu_percent", state.processor.map(percent));
     event.set_some("dongson.health.certificate_end", state.certificate_end.map(Timestamp::from_seconds));
+    if let Some(Offset { nanos, uncertainty_nanos }) = state.clock {
+        event.set("dongson.health.clock.offset", nanos / NANOS_PER_MS);
+        // Rounded up: the truth stays inside.
+        event.set("dongson.health.clock.uncertainty", uncertainty_nanos / NANOS_PER_MS + 1);
+    }
+    if let Some((spent, daily)) = state.budget {
+        event.set("dongson.health.budget.spent", spent);
+        event.set("dongson.health.budget.daily", daily);
+    }
     event.set("dongson.health.version", env!("CARGO_PKG_VERSION"));
     event
 }
@@ -205,6 +231,8 @@ mod tests {
             memory: Some(4096),
             processor: Some(0.125),
             certificate_end: Some(86_400),
+            clock: Some(Offset { nanos: -1_500_000_000, uncertainty_nanos: 2_500_000 }),
+            budget: Some((10, 1_000)),
         };
         let event = event(seen, told, Sight::default(), state, 5, Timestamp::from_seconds(1));
         assert_eq!(event.dataset(), "sensor.health");
@@ -216,6 +244,10 @@ mod tests {
             ("spool.lost", 5),
             ("flows", 2),
             ("memory", 4096),
+            ("clock.offset", -1_500),
+            ("clock.uncertainty", 3),
+            ("budget.spent", 10),
+            ("budget.daily", 1_000),
         ] {
             assert_eq!(event.int(&format!("dongson.health.{name}")), Some(value), "{name}");
         }

@@ -1,7 +1,8 @@
 //! The link: sends the spool's batches to the collector, the most urgent first, one at a time.
 //!
 //! `POST /v1/batch`, body zstd over JSON lines, headers `dongson-epoch`, `dongson-sequence`, `dongson-events`,
-//! `dongson-class`, `dongson-root`. The
+//! `dongson-class`, `dongson-root`, `dongson-signature` (made when it is sent, with the key of the certificate that the
+//! connection shows). The
 //! collector answers after its log has synced the batch; a batch whose answer was lost is sent again and is the same
 //! events there. What the answers mean: 2xx acknowledged; 400 and 413 refused for good (set aside, counted); 401 and
 //! 403 this sensor is not taken any more; all else, and every failure of the network: again later.
@@ -11,10 +12,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use dongson_event::batch::{Hash, Place};
 use tracing::{info, warn};
 use ureq::Agent;
 
 use super::renew::{is_due, life, renew};
+use super::signer::Signer;
 use super::spool::{Waiting, unpack};
 use super::{Identity, IdentityError};
 
@@ -75,6 +78,7 @@ pub enum Sent {
 #[derive(Debug)]
 pub struct Link {
     agent: Agent,
+    signer: Signer,
     identity: Identity,
     folder: PathBuf,
     /// Nonce of the drill session under which everything is sent.
@@ -89,6 +93,7 @@ impl Link {
     pub fn new(identity: &Identity, folder: &Path, drill: Option<String>) -> Result<Self, LinkError> {
         Ok(Self {
             agent: agent(identity, folder)?,
+            signer: Signer::load(identity, folder)?,
             identity: identity.clone(),
             folder: folder.to_owned(),
             drill,
@@ -111,12 +116,13 @@ impl Link {
         let renewed = renew(&self.agent, &self.identity, &self.folder).map_err(|error| error.to_string());
         let renewed = renewed.and_then(|identity| {
             let agent = agent(&identity, &self.folder).map_err(|error| error.to_string())?;
-            Ok((identity, agent))
+            let signer = Signer::load(&identity, &self.folder).map_err(|error| error.to_string())?;
+            Ok((identity, agent, signer))
         });
         match renewed {
-            Ok((identity, agent)) => {
+            Ok((identity, agent, signer)) => {
                 info!("the certificate was renewed");
-                (self.identity, self.agent) = (identity, agent);
+                (self.identity, self.agent, self.signer) = (identity, agent, signer);
             }
             Err(reason) => {
                 warn!(%reason, "the certificate ends soon and could not be renewed; trying again");
@@ -138,10 +144,41 @@ impl Link {
         answer.is_ok_and(|answer| answer.status().is_success())
     }
 
+    /// Tells the collector how the spool is; true when it took the statement.
+    pub fn account(&self, statement: &serde_json::Value) -> bool {
+        let request = self.agent.post(format!("{}/v1/account", self.identity.url));
+        let answer = request.config().timeout_global(Some(HEALTH_TIMEOUT)).build().send_json(statement);
+        answer.is_ok_and(|answer| answer.status().is_success())
+    }
+
+    /// Asks for the collector's time: the four times of the exchange in nanoseconds since 1970 UTC. Meant for a
+    /// connection that is there already: a handshake would make it inexact.
+    pub fn clock(&self) -> Option<[i64; 4]> {
+        let request = self.agent.post(format!("{}/v1/clock", self.identity.url));
+        let request = request.config().timeout_global(Some(HEALTH_TIMEOUT)).build();
+        let asked = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+        let begun = Instant::now();
+        let mut answer = request.send_empty().ok().filter(|answer| answer.status().is_success())?;
+        // By the steady clock, which nobody sets.
+        let answered = asked + begun.elapsed();
+        let said: serde_json::Value = answer.body_mut().read_json().ok()?;
+        let nanos = |since: Duration| i64::try_from(since.as_nanos()).ok();
+        let said = |name: &str| said.get(name).and_then(serde_json::Value::as_i64);
+        Some([nanos(asked)?, said("received")?, said("sent")?, nanos(answered)?])
+    }
+
     /// Tries to send one batch.
     pub fn send(&mut self, epoch: u64, batch: &Waiting) -> Result<Sent, LinkError> {
         let unreadable = |error| LinkError::Batch { sequence: batch.sequence, error };
         let (head, body) = fs::read(&batch.path).and_then(unpack).map_err(unreadable)?;
+        let broken = || unreadable(io::Error::other("the root in its head is no SHA-256"));
+        let mut root: Hash = [0; 32];
+        hex::decode_to_slice(&head.root, &mut root).map_err(|_| broken())?;
+        let Waiting { sequence, class, events, .. } = *batch;
+        let place = Place { sensor: &self.identity.sensor, epoch, sequence, class, events };
+        let Some(signature) = self.signer.sign(&place, &root) else {
+            return Ok(self.later("the system gives no random numbers".to_owned(), None));
+        };
         let mut request = self.agent.post(format!("{}/v1/batch", self.identity.url));
         if let Some(nonce) = &self.drill {
             request = request.header("dongson-drill", nonce);
@@ -154,6 +191,7 @@ impl Link {
             .header("dongson-events", batch.events.to_string())
             .header("dongson-class", batch.class.as_str())
             .header("dongson-root", &head.root)
+            .header("dongson-signature", &signature)
             .send(&body[..]);
         let sent = match answer {
             Err(error) => self.later(error.to_string(), None),

@@ -4,8 +4,11 @@
 //! [`spool`] keeps every batch on disk until the collector has acknowledged it; [`link`] sends them in order and
 //! never gives one up because of the network; [`enrol()`] makes the key (which never leaves this machine) and gets the
 //! certificate; [`renew`] replaces both before the certificate ends; [`identity`] is what enrolment leaves on disk;
-//! [`health`] is what the sensor says about itself, [`sight`] how much it did not see.
+//! [`signer`] signs the batches; [`budget`] holds back what a poor link cannot carry; [`clock`] measures this clock by the
+//! collector's; [`health`] is what the sensor says about itself, [`sight`] how much it did not see.
 
+pub mod budget;
+pub mod clock;
 pub mod enrol;
 pub mod health;
 pub mod identity;
@@ -13,8 +16,10 @@ pub mod link;
 pub mod renew;
 pub mod shipper;
 pub mod sight;
+pub mod signer;
 pub mod spool;
 
+pub use budget::BudgetOptions;
 pub use enrol::{EnrolError, enrol};
 pub use health::{Health, Seen};
 pub use identity::{Identity, IdentityError, secret_key};

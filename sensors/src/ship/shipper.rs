@@ -3,16 +3,20 @@
 //! The capture never waits for the network: it only waits for the disk, once per batch. What is not yet in a batch
 //! (of each class at most [`BATCH_EVENTS`] events, and for [`BATCH_AGE`]) is what a kill -9 can lose.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use dongson_event::Event;
 use dongson_event::batch::Class;
+use serde_json::json;
 use tracing::{error, info, warn};
 
+use super::budget::{Budget, BudgetOptions};
+use super::clock::{Clock, Offset};
 use super::link::{Link, Sent};
 use super::spool::Waiting;
 use super::{Batch, Identity, LinkError, Spool, SpoolError, Stored};
@@ -25,6 +29,9 @@ pub const BATCH_BYTES: usize = 16 << 20;
 pub const BATCH_AGE: Duration = Duration::from_secs(1);
 /// How long the end waits for a batch that is on its way; the spool has it in any case.
 const FAREWELL: Duration = Duration::from_secs(2);
+
+/// How often this clock is measured by the collector's.
+const CLOCK_EVERY: Duration = Duration::from_mins(1);
 
 /// Why shipping cannot start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +68,8 @@ struct Shared {
     report: Mutex<Option<serde_json::Value>>,
     /// When the link's certificate ends, in seconds since 1970 UTC.
     certificate_end: Mutex<Option<i64>>,
+    clock: Mutex<Clock>,
+    budget: Option<Mutex<Budget>>,
     begun: Instant,
     /// When the collector answered last, in milliseconds since `begun`.
     answered: AtomicU64,
@@ -98,12 +107,14 @@ pub struct ShipOptions {
     pub quota_bytes: u64,
     /// Nonce of the drill session under which everything is sent.
     pub drill: Option<String>,
+    /// How many bytes a day may be sent; `None`: as many as there are.
+    pub budget: Option<BudgetOptions>,
 }
 
 impl Default for ShipOptions {
-    /// 4 GiB, no drill.
+    /// 4 GiB, no drill, no budget.
     fn default() -> Self {
-        Self { quota_bytes: 4 << 30, drill: None }
+        Self { quota_bytes: 4 << 30, drill: None, budget: None }
     }
 }
 
@@ -127,6 +138,8 @@ impl Shipper {
             counts: Mutex::default(),
             report: Mutex::default(),
             certificate_end: Mutex::new(link.certificate_end()),
+            clock: Mutex::default(),
+            budget: options.budget.map(|budget| Mutex::new(Budget::open(folder, budget, now_ms()))),
             barred: AtomicBool::new(false),
             begun: Instant::now(),
             answered: AtomicU64::new(0),
@@ -247,6 +260,21 @@ impl Shipper {
         *lock(&self.shared.certificate_end)
     }
 
+    /// This clock against the collector's, as far as it was measured.
+    pub fn clock_offset(&self) -> Option<Offset> {
+        lock(&self.shared.clock).offset(Instant::now())
+    }
+
+    /// Bytes that were sent on this day (UTC), and those of the budget; `None` without a budget.
+    pub fn budget(&self) -> Option<(u64, u64)> {
+        self.shared.budget.as_ref().map(|budget| lock(budget).spent(now_ms()))
+    }
+
+    /// Events lost since the spool was made, by the name of their class.
+    pub fn lost_by_class(&self) -> BTreeMap<String, u64> {
+        lock(&self.shared.spool).lost_by_class().clone()
+    }
+
     /// Spools the rest and waits up to `patience` until everything is acknowledged.
     pub fn finish(mut self, patience: Duration) -> Result<Counts, ShipError> {
         self.flush()?;
@@ -302,9 +330,14 @@ impl Drop for Shipper {
 
 /// The thread of the link: sends batch after batch, waits when there is none, pauses when the collector cannot.
 fn send_all(shared: &Shared, mut link: Link) {
+    let mut telling = Telling::default();
     loop {
         let counts = *lock(&shared.counts);
         if counts.stopped {
+            // Whoever waited for the end of the spool stops us as soon as that is empty: the last word comes first.
+            if counts.ending && lock(&shared.spool).batches() == 0 {
+                telling.account(shared, &link);
+            }
             return;
         }
         link.keep_certificate();
@@ -314,24 +347,41 @@ fn send_all(shared: &Shared, mut link: Link) {
             (spool.epoch(), spool.take_next())
         };
         match batch {
-            Some(batch) => {
+            Some(batch) if may_go(shared, &batch) => {
                 if let Some(pause) = send_one(shared, &mut link, epoch, &batch) {
                     pause_for(shared, pause);
                 } else {
-                    send_report(shared, &link);
+                    telling.report(shared, &link);
                 }
             }
-            None if counts.ending => return,
+            // The others are less urgent still, so they may not go either.
+            Some(held) => {
+                telling.report(shared, &link);
+                wait_for_budget(shared, held.class);
+            }
+            None if counts.ending => {
+                telling.account(shared, &link);
+                return;
+            }
             None => {
-                send_report(shared, &link);
+                telling.report(shared, &link);
                 wait_for_work(shared);
             }
         }
     }
 }
 
+fn may_go(shared: &Shared, batch: &Waiting) -> bool {
+    shared.budget.as_ref().is_none_or(|budget| lock(budget).may(batch.class, now_ms()))
+}
+
 /// Sends one batch; when it must wait, says how long.
 fn send_one(shared: &Shared, link: &mut Link, epoch: u64, batch: &Waiting) -> Option<Duration> {
+    if let Some(budget) = &shared.budget
+        && let Err(error) = lock(budget).spend(batch.bytes, now_ms())
+    {
+        error!(%error, "the budget's state could not be kept");
+    }
     match link.send(epoch, batch) {
         Ok(Sent::Acknowledged) => {
             shared.answered();
@@ -372,12 +422,60 @@ fn send_one(shared: &Shared, link: &mut Link, epoch: u64, batch: &Waiting) -> Op
     }
 }
 
-fn send_report(shared: &Shared, link: &Link) {
-    let Some(report) = lock(&shared.report).take() else { return };
-    if link.health(&report) {
+/// What the link tells beside the batches.
+#[derive(Debug, Default)]
+struct Telling {
+    /// What was last stated about the spool: assigned, waiting.
+    stated: Option<(u64, usize)>,
+    /// When the clock was last measured.
+    measured: Option<Instant>,
+}
+
+impl Telling {
+    /// Sends the newest health report; with it, what has changed in the spool, and now and then a look at the clock.
+    fn report(&mut self, shared: &Shared, link: &Link) {
+        let Some(report) = lock(&shared.report).take() else { return };
+        if !link.health(&report) {
+            info!("the collector did not take a health report");
+            return;
+        }
         shared.answered();
-    } else {
-        info!("the collector did not take a health report");
+        self.account(shared, link);
+        if self.measured.is_none_or(|measured| measured.elapsed() >= CLOCK_EVERY) {
+            if let Some(times) = link.clock() {
+                lock(&shared.clock).note(Instant::now(), times);
+            }
+            self.measured = Some(Instant::now());
+        }
+    }
+
+    /// Tells how the spool is, when that has changed since it was told.
+    fn account(&mut self, shared: &Shared, link: &Link) {
+        let (statement, stated, gone) = {
+            let spool = lock(&shared.spool);
+            let (held, gone) = (spool.held(), spool.gone().to_vec());
+            let stated = (spool.assigned(), held.batches);
+            if gone.is_empty() && self.stated == Some(stated) {
+                return;
+            }
+            let statement = json!({
+                "epoch": spool.epoch(),
+                "assigned": spool.assigned(),
+                "held": { "runs": held.runs, "batches": held.batches, "events": held.events },
+                "gone": gone,
+                "unlisted": spool.unlisted(),
+                "lost": spool.lost(),
+            });
+            (statement, stated, gone)
+        };
+        if !link.account(&statement) {
+            info!("the collector did not take the account of the spool");
+            return;
+        }
+        self.stated = Some(stated);
+        if !gone.is_empty() {
+            settle(shared, |spool| spool.forget(&gone));
+        }
     }
 }
 
@@ -387,6 +485,18 @@ fn wait_for_work(shared: &Shared) {
     let idle = |spool: &mut Spool| {
         let counts = *lock(&shared.counts);
         spool.batches() == 0 && !counts.stopped && !counts.ending && lock(&shared.report).is_none()
+    };
+    let waited = shared.changed.wait_timeout_while(spool, Duration::from_millis(500), idle);
+    drop(waited);
+}
+
+/// Waits until the budget has something again, something more urgent comes, there is a report, or the end.
+fn wait_for_budget(shared: &Shared, held: Class) {
+    let spool = lock(&shared.spool);
+    let idle = |spool: &mut Spool| {
+        let counts = *lock(&shared.counts);
+        let first = spool.take_next().is_none_or(|next| next.class >= held);
+        first && !counts.stopped && lock(&shared.report).is_none()
     };
     let waited = shared.changed.wait_timeout_while(spool, Duration::from_millis(500), idle);
     drop(waited);
@@ -410,6 +520,12 @@ fn pause_for(shared: &Shared, pause: Duration) {
         }
         (spool, _) = shared.changed.wait_timeout(spool, left).unwrap_or_else(PoisonError::into_inner);
     }
+}
+
+/// Milliseconds since 1970 UTC.
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// A lock whose holder panicked still guards whole data: every change is one assignment.

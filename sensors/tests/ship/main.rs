@@ -129,6 +129,10 @@ fn a_sensor_enrols_and_ships_a_capture() {
     };
     assert_eq!(sorted(ids(&acknowledged(&stub))), sorted(expected(&file)));
     assert_eq!(stub.state().renewals, 0, "a fresh certificate is not renewed");
+    let last_word = stub.state().accounts.last().unwrap().clone();
+    let sequences: BTreeSet<u64> = acknowledged(&stub).iter().map(|batch| batch.sequence).collect();
+    assert_eq!(last_word["assigned"].as_u64(), sequences.last().copied());
+    assert_eq!((&last_word["held"]["batches"], &last_word["gone"]), (&0.into(), &serde_json::json!([])));
     for secret in ["secret.key", "key.pem", "identity.json"] {
         assert_eq!(fs::metadata(data.join(secret)).unwrap().permissions().mode() & 0o777, 0o600, "{secret}");
     }

@@ -136,6 +136,7 @@ impl Batch {
 pub(crate) struct State {
     pub(crate) batches: Vec<Batch>,
     pub(crate) reports: Vec<Value>,
+    pub(crate) accounts: Vec<Value>,
     pub(crate) renewals: usize,
     /// Streams that get no answer.
     held: Vec<StreamOwned<ServerConnection, TcpStream>>,
@@ -209,6 +210,11 @@ fn serve(shared: &Shared, config: Arc<ServerConfig>, stream: TcpStream) {
                 shared.state.lock().unwrap().reports.push(serde_json::from_slice(&body).unwrap());
                 Some((200, json!({})))
             }
+            "/v1/account" => {
+                shared.state.lock().unwrap().accounts.push(serde_json::from_slice(&body).unwrap());
+                Some((200, json!({})))
+            }
+            "/v1/clock" => Some((200, clock())),
             "/v1/batch" => batch(shared, &headers, body, client),
             path if path.starts_with("/v1/desired") => {
                 Some((404, json!({"message": "nothing is wanted here"})))
@@ -276,6 +282,12 @@ fn enrolled(shared: &Shared, wish: &Value) -> Value {
         "sensor": "s-1", "organization": "xa-hamrong", "node": "gw", "certificate": certificate,
         "authority": shared.authority.pem, "not_after": "2100-01-01T00:00:00Z",
     })
+}
+
+/// An hour behind the sensors.
+fn clock() -> Value {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().saturating_sub(Duration::from_hours(1));
+    json!({ "received": now.as_nanos(), "sent": now.as_nanos() })
 }
 
 fn batch(shared: &Shared, headers: &Headers, body: Vec<u8>, client: Vec<u8>) -> Option<(u16, Value)> {

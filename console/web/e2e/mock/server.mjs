@@ -31,7 +31,8 @@ export function start(port = 0) {
   const sensors = agencies.flatMap((agency, index) => [0, 1].slice(0, index % 2 ? 1 : 2).map((part) => ({
     id: `s${index}${part}`, organization: agency.id, node: `${agency.id}-0${part + 1}`, serial: '01', fingerprint: 'f'.repeat(64), not_after: now + 70 * 24 * HOUR, enrolled_at: now - 20 * 24 * HOUR,
     revoked_at: null, last_seen: index === 8 ? now - 5 * HOUR : now - 4000, quiet_after_seconds: 300, owner: index === 0 ? 'Phòng CNTT' : null, drill: false, silent_since: index === 8 ? now - 5 * HOUR : null, online: index !== 8,
-    health: { packets_per_second: 1200 + index * 731, drops: index === 8 ? 1204 : 0, spool_events: index === 8 ? 88012 : 0, version: '0.1.0' }, version: 1,
+    health: { packets_per_second: 1200 + index * 731, drops: index === 8 ? 1204 : 0, spool_events: index === 8 ? 88012 : 0, blind_percent: index === 8 ? 12.28 : 0, gaps_percent: 0.4, clock_offset_ms: 3 - index, version: '0.1.0' }, version: 1,
+    account: { assigned: 5120, received: 5100, held: index === 8 ? 14 : 20, gone: index === 8 ? 6 : 0, gone_events: index === 8 ? { file: 1804 } : {}, unaccounted: 0 },
     configuration: { wanted: index === 0 ? 3 : 0, applied: index === 0 ? 2 : 0, trial: false, why_not: index === 0 ? 'the filter hides 95 % of the frames' : null },
   })));
 

@@ -241,6 +241,18 @@ export interface Sensor {
   /** How it stands to what the centre wants of it; versions from 1, 0 where nothing is wanted. */
   configuration: { wanted: number; applied: number | null; trial: boolean; why_not: string | null };
   version: number;
+  /** What came of what it sent; null when it has stated nothing. */
+  account: SpoolSummary | null;
+}
+
+/** How many batches a sensor made, and what came of them. */
+export interface SpoolSummary {
+  assigned: number;
+  received: number;
+  held: number;
+  gone: number;
+  gone_events: Record<string, number>;
+  unaccounted: number;
 }
 
 /** A new token, and what its engineer does with it. */

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
-use dongson_registry::{Change, OrganizationEdit, Registry, Scope, now};
+use dongson_registry::{Change, OrganizationEdit, Registry, Scope, Sensor, SpoolSummary, now};
 use serde_json::json;
 
 use super::pack::PackCommand;
@@ -76,6 +76,17 @@ pub(crate) enum Admin {
         /// Hours until it expires, 1 to 168.
         #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(i64).range(1..=168))]
         hours: i64,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Says what came of what a sensor sent: which batches came, wait there, will never come, and of which nobody knows.
+    #[command(
+        after_help = "example: dongson admin sensor-account --data /var/lib/dongson gw-dong-son\nThe account is as of the sensor's last statement (it states with its health, every 10 s). Exit code 1: something is unaccounted for, or the sensor has stated nothing."
+    )]
+    SensorAccount {
+        /// The sensor: its id, or its node if only one sensor that is not revoked watches that.
+        sensor: String,
+        /// Where.
         #[command(flatten)]
         place: Place,
     },
@@ -153,6 +164,7 @@ impl Admin {
                 let made = registry.create_api_key(&change(), &agency, &source, false).await?;
                 place.print(&[("id", &made.key.id), ("secret", &made.secret)])
             }
+            Self::SensorAccount { sensor, place } => sensor_account(&place, &sensor).await,
             Self::SensorOwner { sensor, owner, place } => {
                 sensor_owner(&place, &sensor, owner.as_deref()).await
             }
@@ -276,14 +288,53 @@ async fn token(place: &Place, agency: &str, node: &str, hours: i64) -> Result<()
     place.print(&[("agency", agency), ("node", node), ("token", &text)])
 }
 
-async fn sensor_owner(place: &Place, wanted: &str, owner: Option<&str>) -> Result<()> {
-    let registry = place.open().await?;
+/// The sensor of this id, or the only one at this node that is not revoked.
+async fn find_sensor(registry: &Registry, wanted: &str) -> Result<Sensor> {
     let mut found = registry.sensors(&Scope::All).await?;
     found.retain(|sensor| sensor.id == wanted || (sensor.node == wanted && sensor.revoked_at.is_none()));
-    let [sensor] = found.as_slice() else {
-        let ids: Vec<&str> = found.iter().map(|sensor| sensor.id.as_str()).collect();
-        bail!("{} sensors are called {wanted:?}; name one by its id: {}", found.len(), ids.join(", "));
-    };
+    match <[Sensor; 1]>::try_from(found) {
+        Ok([sensor]) => Ok(sensor),
+        Err(found) => {
+            let ids: Vec<&str> = found.iter().map(|sensor| sensor.id.as_str()).collect();
+            bail!("{} sensors are called {wanted:?}; name one by its id: {}", found.len(), ids.join(", "));
+        }
+    }
+}
+
+async fn sensor_account(place: &Place, wanted: &str) -> Result<()> {
+    let registry = place.open().await?;
+    let sensor = find_sensor(&registry, wanted).await?;
+    let accounts = registry.sensor_accounts(&Scope::All, &sensor.id).await?;
+    if place.format == Format::Json {
+        output::json(&accounts)?;
+    } else {
+        let rows: Vec<Vec<String>> = accounts
+            .iter()
+            .map(|account| {
+                let SpoolSummary { assigned, received, held, gone, unaccounted, .. } = account.summary;
+                let numbers = [assigned, received, held, gone, unaccounted].map(|number| number.to_string());
+                std::iter::once(account.epoch.clone()).chain(numbers).collect()
+            })
+            .collect();
+        output::table(&["spool", "assigned", "received", "held", "gone", "unaccounted"], &rows)?;
+    }
+    for account in &accounts {
+        if account.stated_at.is_none() {
+            bail!("the sensor has not stated how it is with its spool {}", account.epoch);
+        }
+        if !account.accounted {
+            let runs: Vec<String> =
+                account.unaccounted.iter().map(|(first, last)| format!("{first}-{last}")).collect();
+            bail!("of spool {} nobody knows of {}", account.epoch, runs.join(", "));
+        }
+    }
+    anyhow::ensure!(!accounts.is_empty(), "nothing has come from this sensor");
+    Ok(())
+}
+
+async fn sensor_owner(place: &Place, wanted: &str, owner: Option<&str>) -> Result<()> {
+    let registry = place.open().await?;
+    let sensor = find_sensor(&registry, wanted).await?;
     let made = registry.set_sensor_owner(&Scope::All, &change(), &sensor.id, sensor.version, owner).await?;
     let now = registry.owner_of(&made.organization, &format!("sensor:{}", made.id)).await?;
     place.print(&[("sensor", &made.id), ("node", &made.node), ("owner", &now.name)])

@@ -11,7 +11,7 @@ import { DrawerFrame } from '../../look/DrawerFrame';
 import { Icon } from '../../look/icons';
 import { useFailure } from '../../look/States';
 import { Outside, Time } from '../../look/Text';
-import { configurationWord, FIGURES, reading, sensorState } from './state';
+import { FIGURES, SIGHT, accountWord, configurationWord, reading, sensorState } from './state';
 import { State } from './State';
 
 interface Fields {
@@ -65,6 +65,7 @@ function Configuration({ of }: { of: Sensor['configuration'] }) {
 export function SensorDrawer({ sensor, edits, close, revoke }: { sensor: Sensor; edits: boolean; close: () => void; revoke: (() => void) | null }) {
   const { t, number, span, language } = useWords();
   const agency = useOrganizationName();
+  const account = sensor.account === null ? null : accountWord(sensor.account);
   return (
     <DrawerFrame label={sensor.node} test="sensor-drawer">
       <header>
@@ -83,6 +84,11 @@ export function SensorDrawer({ sensor, edits, close, revoke }: { sensor: Sensor;
             const value = reading(sensor.health, names);
             return value === null ? null : [<dt key={word}>{t(word)}</dt>, <dd key={`${word} value`}>{number(value, 0)}</dd>];
           })}
+          {SIGHT.map(({ word, name, digits }) => {
+            const value = reading(sensor.health, [name]);
+            return value === null ? null : [<dt key={word}>{t(word)}</dt>, <dd key={`${word} value`}>{number(value, digits)}</dd>];
+          })}
+          {account !== null && <><dt>{t('sensors.account')}</dt><dd data-test="sensor-account">{t(account.word, { n: account.n })}</dd></>}
           <Configuration of={sensor.configuration} />
           <dt>{t('sensors.enrolledAt')}</dt><dd><Time at={sensor.enrolled_at} /></dd>
           <dt>{t('sensors.certificate')}</dt><dd><Time at={sensor.not_after} /></dd>

@@ -1,5 +1,5 @@
 /** What state a sensor is in, and what its last health report says. */
-import type { Sensor } from '../../api/types';
+import type { Sensor, SpoolSummary } from '../../api/types';
 
 import type { Key } from '../../i18n';
 
@@ -9,6 +9,21 @@ export const FIGURES = [
   { word: 'sensors.drops', names: ['drops', 'packets_dropped', 'dropped'] },
   { word: 'sensors.spool', names: ['spool_events', 'spool_batches', 'spool_bytes'] },
 ] as const satisfies readonly { word: Key; names: readonly string[] }[];
+
+/** How well it sees and how right its clock is: for the drawer. */
+export const SIGHT = [
+  { word: 'sensors.blind', name: 'blind_percent', digits: 2 },
+  { word: 'sensors.gaps', name: 'gaps_percent', digits: 2 },
+  { word: 'sensors.clock', name: 'clock_offset_ms', digits: 0 },
+] as const satisfies readonly { word: Key; name: string; digits: number }[];
+
+/** What the account of a sensor comes to, the worst first: nobody knows of some, some will never come, nothing is missing. */
+export function accountWord({ unaccounted, gone, gone_events, held }: SpoolSummary): { word: Key; n: number } {
+  const lost = Object.values(gone_events).reduce((sum, events) => sum + events, 0);
+  if (unaccounted > 0) return { word: 'sensors.unaccounted', n: unaccounted };
+  if (gone > 0 || lost > 0) return { word: 'sensors.gone', n: lost };
+  return held > 0 ? { word: 'sensors.held', n: held } : { word: 'sensors.complete', n: 0 };
+}
 
 export type SensorState = 'online' | 'silent' | 'waiting' | 'revoked';
 
