@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use dongson_event::{Event, Timestamp};
 
+use crate::arp::Neighbours;
 use crate::capture::Frame;
 use crate::flow::{Checksums, Counters, FlowTable, Limits};
 use crate::layer::{Decoder, FragmentLimits, Vlans};
@@ -61,6 +62,8 @@ pub struct Statistics {
     pub events: u64,
     /// What the flow table counted.
     pub flows: Counters,
+    /// Messages of ARP that said again what was told in the same minute.
+    pub arp_repeated: u64,
     /// Anomalies by name.
     pub weird: BTreeMap<&'static str, u64>,
 }
@@ -78,6 +81,9 @@ pub struct Engine {
     weird_due: Option<Timestamp>,
     weird_told: BTreeMap<&'static str, u64>,
     gate: Gate,
+    neighbours: Neighbours,
+    /// Whether ARP is told.
+    reads_services: bool,
 }
 
 impl Engine {
@@ -93,6 +99,8 @@ impl Engine {
             weird_due: None,
             weird_told: BTreeMap::new(),
             gate: Gate::default(),
+            neighbours: Neighbours::default(),
+            reads_services: options.protocol.kinds.has(protocol::Kind::Services),
         }
     }
 
@@ -114,6 +122,10 @@ impl Engine {
         self.turn(frame.at, emit);
         let (table, out) = (&mut self.table, &mut self.out);
         self.decoder.frame(frame, &mut |datagram| table.datagram(datagram, out));
+        if self.reads_services {
+            let neighbours = &mut self.neighbours;
+            out.events.extend(self.decoder.arp().iter().filter_map(|message| neighbours.take(message)));
+        }
         self.hand_out(emit);
     }
 
@@ -142,6 +154,7 @@ impl Engine {
     pub fn statistics(&self) -> Statistics {
         let mut statistics = self.statistics.clone();
         statistics.flows = self.table.counters();
+        statistics.arp_repeated = self.neighbours.repeated;
         statistics.weird = self.weird();
         statistics
     }
@@ -167,6 +180,7 @@ impl Engine {
             // What is in line already counts in the minute that ends.
             self.hand_out(emit);
             self.tell_weird();
+            self.neighbours.turn();
             self.weird_due = Some(self.now.plus(WEIRD_EVERY));
         }
     }

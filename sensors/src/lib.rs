@@ -16,6 +16,7 @@
 //! packets, so a capture read twice gives the same events with the same ids.
 
 pub mod answer;
+mod arp;
 pub mod capture;
 #[cfg(target_os = "linux")]
 pub mod confine;

@@ -317,3 +317,22 @@ fn a_file_of_tftp_comes_on_a_flow_of_its_own() {
     let conn: Vec<_> = of(&events, "sensor.conn").iter().map(|conn| conn.text("network.protocol")).collect();
     assert_eq!(conn, [Some("tftp"), Some("tftp"), None]);
 }
+
+#[test]
+fn an_address_that_changes_its_card_is_told() {
+    let reply = |card: u8| {
+        let sender = [2, 0, 0, 0, 0, card];
+        let head = [&[0xff; 6][..], &sender, &[0x08, 0x06, 0, 1, 0x08, 0, 6, 4, 0, 2]].concat();
+        [&head[..], &sender, &[10, 0, 0, 1], &[2, 0, 0, 0, 0, 9], &[10, 0, 0, 2]].concat()
+    };
+    let packets =
+        [(0, reply(1)), (1, reply(1)), (2, reply(7)), (90, reply(7)), (91, reply(7)[..30].to_vec())];
+    let (events, engine) = run(&packets, Options::default());
+    let told: Vec<_> = of(&events, "sensor.arp");
+    let earlier: Vec<_> = told.iter().map(|event| event.text("dongson.arp.earlier_mac")).collect();
+    assert_eq!(earlier, [None, Some("02-00-00-00-00-01"), None]);
+    assert_eq!(told[0].text("dongson.arp.opcode"), Some("reply"));
+    assert_eq!(told[0].text("source.mac"), Some("02-00-00-00-00-01"));
+    assert_eq!(engine.statistics().arp_repeated, 1);
+    assert_eq!(engine.statistics().weird.get("truncated_link_header"), Some(&1));
+}

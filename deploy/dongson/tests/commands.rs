@@ -321,7 +321,14 @@ fn the_root_of_trust_is_made_and_rotated() {
 
     // A pack under the content key, and what is no such pack.
     let (pack, manifest) = (at("iocs"), at("manifest.json"));
-    fs::write(&pack, "203.0.113.7").unwrap();
+    let lists = at("lists");
+    fs::create_dir(&lists).unwrap();
+    bad(&["pack", "make", &lists, &pack, "--kind", "intel"], "has nothing for a pack of this kind");
+    fs::write(format!("{lists}/bad.yml"), "title: no rule").unwrap();
+    bad(&["pack", "make", &lists, &pack, "--kind", "rules"], "1 of its rules or indicators are refused");
+    assert!(!std::path::Path::new(&pack).exists());
+    fs::write(format!("{lists}/cert.csv"), "203.0.113.7\nbad.example\n").unwrap();
+    assert!(good(&["pack", "make", &lists, &pack, "--kind", "intel"]).contains("2 indicators"));
     let sign = |version: &str, signer: &str| {
         let (key, kind) = (key(signer), ["--name", "iocs", "--kind", "intel", "--version", version, "--key"]);
         good(&[&["pack", "sign", &pack, &manifest], &kind[..], &[&key]].concat());

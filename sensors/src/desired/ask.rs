@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 use std::sync::mpsc::{SyncSender, TrySendError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dongson_event::trust::{Envelope, Purpose, Trust};
 use serde::Deserialize;
@@ -178,6 +178,7 @@ impl Asker {
     pub(super) fn run(&mut self, shared: &Shared, requests: &SyncSender<SignedRequest>) {
         let mut pause = FIRST_PAUSE;
         while !*lock(&shared.stopped) {
+            let begun = Instant::now();
             let asked = self.turn(requests);
             if *lock(&shared.stopped) {
                 return;
@@ -192,8 +193,10 @@ impl Asker {
                     false
                 }
             };
+            // Never hotter than this, whatever the collector answers.
+            let usual = FIRST_PAUSE.saturating_sub(begun.elapsed());
             let (rest, next) =
-                if whole { (Duration::ZERO, FIRST_PAUSE) } else { (pause, (pause * 2).min(LONGEST_PAUSE)) };
+                if whole { (usual, FIRST_PAUSE) } else { (pause, (pause * 2).min(LONGEST_PAUSE)) };
             pause = next;
             shared.set(self.state());
             wait(shared, rest);

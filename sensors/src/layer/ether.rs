@@ -62,7 +62,8 @@ impl Walk<'_> {
             }
             kind::SERVICE_HEADER => self.service_header(path, bytes),
             kind if kind < kind::FIRST => self.llc(path, bytes),
-            kind::ARP | kind::PPPOE_DISCOVERY => Some(()),
+            kind::ARP => self.arp(path, bytes),
+            kind::PPPOE_DISCOVERY => Some(()),
             _ => {
                 self.weird.add("unknown_ether_type");
                 Some(())

@@ -5,6 +5,7 @@
 //! fragments wait in bounded memory, cut frames give what they hold, and what cannot be read is counted by name in
 //! [`Weird`].
 
+mod arp;
 mod bytes;
 mod ether;
 mod fragment;
@@ -19,6 +20,7 @@ mod wireless;
 use std::net::IpAddr;
 
 use crate::capture::Frame;
+pub(crate) use arp::Arp;
 pub(crate) use bytes::Bytes;
 use fragment::Fragments;
 pub use fragment::Limits as FragmentLimits;
@@ -66,6 +68,8 @@ pub struct Decoder {
     fragments: Fragments,
     weird: Weird,
     pieces: bool,
+    /// Messages of ARP in the last frame.
+    arp: Vec<Arp>,
 }
 
 /// One frame being taken apart: the decoder's state and where packets go.
@@ -75,12 +79,19 @@ struct Walk<'d> {
     sink: &'d mut dyn FnMut(&Datagram<'_>),
     /// Fragments are handed out as they are.
     pieces: bool,
+    arp: &'d mut Vec<Arp>,
 }
 
 impl Decoder {
     /// A decoder that keeps fragments within `limits`.
     pub fn new(limits: FragmentLimits, vlans: Vlans) -> Self {
-        Self { vlans, fragments: Fragments::new(limits), weird: Weird::default(), pieces: false }
+        Self {
+            vlans,
+            fragments: Fragments::new(limits),
+            weird: Weird::default(),
+            pieces: false,
+            arp: Vec::new(),
+        }
     }
 
     /// A decoder that keeps nothing between frames: each fragment is handed out without its payload, and the first one
@@ -92,9 +103,20 @@ impl Decoder {
     /// Gives every IP packet of `frame` to `sink`.
     pub fn frame(&mut self, frame: &Frame<'_>, sink: &mut dyn FnMut(&Datagram<'_>)) {
         self.fragments.expire(frame.at, &mut self.weird);
-        let mut walk =
-            Walk { fragments: &mut self.fragments, weird: &mut self.weird, sink, pieces: self.pieces };
+        self.arp.clear();
+        let mut walk = Walk {
+            fragments: &mut self.fragments,
+            weird: &mut self.weird,
+            sink,
+            pieces: self.pieces,
+            arp: &mut self.arp,
+        };
         walk.link(Path::of(frame, self.vlans), frame.link, frame.bytes);
+    }
+
+    /// Messages of ARP in the last frame.
+    pub(crate) fn arp(&self) -> &[Arp] {
+        &self.arp
     }
 
     /// What could not be read, by name.

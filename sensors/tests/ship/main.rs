@@ -16,6 +16,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 
 use dongson_event::batch::Class;
+use dongson_event::trust::{Directive, Envelope, Purpose, Root, SigningKey, Target};
 use dongson_event::{Event, Timestamp};
 use dongson_sensor::ship::{self, Identity, Spool};
 use stub::{Authority, Batch, Mode, SECRET, Stub};
@@ -264,6 +265,71 @@ fn a_revoked_sensor_says_so_once_and_keeps_what_it_sees() {
     let spool = Spool::open(&data.join("spool"), 1 << 30).unwrap();
     let all = u64::try_from(expected(&file).len()).unwrap();
     assert_eq!((spool.events(), spool.total_lost()), (all, 0), "nothing is lost");
+}
+
+/// What the centre says: a root document and settings for all sensors, signed.
+fn wanted(version: u64, configuration: &str) -> serde_json::Value {
+    let key = |seed| SigningKey::from_seed([seed; 32]).unwrap();
+    let end = Timestamp::from_millis(4_000_000_000_000);
+    let root = Root::new(1, end).with(Purpose::Root, 1, &[key(1).public()]);
+    let root = root.with(Purpose::Configuration, 1, &[key(2).public()]);
+    let directive = Directive {
+        target: Target::All,
+        version,
+        issued_at: Timestamp::from_seconds(1),
+        set_by: "test".to_owned(),
+        configuration: serde_json::from_str(configuration).unwrap(),
+    };
+    serde_json::json!({
+        "roots": [Envelope::sign_json(Purpose::Root, &root, &key(1)).unwrap()],
+        "desired": [Envelope::sign_json(Purpose::Configuration, &directive, &key(2)).unwrap()],
+    })
+}
+
+/// The sensor that runs confined: what the centre wants is in force after its trial, what the owner forbids is not, and
+/// both are told. Takes half a minute: a sensor looks every ten seconds.
+#[test]
+fn a_running_sensor_does_what_the_centre_wants() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("sensor");
+    fs::create_dir(&data).unwrap();
+    let authority = Arc::new(Authority::new());
+    let stub = Stub::start(&authority, Mode::Take, true);
+    authority.enrolled(&data, stub.address, 90);
+    let limits = folder.path().join("limits.toml");
+    fs::write(&limits, "trial_seconds = 1\nsettings = [\"filter\", \"only\"]\n").unwrap();
+    stub.state().desired = Some(wanted(1, r#"{"filter":"udp or tcp","only":["conn"]}"#));
+    let mut command = sensor(&["run", "--interface", "lo", "--data"]);
+    command.arg(&data).arg("--limits").arg(&limits).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let told = |state: &stub::State, field: &str, value: serde_json::Value| {
+        state.reports.iter().any(|report| report["desired"][field] == value)
+    };
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while stub.state().reports.is_empty() && std::time::Instant::now() < deadline {
+        if let Some(ended) = child.try_wait().unwrap() {
+            let said = child.wait_with_output().unwrap();
+            assert!(words(&said).contains("CAP_NET_RAW"), "{ended}: {}", words(&said));
+            println!("skipped: needs CAP_NET_RAW");
+            return;
+        }
+        std::thread::yield_now();
+    }
+    stub.wait(|state| told(state, "applied", 1.into()));
+    stub.wait(|state| {
+        state
+            .reports
+            .iter()
+            .any(|report| report["desired"]["applied"] == 1 && report["desired"]["trial"] == false)
+    });
+    stub.state().desired = Some(wanted(2, r#"{"observer":"x"}"#));
+    let why = "the owner of this sensor lets the centre not set observer";
+    stub.wait(|state| told(state, "why_not", why.into()));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let applied: serde_json::Value =
+        serde_json::from_slice(&fs::read(data.join("desired/applied.json")).unwrap()).unwrap();
+    assert_eq!((&applied["good"]["version"], &applied["refused"]["version"]), (&1.into(), &2.into()));
 }
 
 #[test]

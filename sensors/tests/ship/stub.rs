@@ -138,6 +138,8 @@ pub(crate) struct State {
     pub(crate) reports: Vec<Value>,
     pub(crate) accounts: Vec<Value>,
     pub(crate) renewals: usize,
+    /// What a sensor is told that asks what is wanted of it.
+    pub(crate) desired: Option<Value>,
     /// Streams that get no answer.
     held: Vec<StreamOwned<ServerConnection, TcpStream>>,
 }
@@ -217,7 +219,11 @@ fn serve(shared: &Shared, config: Arc<ServerConfig>, stream: TcpStream) {
             "/v1/clock" => Some((200, clock())),
             "/v1/batch" => batch(shared, &headers, body, client),
             path if path.starts_with("/v1/desired") => {
-                Some((404, json!({"message": "nothing is wanted here"})))
+                let wanted = shared.state.lock().unwrap().desired.clone();
+                Some(
+                    wanted
+                        .map_or((404, json!({"message": "nothing is wanted here"})), |wanted| (200, wanted)),
+                )
             }
             other => panic!("no path {other}"),
         };

@@ -616,6 +616,11 @@ pub const FIELDS: &[Field] = &[
     f("dongson.telnet.variables", Keywords, "", Source, Personal, REST, "RFC 1572", "Variables of the client's environment as name=value"),
     f("dongson.telnet.logins", Long, "", Source, Plain, REST, "Dongson", "How many passwords were typed"),
     f("dongson.telnet.commands", Long, "", Source, Plain, REST, "Dongson", "How many lines were typed at a shell"),
+    // ARP.
+    f("dongson.arp.opcode", LowKeyword, "", Source, Plain, REST, "EVE arp.opcode", "request, reply, request_reverse, reply_reverse or a number"),
+    f("dongson.arp.gratuitous", Bool, "", Source, Plain, REST, "RFC 5227 3", "The sender speaks of its own address"),
+    f("dongson.arp.earlier_mac", Keyword, "", Source, Internal, REST, "Dongson", "Card that had the sender's address before, where it was another"),
+    f("dongson.arp.frame_mac", Keyword, "", Source, Internal, REST, "Dongson", "Sender of the frame, where it is not the card that the message names"),
     // NTP.
     f("dongson.ntp.version", Long, "", Source, Plain, REST, "Zeek version; EVE ntp.version", "Version of NTP"),
     f("dongson.ntp.mode", Long, "", Source, Plain, REST, "Zeek mode; EVE ntp.mode", "Mode: 3 client, 4 server, 6 control, 7 private"),

@@ -7,6 +7,7 @@ mod fields;
 mod intel;
 mod key_file;
 mod pack;
+mod pack_file;
 mod rules;
 mod store;
 mod trust;

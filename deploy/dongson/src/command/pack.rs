@@ -27,12 +27,33 @@ pub(crate) enum Holds {
     Rules,
 }
 
+impl From<Holds> for PackKind {
+    fn from(kind: Holds) -> Self {
+        match kind {
+            Holds::Intel => Self::Intel,
+            Holds::Rules => Self::Rules,
+        }
+    }
+}
+
 /// What to do with packs.
 #[derive(Debug, Subcommand)]
 pub(crate) enum PackCommand {
+    /// Makes the file of a pack from a folder of Sigma rules or of lists of indicators, and reads it back.
+    #[command(after_help = "example: dongson admin pack make indicators/ provincial.pack --kind intel")]
+    Make {
+        /// The folder: of rules its *.yml and *.yaml; of indicators its *.csv, *.txt and *.json, and allow*.txt for what is
+        /// never one.
+        folder: PathBuf,
+        /// The pack to write.
+        file: PathBuf,
+        /// What it holds.
+        #[arg(long, value_enum)]
+        kind: Holds,
+    },
     /// Writes the signed manifest of a pack; needs neither network nor data folder.
     #[command(
-        after_help = "example: dongson admin pack sign iocs.bin --name provincial --kind intel --version 7 --key content.key manifest.json"
+        after_help = "example: dongson admin pack sign provincial.pack --name provincial --kind intel --version 7 --key content.key manifest.json"
     )]
     Sign {
         /// The pack.
@@ -60,7 +81,7 @@ pub(crate) enum PackCommand {
     },
     /// Offers a pack to the sensors that it is for.
     #[command(
-        after_help = "example: dongson admin pack publish --data /var/lib/dongson iocs.bin manifest.json"
+        after_help = "example: dongson admin pack publish --data /var/lib/dongson provincial.pack manifest.json"
     )]
     Publish {
         /// The pack.
@@ -81,16 +102,14 @@ pub(crate) enum PackCommand {
 impl PackCommand {
     pub(super) async fn execute(self) -> Result<()> {
         match self {
+            Self::Make { folder, file, kind } => super::pack_file::make(&folder, &file, kind.into()),
             Self::Sign { file, manifest, name, kind, version, target, days, key } => {
                 let (sha256, bytes) = measure(&file)?;
                 let at = Timestamp::from_millis(now());
                 let target: Target = target.parse()?;
                 let pack = PackManifest {
                     name,
-                    kind: match kind {
-                        Holds::Intel => PackKind::Intel,
-                        Holds::Rules => PackKind::Rules,
-                    },
+                    kind: kind.into(),
                     version,
                     target,
                     sha256,

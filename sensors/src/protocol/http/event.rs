@@ -216,6 +216,9 @@ fn describe_url(event: &mut Event, request: &Request) {
         event.set("url.path", path);
     }
     event.set_some("url.query", query);
+    if path.ends_with("/announce") || path.ends_with("/scrape") {
+        event.set_some("dongson.bittorrent.info_hash", query.and_then(info_hash));
+    }
     let Some(authority) = authority else { return };
     let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     let (domain, port) = split_port(authority);
@@ -225,8 +228,21 @@ fn describe_url(event: &mut Event, request: &Request) {
     event.set_some("url.port", port);
 }
 
-/// A target with its `%NN` undone (RFC 3986, 2.1), where there are any.
+/// What a peer asks a tracker of `BitTorrent` for (BEP 3): 20 bytes, in hexadecimal.
+fn info_hash(query: &str) -> Option<String> {
+    let value = query.split('&').find_map(|pair| pair.strip_prefix("info_hash="))?;
+    let hash = percent_decoded(value);
+    (hash.len() == 20).then(|| hex::encode(hash))
+}
+
+/// A target with its `%NN` undone, where there are any.
 fn unescaped(target: &str) -> Option<String> {
+    let out = percent_decoded(target);
+    (out.len() != target.len()).then(|| text(&out, out.len()))
+}
+
+/// The bytes that a text with `%NN` stands for (RFC 3986, 2.1).
+fn percent_decoded(target: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(target.len());
     let mut rest = target.as_bytes();
     while let Some((sign, next)) = rest.split_first() {
@@ -238,7 +254,7 @@ fn unescaped(target: &str) -> Option<String> {
             rest = next.get(2..).unwrap_or_default();
         }
     }
-    (out.len() != target.len()).then(|| text(&out, out.len()))
+    out
 }
 
 /// Host and port of `host:port`, `[address]:port` or either alone.
@@ -279,6 +295,14 @@ mod tests {
         assert_eq!(unescaped("/a%20b%c3%A1%FC%0a").as_deref(), Some("/a bá\\xfc\\x0a"));
         assert_eq!(unescaped("/100%25%2").as_deref(), Some("/100%%2"));
         assert_eq!(unescaped("/plain?a=%zz%"), None);
+    }
+
+    #[test]
+    fn what_a_tracker_is_asked_for() {
+        let hash = "%124Vx%9a%bc%de%f1%23Eg%89%ab%cd%ef%124Vx%9a";
+        let expected = Some("123456789abcdef123456789abcdef123456789a");
+        assert_eq!(info_hash(&format!("port=1&info_hash={hash}&left=0")).as_deref(), expected);
+        assert_eq!(info_hash("info_hash=short"), None);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! SNMP and TFTP.
+//! SNMP, TFTP and ARP.
 
 use dongson_event::Event;
 
@@ -73,6 +73,20 @@ pub(super) const LINES: &[Line] = &[
         SESSION,
     ),
     line("zeek", "snmp", "up_since", By(up_since), SESSION),
+    line("suricata-verify", "arp", "event_type", By(|_, v| v == "arp"), ""),
+    line("suricata-verify", "arp", "arp.hw_type", By(|_, v| v == "ethernet"), ""),
+    line("suricata-verify", "arp", "arp.proto_type", By(|_, v| v == "ipv4"), ""),
+    line("suricata-verify", "arp", "arp.opcode", Is("dongson.arp.opcode"), ""),
+    line("suricata-verify", "arp", "arp.src_mac", By(|case, v| card(&case.text("source.mac")) == v), ""),
+    line("suricata-verify", "arp", "arp.src_ip", Is("source.ip"), ""),
+    line(
+        "suricata-verify",
+        "arp",
+        "arp.dest_mac",
+        By(|case, v| card(&case.text("destination.mac")) == v),
+        "",
+    ),
+    line("suricata-verify", "arp", "arp.dest_ip", Is("destination.ip"), ""),
     line("suricata-verify", "tftp", "event_type", By(|_, v| v == "tftp"), ""),
     line("suricata-verify", "tftp", "tftp.packet", Is("dongson.tftp.packet"), ""),
     line("suricata-verify", "tftp", "tftp.mode", Is("dongson.tftp.mode"), ""),
@@ -133,6 +147,10 @@ fn up_since(case: &Case<'_>, theirs: &str) -> bool {
         let answered = began + event.int("event.duration").unwrap_or(0);
         (answered as f64 / 1e9 - uptime as f64 / 1e3 - theirs).abs() < 0.02
     })
+}
+
+fn card(ours: &str) -> String {
+    ours.to_lowercase().replace('-', ":")
 }
 
 fn file(case: &Case<'_>, theirs: &str) -> bool {

@@ -3,6 +3,7 @@
 //! A line whose reason is empty only renames, or changes the way of writing. A line with a reason settles a difference;
 //! the run prints how many facts it touched. What is not in the table fails its fact.
 
+mod bittorrent;
 mod devices;
 mod dhcp;
 mod files;
@@ -105,6 +106,7 @@ pub(crate) fn dataset(kind: &str) -> Option<&'static str> {
         "ntp" | "ntp_control" | "ntp_private" => "sensor.ntp",
         "dhcp" => "sensor.dhcp",
         "radius" => "sensor.radius",
+        "arp" => "sensor.arp",
         "snmp" => "sensor.snmp",
         "syslog" => "sensor.syslog",
         "tftp" => "sensor.tftp",
@@ -119,6 +121,7 @@ pub(crate) fn dataset(kind: &str) -> Option<&'static str> {
         "sip" => "sensor.sip",
         "tunnel" => "sensor.tunnel",
         "socks" => "sensor.socks",
+        "bittorrent_dht" => "sensor.bittorrent",
         "websocket" => "sensor.websocket",
         "weird" | "anomaly" => "sensor.weird",
         _ => return None,
@@ -132,6 +135,7 @@ pub(crate) fn also_means(fact: &Fact, event: &Event) -> bool {
 
 /// The tables: the first line that fits a name counts.
 const TABLES: &[&[Line]] = &[
+    bittorrent::LINES,
     files::LINES,
     http2::LINES,
     smtp::LINES,
@@ -873,6 +877,7 @@ fn app_proto(case: &Case<'_>, theirs: &str) -> bool {
     let theirs = match theirs {
         "failed" => return ours.is_empty() || case.text("destination.port") == "137",
         "tls" => "ssl",
+        "bittorrent-dht" => "bittorrent",
         "http1" => "http",
         "krb5" => "krb",
         "dcerpc" => "dce_rpc",
