@@ -30,6 +30,12 @@ pub enum Vlans {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mac(pub [u8; 6]);
 
+impl std::fmt::Display for Mac {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(&self.text())
+    }
+}
+
 impl Mac {
     /// As ECS writes it: `00-00-5E-00-53-23`.
     pub(crate) fn text(self) -> CompactString {
