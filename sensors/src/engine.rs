@@ -196,6 +196,7 @@ impl Engine {
             ("flow_evicted", counters.evicted),
             ("flow_attempt_evicted", counters.evicted_attempts),
             ("stream_hole_skipped", counters.skipped_holes),
+            ("flow_without_features", counters.without_features),
             ("tcp_overlap_differs", counters.differing_segments),
         ];
         let mut all: BTreeMap<&'static str, u64> =

@@ -75,11 +75,11 @@ impl<'t> Told<'t> {
         Told { observer, ..self }
     }
 
-    /// What a parser made, without what its flow says.
+    /// What a parser made, without what its flow says; of the record of a flow its features, if any.
     pub(crate) fn parsed(&self) -> Option<&Event> {
         match &self.own {
             Own::Event(event) => Some(event),
-            Own::Conn(_) => None,
+            Own::Conn(conn) => conn.features.as_ref(),
         }
     }
 
@@ -99,7 +99,13 @@ impl<'t> Told<'t> {
                 whole.fill(event);
                 whole
             }
-            Own::Conn(_) => added,
+            Own::Conn(conn) => {
+                let mut whole = added;
+                if let Some(features) = &conn.features {
+                    whole.fill(features.clone());
+                }
+                whole
+            }
         }
     }
 

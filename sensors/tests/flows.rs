@@ -319,6 +319,35 @@ fn a_file_of_tftp_comes_on_a_flow_of_its_own() {
 }
 
 #[test]
+fn features_are_told_where_they_are_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("capture");
+    std::fs::write(&path, support::pcap(&support::exchange(), false, true)).unwrap();
+    let conn = |features: bool| {
+        let mut options = dongson_sensor::Options::default();
+        options.protocol.features = features;
+        let mut events = Vec::new();
+        dongson_sensor::read_file(&path, &options, &mut |event| events.push(event)).unwrap();
+        events.into_iter().find(|event| event.dataset() == "sensor.conn").unwrap()
+    };
+    let plain = conn(false);
+    assert!(plain.get("dongson.conn.lengths").is_none());
+    let told = conn(true);
+    // A request of 35 bytes and an answer of 40, a millisecond later; the handshake has no payload.
+    assert_eq!(json(&told, "dongson.conn.lengths"), "[35,-40]");
+    assert_eq!(json(&told, "dongson.conn.intervals"), "[0,1000]");
+    assert_eq!(json(&told, "dongson.conn.source.size_packets"), "[1,0,0,0,0,0]");
+    assert_eq!(json(&told, "dongson.conn.destination.size_bytes"), "[40,0,0,0,0,0]");
+    assert!(told.get("dongson.conn.source.entropy").is_some());
+    assert!(told.get("dongson.conn.rhythm.mean").is_none(), "one flow has no rhythm");
+}
+
+/// A value as JSON.
+fn json(event: &Event, name: &str) -> String {
+    serde_json::to_string(event.get(name).unwrap()).unwrap()
+}
+
+#[test]
 fn an_address_that_changes_its_card_is_told() {
     let reply = |card: u8| {
         let sender = [2, 0, 0, 0, 0, card];

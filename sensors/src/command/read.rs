@@ -78,7 +78,7 @@ fn read_all(arguments: &Read) -> anyhow::Result<ExitCode> {
     let vlans = if arguments.ignore_vlan { Vlans::Ignore } else { Vlans::Separate };
     let observer = arguments.observer.clone();
     let mut options = Options { observer, checksums, vlans, ..Options::default() };
-    arguments.scope.apply(&mut options);
+    arguments.scope.apply(&mut options, false);
     let mut sink = arguments.ship.open(&mut options)?;
     let code = if arguments.follow {
         follow_one(arguments, &options, &mut sink)?

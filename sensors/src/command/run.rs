@@ -125,7 +125,7 @@ fn capture(arguments: &Run, interfaces: Vec<String>) -> anyhow::Result<()> {
     let vlans = if arguments.ignore_vlan { Vlans::Ignore } else { Vlans::Separate };
     let mut options = Options { observer: arguments.observer.clone(), vlans, ..Options::default() };
     options.protocol.secret_key = rand::random();
-    arguments.scope.apply(&mut options);
+    arguments.scope.apply(&mut options, true);
     let folder = arguments.ship.folder()?;
     let live = LiveOptions {
         interfaces,

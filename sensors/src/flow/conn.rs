@@ -1,7 +1,7 @@
 //! The `sensor.conn` record: what a flow was, told at its end.
 
 use compact_str::CompactString;
-use dongson_event::{Known, Line, Plain, Timestamp};
+use dongson_event::{Event, Known, Line, Plain, Timestamp};
 
 /// What one side sent.
 #[derive(Debug, Clone, Copy, Default)]
@@ -77,6 +77,8 @@ pub(crate) struct Conn {
     pub(crate) service: Option<&'static str>,
     /// All of them, with those inside a tunnel.
     pub(crate) services: Vec<&'static str>,
+    /// What a model wants to know, where that is asked for.
+    pub(crate) features: Option<Event>,
 }
 
 impl Conn {

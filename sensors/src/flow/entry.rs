@@ -8,6 +8,7 @@ use etherparse::{TcpSlice, UdpSlice};
 use super::Side;
 use super::conn::{Conn, Count};
 use super::expected::Announced;
+use super::features::{Features, Memory};
 use super::history::History;
 use super::key::{CommunityId, Key, Tuple, protocol as number};
 use super::odd::oddities;
@@ -54,6 +55,8 @@ pub(crate) struct Flow {
     carries: Option<(Tunnel, Option<u32>)>,
     /// Payload that nobody looked into because nothing more was to be learnt from it.
     bypassed: u64,
+    /// What a model wants to know, where that is asked for.
+    features: Option<Box<Features>>,
     /// The earliest entry in the queue of deadlines.
     pub(crate) queued: Timestamp,
 }
@@ -64,6 +67,8 @@ pub(crate) struct Desk<'d> {
     pub(crate) out: &'d mut Outbox,
     pub(crate) options: &'d protocol::Options,
     pub(crate) announced: &'d mut Announced,
+    /// For features of flows, where they are asked for.
+    pub(crate) features: Option<&'d mut Memory>,
 }
 
 impl Flow {
@@ -89,6 +94,7 @@ impl Flow {
             carrier: None,
             carries: None,
             bypassed: 0,
+            features: None,
             queued: Timestamp::from_nanos(i64::MAX),
         };
         if began_elsewhere(&tuple, datagram) {
@@ -201,6 +207,9 @@ impl Flow {
         count.ip_bytes += datagram.ip_length as u64;
         count.frame_bytes += u64::from(datagram.path.wire_length);
         count.payload_bytes += payload as u64;
+        if let Some(memory) = desk.features.as_deref_mut() {
+            self.note_features(side, datagram, memory);
+        }
         let from = desk.out.events.len();
         match tuple.protocol {
             number::TCP => self.tcp(side, datagram, desk),
@@ -234,9 +243,37 @@ impl Flow {
         }
         let is_wanted = desk.options.kinds.has(Kind::Conn);
         leave_out(from, desk);
+        let features = desk.features.as_deref_mut().filter(|_| is_wanted).map(|memory| {
+            let mut told = Event::new();
+            memory.rhythms.note(&self.tuple, self.first, &mut told);
+            if let Some(features) = self.features.take() {
+                features.finish(memory, &mut told);
+            }
+            told
+        });
         if is_wanted || desk.out.events.len() > from {
             let scene = self.scene();
-            desk.out.close(scene, is_wanted.then(|| self.conn()));
+            desk.out.close(scene, is_wanted.then(|| self.conn(features)));
+        }
+    }
+
+    /// Notes what a packet says for the features of the flow; one without payload says nothing.
+    fn note_features(&mut self, side: Side, datagram: &Datagram<'_>, memory: &mut Memory) {
+        let header = match self.tuple.protocol {
+            number::TCP => usize::from(datagram.payload.byte(12).unwrap_or(0) >> 4) * 4,
+            number::UDP => 8,
+            _ => return,
+        };
+        let length = datagram.payload_length.saturating_sub(header);
+        if length == 0 {
+            return;
+        }
+        let at = datagram.path.at;
+        if self.features.is_none() {
+            self.features = Features::begin(memory, at);
+        }
+        if let Some(features) = &mut self.features {
+            features.packet(side, at, length, datagram.payload.after(header).unwrap_or_default());
         }
     }
 
@@ -249,6 +286,9 @@ impl Flow {
         self.path.macs = self.path.macs.map(|(source, destination)| (destination, source));
         self.path.carrier = self.path.carrier.map(Carrier::reversed);
         std::mem::swap(&mut self.originator, &mut self.responder);
+        if let Some(features) = &mut self.features {
+            features.turn_round();
+        }
     }
 
     fn tcp(&mut self, side: Side, datagram: &Datagram<'_>, desk: &mut Desk<'_>) {
@@ -348,7 +388,7 @@ impl Flow {
         event
     }
 
-    fn conn(self) -> Conn {
+    fn conn(self, features: Option<Event>) -> Conn {
         let (service, state, missed_bytes) = (self.service(), self.state(), self.missed());
         let services = service.map(|service| self.services(service)).unwrap_or_default();
         let (mut originator, mut responder) = (self.originator, self.responder);
@@ -367,6 +407,7 @@ impl Flow {
             state,
             service,
             services,
+            features,
         }
     }
 

@@ -16,6 +16,7 @@ use hashbrown::HashTable;
 use super::checksum;
 use super::entry::{Desk, Flow};
 use super::expected::Announced;
+use super::features::Memory;
 use super::key::{CommunityId, Key, Tuple};
 use super::stream::{Budget, Limits as StreamLimits};
 use crate::layer::{Datagram, MAX_DEPTH, Weird};
@@ -70,6 +71,8 @@ pub struct Counters {
     pub without_ports: u64,
     /// Packets with a wrong checksum, when they are verified.
     pub bad_checksums: u64,
+    /// Flows without features, because too many had some.
+    pub without_features: u64,
 }
 
 /// A flow's place, and its number: another flow may have the place by now.
@@ -97,6 +100,8 @@ pub struct FlowTable {
     options: protocol::Options,
     budget: Budget,
     announced: Announced,
+    /// For features of flows, where they are asked for.
+    features: Option<Box<Memory>>,
     counters: Counters,
     weird: Weird,
     now: Timestamp,
@@ -119,6 +124,7 @@ impl FlowTable {
             options,
             budget: Budget { limits: limits.streams, ..Budget::default() },
             announced: Announced::default(),
+            features: options.features.then(Box::default),
             counters: Counters::default(),
             weird: Weird::default(),
             now: Timestamp::from_nanos(i64::MIN),
@@ -209,6 +215,7 @@ impl FlowTable {
             skipped_holes: skipped,
             differing_segments: differing,
             bypassed_bytes: bypassed,
+            without_features: self.features.as_ref().map_or(0, |memory| memory.left_out),
             ..self.counters
         }
     }
@@ -284,8 +291,13 @@ impl FlowTable {
         if let Some(nested) = self.nested.get_mut(datagram.path.depth()) {
             *nested = Some(place);
         }
-        let mut desk =
-            Desk { budget: &mut self.budget, out, options: &self.options, announced: &mut self.announced };
+        let mut desk = Desk {
+            budget: &mut self.budget,
+            out,
+            options: &self.options,
+            announced: &mut self.announced,
+            features: self.features.as_deref_mut(),
+        };
         if self.checksums == Checksums::Verify && !checksum::is_right(datagram) {
             self.counters.bad_checksums += 1;
             flow.damaged(tuple, datagram.path.at, &mut desk);
@@ -326,8 +338,13 @@ impl FlowTable {
             entry.remove();
         }
         self.free.push(slot);
-        let mut desk =
-            Desk { budget: &mut self.budget, out, options: &self.options, announced: &mut self.announced };
+        let mut desk = Desk {
+            budget: &mut self.budget,
+            out,
+            options: &self.options,
+            announced: &mut self.announced,
+            features: self.features.as_deref_mut(),
+        };
         flow.finish(&mut desk);
     }
 

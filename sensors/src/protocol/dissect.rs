@@ -35,6 +35,7 @@ use super::remote::rfb::Rfb;
 use super::remote::ssh::Ssh;
 use super::remote::telnet::Telnet;
 use super::tunnel::ike::Ike;
+use super::tunnel::openvpn::Openvpn;
 use super::tunnel::wireguard::Wireguard;
 use super::voice::irc::Irc;
 use super::voice::sip::Sip;
@@ -111,6 +112,7 @@ pub(super) fn stream(service: &str, start: &Start<'_>) -> Option<Box<dyn Stream>
         "pop3" => Box::new(Pop3::new(start)),
         "smtp" => Box::new(Smtp::new(start)),
         "dnp3_tcp" => Box::new(Dnp3::default()),
+        "openvpn" => Box::new(Openvpn::new(start)),
         "cotp" => Box::new(S7comm::new(start)),
         "enip" => Box::new(Enip::default()),
         "iec104" => Box::new(Iec104::default()),
@@ -180,6 +182,7 @@ pub(super) fn datagrams(service: &str, start: &Start<'_>) -> Option<Box<dyn Data
         "sip" => Box::new(Sip::default()),
         "snmp" => Box::new(Snmp::new(start)),
         "syslog" => Box::new(Syslog),
+        "openvpn" => Box::new(Openvpn::new(start)),
         "ipsec" => Box::new(Ike),
         "wireguard" => Box::new(Wireguard::default()),
         "tftp" => Box::new(Tftp::new(start)),

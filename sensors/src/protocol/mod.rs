@@ -92,6 +92,8 @@ pub struct Options {
     pub secret_key: [u8; 32],
     /// Which events are told.
     pub kinds: Kinds,
+    /// Whether records of flows have features for models: sizes, first lengths, entropy, rhythm.
+    pub features: bool,
 }
 
 #[cfg(test)]

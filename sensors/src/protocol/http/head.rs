@@ -152,6 +152,12 @@ fn split_version(rest: &[u8]) -> (&[u8], Option<&[u8]>) {
 }
 
 impl Request {
+    /// Seals what its target and its referrer tell of passwords, tokens and sessions.
+    pub(super) fn seal_uris(&mut self, key: &[u8; 32]) {
+        self.target = secret::seal_uri(key, &self.target);
+        self.referrer = self.referrer.take().map(|uri| secret::seal_uri(key, &uri));
+    }
+
     /// Reads a request whose first line passed [`is_request_line`].
     pub(super) fn parse(head: &[u8], key: &[u8; 32]) -> Self {
         let (line, headers) = split_line(head);

@@ -192,7 +192,8 @@ impl Http {
     }
 
     fn request(&mut self, at: Timestamp, head: &[u8], out: &mut Vec<Event>) {
-        let request = Request::parse(head, &self.options.secret_key);
+        let mut request = Request::parse(head, &self.options.secret_key);
+        request.seal_uris(&self.options.secret_key);
         self.depth += 1;
         self.sending = self.depth;
         let mut transaction = Transaction::new(at, self.depth);

@@ -1,6 +1,7 @@
 //! What carries another connection inside itself.
 
 pub(super) mod ike;
+pub(super) mod openvpn;
 pub(super) mod socks;
 pub(super) mod wireguard;
 

@@ -95,7 +95,11 @@ impl Fields {
     pub(super) fn told(&self, key: &[u8; 32]) -> Vec<String> {
         let line = |(name, value): &(Vec<u8>, Vec<u8>)| {
             let secret = SECRETS.iter().any(|word| contains_no_case(name, word));
-            let value = if secret { secret::seal(key, value) } else { text(value, MAX_VALUE) };
+            let value = if secret {
+                secret::seal(key, value)
+            } else {
+                secret::seal_uri(key, &text(value, MAX_VALUE))
+            };
             format!("{}: {value}", text(name, 128))
         };
         self.list.fields.iter().take(MAX_FIELDS).map(line).collect()

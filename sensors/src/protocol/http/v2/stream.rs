@@ -74,7 +74,8 @@ impl Open {
         {
             return;
         }
-        let request = fields.request(&options.secret_key);
+        let mut request = fields.request(&options.secret_key);
+        request.seal_uris(&options.secret_key);
         self.scheme = fields.get(":scheme").map(|scheme| text(scheme, 16));
         self.request_headers = fields.told(&options.secret_key);
         let wanted = !ends && request.method != "CONNECT" && !is_grpc(request.shared.content_type.as_deref());
