@@ -5,12 +5,14 @@
 //! - [`lane`], [`load`]: the ways in, and how fast they are used.
 //! - [`system`], [`cost`]: the processes that are measured, and what they cost.
 //! - [`yardstick`]: what the store and the disk alone do on the same machine in the same minute.
-//! - [`ingest`], [`latency`]: the two measurements of the whole; [`sensor`]: that of the sensor alone; [`report`] prints them.
+//! - [`live`]: frames over a virtual link into each way of receiving; [`sensor`]: captures through the sensor alone.
+//! - [`ingest`], [`latency`]: the two measurements of a whole system; [`report`] prints them.
 
 mod cost;
 mod ingest;
 mod lane;
 mod latency;
+mod live;
 mod load;
 mod random;
 mod record;
@@ -42,6 +44,11 @@ enum Command {
     Latency(latency::Latency),
     /// Measures the sensor over a capture: packets per second of processor time beside softflowd, memory, a flood.
     Sensor(sensor::Sensor),
+    /// Sends frames over a virtual link into each way of receiving; fails when the ring loses one.
+    #[command(
+        after_help = "Needs root. Example:\n  dongson-bench live --seconds 60 --receiver ring,portable,libpcap"
+    )]
+    Live(live::Live),
 }
 
 #[expect(clippy::print_stderr, reason = "the operator of a measurement reads its error here")]
@@ -52,6 +59,7 @@ fn main() -> ExitCode {
         Command::Ingest(ingest) => ingest.run(),
         Command::Latency(latency) => latency.run(),
         Command::Sensor(sensor) => sensor.run(),
+        Command::Live(live) => live.run(),
     };
     done.unwrap_or_else(|error| {
         eprintln!("dongson-bench: {error:#}");

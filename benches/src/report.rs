@@ -12,6 +12,12 @@ pub(crate) fn rate(count: u64, seconds: f64) -> f64 {
     if seconds > 0.0 { (count as f64 / seconds).round() } else { 0.0 }
 }
 
+/// A count as a number to calculate with.
+#[expect(clippy::cast_precision_loss, reason = "counts of frames are far below 2^52")]
+pub(crate) fn whole(count: u64) -> f64 {
+    count as f64
+}
+
 /// `time` in seconds, to the millisecond.
 pub(crate) fn seconds(time: Duration) -> f64 {
     (time.as_secs_f64() * 1_000.0).round() / 1_000.0

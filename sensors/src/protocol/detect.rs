@@ -419,10 +419,13 @@ fn telnet(scene: &Scene<'_>) -> Verdict {
         [&b"login:"[..], b"username:", b"password:"].iter().any(|word| contains_no_case(line, word))
     };
     let seen = scene.prefix.get(..512).unwrap_or(scene.prefix);
+    // What comes behind other signs is not looked at, so that the answer is the same as without it.
+    let text = seen.iter().position(|sign| !sign.is_ascii()).unwrap_or(seen.len());
+    let (seen, other) = seen.split_at_checked(text).unwrap_or((seen, &[]));
     let negotiates = negotiation(scene.prefix);
     match negotiates {
         Verdict::No if (scene.on(23) || scene.on(2323)) && asks(seen) => Verdict::Yes,
-        Verdict::No if (scene.on(23) || scene.on(2323)) && seen.len() < 512 && seen.is_ascii() => {
+        Verdict::No if (scene.on(23) || scene.on(2323)) && seen.len() < 512 && other.is_empty() => {
             Verdict::Maybe
         }
         verdict => verdict,

@@ -70,6 +70,9 @@ impl File {
 
     /// The next bytes.
     pub(super) fn data(&mut self, at: Timestamp, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
         self.last = self.last.max(at);
         self.size += bytes.len() as u64;
         let limit = match self.start.as_slice() {

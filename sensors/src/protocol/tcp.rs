@@ -18,6 +18,8 @@ use super::{Kind, Options, Side};
 
 /// How deep a tunnel may lie in a tunnel.
 const MAX_DEPTH: u8 = 3;
+/// Runs of a stream that is not recognised yet whose times are kept apart.
+const MAX_RUNS: usize = 32;
 /// Bytes of one side after which an unknown stream is given up.
 const MAX_UNKNOWN: u64 = 16 * 1024;
 
@@ -79,7 +81,7 @@ pub struct Tcp {
     parser: TcpParser,
 }
 
-/// Bytes of one side without a byte of the other between them.
+/// Bytes of one side that came at one time, without a byte of the other between them.
 #[derive(Debug, Clone, Copy)]
 struct Run {
     side: Side,
@@ -114,6 +116,7 @@ impl Tcp {
         let found = match service {
             "ssl" => Found::Tls(client),
             "http" => Found::Http(client),
+            "http2" => Found::Http2(client),
             "dns" => Found::Dns,
             _ => Found::Named(detect::service(service)?, client),
         };
@@ -182,7 +185,7 @@ impl Tcp {
             TcpParser::Tls(tls) => tls.gap(side, length),
             TcpParser::Http(http) => http.gap(side, length),
             TcpParser::Http2(http) => http.gap(side, length),
-            TcpParser::Dns(_) => self.parser = TcpParser::Done,
+            TcpParser::Dns(dns) => dns.gap(side),
             TcpParser::Service(service) => {
                 if let Some(upgrade) = &mut service.upgrade {
                     upgrade.gap(side);
@@ -281,8 +284,10 @@ impl Tcp {
             // Most streams are recognised by their first run.
             self.runs.reserve_exact(1);
         }
-        match self.runs.last_mut().filter(|run| run.side == side) {
+        let full = self.runs.len() >= MAX_RUNS;
+        match self.runs.last_mut().filter(|run| run.side == side && (run.at == at || full)) {
             Some(run) => run.length += kept.len(),
+            None if kept.is_empty() => {}
             None => self.runs.push(Run { side, at, length: kept.len() }),
         }
         if !beginning.refused {
@@ -394,13 +399,13 @@ impl Tcp {
         let [originator, responder] = &beginnings;
         let mut rests = [Cursor::new(&originator.bytes), Cursor::new(&responder.bytes)];
         for run in runs {
-            let bytes = run.side.of_mut(&mut rests).take(run.length).unwrap_or_default();
+            let rest = run.side.of_mut(&mut rests);
+            let bytes = rest.take(run.length).unwrap_or_default();
+            let lost = if rest.is_empty() { run.side.of(&beginnings).lost } else { 0 };
             self.data(run.side, run.at, bytes, out);
-        }
-        for side in [Side::Originator, Side::Responder] {
-            let lost = side.of(&beginnings).lost;
+            // Where it is, so that the other side's answer comes behind it.
             if lost > 0 {
-                self.gap(side, lost);
+                self.gap(run.side, lost);
             }
         }
     }

@@ -138,9 +138,9 @@ impl Target for Spools {
         let before = spool.batches();
         let taken = self.files()?;
         let Stored::Kept(sequence) = spool.store(&batch()).map_err(words)? else { return Ok(()) };
-        let prefix = format!("{sequence:020}-");
-        if taken.iter().any(|(name, _)| name.starts_with(&prefix)) {
-            return Err(format!("sequence {sequence} was used twice"));
+        let added = self.files()?.len() - taken.len();
+        if added != 1 {
+            return Err(format!("sequence {sequence} is kept, and there are {added} more files"));
         }
         drop(spool);
         let mut spool = Spool::open(self.folder.path(), 1 << 20).map_err(words)?;

@@ -305,6 +305,10 @@ impl Stream for Postgresql {
         }
         let mut frames = std::mem::take(side.of_mut(&mut self.sides));
         frames.feed(&SHAPE, bytes, |message| {
+            // What follows in this piece is heard no more than what follows in the next.
+            if side.of(&self.sides).is_broken() {
+                return;
+            }
             if client {
                 self.client_says(at, message, out);
             } else {

@@ -67,12 +67,14 @@ pub(super) struct Dns {
     dialect: Dialect,
     pending: VecDeque<(u16, Timestamp)>,
     streams: [Vec<u8>; 2],
+    /// Streams of which a part is missing.
+    closed: [bool; 2],
 }
 
 impl Dns {
     pub(super) fn new(source_port: u16, destination_port: u16) -> Self {
         let dialect = Dialect::of_ports(source_port, destination_port);
-        Self { dialect, pending: VecDeque::new(), streams: [Vec::new(), Vec::new()] }
+        Self { dialect, pending: VecDeque::new(), streams: Default::default(), closed: [false; 2] }
     }
 
     /// One whole message; false when it is not even a header.
@@ -89,6 +91,9 @@ impl Dns {
 
     /// Bytes of a TCP stream. The first octets of a message tell its length, so chunking does not matter.
     pub(super) fn stream(&mut self, side: Side, at: Timestamp, bytes: &[u8], out: &mut Vec<Event>) {
+        if *side.of(&self.closed) {
+            return;
+        }
         let mut held = std::mem::take(side.of_mut(&mut self.streams));
         held.extend_from_slice(bytes);
         let mut cursor = Cursor::new(&held);
@@ -97,6 +102,12 @@ impl Dns {
         }
         let rest = cursor.rest().to_vec();
         *side.of_mut(&mut self.streams) = rest;
+    }
+
+    /// Bytes of one side's stream are missing: where its next message begins is not known.
+    pub(super) fn gap(&mut self, side: Side) {
+        *side.of_mut(&mut self.closed) = true;
+        side.of_mut(&mut self.streams).clear();
     }
 
     fn remember(&mut self, id: u16, at: Timestamp) -> Option<Timestamp> {

@@ -122,7 +122,7 @@ impl Half {
         let room = MAX_PACKET.saturating_sub(self.held.len());
         self.held.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
         while self.banner.is_none() {
-            let Some(end) = self.held.iter().position(|sign| *sign == b'\n') else {
+            let Some(end) = self.held.iter().take(MAX_LINE + 1).position(|sign| *sign == b'\n') else {
                 self.ended = self.held.len() > MAX_LINE;
                 return;
             };

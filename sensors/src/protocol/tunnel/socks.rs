@@ -63,9 +63,9 @@ impl Socks {
         }
     }
 
-    /// Whether a tunnel can still open.
+    /// Whether a tunnel can still open, or is to be told of.
     pub(in crate::protocol) fn is_open(&self) -> bool {
-        !self.refused
+        !self.refused || self.talk.version != 0
     }
 
     pub(in crate::protocol) fn gap(&mut self) {
@@ -87,7 +87,7 @@ impl Socks {
     ) -> Option<[Vec<u8>; 2]> {
         self.began.get_or_insert(at);
         side.of_mut(&mut self.held).extend_from_slice(bytes);
-        while !self.refused && (self.advance(self.client) || self.advance(self.client.other())) {}
+        while !self.refused && (self.advance(self.client.other()) || self.advance(self.client)) {}
         self.refused |= self.held.iter().any(|held| held.len() > MAX_TALK);
         let open = self.steps == [Step::Ready; 2];
         if open || self.refused {
@@ -112,9 +112,9 @@ impl Socks {
         let held = side.of(&self.held).as_slice();
         let mut cursor = Cursor::new(held);
         let next = if side == self.client {
-            // The client speaks first at each step; its request waits for the method.
+            // The client speaks first at each step; its request waits until the server has let it in.
             match step {
-                Step::Request if other == Step::Greeting => None,
+                Step::Request if other < Step::Request => None,
                 step => self.talk.client(&mut cursor, step, &self.key),
             }
         } else if step < other {

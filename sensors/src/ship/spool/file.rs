@@ -17,6 +17,8 @@ use super::batch::root_of;
 const SUFFIX: &str = ".ndjson.zst";
 /// One of the sixteen magic numbers of skippable frames, as it stands in the file.
 const MAGIC: [u8; 4] = 0x184D_2A5D_u32.to_le_bytes();
+/// Highest sequence that a batch can have.
+pub(super) const MAX_SEQUENCE: u64 = i64::MAX.cast_unsigned();
 /// Most bytes of a head.
 const MAX_HEAD: usize = 64 << 10;
 /// Most bytes of lines that are unpacked to find the root of a former version's file.
@@ -58,6 +60,10 @@ pub(super) fn name(sequence: u64, class: Class, events: u64) -> String {
 pub(super) fn parse_name(path: &Path) -> Option<(u64, Class, u64)> {
     let mut words = path.file_name()?.to_str()?.strip_suffix(SUFFIX)?.split('-');
     let (sequence, second) = (words.next()?.parse().ok()?, words.next()?);
+    // No spool has counted so far: what bears such a number was put there by somebody else.
+    if sequence > MAX_SEQUENCE {
+        return None;
+    }
     match (words.next(), words.next()) {
         (None, _) => Some((sequence, FORMER, second.parse().ok()?)),
         (Some(events), None) => Some((sequence, Class::parse(second)?, events.parse().ok()?)),

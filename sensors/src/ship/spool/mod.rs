@@ -123,6 +123,10 @@ impl Spool {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ledger::new(),
             Err(error) => return Err(disk(&path, error)),
         };
+        if ledger.next > file::MAX_SEQUENCE {
+            let reason = format!("its next sequence is {}, which no spool reaches", ledger.next);
+            return Err(SpoolError::State { path, reason });
+        }
         if let Some(newest) = found.iter().map(|waiting| waiting.sequence).max() {
             ledger.next = ledger.next.max(newest.saturating_add(1));
         }
