@@ -333,8 +333,8 @@ fn features_are_told_where_they_are_asked_for() {
     let plain = conn(false);
     assert!(plain.get("dongson.conn.lengths").is_none());
     let told = conn(true);
-    // A request of 35 bytes and an answer of 40, a millisecond later; the handshake has no payload.
-    assert_eq!(json(&told, "dongson.conn.lengths"), "[35,-40]");
+    // A request of 36 bytes and an answer of 40, a millisecond later; the handshake has no payload.
+    assert_eq!(json(&told, "dongson.conn.lengths"), "[36,-40]");
     assert_eq!(json(&told, "dongson.conn.intervals"), "[0,1000]");
     assert_eq!(json(&told, "dongson.conn.source.size_packets"), "[1,0,0,0,0,0]");
     assert_eq!(json(&told, "dongson.conn.destination.size_bytes"), "[40,0,0,0,0,0]");
