@@ -5,7 +5,7 @@
 //! - [`lane`], [`load`]: the ways in, and how fast they are used.
 //! - [`system`], [`cost`]: the processes that are measured, and what they cost.
 //! - [`yardstick`]: what the store and the disk alone do on the same machine in the same minute.
-//! - [`live`]: frames over a virtual link into each way of receiving.
+//! - [`live`]: frames over a virtual link into each way of receiving; [`sensor`]: captures through the sensor alone.
 //! - [`ingest`], [`latency`]: the two measurements of a whole system; [`report`] prints them.
 
 mod cost;
@@ -17,6 +17,7 @@ mod load;
 mod random;
 mod record;
 mod report;
+mod sensor;
 mod system;
 mod yardstick;
 
@@ -28,7 +29,7 @@ use clap::{Parser, Subcommand};
 #[derive(Debug, Parser)]
 #[command(
     version,
-    after_help = "examples:\n  dongson-bench ingest --dongson target/release/dongson\n  dongson-bench ingest --dongson target/release/dongson --sensor --rate 20000 --seconds 60\n  dongson-bench latency --dongson target/release/dongson\nEach prints a table on standard error and one line of JSON on standard output."
+    after_help = "examples:\n  dongson-bench ingest --dongson target/release/dongson\n  dongson-bench ingest --dongson target/release/dongson --sensor --rate 20000 --seconds 60\n  dongson-bench latency --dongson target/release/dongson\n  dongson-bench sensor --sensor target/sensor/dongson-sensor\nEach prints a table on standard error and one line of JSON on standard output."
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -41,6 +42,8 @@ enum Command {
     Ingest(ingest::Ingest),
     /// Sends attacks among ordinary records and measures the time until each is an alert in the queue.
     Latency(latency::Latency),
+    /// Measures the sensor over a capture: packets per second of processor time beside softflowd, memory, a flood.
+    Sensor(sensor::Sensor),
     /// Sends frames over a virtual link into each way of receiving; fails when the ring loses one.
     #[command(
         after_help = "Needs root. Example:\n  dongson-bench live --seconds 60 --receiver ring,portable,libpcap"
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Ingest(ingest) => ingest.run(),
         Command::Latency(latency) => latency.run(),
+        Command::Sensor(sensor) => sensor.run(),
         Command::Live(live) => live.run(),
     };
     done.unwrap_or_else(|error| {

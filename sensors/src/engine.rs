@@ -16,6 +16,7 @@ use crate::flow::{Checksums, Counters, FlowTable, Limits};
 use crate::layer::{Decoder, FragmentLimits, Vlans};
 use crate::odd::Gate;
 use crate::protocol::{self, Kinds};
+use crate::told::{Outbox, Told};
 
 /// How often anomalies are told, in packet time.
 const WEIRD_EVERY: Duration = Duration::from_mins(1);
@@ -72,8 +73,8 @@ pub struct Engine {
     decoder: Decoder,
     table: FlowTable,
     observer: Option<String>,
-    /// Events of the current frame.
-    events: Vec<Event>,
+    /// What the current frame has brought.
+    out: Outbox,
     statistics: Statistics,
     now: Timestamp,
     /// When anomalies are told next, and what was told.
@@ -92,7 +93,7 @@ impl Engine {
             decoder: Decoder::new(options.fragments, options.vlans),
             table: FlowTable::new(options.limits, options.checksums, options.protocol),
             observer: options.observer,
-            events: Vec::new(),
+            out: Outbox::default(),
             statistics: Statistics::default(),
             now: Timestamp::from_nanos(i64::MIN),
             weird_due: None,
@@ -111,28 +112,39 @@ impl Engine {
 
     /// Takes one frame; events that it completes go to `emit`.
     pub fn packet(&mut self, frame: &Frame<'_>, emit: &mut dyn FnMut(Event)) {
+        self.packet_told(frame, &mut |told| emit(told.event()));
+    }
+
+    /// The same with records that are not made events yet.
+    pub fn packet_told(&mut self, frame: &Frame<'_>, emit: &mut dyn FnMut(Told<'_>)) {
         self.statistics.frames += 1;
         self.statistics.bytes += u64::from(frame.wire_length);
         self.turn(frame.at, emit);
-        let (table, events) = (&mut self.table, &mut self.events);
-        self.decoder.frame(frame, &mut |datagram| table.datagram(datagram, events));
+        let (table, out) = (&mut self.table, &mut self.out);
+        self.decoder.frame(frame, &mut |datagram| table.datagram(datagram, out));
         if self.reads_services {
             let neighbours = &mut self.neighbours;
-            events.extend(self.decoder.arp().iter().filter_map(|message| neighbours.take(message)));
+            out.events.extend(self.decoder.arp().iter().filter_map(|message| neighbours.take(message)));
         }
         self.hand_out(emit);
     }
 
     /// Time goes on without a frame: flows that are over become events.
     pub fn advance(&mut self, now: Timestamp, emit: &mut dyn FnMut(Event)) {
-        self.turn(now, emit);
-        self.hand_out(emit);
+        let mut emit = |told: Told<'_>| emit(told.event());
+        self.turn(now, &mut emit);
+        self.hand_out(&mut emit);
     }
 
     /// The capture is over: everything that is still open becomes events.
     pub fn finish(&mut self, emit: &mut dyn FnMut(Event)) {
-        let Self { table, events, statistics, observer, gate, .. } = self;
-        table.finish(events, &mut |ended| give(ended, gate, observer.as_deref(), statistics, emit));
+        self.finish_told(&mut |told| emit(told.event()));
+    }
+
+    /// The same with records that are not made events yet.
+    pub fn finish_told(&mut self, emit: &mut dyn FnMut(Told<'_>)) {
+        let Self { table, out, statistics, observer, gate, .. } = self;
+        table.finish(out, &mut |ended| give(ended, gate, observer.as_deref(), statistics, emit));
         self.hand_out(emit);
         self.tell_weird();
         self.hand_out(emit);
@@ -157,10 +169,10 @@ impl Engine {
         self.table.len()
     }
 
-    fn turn(&mut self, now: Timestamp, emit: &mut dyn FnMut(Event)) {
+    fn turn(&mut self, now: Timestamp, emit: &mut dyn FnMut(Told<'_>)) {
         self.now = self.now.max(now);
         self.table.advance(now);
-        while self.table.end_due(&mut self.events) {
+        while self.table.end_due(&mut self.out) {
             self.hand_out(emit);
         }
         let due = *self.weird_due.get_or_insert(self.now.plus(WEIRD_EVERY));
@@ -173,8 +185,8 @@ impl Engine {
         }
     }
 
-    fn hand_out(&mut self, emit: &mut dyn FnMut(Event)) {
-        give(&mut self.events, &mut self.gate, self.observer.as_deref(), &mut self.statistics, emit);
+    fn hand_out(&mut self, emit: &mut dyn FnMut(Told<'_>)) {
+        give(&mut self.out, &mut self.gate, self.observer.as_deref(), &mut self.statistics, emit);
     }
 
     /// All counts of anomalies, those of the bounds among them.
@@ -218,24 +230,26 @@ impl Engine {
         event.set("event.type", vec!["info"]);
         event.set("dongson.weird.name", name);
         event.set("dongson.weird.count", count);
-        self.events.push(event);
+        self.out.events.push(event);
     }
 }
 
-/// Hands out `events` that pass the gate, counted and with the name of the point where they were seen.
+/// Hands out what passes the gate, counted and with the name of the point where it was seen.
 fn give(
-    events: &mut Vec<Event>,
+    out: &mut Outbox,
     gate: &mut Gate,
     observer: Option<&str>,
     statistics: &mut Statistics,
-    emit: &mut dyn FnMut(Event),
+    emit: &mut dyn FnMut(Told<'_>),
 ) {
-    for mut event in events.drain(..) {
-        if !gate.admits(&event) {
-            continue;
+    if out.is_empty() {
+        return;
+    }
+    out.drain(&mut |told| {
+        if told.parsed().is_some_and(|event| !gate.admits(event, told.hosts())) {
+            return;
         }
         statistics.events += 1;
-        event.set_some("observer.name", observer);
-        emit(event);
-    }
+        emit(told.seen_by(observer));
+    });
 }

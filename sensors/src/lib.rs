@@ -34,6 +34,8 @@ pub mod packets;
 pub mod protocol;
 mod read;
 pub mod ship;
+mod told;
 
 pub use engine::{Engine, Options, Statistics};
-pub use read::{ReadError, Summary, read_file, read_filtered};
+pub use read::{ReadError, Summary, read_file, read_filtered, read_told};
+pub use told::Told;

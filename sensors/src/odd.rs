@@ -6,6 +6,7 @@
 //! else those of Suricata's `anomaly` events in lower case.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use ahash::{HashMap, HashMapExt as _};
 use dongson_event::{Event, Timestamp};
@@ -35,7 +36,7 @@ pub(crate) fn event(at: Timestamp, source: &'static str, name: &'static str, det
 /// Counts anomalies by name and hosts.
 #[derive(Debug)]
 pub(crate) struct Gate {
-    told: HashMap<String, u32>,
+    told: HashMap<(String, IpAddr, IpAddr), u32>,
     /// Names that were held back, and how often.
     held: BTreeMap<String, u64>,
 }
@@ -47,17 +48,13 @@ impl Default for Gate {
 }
 
 impl Gate {
-    /// Whether `event` is told; one that is not an anomaly of two hosts always is.
-    pub(crate) fn admits(&mut self, event: &Event) -> bool {
-        if event.dataset() != "sensor.weird" {
-            return true;
-        }
-        let (Some(name), Some(source), Some(destination)) =
-            (event.text("dongson.weird.name"), event.get("source.ip"), event.get("destination.ip"))
-        else {
+    /// Whether `event` of the flow between these hosts is told; one that is not an anomaly of two hosts always is.
+    pub(crate) fn admits(&mut self, event: &Event, hosts: Option<(IpAddr, IpAddr)>) -> bool {
+        let Some((source, destination)) = hosts.filter(|_| event.dataset() == "sensor.weird") else {
             return true;
         };
-        let key = format!("{name} {source:?} {destination:?}");
+        let Some(name) = event.text("dongson.weird.name") else { return true };
+        let key = (name.to_owned(), source, destination);
         let has_room = self.told.len() < MAX_PAIRS;
         let count = match self.told.get_mut(&key) {
             Some(count) => count,
@@ -84,32 +81,28 @@ impl Gate {
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
-
     use super::*;
 
-    fn between(name: &'static str, host: u32) -> Event {
-        let mut event = event(Timestamp::default(), "tcp", name, None);
-        event.set("source.ip", IpAddr::from(host.to_be_bytes()));
-        event.set("destination.ip", "10.0.0.2".parse::<IpAddr>().unwrap());
-        event
+    fn admits(gate: &mut Gate, name: &'static str, host: u32) -> bool {
+        let event = event(Timestamp::default(), "tcp", name, None);
+        gate.admits(&event, Some((host.to_be_bytes().into(), [10, 0, 0, 2].into())))
     }
 
     #[test]
     fn the_first_ones_of_a_pair_are_told_and_the_rest_counted() {
         let mut gate = Gate::default();
-        let passed = (0..25).filter(|_| gate.admits(&between("data_after_reset", 1))).count();
+        let passed = (0..25).filter(|_| admits(&mut gate, "data_after_reset", 1)).count();
         assert_eq!(passed, 10);
-        assert!(gate.admits(&between("data_after_reset", 2)) && gate.admits(&between("baroque_SYN", 1)));
+        assert!(admits(&mut gate, "data_after_reset", 2) && admits(&mut gate, "baroque_SYN", 1));
         assert_eq!(gate.turn(), BTreeMap::from([("data_after_reset".to_owned(), 15)]));
-        assert!(gate.admits(&between("data_after_reset", 1)) && gate.turn().is_empty());
+        assert!(admits(&mut gate, "data_after_reset", 1) && gate.turn().is_empty());
     }
 
     #[test]
     fn pairs_are_bounded() {
         let mut gate = Gate::default();
         let hosts = u32::try_from(MAX_PAIRS).unwrap() + 100;
-        let passed = (0..hosts).filter(|host| gate.admits(&between("baroque_SYN", *host))).count();
+        let passed = (0..hosts).filter(|host| admits(&mut gate, "baroque_SYN", *host)).count();
         assert_eq!((passed, gate.told.len()), (MAX_PAIRS, MAX_PAIRS));
         assert_eq!(gate.turn().values().sum::<u64>(), 100);
     }

@@ -7,6 +7,7 @@ use dongson_event::{Event, identity};
 use crate::capture::filter::{Filter, Program};
 use crate::capture::{CaptureError, CaptureFile, Frame, LinkType};
 use crate::engine::{Engine, Options, Statistics};
+use crate::told::Told;
 
 /// What reading a file gave, beside its events.
 #[derive(Debug)]
@@ -44,27 +45,41 @@ pub fn read_filtered(
     filter: Option<&Filter>,
     emit: &mut dyn FnMut(Event),
 ) -> Result<Summary, ReadError> {
+    read_told(path, options, filter, &mut |told, id| {
+        let mut event = told.event();
+        event.set("event.id", id);
+        emit(event);
+    })
+}
+
+/// The same with records that are not made events yet, each with its `event.id` beside it.
+pub fn read_told(
+    path: &Path,
+    options: &Options,
+    filter: Option<&Filter>,
+    emit: &mut dyn FnMut(Told<'_>, &str),
+) -> Result<Summary, ReadError> {
     let failed = |source| ReadError { path: path.to_owned(), source };
     let mut capture = CaptureFile::open(path).map_err(failed)?;
     let mut engine = Engine::new(options.clone());
     let mut gate = Gate::new(filter);
     let mut number = 0_u64;
-    let mut identified = |mark: &[u8; 32], mut event: Event| {
+    let mut identified = |mark: &[u8; 32], told: Told<'_>| {
         number += 1;
-        event.set("event.id", identity::of_file(mark, number).to_string());
-        emit(event);
+        let mut id = [0_u8; 36];
+        emit(told, identity::of_file(mark, number).hyphenated().encode_lower(&mut id));
     };
     let warning = loop {
         match capture.next_marked() {
             Ok(Some((frame, mark))) if gate.takes(&frame) => {
-                engine.packet(&frame, &mut |event| identified(mark, event));
+                engine.packet_told(&frame, &mut |told| identified(mark, told));
             }
             Ok(Some(_)) => {}
             Ok(None) => break None,
             Err(error) => break Some(error),
         }
     };
-    engine.finish(&mut |event| identified(capture.mark(), event));
+    engine.finish_told(&mut |told| identified(capture.mark(), told));
     Ok(Summary { statistics: engine.statistics(), unfiltered: gate.unfiltered, warning })
 }
 

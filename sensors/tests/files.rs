@@ -6,7 +6,7 @@ use std::io::Write as _;
 
 use dongson_event::Event;
 use dongson_sensor::capture::CaptureError;
-use dongson_sensor::{Options, read_file};
+use dongson_sensor::{Options, read_file, read_told};
 use proptest::prelude::*;
 use support::{exchange, of, pcap, pcapng, read};
 
@@ -45,6 +45,25 @@ fn every_format_gives_the_same_events() {
         assert!(summary.warning.is_none(), "format {number}: {:?}", summary.warning);
         assert_eq!(essence(&events), essence(&expected), "format {number}");
     }
+}
+
+#[test]
+fn what_is_printed_is_what_the_events_say() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("capture.pcap");
+    std::fs::write(&path, pcap(&exchange(), false, false)).unwrap();
+    let options = Options { observer: Some("cổng \"1\"".to_owned()), ..Options::default() };
+    let mut expected = Vec::new();
+    read_file(&path, &options, &mut |event| expected.push(event.to_json())).unwrap();
+    let mut printed = Vec::new();
+    read_told(&path, &options, None, &mut |told, id| {
+        let mut line = String::new();
+        told.print(id, &mut line);
+        printed.push(line);
+    })
+    .unwrap();
+    assert!(expected.len() >= 2);
+    assert_eq!(printed, expected);
 }
 
 #[test]

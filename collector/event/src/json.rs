@@ -100,6 +100,16 @@ impl Event {
     }
 }
 
+/// Appends `text` as JSON writes it, with its quotes.
+pub(crate) fn put_text(text: &str, out: &mut String) {
+    canonical::text(text, out);
+}
+
+/// Appends the name of a field with its quotes and the colon.
+pub(crate) fn put_name(name: &Name, out: &mut String) {
+    canonical::name(name, out);
+}
+
 impl Value {
     /// Appends its JSON text to `out`.
     pub fn put_json(&self, out: &mut String) {

@@ -5,6 +5,7 @@ use std::fmt;
 
 use compact_str::CompactString;
 
+use crate::Known;
 use crate::fields::{self, Field};
 
 /// The name of a field, in the byte order of its text.
@@ -85,6 +86,13 @@ impl fmt::Display for Name {
 impl fmt::Debug for Name {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self.as_str(), out)
+    }
+}
+
+impl From<Known> for Name {
+    #[inline]
+    fn from(known: Known) -> Self {
+        Self(Held::Known(known.number()))
     }
 }
 

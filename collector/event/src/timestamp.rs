@@ -152,6 +152,17 @@ fn canonical(text: &str) -> Option<Timestamp> {
 impl fmt::Display for Timestamp {
     /// RFC 3339 in UTC with as many decimals as are needed, three at least: `2026-11-23T02:05:12.000Z`.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.printed(|text| out.write_str(text))
+    }
+}
+
+impl Timestamp {
+    /// Appends what it prints.
+    pub(crate) fn put(self, out: &mut String) {
+        self.printed(|text| out.push_str(text));
+    }
+
+    fn printed<T>(self, give: impl FnOnce(&str) -> T) -> T {
         let mut text = *b"0000-00-00T00:00:00.000000000Z";
         let (seconds, nanos) = (self.seconds(), self.0.rem_euclid(1_000_000_000));
         let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
@@ -165,9 +176,10 @@ impl fmt::Display for Timestamp {
             nanos if nanos % 1_000 == 0 => 26,
             _ => 29,
         };
-        let shown = text.get(..end).and_then(|shown| std::str::from_utf8(shown).ok());
-        out.write_str(shown.unwrap_or_default())?;
-        out.write_str("Z")
+        if let Some(last) = text.get_mut(end) {
+            *last = b'Z';
+        }
+        give(text.get(..=end).and_then(|shown| std::str::from_utf8(shown).ok()).unwrap_or_default())
     }
 }
 

@@ -17,6 +17,7 @@ mod steer;
 use std::io::{self, StdoutLock, Write};
 
 use dongson_event::Event;
+use dongson_sensor::Told;
 
 /// Events as JSON lines on the standard output. Once the reader is gone, nothing more is written.
 pub(crate) struct Lines {
@@ -35,6 +36,15 @@ impl Lines {
 
     pub(crate) fn event(&mut self, event: &Event) {
         event.put_json(&mut self.text);
+        self.line();
+    }
+
+    pub(crate) fn told(&mut self, told: &Told<'_>, id: &str) {
+        told.print(id, &mut self.text);
+        self.line();
+    }
+
+    fn line(&mut self) {
         self.text.push('\n');
         if self.text.len() >= BLOCK {
             self.flush();

@@ -13,7 +13,7 @@ use dongson_sensor::capture::filter::Filter;
 use dongson_sensor::flow::Checksums;
 use dongson_sensor::layer::Vlans;
 use dongson_sensor::ship::Counts;
-use dongson_sensor::{Options, follow, read_filtered};
+use dongson_sensor::{Options, follow, read_told};
 
 use super::say;
 use super::scope::Scope;
@@ -129,7 +129,7 @@ fn read_one(file: &Path, arguments: &Read, options: &Options, sink: &mut Sink) -
             .map(|(statistics, warning)| (statistics.frames, 0, warning))
             .map_err(|error| format!("standard input: {error}"))
     } else {
-        read_filtered(file, options, filter, &mut |event| sink.event(event))
+        read_told(file, options, filter, &mut |told, id| sink.told(told, id))
             .map(|summary| (summary.statistics.frames, summary.unfiltered, summary.warning))
             .map_err(|error| error.to_string())
     };

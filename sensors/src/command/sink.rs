@@ -6,12 +6,12 @@ use std::time::Duration;
 use clap::Args;
 use dongson_event::Event;
 use dongson_event::batch::Class;
-use dongson_sensor::Options;
 use dongson_sensor::desired::HeldPack;
 use dongson_sensor::local::Local;
 use dongson_sensor::ship::{
     BudgetOptions, Counts, Identity, IdentityError, ShipError, ShipOptions, Shipper, SpoolError, secret_key,
 };
+use dongson_sensor::{Options, Told};
 
 use super::Lines;
 
@@ -113,6 +113,16 @@ impl Sink {
         {
             local.want(packs);
         }
+    }
+
+    /// Takes a record with its `event.id`; the same as [`Sink::event`].
+    pub(crate) fn told(&mut self, told: Told<'_>, id: &str) {
+        if let Self::Print(lines) = self {
+            return lines.told(&told, id);
+        }
+        let mut event = told.event();
+        event.set("event.id", id);
+        self.event(event);
     }
 
     /// Gives on what has waited; to be called often.

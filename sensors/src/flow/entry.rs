@@ -6,81 +6,24 @@ use dongson_event::{Event, Timestamp};
 use etherparse::{TcpSlice, UdpSlice};
 
 use super::Side;
+use super::conn::{Conn, Count};
 use super::expected::Announced;
 use super::features::{Features, Memory};
 use super::history::History;
-use super::key::{Key, Tuple, protocol as number};
+use super::key::{CommunityId, Key, Tuple, protocol as number};
 use super::odd::oddities;
 use super::ports::{likely_tcp_server, likely_udp_server};
-use super::record::{Label, describe};
+use super::record::{Label, Scene};
 use super::stream::{Budget, Chunk};
 use super::table::Place;
 use super::tcp::{Connection, Peer, Segment, State};
 use crate::layer::{Bytes, Carrier, Datagram, Path, Tunnel, reaches_many};
 use crate::odd;
 use crate::protocol::{self, Kind};
+use crate::told::Outbox;
 
 /// How long a flow that is not TCP may be silent.
 const IDLE: Duration = Duration::from_mins(1);
-
-/// What one side sent.
-#[derive(Debug, Clone, Copy, Default)]
-struct Count {
-    packets: u64,
-    /// Bytes of IP packets.
-    ip_bytes: u64,
-    /// Bytes of whole frames.
-    frame_bytes: u64,
-    /// Transport payload, where there are no sequence numbers.
-    payload_bytes: u64,
-    /// Time to live of the first packet.
-    ttl: u8,
-    /// All TCP flags seen, as bits.
-    tcp_flags: u8,
-}
-
-/// What the counts of one side are called.
-struct Names {
-    packets: &'static str,
-    bytes: &'static str,
-    payload_bytes: &'static str,
-    frame_bytes: &'static str,
-    ttl: &'static str,
-    tcp_flags: &'static str,
-}
-
-const SOURCE: Names = Names {
-    packets: "source.packets",
-    bytes: "source.bytes",
-    payload_bytes: "dongson.conn.source.payload_bytes",
-    frame_bytes: "dongson.conn.source.frame_bytes",
-    ttl: "dongson.conn.source.ttl",
-    tcp_flags: "dongson.conn.source.tcp_flags",
-};
-
-const DESTINATION: Names = Names {
-    packets: "destination.packets",
-    bytes: "destination.bytes",
-    payload_bytes: "dongson.conn.destination.payload_bytes",
-    frame_bytes: "dongson.conn.destination.frame_bytes",
-    ttl: "dongson.conn.destination.ttl",
-    tcp_flags: "dongson.conn.destination.tcp_flags",
-};
-
-impl Count {
-    fn describe(&self, event: &mut Event, names: &Names, payload_bytes: u64) {
-        event.set(names.packets, self.packets);
-        event.set(names.bytes, self.ip_bytes);
-        event.set(names.payload_bytes, payload_bytes);
-        event.set(names.frame_bytes, self.frame_bytes);
-        if self.packets > 0 {
-            event.set(names.ttl, self.ttl);
-        }
-        if self.tcp_flags > 0 {
-            event.set(names.tcp_flags, format!("{:02x}", self.tcp_flags));
-        }
-    }
-}
 
 /// What runs over IP.
 enum Transport {
@@ -107,9 +50,11 @@ pub(crate) struct Flow {
     transport: Transport,
     label: Option<Box<Label>>,
     /// Community ID of the flow that carries this one.
-    carrier: Option<Box<str>>,
+    carrier: Option<Box<CommunityId>>,
     /// The tunnel that it carries itself, and what tells it apart.
     carries: Option<(Tunnel, Option<u32>)>,
+    /// Payload that nobody looked into because nothing more was to be learnt from it.
+    bypassed: u64,
     /// What a model wants to know, where that is asked for.
     features: Option<Box<Features>>,
     /// The earliest entry in the queue of deadlines.
@@ -119,7 +64,7 @@ pub(crate) struct Flow {
 /// What a packet is handled with.
 pub(crate) struct Desk<'d> {
     pub(crate) budget: &'d mut Budget,
-    pub(crate) events: &'d mut Vec<Event>,
+    pub(crate) out: &'d mut Outbox,
     pub(crate) options: &'d protocol::Options,
     pub(crate) announced: &'d mut Announced,
     /// For features of flows, where they are asked for.
@@ -148,6 +93,7 @@ impl Flow {
             label: None,
             carrier: None,
             carries: None,
+            bypassed: 0,
             features: None,
             queued: Timestamp::from_nanos(i64::MAX),
         };
@@ -164,8 +110,8 @@ impl Flow {
     }
 
     /// Says which flow carries this one.
-    pub(crate) fn set_carrier(&mut self, community_id: String) {
-        self.carrier = Some(community_id.into());
+    pub(crate) fn set_carrier(&mut self, community_id: CommunityId) {
+        self.carrier = Some(Box::new(community_id));
     }
 
     /// Says that another connection has announced this one.
@@ -183,13 +129,12 @@ impl Flow {
     }
 
     /// Notes that it carries a tunnel, and tells so the first time.
-    pub(crate) fn carry(&mut self, tunnel: Tunnel, identifier: Option<u32>, events: &mut Vec<Event>) {
+    pub(crate) fn carry(&mut self, tunnel: Tunnel, identifier: Option<u32>, out: &mut Outbox) {
         let is_new = self.carries.is_none();
         if is_new {
             self.carries = Some((tunnel, identifier));
-            let from = events.len();
-            events.push(self.tunnel("discover"));
-            self.describe_all(from, events);
+            out.events.push(self.tunnel("discover"));
+            out.close(self.scene(), None);
         }
     }
 
@@ -231,8 +176,8 @@ impl Flow {
             number::ICMP | number::ICMPV6 => "bad_ICMP_checksum",
             _ => "bad_checksum",
         };
-        let from = desk.events.len();
-        desk.events.push(odd::event(at, "ip", name, None));
+        let from = desk.out.events.len();
+        desk.out.events.push(odd::event(at, "ip", name, None));
         self.describe_since(from, desk);
     }
 
@@ -265,7 +210,7 @@ impl Flow {
         if let Some(memory) = desk.features.as_deref_mut() {
             self.note_features(side, datagram, memory);
         }
-        let from = desk.events.len();
+        let from = desk.out.events.len();
         match tuple.protocol {
             number::TCP => self.tcp(side, datagram, desk),
             number::UDP => self.udp(side, datagram, desk),
@@ -276,37 +221,40 @@ impl Flow {
 
     /// The flow is over: what still waits is parsed, and the `sensor.conn` event made.
     pub(crate) fn finish(mut self, desk: &mut Desk<'_>) {
-        let from = desk.events.len();
+        let from = desk.out.events.len();
         let at = self.last;
         match &mut self.transport {
             Transport::Tcp { connection, parser } => {
-                let events = &mut *desk.events;
+                let events = &mut desk.out.events;
                 connection.finish(desk.budget, &mut |side, chunk| {
                     if let Some(parser) = parser {
                         feed(parser, side, at, &chunk, events);
                     }
                 });
                 if let Some(parser) = parser {
-                    parser.finish(at, desk.events);
+                    parser.finish(at, &mut desk.out.events);
                 }
             }
-            Transport::Udp { parser: Some(parser) } => parser.finish(at, desk.events),
+            Transport::Udp { parser: Some(parser) } => parser.finish(at, &mut desk.out.events),
             Transport::Udp { parser: None } | Transport::Other => {}
         }
         if self.carries.is_some() {
-            desk.events.push(self.tunnel("close"));
+            desk.out.events.push(self.tunnel("close"));
         }
-        if desk.options.kinds.has(Kind::Conn) {
-            let mut record = self.conn();
-            if let Some(memory) = desk.features.as_deref_mut() {
-                memory.rhythms.note(&self.tuple, self.first, &mut record);
-                if let Some(features) = self.features.take() {
-                    features.finish(memory, &mut record);
-                }
+        let is_wanted = desk.options.kinds.has(Kind::Conn);
+        leave_out(from, desk);
+        let features = desk.features.as_deref_mut().filter(|_| is_wanted).map(|memory| {
+            let mut told = Event::new();
+            memory.rhythms.note(&self.tuple, self.first, &mut told);
+            if let Some(features) = self.features.take() {
+                features.finish(memory, &mut told);
             }
-            desk.events.push(record);
+            told
+        });
+        if is_wanted || desk.out.events.len() > from {
+            let scene = self.scene();
+            desk.out.close(scene, is_wanted.then(|| self.conn(features)));
         }
-        self.describe_since(from, desk);
     }
 
     /// Notes what a packet says for the features of the flow; one without payload says nothing.
@@ -352,8 +300,13 @@ impl Flow {
         let Ok(tcp) = TcpSlice::from_slice(datagram.payload) else { return };
         let length = datagram.payload_length.saturating_sub(tcp.header_len());
         let segment = Segment::of(&tcp, length);
+        let sender = if side == Side::Originator { &connection.originator } else { &connection.responder };
+        if parser.is_some() && !sender.stream.wanted {
+            self.bypassed += length as u64;
+            desk.budget.bypassed += length as u64;
+        }
         let at = datagram.path.at;
-        let (tuple, options, events) = (self.tuple, desk.options, &mut *desk.events);
+        let (tuple, options, events) = (self.tuple, desk.options, &mut desk.out.events);
         let differing = desk.budget.differing;
         events.extend(
             oddities(connection, side, &segment).into_iter().map(|name| odd::event(at, "tcp", name, None)),
@@ -381,7 +334,7 @@ impl Flow {
             connection.responder.stream.wanted = parser.wants_more(Side::Responder);
         }
         if desk.budget.differing > differing {
-            desk.events.push(odd::event(at, "tcp", "Retransmission_inconsistency", None));
+            desk.out.events.push(odd::event(at, "tcp", "Retransmission_inconsistency", None));
         }
         if effect.flipped {
             self.turn_round();
@@ -399,30 +352,26 @@ impl Flow {
         let options = desk.options;
         let parser =
             parser.get_or_insert_with(|| Box::new(protocol::Udp::with_options(ports.0, ports.1, *options)));
-        parser.datagram(side, datagram.path.at, udp.payload(), desk.events);
+        parser.datagram(side, datagram.path.at, udp.payload(), &mut desk.out.events);
         while let Some(expected) = parser.expected() {
             desk.announced.add(&self.tuple, datagram.path.at, expected);
         }
     }
 
-    /// Leaves out of the events from `from` on what nobody wants, and writes addresses and surroundings on the others.
+    /// Leaves out of the events from `from` on what nobody wants, and says that the others are of this flow.
     fn describe_since(&mut self, from: usize, desk: &mut Desk<'_>) {
-        if desk.events.len() > from && !desk.options.kinds.is_all() {
-            let kinds = desk.options.kinds;
-            let is_wanted = |event: &Event| Kind::of(event.dataset()).is_none_or(|kind| kinds.has(kind));
-            let told = desk.events.split_off(from);
-            desk.events.extend(told.into_iter().filter(is_wanted));
+        if desk.out.events.len() == from {
+            return;
         }
-        self.describe_all(from, desk.events);
+        leave_out(from, desk);
+        if desk.out.events.len() > from {
+            desk.out.close(self.scene(), None);
+        }
     }
 
-    fn describe_all(&mut self, from: usize, events: &mut [Event]) {
-        let Some(events) = events.get_mut(from..).filter(|events| !events.is_empty()) else { return };
-        let (tuple, path) = (&self.tuple, &self.path);
-        let label = self.label.get_or_insert_with(|| Box::new(Label::of(tuple, path)));
-        for event in events {
-            describe(event, tuple, path, label, self.carrier.as_deref());
-        }
+    fn scene(&mut self) -> Scene {
+        let (tuple, path, parent) = (self.tuple, self.path, self.carrier.as_deref().copied());
+        Scene { tuple, path, label: *self.label(), parent }
     }
 
     /// That it carries a tunnel begins or ends.
@@ -439,33 +388,27 @@ impl Flow {
         event
     }
 
-    fn conn(&self) -> Event {
-        let mut event = Event::of("sensor.conn", self.last);
-        let (source, destination) = match &self.transport {
-            Transport::Tcp { connection, .. } => (
-                connection.originator.payload_bytes(&connection.responder),
-                connection.responder.payload_bytes(&connection.originator),
-            ),
-            _ => (self.originator.payload_bytes, self.responder.payload_bytes),
-        };
-        event.set("event.kind", "event");
-        event.set("event.category", vec!["network"]);
-        event.set("event.type", vec!["connection", "end"]);
-        event.set("event.start", self.first);
-        event.set("event.end", self.last);
-        event.set("event.duration", self.last.nanos().saturating_sub(self.first.nanos()));
-        event.set("dongson.conn.state", self.state());
-        event.set("dongson.conn.history", self.history.as_str());
-        event.set("dongson.conn.missed_bytes", self.missed());
-        self.originator.describe(&mut event, &SOURCE, source);
-        self.responder.describe(&mut event, &DESTINATION, destination);
-        event.set("network.packets", self.originator.packets + self.responder.packets);
-        event.set("network.bytes", self.originator.ip_bytes + self.responder.ip_bytes);
-        if let Some(service) = self.service() {
-            event.set("network.protocol", if service == "ssl" { "tls" } else { service });
-            event.set("dongson.conn.services", self.services(service));
+    fn conn(self, features: Option<Event>) -> Conn {
+        let (service, state, missed_bytes) = (self.service(), self.state(), self.missed());
+        let services = service.map(|service| self.services(service)).unwrap_or_default();
+        let (mut originator, mut responder) = (self.originator, self.responder);
+        if let Transport::Tcp { connection, .. } = &self.transport {
+            originator.payload_bytes = connection.originator.payload_bytes(&connection.responder);
+            responder.payload_bytes = connection.responder.payload_bytes(&connection.originator);
         }
-        event
+        Conn {
+            first: self.first,
+            last: self.last,
+            originator,
+            responder,
+            history: self.history.into_letters(),
+            missed_bytes,
+            bypassed_bytes: self.bypassed,
+            state,
+            service,
+            services,
+            features,
+        }
     }
 
     fn service(&self) -> Option<&'static str> {
@@ -505,6 +448,19 @@ impl Flow {
             Transport::Other => "OTH",
         }
     }
+}
+
+/// Leaves out of the events from `from` on what nobody wants.
+fn leave_out(from: usize, desk: &mut Desk<'_>) {
+    let kinds = desk.options.kinds;
+    if kinds.is_all() {
+        return;
+    }
+    let mut at = 0;
+    desk.out.events.retain(|event| {
+        at += 1;
+        at <= from || Kind::of(event.dataset()).is_none_or(|kind| kinds.has(kind))
+    });
 }
 
 fn tcp_state(originator: &Peer, responder: &Peer) -> &'static str {

@@ -24,8 +24,8 @@ pub(crate) struct Repeated(u32);
 
 impl History {
     /// The letters.
-    pub(crate) fn as_str(&self) -> &str {
-        &self.letters
+    pub(crate) fn into_letters(self) -> CompactString {
+        self.letters
     }
 
     /// Writes `letter` unless it stands already; true when it stood already.
@@ -85,7 +85,7 @@ mod tests {
         for _ in 0..150 {
             history.repeated(Side::Responder, b't', &mut times);
         }
-        assert_eq!(history.as_str(), "Shttt");
+        assert_eq!(history.into_letters(), "Shttt");
     }
 
     #[test]
@@ -95,6 +95,6 @@ mod tests {
         history.flip();
         assert!(history.once(Side::Responder, b'h'));
         assert!(!history.once(Side::Originator, b'h'));
-        assert_eq!(history.as_str(), "H^H");
+        assert_eq!(history.into_letters(), "H^H");
     }
 }

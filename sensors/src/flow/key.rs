@@ -44,6 +44,16 @@ pub(crate) struct Tuple {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Key([u8; 48]);
 
+/// A Community ID: `1:` and 28 signs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct CommunityId([u8; 30]);
+
+impl CommunityId {
+    pub(crate) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
 impl Tuple {
     /// Reads the ports (or what stands for them) from the first bytes of a transport; `None` when they are not there.
     pub(crate) fn of(source: IpAddr, destination: IpAddr, protocol: u8, payload: &[u8]) -> Option<Self> {
@@ -117,8 +127,8 @@ impl Tuple {
         }
     }
 
-    /// The Community ID, version 1, seed 0: `1:` and 28 signs. Its specification leaves VLANs out.
-    pub(crate) fn community_id(&self) -> String {
+    /// The Community ID, version 1, seed 0. Its specification leaves VLANs out.
+    pub(crate) fn community(&self) -> CommunityId {
         let (low, high) = self.ordered();
         let mut hash = Sha1::new();
         hash.update([0_u8, 0]);
@@ -134,7 +144,18 @@ impl Tuple {
             hash.update(low.port.to_be_bytes());
             hash.update(high.port.to_be_bytes());
         }
-        format!("1:{}", STANDARD.encode(hash.finalize()))
+        let mut text = [0; 30];
+        if let Some((version, digits)) = text.split_first_chunk_mut() {
+            *version = *b"1:";
+            // Twenty bytes are twenty-eight signs.
+            let _length = STANDARD.encode_slice(hash.finalize(), digits);
+        }
+        CommunityId(text)
+    }
+
+    /// The same as text.
+    pub(crate) fn community_id(&self) -> String {
+        self.community().as_str().to_owned()
     }
 
     pub(crate) fn reversed(&self) -> Self {

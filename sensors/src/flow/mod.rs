@@ -6,6 +6,7 @@
 //! is counted in [`Counters`].
 
 mod checksum;
+mod conn;
 mod entry;
 mod expected;
 mod features;
@@ -23,3 +24,5 @@ pub use stream::Limits as StreamLimits;
 pub use table::{Checksums, Counters, FlowTable, Limits};
 
 pub(crate) use crate::protocol::Side;
+pub(crate) use conn::Conn;
+pub(crate) use record::Scene;

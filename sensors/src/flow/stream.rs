@@ -44,6 +44,8 @@ pub(crate) struct Budget {
     pub(crate) skipped: u64,
     /// How many segments came for a place that other bytes had.
     pub(crate) differing: u64,
+    /// Payload bytes that came when no parser wanted more of their side.
+    pub(crate) bypassed: u64,
 }
 
 /// Bytes that wait; `data` is empty when no parser wants them.

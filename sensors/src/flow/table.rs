@@ -10,17 +10,18 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use ahash::RandomState;
-use dongson_event::{Event, Timestamp};
+use dongson_event::Timestamp;
 use hashbrown::HashTable;
 
 use super::checksum;
 use super::entry::{Desk, Flow};
 use super::expected::Announced;
 use super::features::Memory;
-use super::key::{Key, Tuple};
+use super::key::{CommunityId, Key, Tuple};
 use super::stream::{Budget, Limits as StreamLimits};
 use crate::layer::{Datagram, MAX_DEPTH, Weird};
 use crate::protocol::{self, Kinds};
+use crate::told::Outbox;
 
 /// What bounds the table.
 #[derive(Debug, Clone, Copy)]
@@ -64,6 +65,8 @@ pub struct Counters {
     pub skipped_holes: u64,
     /// TCP segments that came for a place that other bytes had.
     pub differing_segments: u64,
+    /// Payload bytes of TCP that no parser looked into because nothing more was to be learnt from them.
+    pub bypassed_bytes: u64,
     /// IP packets too short for the ports of their transport.
     pub without_ports: u64,
     /// Packets with a wrong checksum, when they are verified.
@@ -144,7 +147,7 @@ impl FlowTable {
 
     /// Ends the next flow that is over, if any: it becomes events. To be called until it says false; many flows may be over
     /// at once, and the events of all together would not fit the memory.
-    pub fn end_due(&mut self, events: &mut Vec<Event>) -> bool {
+    pub(crate) fn end_due(&mut self, out: &mut Outbox) -> bool {
         loop {
             // What is earliest is greatest in a queue, and a queue with nothing in it is less than any other.
             let attempt_first = self.attempts.peek() > self.deadlines.peek();
@@ -155,14 +158,14 @@ impl FlowTable {
             }
             queue.pop();
             if self.is_due(deadline, place) {
-                self.end(place.slot, events);
+                self.end(place.slot, out);
                 return true;
             }
         }
     }
 
     /// A packet.
-    pub fn datagram(&mut self, datagram: &Datagram<'_>, events: &mut Vec<Event>) {
+    pub(crate) fn datagram(&mut self, datagram: &Datagram<'_>, out: &mut Outbox) {
         let found = Tuple::of(datagram.source, datagram.destination, datagram.protocol, datagram.payload);
         let Some(tuple) = found else {
             self.counters.without_ports += 1;
@@ -175,21 +178,21 @@ impl FlowTable {
         if let Some(held) = slot
             && self.flow(held).is_some_and(|flow| flow.is_over_for(datagram))
         {
-            self.end(held, events);
+            self.end(held, out);
             slot = None;
         }
-        let carrier = self.carrier(datagram, slot.is_none(), events);
-        let slot = slot.unwrap_or_else(|| self.begin(hash, tuple, datagram, carrier, events));
-        self.feed(slot, &tuple, datagram, events);
+        let carrier = self.carrier(datagram, slot.is_none(), out);
+        let slot = slot.unwrap_or_else(|| self.begin(hash, tuple, datagram, carrier, out));
+        self.feed(slot, &tuple, datagram, out);
     }
 
     /// Every flow is over: ends all in the order in which they began, and calls `give` after each.
-    pub fn finish(&mut self, events: &mut Vec<Event>, give: &mut dyn FnMut(&mut Vec<Event>)) {
+    pub(crate) fn finish(&mut self, out: &mut Outbox, give: &mut dyn FnMut(&mut Outbox)) {
         let mut rest: Vec<Place> = self.slots.iter().flatten().map(|flow| flow.place).collect();
         rest.sort_unstable();
         for place in rest {
-            self.end(place.slot, events);
-            give(events);
+            self.end(place.slot, out);
+            give(out);
         }
         self.attempts.clear();
         self.deadlines.clear();
@@ -207,9 +210,14 @@ impl FlowTable {
 
     /// What was seen so far.
     pub fn counters(&self) -> Counters {
-        let Budget { skipped, differing, .. } = self.budget;
-        let without_features = self.features.as_ref().map_or(0, |memory| memory.left_out);
-        Counters { skipped_holes: skipped, differing_segments: differing, without_features, ..self.counters }
+        let Budget { skipped, differing, bypassed, .. } = self.budget;
+        Counters {
+            skipped_holes: skipped,
+            differing_segments: differing,
+            bypassed_bytes: bypassed,
+            without_features: self.features.as_ref().map_or(0, |memory| memory.left_out),
+            ..self.counters
+        }
     }
 
     /// Anomalies of transports, by name.
@@ -244,15 +252,15 @@ impl FlowTable {
         hash: u64,
         tuple: Tuple,
         datagram: &Datagram<'_>,
-        carrier: Option<String>,
-        events: &mut Vec<Event>,
+        carrier: Option<CommunityId>,
+        out: &mut Outbox,
     ) -> u32 {
         // More than one only after the bound was lowered.
         for _ in 0..EVICTIONS {
             if self.index.len() < self.limits.flows {
                 break;
             }
-            self.evict(events);
+            self.evict(out);
         }
         self.counters.flows += 1;
         let slot = self.free.pop().unwrap_or_else(|| {
@@ -277,7 +285,7 @@ impl FlowTable {
     }
 
     /// Gives a packet to its flow, and queues the flow when its end came nearer.
-    fn feed(&mut self, slot: u32, tuple: &Tuple, datagram: &Datagram<'_>, events: &mut Vec<Event>) {
+    fn feed(&mut self, slot: u32, tuple: &Tuple, datagram: &Datagram<'_>, out: &mut Outbox) {
         let Some(flow) = self.slots.get_mut(slot as usize).and_then(Option::as_deref_mut) else { return };
         let place = flow.place;
         if let Some(nested) = self.nested.get_mut(datagram.path.depth()) {
@@ -285,7 +293,7 @@ impl FlowTable {
         }
         let mut desk = Desk {
             budget: &mut self.budget,
-            events,
+            out,
             options: &self.options,
             announced: &mut self.announced,
             features: self.features.as_deref_mut(),
@@ -324,7 +332,7 @@ impl FlowTable {
         }
     }
 
-    fn end(&mut self, slot: u32, events: &mut Vec<Event>) {
+    fn end(&mut self, slot: u32, out: &mut Outbox) {
         let Some(flow) = self.slots.get_mut(slot as usize).and_then(Option::take) else { return };
         if let Ok(entry) = self.index.find_entry(flow.hash, |held| *held == slot) {
             entry.remove();
@@ -332,7 +340,7 @@ impl FlowTable {
         self.free.push(slot);
         let mut desk = Desk {
             budget: &mut self.budget,
-            events,
+            out,
             options: &self.options,
             announced: &mut self.announced,
             features: self.features.as_deref_mut(),
@@ -341,7 +349,7 @@ impl FlowTable {
     }
 
     /// Ends the oldest attempt, or where there is none the flow with the nearest deadline.
-    fn evict(&mut self, events: &mut Vec<Event>) {
+    fn evict(&mut self, out: &mut Outbox) {
         while let Some(Reverse((deadline, place))) = self.attempts.pop().or_else(|| self.deadlines.pop()) {
             let Some(flow) = self.at(place).filter(|flow| flow.queued == deadline) else { continue };
             let (real, is_attempt) = (flow.deadline(), flow.is_attempt());
@@ -351,20 +359,20 @@ impl FlowTable {
             }
             self.counters.evicted += 1;
             self.counters.evicted_attempts += u64::from(is_attempt);
-            self.end(place.slot, events);
+            self.end(place.slot, out);
             return;
         }
     }
 
     /// Notes which flow carries `datagram`, when it came through a tunnel; gives its Community ID when it is wanted.
-    fn carrier(&mut self, datagram: &Datagram<'_>, wanted: bool, events: &mut Vec<Event>) -> Option<String> {
+    fn carrier(&mut self, datagram: &Datagram<'_>, wanted: bool, out: &mut Outbox) -> Option<CommunityId> {
         let path = &datagram.path;
         let depth = path.depth();
         let place = *self.nested.get(..depth)?.iter().rev().flatten().next()?;
         let outer = self.at(place)?;
         if let Some(tunnel) = path.tunnels().nth(depth - 1) {
-            outer.carry(tunnel, path.carrier.and_then(|carrier| carrier.identifier), events);
+            outer.carry(tunnel, path.carrier.and_then(|carrier| carrier.identifier), out);
         }
-        wanted.then(|| outer.label().community_id.clone())
+        wanted.then(|| outer.label().community_id)
     }
 }

@@ -4,6 +4,7 @@
 
 use std::net::IpAddr;
 
+use compact_str::CompactString;
 use dongson_event::Timestamp;
 
 use super::{MAX_DEPTH, MAX_STEPS, MAX_VLANS, Tunnel};
@@ -30,15 +31,21 @@ pub enum Vlans {
 pub struct Mac(pub [u8; 6]);
 
 impl std::fmt::Display for Mac {
-    /// As ECS writes it: `00-00-5E-00-53-23`.
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(&self.text())
+    }
+}
+
+impl Mac {
+    /// As ECS writes it: `00-00-5E-00-53-23`.
+    pub(crate) fn text(self) -> CompactString {
         let mut text = *b"00-00-00-00-00-00";
         for (pair, byte) in text.chunks_mut(3).zip(self.0) {
             let digits =
                 [byte >> 4, byte & 15].map(|digit| if digit < 10 { b'0' + digit } else { b'A' + digit - 10 });
             pair.iter_mut().zip(digits).for_each(|(to, from)| *to = from);
         }
-        out.write_str(std::str::from_utf8(&text).unwrap_or_default())
+        std::str::from_utf8(&text).unwrap_or_default().into()
     }
 }
 
@@ -171,7 +178,7 @@ mod tests {
 
     #[test]
     fn addresses_are_written_as_ecs_does() {
-        assert_eq!(Mac([0, 0x09, 0x9a, 0xaf, 0xf0, 0xff]).to_string(), "00-09-9A-AF-F0-FF");
+        assert_eq!(Mac([0, 0x09, 0x9a, 0xaf, 0xf0, 0xff]).text(), "00-09-9A-AF-F0-FF");
     }
 
     #[test]

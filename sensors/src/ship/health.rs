@@ -171,6 +171,7 @@ fn event(seen: Seen, told: Seen, sight: Sight, state: State, lost: u64, now: Tim
     event.set_some("dongson.health.dropped", dropped);
     event.set_some("dongson.health.gaps_percent", sight.gaps().map(percent));
     event.set_some("dongson.health.one_direction_percent", sight.one_direction().map(percent));
+    event.set("dongson.health.bypassed_bytes", sight.bypassed_bytes());
     let blind = sight.blind(packets, dropped.unwrap_or_default());
     event.set_some("dongson.health.blind_percent", blind.map(percent));
     event.set("dongson.health.spool.bytes", state.spool_bytes);

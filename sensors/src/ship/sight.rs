@@ -22,6 +22,7 @@ pub struct Sight {
     one: u64,
     payload: u64,
     missed: u64,
+    bypassed: u64,
 }
 
 impl Sight {
@@ -37,6 +38,7 @@ impl Sight {
             .saturating_add(bytes("dongson.conn.source.payload_bytes"))
             .saturating_add(bytes("dongson.conn.destination.payload_bytes"));
         self.missed = self.missed.saturating_add(bytes("dongson.conn.missed_bytes"));
+        self.bypassed = self.bypassed.saturating_add(bytes("dongson.conn.bypassed_bytes"));
         let (sent, answered) = (count("source.packets"), count("destination.packets"));
         if sent.saturating_add(answered) >= ENOUGH {
             let counter = if sent > 0 && answered > 0 { &mut self.both } else { &mut self.one };
@@ -47,6 +49,11 @@ impl Sight {
     /// Payload that is missing in conversations; `None` without payload.
     pub fn gaps(&self) -> Option<f64> {
         share(self.missed, self.payload)
+    }
+
+    /// Payload bytes that were seen and not looked into, because nothing more was to be learnt from them.
+    pub fn bypassed_bytes(&self) -> u64 {
+        self.bypassed
     }
 
     /// Conversations of one direction; `None` without conversations.
@@ -87,6 +94,10 @@ mod tests {
         event.set("destination.packets", packets.1);
         event.set("dongson.conn.source.payload_bytes", payload);
         event.set("dongson.conn.missed_bytes", missed);
+        event.set(
+            "dongson.conn.bypassed_bytes",
+            payload.saturating_div(20).saturating_add(missed.saturating_div(4)),
+        );
         event
     }
 
@@ -115,6 +126,7 @@ mod tests {
         ]);
         check(sight.gaps(), Some(10.0));
         check(sight.one_direction(), Some(25.0));
+        assert_eq!(sight.bypassed_bytes(), 70);
         // 1 - 0.8 * 0.9 * 0.875
         check(sight.blind(80, 20), Some(37.0));
     }

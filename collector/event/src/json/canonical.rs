@@ -46,18 +46,23 @@ pub(super) fn size(event: &Event) -> usize {
 /// Appends what `serde_json` prints; most texts need no escape and are copied whole.
 pub(super) fn print(event: &Event, out: &mut String) {
     let mut sign = '{';
-    for (name, value) in event.named() {
+    for (held, value) in event.named() {
         out.push(sign);
-        if let Some(printed) = name.number().and_then(fields::printed) {
-            out.push_str(printed);
-        } else {
-            text(name.as_str(), out);
-            out.push(':');
-        }
+        name(held, out);
         sign = ',';
         put(value, out);
     }
     out.push_str(if event.is_empty() { "{}" } else { "}" });
+}
+
+/// Appends a name with its quotes and the colon.
+pub(super) fn name(name: &Name, out: &mut String) {
+    if let Some(printed) = name.number().and_then(fields::printed) {
+        out.push_str(printed);
+    } else {
+        text(name.as_str(), out);
+        out.push(':');
+    }
 }
 
 /// About how many bytes a value takes, with the signs around it.
@@ -93,7 +98,8 @@ pub(super) fn put(value: &Value, out: &mut String) {
 /// Bytes that are looked at in one step.
 const STEP: usize = 32;
 
-fn text(text: &str, out: &mut String) {
+/// Appends a text with its quotes.
+pub(super) fn text(text: &str, out: &mut String) {
     out.push('"');
     let mut rest = text;
     while let Some((plain, byte, after)) = until_special(rest) {
