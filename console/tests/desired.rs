@@ -107,12 +107,12 @@ async fn what_no_sensor_would_take_is_refused_here() {
     let nobody = admin.get(&router, "/api/v1/desired/everyone").await;
     assert_eq!(nobody.status, StatusCode::NOT_FOUND);
     assert_eq!(admin.get(&router, "/api/v1/desired/sensor:s-2").await.status, StatusCode::NOT_FOUND);
-    let theirs = person(&registry, "bo", Role::Administrator, Some(vec!["b".into()])).await;
+    let theirs = person(&registry, "bo", Role::Analyst, Some(vec!["b".into()])).await;
     for path in ["/api/v1/desired/sensor:s-1", "/api/v1/desired/organization:a", "/api/v1/desired/all"] {
         let hidden = theirs.get(&router, path).await;
         assert_eq!(hidden.status, StatusCode::NOT_FOUND, "{path}");
-        let hidden = theirs.send(&router, Method::PUT, path, Some(&edit(0, &json!({})))).await;
-        assert_eq!(hidden.status, StatusCode::NOT_FOUND, "{path}");
+        let refused = theirs.send(&router, Method::PUT, path, Some(&edit(0, &json!({})))).await;
+        assert_eq!(refused.status, StatusCode::FORBIDDEN, "{path}");
     }
 }
 

@@ -379,6 +379,7 @@ export const en: Record<keyof typeof vi, string> = {
   'entry.unlinked': 'took out an alert',
   'entry.closed': 'closed the incident',
   'entry.reopened': 'reopened the incident',
+  'entry.packets': 'packets on request',
   'field.title': 'Title',
   'field.class': 'Class',
   'field.severity': 'Severity',

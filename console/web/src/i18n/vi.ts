@@ -377,6 +377,7 @@ export const vi = {
   'entry.unlinked': 'đã gỡ cảnh báo',
   'entry.closed': 'đã đóng sự cố',
   'entry.reopened': 'đã mở lại sự cố',
+  'entry.packets': 'gói tin theo yêu cầu',
   'field.title': 'Tên sự cố',
   'field.class': 'Phân nhóm',
   'field.severity': 'Mức độ',
