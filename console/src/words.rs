@@ -104,6 +104,11 @@ const CODES: &[(&str, &str, &str)] = &[
 
 /// English reason, Vietnamese.
 const REASONS: &[(&str, &str)] = &[
+    ("has more than 10000 runs", "có hơn 10000 đoạn"),
+    ("has too many gaps to be accounted for", "có quá nhiều chỗ trống để đối soát"),
+    ("has a run whose last is before its first", "có một đoạn mà số cuối đứng trước số đầu"),
+    ("has a class or reason that is not known", "có loại hoặc lý do không được biết"),
+    ("has too many gone runs to be accounted for", "có quá nhiều đoạn đã mất để đối soát"),
     (
         "there is none: make it with `dongson admin trust init`",
         "chưa có: hãy tạo bằng lệnh `dongson admin trust init`",
@@ -333,6 +338,7 @@ const PASSWORDS: &[(&str, &str, &str)] = &[
 
 /// English name of a thing, Vietnamese.
 const THINGS: &[(&str, &str)] = &[
+    ("spool", "bộ đệm lưu tạm"),
     ("root document", "Văn bản gốc tin cậy"),
     ("request", "Yêu cầu tới cảm biến"),
     ("pack", "Gói nội dung"),

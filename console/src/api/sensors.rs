@@ -30,7 +30,7 @@ pub(crate) struct SensorView {
 
 /// The accounts of a sensor's spools.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct AccountList {
+pub(crate) struct SpoolAccountList {
     /// The newest spool first.
     accounts: Vec<SpoolAccount>,
 }
@@ -169,13 +169,13 @@ pub(crate) async fn one(
 
 /// What came of what a sensor sent, spool by spool: which sequences came, wait there, will never come, and of which nobody
 /// knows.
-#[utoipa::path(get, path = "/sensors/{id}/accounts", tag = "sensors", params(("id" = String, Path)), responses((status = 200, body = AccountList)))]
+#[utoipa::path(get, path = "/sensors/{id}/accounts", tag = "sensors", params(("id" = String, Path)), responses((status = 200, body = SpoolAccountList)))]
 pub(crate) async fn accounts(
     State(console): State<Console>,
     Reader(person): Reader,
     Path(id): Path<String>,
-) -> ApiResult<Json<AccountList>> {
-    Ok(Json(AccountList { accounts: console.registry.sensor_accounts(&person.scope, &id).await? }))
+) -> ApiResult<Json<SpoolAccountList>> {
+    Ok(Json(SpoolAccountList { accounts: console.registry.sensor_accounts(&person.scope, &id).await? }))
 }
 
 /// Says who answers for a sensor, and when it counts as silent.
