@@ -338,7 +338,7 @@ const PASSWORDS: &[(&str, &str, &str)] = &[
 
 /// English name of a thing, Vietnamese.
 const THINGS: &[(&str, &str)] = &[
-    ("spool", "bộ đệm lưu tạm"),
+    ("spool", "Bộ đệm lưu tạm"),
     ("root document", "Văn bản gốc tin cậy"),
     ("request", "Yêu cầu tới cảm biến"),
     ("pack", "Gói nội dung"),
