@@ -7,6 +7,7 @@ mod drill;
 mod output;
 mod process;
 mod reach;
+mod role;
 
 use std::process::ExitCode;
 
