@@ -12,8 +12,7 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use clap::Args;
 use dongson_analyzer::notify::Notifier;
-use dongson_bus::{Bus, EmbeddedBus, Retention};
-use dongson_event::{TOPIC_ALERTS, TOPIC_EVENTS, TOPIC_SIGNALS, TOPIC_UNPARSED};
+use dongson_bus::Bus;
 use dongson_registry::{Registry, now};
 use dongson_store::{ChildCommand, StoreClient, StoreOptions, Supervisor, engine_path};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
@@ -21,12 +20,9 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::bus::OpenBus;
 use crate::config::{Config, Paths};
 use crate::{content, output, process};
-
-/// Partitions of each topic on one machine: a batch is worked on by all cores, and the store takes one large insert far
-/// better than several small ones.
-const PARTITIONS: u32 = 1;
 
 /// Everything on this machine.
 #[derive(Debug, Args)]
@@ -82,11 +78,10 @@ async fn serve(config: Config, paths: Paths, metrics: PrometheusHandle) -> Resul
     let content::Counts { rules, rules_refused, scripts, scripts_refused } = loaded.counts;
     info!(rules, rules_refused, scripts, scripts_refused, "rules and scripts loaded");
     let registry = Registry::open(&paths.registry()).await.context("opening the registry")?;
-    let embedded = EmbeddedBus::open(&paths.bus(), bus_options(&config)).context("opening the log")?;
+    let opened = OpenBus::open(&config, &paths).await?;
     // The log is locked by this process now, so whatever the file says is of a process that is gone.
     drop(std::fs::remove_file(paths.running()));
-    let bus: Arc<dyn Bus> = Arc::new(embedded.clone());
-    make_topics(bus.as_ref()).await?;
+    let bus = opened.bus();
     let supervisor = start_store(&config, &paths).await?;
     let store = supervisor.client();
     let schema = store.migrate().await.context("making the store's tables")?;
@@ -172,30 +167,11 @@ async fn serve(config: Config, paths: Paths, metrics: PrometheusHandle) -> Resul
     stop.cancel();
     drop(std::fs::remove_file(paths.running()));
     drop(bus);
-    embedded.close().await.context("closing the log")?;
+    opened.close().await?;
     registry.close().await;
     tokio::task::spawn_blocking(move || drop(supervisor)).await?;
     info!("stopped");
     Ok(outcome?)
-}
-
-fn bus_options(config: &Config) -> dongson_bus::Options {
-    dongson_bus::Options {
-        retention: Retention {
-            age: std::time::Duration::from_hours(config.bus.retention_hours),
-            bytes: config.bus.max_bytes / 4,
-        },
-        quota_bytes: config.bus.max_bytes,
-        ..dongson_bus::Options::default()
-    }
-}
-
-/// The topics, and the groups that hold what they have not read from the first record on.
-async fn make_topics(bus: &dyn Bus) -> Result<()> {
-    for topic in [TOPIC_EVENTS, TOPIC_UNPARSED, TOPIC_SIGNALS, TOPIC_ALERTS] {
-        bus.create_topic(topic, PARTITIONS).await.with_context(|| format!("making the topic {topic}"))?;
-    }
-    Ok(())
 }
 
 async fn start_store(config: &Config, paths: &Paths) -> Result<Supervisor> {
