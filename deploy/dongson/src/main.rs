@@ -1,5 +1,6 @@
 //! The one binary of the centre: arguments in, exit code out.
 
+mod bus;
 mod command;
 mod config;
 mod content;

@@ -1,71 +1,26 @@
-//! The log: opened with its topics, watched, closed.
+//! The log of a role: one process alone has the embedded one; several meet in Kafka.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
-use dongson_bus::{Bus, EmbeddedBus, Retention};
-use dongson_event::{TOPIC_ALERTS, TOPIC_EVENTS, TOPIC_SIGNALS, TOPIC_UNPARSED};
+use anyhow::{Result, bail};
+use dongson_bus::Bus;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::{Ground, Role};
-use crate::config::Config;
-
-/// Partitions of each topic on one machine: a batch is worked on by all cores, and the store takes one large insert far
-/// better than several small ones.
-const PARTITIONS: u32 = 1;
-
-/// The log of this process.
-pub(super) struct Log {
-    bus: Arc<dyn Bus>,
-    embedded: EmbeddedBus,
-}
-
-impl Log {
-    pub(super) fn bus(&self) -> Arc<dyn Bus> {
-        Arc::clone(&self.bus)
-    }
-
-    /// Writes what is left.
-    pub(super) async fn close(self) -> Result<()> {
-        drop(self.bus);
-        self.embedded.close().await.context("closing the log")
-    }
-}
+use crate::bus::OpenBus;
 
 /// Opens the log, with its topics.
-pub(super) async fn open(ground: &Ground) -> Result<Log> {
+pub(super) async fn open(ground: &Ground) -> Result<OpenBus> {
     if ground.role != Role::All {
         bail!(
-            "`dongson {}` is one of several processes, and the log of one machine belongs to one process: set \
-             `bootstrap` under [bus.kafka] in the configuration, or run everything in one process with `dongson up`",
+            "`dongson {}` is one of several processes, and the log of one machine belongs to one process: run \
+             everything in one process with `dongson up`",
             ground.role.name()
         );
     }
-    let options = bus_options(&ground.config);
-    let embedded = EmbeddedBus::open(&ground.paths.bus(), options).context("opening the log")?;
-    let log = Log { bus: Arc::new(embedded.clone()), embedded };
-    make_topics(log.bus.as_ref(), PARTITIONS).await?;
-    Ok(log)
-}
-
-fn bus_options(config: &Config) -> dongson_bus::Options {
-    dongson_bus::Options {
-        retention: Retention {
-            age: Duration::from_hours(config.bus.retention_hours),
-            bytes: config.bus.max_bytes / 4,
-        },
-        quota_bytes: config.bus.max_bytes,
-        ..dongson_bus::Options::default()
-    }
-}
-
-async fn make_topics(bus: &dyn Bus, partitions: u32) -> Result<()> {
-    for topic in [TOPIC_EVENTS, TOPIC_UNPARSED, TOPIC_SIGNALS, TOPIC_ALERTS] {
-        bus.create_topic(topic, partitions).await.with_context(|| format!("making the topic {topic}"))?;
-    }
-    Ok(())
+    OpenBus::open(&ground.config, &ground.paths).await
 }
 
 /// Measures how far the analyzers are behind the log, until `stop`.

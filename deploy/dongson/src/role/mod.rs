@@ -23,6 +23,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use crate::bus::OpenBus;
 use crate::config::{Config, Paths};
 use crate::{output, process};
 pub(crate) use running::Running;
@@ -99,7 +100,7 @@ async fn serve(role: Role, config: Config, paths: Paths, metrics: PrometheusHand
     let log = if role.needs_bus() { Some(bus::open(&ground).await?) } else { None };
     // `up` holds the lock of its log now, so whatever the file says is of a process that is gone.
     ground.paths.forget_running(role);
-    let outcome = work(&ground, log.as_ref().map(bus::Log::bus)).await;
+    let outcome = work(&ground, log.as_ref().map(OpenBus::bus)).await;
     // Whoever ended first was told to, or takes the others along.
     ground.stop.cancel();
     ground.paths.forget_running(role);
