@@ -14,7 +14,7 @@ use dongson_event::Timestamp;
 use hashbrown::HashTable;
 
 use super::checksum;
-use super::entry::{Desk, Flow};
+use super::entry::{Desk, Flow, Found};
 use super::expected::Announced;
 use super::features::Memory;
 use super::key::{CommunityId, Key, Tuple};
@@ -172,8 +172,9 @@ impl FlowTable {
             self.weird.add("truncated_transport_header");
             return;
         };
-        let key = tuple.key(datagram.path.vlan_key());
+        let (key, turned) = tuple.directed(datagram.path.vlan_key());
         let hash = self.hashes.hash_one(key);
+        let found = Found { tuple, key, hash, turned };
         let mut slot = self.find(hash, &key);
         if let Some(held) = slot
             && self.flow(held).is_some_and(|flow| flow.is_over_for(datagram))
@@ -182,8 +183,8 @@ impl FlowTable {
             slot = None;
         }
         let carrier = self.carrier(datagram, slot.is_none(), out);
-        let slot = slot.unwrap_or_else(|| self.begin(hash, tuple, datagram, carrier, out));
-        self.feed(slot, &tuple, datagram, out);
+        let slot = slot.unwrap_or_else(|| self.begin(&found, datagram, carrier, out));
+        self.feed(slot, turned, datagram, out);
     }
 
     /// Every flow is over: ends all in the order in which they began, and calls `give` after each.
@@ -229,7 +230,7 @@ impl FlowTable {
 impl FlowTable {
     fn find(&self, hash: u64, key: &Key) -> Option<u32> {
         self.index
-            .find(hash, |slot| self.flow(*slot).is_some_and(|flow| flow.hash == hash && flow.key() == *key))
+            .find(hash, |slot| self.flow(*slot).is_some_and(|flow| flow.hash == hash && flow.key() == key))
             .copied()
     }
 
@@ -249,8 +250,7 @@ impl FlowTable {
     /// A place for the flow that `datagram` begins.
     fn begin(
         &mut self,
-        hash: u64,
-        tuple: Tuple,
+        found: &Found,
         datagram: &Datagram<'_>,
         carrier: Option<CommunityId>,
         out: &mut Outbox,
@@ -267,8 +267,8 @@ impl FlowTable {
             self.slots.push(None);
             u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
         });
-        let mut flow = Flow::new(Place { number: self.counters.flows, slot }, hash, tuple, datagram);
-        if let Some(transfer) = self.announced.take(&tuple, datagram.path.at) {
+        let mut flow = Flow::new(Place { number: self.counters.flows, slot }, found, datagram);
+        if let Some(transfer) = self.announced.take(&found.tuple, datagram.path.at) {
             flow.set_transfer(transfer, self.options);
         }
         if let Some(community_id) = carrier {
@@ -280,12 +280,12 @@ impl FlowTable {
         let slots = &self.slots;
         let hash_of =
             |slot: &u32| slots.get(*slot as usize).and_then(Option::as_ref).map_or(0, |flow| flow.hash);
-        self.index.insert_unique(hash, slot, hash_of);
+        self.index.insert_unique(found.hash, slot, hash_of);
         slot
     }
 
     /// Gives a packet to its flow, and queues the flow when its end came nearer.
-    fn feed(&mut self, slot: u32, tuple: &Tuple, datagram: &Datagram<'_>, out: &mut Outbox) {
+    fn feed(&mut self, slot: u32, turned: bool, datagram: &Datagram<'_>, out: &mut Outbox) {
         let Some(flow) = self.slots.get_mut(slot as usize).and_then(Option::as_deref_mut) else { return };
         let place = flow.place;
         if let Some(nested) = self.nested.get_mut(datagram.path.depth()) {
@@ -300,9 +300,9 @@ impl FlowTable {
         };
         if self.checksums == Checksums::Verify && !checksum::is_right(datagram) {
             self.counters.bad_checksums += 1;
-            flow.damaged(tuple, datagram.path.at, &mut desk);
+            flow.damaged(turned, datagram.path.at, &mut desk);
         } else {
-            flow.packet(tuple, datagram, &mut desk);
+            flow.packet(turned, datagram, &mut desk);
         }
         let deadline = flow.deadline();
         if deadline < flow.queued {

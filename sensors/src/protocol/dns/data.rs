@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use crate::protocol::wire::{Cursor, text};
+use crate::protocol::wire::{Cursor, hex, text};
 
 use super::message::Reader;
 
@@ -52,7 +52,7 @@ fn generic(bytes: &[u8]) -> String {
 }
 
 fn hex_of(bytes: &[u8]) -> String {
-    hex::encode(bytes.get(..MAX_DATA).unwrap_or(bytes))
+    hex(bytes.get(..MAX_DATA).unwrap_or(bytes))
 }
 
 fn soa(reader: &mut Reader<'_>) -> Option<String> {
