@@ -45,21 +45,30 @@ pub(super) fn size(event: &Event) -> usize {
 
 /// Appends what `serde_json` prints; most texts need no escape and are copied whole.
 pub(super) fn print(event: &Event, out: &mut String) {
-    let mut sign = '{';
+    let begin = out.len();
     for (held, value) in event.named() {
-        out.push(sign);
         name(held, out);
-        sign = ',';
         put(value, out);
     }
-    out.push_str(if event.is_empty() { "{}" } else { "}" });
+    close(begin, out);
 }
 
-/// Appends a name with its quotes and the colon.
+/// Makes the fields behind `begin`, each with its comma before it, an object.
+pub(super) fn close(begin: usize, out: &mut String) {
+    if out.len() == begin {
+        out.push('{');
+    } else {
+        out.replace_range(begin..=begin, "{");
+    }
+    out.push('}');
+}
+
+/// Appends a name behind a comma, with its quotes and the colon.
 pub(super) fn name(name: &Name, out: &mut String) {
     if let Some(printed) = name.number().and_then(fields::printed) {
         out.push_str(printed);
     } else {
+        out.push(',');
         text(name.as_str(), out);
         out.push(':');
     }
@@ -127,7 +136,9 @@ fn until_special(text: &str) -> Option<(&str, u8, &str)> {
     let (words, short) = bytes.as_chunks::<8>();
     let is_plain = match (words, bytes.last_chunk()) {
         // The last word is looked at up to the end, so that no single bytes are left over.
-        ([.., _], Some(last)) => !words.iter().chain([last]).any(|word| holds_special(u64::from_ne_bytes(*word))),
+        ([.., _], Some(last)) => {
+            !words.iter().chain([last]).any(|word| holds_special(u64::from_ne_bytes(*word)))
+        }
         _ => !short.iter().any(special),
     };
     if is_plain {

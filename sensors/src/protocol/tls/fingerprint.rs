@@ -5,12 +5,11 @@
 //! extensions with the signature schemes; the raw (`_r`) and original-order (`_o`, `_ro`) forms as well. The other members of
 //! the JA4+ family have another licence and are not here on purpose.
 
-use std::fmt::Write as _;
-
 use md5::{Digest as _, Md5};
 use sha2::Sha256;
 
 use super::hello::{ClientHello, ServerHello};
+use crate::protocol::wire::hex;
 
 /// What carries the handshake; the first letter of a JA4.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +35,9 @@ pub(super) struct Ja4 {
     pub(super) original_raw: String,
 }
 
+/// Indexed by what is below 16.
+const DIGITS: [u8; 16] = *b"0123456789abcdef";
+
 /// Numbers that clients send to keep servers tolerant (RFC 8701).
 fn is_grease(number: u16) -> bool {
     let [high, low] = number.to_be_bytes();
@@ -52,10 +54,21 @@ fn decimal(numbers: impl Iterator<Item = u16>) -> String {
         if !text.is_empty() {
             text.push('-');
         }
-        // Writing to a String cannot fail.
-        let _written = write!(text, "{number}");
+        push_decimal(number, &mut text);
     }
     text
+}
+
+/// Appends a number in decimal digits.
+fn push_decimal(number: u16, text: &mut String) {
+    let mut divisor = 10_000;
+    while divisor > 1 && number < divisor {
+        divisor /= 10;
+    }
+    while divisor > 0 {
+        text.push(char::from(DIGITS[usize::from(number / divisor % 10)]));
+        divisor /= 10;
+    }
 }
 
 /// JA3 of a client.
@@ -76,7 +89,7 @@ pub(super) fn ja3s(hello: &ServerHello) -> Ja3 {
 }
 
 fn ja3_of(text: String) -> Ja3 {
-    let hash = hex::encode(Md5::digest(text.as_bytes()));
+    let hash = hex(Md5::digest(text.as_bytes()));
     Ja3 { text, hash }
 }
 
@@ -146,12 +159,11 @@ fn alpn_signs(name: &[u8]) -> [char; 2] {
 fn hexadecimal(numbers: &[u16]) -> String {
     let mut text = String::with_capacity(5 * numbers.len());
     for number in numbers {
+        let digits = [12, 8, 4, 0].map(|shift| DIGITS[usize::from((number >> shift) & 15)]);
         if !text.is_empty() {
             text.push(',');
         }
-        for shift in [12, 8, 4, 0] {
-            text.push(char::from_digit(u32::from(number >> shift) & 0xf, 16).unwrap_or('0'));
-        }
+        text.push_str(std::str::from_utf8(&digits).unwrap_or_default());
     }
     text
 }
@@ -162,7 +174,7 @@ fn short(text: &str) -> String {
         return "0".repeat(12);
     }
     let digest = Sha256::digest(text.as_bytes());
-    hex::encode(digest.get(..6).unwrap_or_default())
+    hex(digest.get(..6).unwrap_or_default())
 }
 
 #[cfg(test)]
