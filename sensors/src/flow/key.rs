@@ -52,20 +52,18 @@ impl Key {
     /// The packet that goes from the lower end to the higher one.
     pub(crate) fn tuple(&self) -> Tuple {
         let Self([low_first, low_second, high_first, high_second, rest, _]) = *self;
-        let [a, b, c, d, protocol, kind, _, _] = rest.to_be_bytes();
+        let [_, _, _, _, protocol, kind, _, _] = rest.to_be_bytes();
         let address = |first: u64, second: u64| {
-            if kind & VERSION_6 != 0 {
-                return IpAddr::from(((u128::from(first) << 64) | u128::from(second)).to_be_bytes());
+            if kind & VERSION_6 == 0 {
+                let [_, _, _, _, octets @ ..] = second.to_be_bytes();
+                IpAddr::from(octets)
+            } else {
+                IpAddr::from(((u128::from(first) << 64) | u128::from(second)).to_be_bytes())
             }
-            let [.., w, x, y, z] = second.to_be_bytes();
-            IpAddr::from([w, x, y, z])
         };
         Tuple {
-            source: Endpoint { address: address(low_first, low_second), port: u16::from_be_bytes([a, b]) },
-            destination: Endpoint {
-                address: address(high_first, high_second),
-                port: u16::from_be_bytes([c, d]),
-            },
+            source: Endpoint { address: address(low_first, low_second), port: half(rest >> 48) },
+            destination: Endpoint { address: address(high_first, high_second), port: half(rest >> 32) },
             protocol,
             one_way: kind & ONE_WAY != 0,
         }
@@ -84,13 +82,19 @@ impl Key {
     }
 }
 
+/// The lower 16 bits.
+fn half(word: u64) -> u16 {
+    let [.., high, low] = word.to_be_bytes();
+    u16::from_be_bytes([high, low])
+}
+
 /// An address as two words.
 fn words(address: IpAddr) -> [u64; 2] {
     match address {
         IpAddr::V4(address) => [0, u64::from(address.to_bits())],
         IpAddr::V6(address) => {
-            let [a, b, c, d, e, f, g, h, rest @ ..] = address.octets();
-            [u64::from_be_bytes([a, b, c, d, e, f, g, h]), u64::from_be_bytes(rest)]
+            let bits = address.to_bits();
+            [u64::try_from(bits >> 64).unwrap_or(0), u64::try_from(bits & u128::from(u64::MAX)).unwrap_or(0)]
         }
     }
 }
@@ -150,7 +154,7 @@ impl Tuple {
             (source, destination, [self.source.port, self.destination.port])
         };
         let version = if self.source.address.is_ipv6() { VERSION_6 } else { 0 };
-        let kind = u8::from(self.one_way) * ONE_WAY | version;
+        let kind = version | if self.one_way { ONE_WAY } else { 0 };
         let [[a, b], [c, d]] = ports.map(u16::to_be_bytes);
         let rest = u64::from_be_bytes([a, b, c, d, self.protocol, kind, 0, 0]);
         let vlans = vlans.into_iter().fold(0, |all, vlan| (all << 16) | u64::from(vlan));

@@ -95,6 +95,8 @@ pub struct FlowTable {
     attempts: Deadlines,
     /// Of all others.
     deadlines: Deadlines,
+    /// No entry of both is earlier.
+    earliest: Timestamp,
     limits: Limits,
     checksums: Checksums,
     options: protocol::Options,
@@ -119,6 +121,7 @@ impl FlowTable {
             free: Vec::new(),
             attempts: BinaryHeap::new(),
             deadlines: BinaryHeap::new(),
+            earliest: Timestamp::from_nanos(i64::MAX),
             limits,
             checksums,
             options,
@@ -148,14 +151,18 @@ impl FlowTable {
     /// Ends the next flow that is over, if any: it becomes events. To be called until it says false; many flows may be over
     /// at once, and the events of all together would not fit the memory.
     pub(crate) fn end_due(&mut self, out: &mut Outbox) -> bool {
+        if self.earliest > self.now {
+            return false;
+        }
         loop {
             // What is earliest is greatest in a queue, and a queue with nothing in it is less than any other.
             let attempt_first = self.attempts.peek() > self.deadlines.peek();
             let queue = if attempt_first { &mut self.attempts } else { &mut self.deadlines };
-            let Some(&Reverse((deadline, place))) = queue.peek() else { return false };
-            if deadline > self.now {
+            let next = queue.peek().map(|Reverse(entry)| *entry);
+            self.earliest = next.map_or(Timestamp::from_nanos(i64::MAX), |(deadline, _)| deadline);
+            let Some((deadline, place)) = next.filter(|(deadline, _)| *deadline <= self.now) else {
                 return false;
-            }
+            };
             queue.pop();
             if self.is_due(deadline, place) {
                 self.end(place.slot, out);
@@ -307,6 +314,7 @@ impl FlowTable {
         let deadline = flow.deadline();
         if deadline < flow.queued {
             flow.queued = deadline;
+            self.earliest = self.earliest.min(deadline);
             let queue = if flow.is_attempt() { &mut self.attempts } else { &mut self.deadlines };
             queue.push(Reverse((deadline, place)));
         }
@@ -325,6 +333,7 @@ impl FlowTable {
     }
 
     fn put_back(&mut self, deadline: Timestamp, place: Place) {
+        self.earliest = self.earliest.min(deadline);
         if let Some(flow) = self.at(place) {
             flow.queued = deadline;
             let queue = if flow.is_attempt() { &mut self.attempts } else { &mut self.deadlines };

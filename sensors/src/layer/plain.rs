@@ -62,17 +62,17 @@ impl Walk<'_> {
 /// An IPv4 packet without options that is neither cut nor in pieces.
 fn version_4(packet: &[u8]) -> Option<Found<'_>> {
     let fixed: &[u8; 20] = packet.first_chunk()?;
-    let [first, _, high, low, _, _, flags, offset, ttl, protocol, _, _, addresses @ ..] = *fixed;
+    let [first, _, high, low, _, _, flags, offset, ttl, protocol, ..] = *fixed;
     let total = usize::from(u16::from_be_bytes([high, low]));
-    let whole = flags & 0x3f == 0 && offset == 0;
+    // Neither "more fragments" nor an offset.
+    let whole = u16::from_be_bytes([flags, offset]).trailing_zeros() >= 14;
     if first != 0x45 || !whole || !matches!(protocol, 1 | 6 | 17) {
         return None;
     }
     let payload = packet.get(20..total)?;
-    let [a, b, c, d, e, f, g, h] = addresses;
     let header = Header {
-        source: IpAddr::V4(Ipv4Addr::new(a, b, c, d)),
-        destination: IpAddr::V4(Ipv4Addr::new(e, f, g, h)),
+        source: IpAddr::V4(Ipv4Addr::from_bits(fixed.be32(12)?)),
+        destination: IpAddr::V4(Ipv4Addr::from_bits(fixed.be32(16)?)),
         length: 20,
         ttl,
         intact: is_intact(fixed),

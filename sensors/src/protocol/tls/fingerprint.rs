@@ -35,8 +35,11 @@ pub(super) struct Ja4 {
     pub(super) original_raw: String,
 }
 
-/// Indexed by what is below 16.
-const DIGITS: [u8; 16] = *b"0123456789abcdef";
+/// The lowest hexadecimal digit.
+fn digit(number: u16) -> u8 {
+    let [_, low] = (number & 15).to_be_bytes();
+    if low < 10 { b'0' + low } else { b'a' + low - 10 }
+}
 
 /// Numbers that clients send to keep servers tolerant (RFC 8701).
 fn is_grease(number: u16) -> bool {
@@ -66,7 +69,7 @@ fn push_decimal(number: u16, text: &mut String) {
         divisor /= 10;
     }
     while divisor > 0 {
-        text.push(char::from(DIGITS[usize::from(number / divisor % 10)]));
+        text.push(char::from(digit(number / divisor % 10)));
         divisor /= 10;
     }
 }
@@ -89,7 +92,7 @@ pub(super) fn ja3s(hello: &ServerHello) -> Ja3 {
 }
 
 fn ja3_of(text: String) -> Ja3 {
-    let hash = hex(Md5::digest(text.as_bytes()));
+    let hash = hex(&Md5::digest(text.as_bytes()));
     Ja3 { text, hash }
 }
 
@@ -159,7 +162,7 @@ fn alpn_signs(name: &[u8]) -> [char; 2] {
 fn hexadecimal(numbers: &[u16]) -> String {
     let mut text = String::with_capacity(5 * numbers.len());
     for number in numbers {
-        let digits = [12, 8, 4, 0].map(|shift| DIGITS[usize::from((number >> shift) & 15)]);
+        let digits = [12, 8, 4, 0].map(|shift| digit(number >> shift));
         if !text.is_empty() {
             text.push(',');
         }
