@@ -124,7 +124,9 @@ pub enum BusError {
         reason: String,
     },
     /// A broker's certificate was not believed, or ours was not.
-    #[error("no TLS with Kafka: {reason}; check the authority's file, and the certificate and names of the brokers")]
+    #[error(
+        "no TLS with Kafka: {reason}; check the authority's file, and the certificate and names of the brokers"
+    )]
     BrokerCertificate {
         /// In Kafka's words.
         reason: String,

@@ -2,7 +2,7 @@
 //!
 //! Needs Java 17 and, the first time, Maven and the network; without them every test here fails and says so.
 #![cfg(feature = "kafka")]
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops at the first surprise")]
 
 #[macro_use]
 mod contract;
@@ -25,7 +25,7 @@ const CHILD: &str = "DONGSON_BUS_TEST_KAFKA";
 /// A place of its own in the Kafka that all tests share.
 fn fresh() -> KafkaOptions {
     let node = format!("{:032x}", rand::random::<u128>());
-    KafkaOptions { prefix: format!("t{}.", &node[..12]), ..KafkaOptions::new(&Brokers::shared().plain, node) }
+    KafkaOptions { prefix: format!("t{node}."), ..KafkaOptions::new(&Brokers::shared().plain, node) }
 }
 
 async fn make() -> Fixture {
@@ -39,9 +39,9 @@ fn impatient(options: KafkaOptions) -> KafkaOptions {
     KafkaOptions { patience: Duration::from_secs(6), ..options }
 }
 
-fn login(user: &str, password: &str) -> Option<KafkaLogin> {
+fn login(user: &str, password: &str) -> KafkaLogin {
     let (user, password) = (user.to_owned(), password.to_owned());
-    Some(KafkaLogin { user, password, mechanism: KafkaMechanism::ScramSha256 })
+    KafkaLogin { user, password, mechanism: KafkaMechanism::ScramSha256 }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -59,14 +59,14 @@ async fn a_login_opens_and_a_wrong_password_is_named() {
     let brokers = Brokers::shared();
     let good = KafkaOptions {
         bootstrap: brokers.sasl.clone(),
-        login: login(brokers::USER, brokers::PASSWORD),
+        login: Some(login(brokers::USER, brokers::PASSWORD)),
         ..fresh()
     };
     let bus = KafkaBus::open(good.clone()).await.unwrap();
     bus.create_topic(TOPIC, 1).await.unwrap();
     bus.produce(TOPIC, vec![record("k", "in")]).await.unwrap();
     bus.check().await.unwrap();
-    let wrong = impatient(KafkaOptions { login: login(brokers::USER, "wrong"), ..good });
+    let wrong = impatient(KafkaOptions { login: Some(login(brokers::USER, "wrong")), ..good });
     let error = KafkaBus::open(wrong).await.unwrap_err();
     assert!(matches!(error, BusError::Unauthorised { .. }), "{error}");
     assert!(!error.passes());
@@ -77,7 +77,7 @@ async fn a_user_without_rights_is_told() {
     let brokers = Brokers::shared();
     let options = impatient(KafkaOptions {
         bootstrap: brokers.sasl.clone(),
-        login: login(brokers::STRANGER, brokers::PASSWORD),
+        login: Some(login(brokers::STRANGER, brokers::PASSWORD)),
         ..fresh()
     });
     let bus = KafkaBus::open(options).await.unwrap();
@@ -96,7 +96,18 @@ async fn tls_believes_only_its_authority() {
     let folder = tempfile::tempdir().unwrap();
     let other = folder.path().join("other.pem");
     let made = Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=another", "-keyout"])
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=another",
+            "-keyout",
+        ])
         .arg(folder.path().join("other.key"))
         .arg("-out")
         .arg(&other)
@@ -135,8 +146,10 @@ async fn two_collectors_with_one_token_append_once() {
     for round in 0..rounds {
         let batch: Vec<Record> = (0..10).map(|n| record(&format!("k{n}"), format!("{round}/{n}"))).collect();
         let token = format!("batch {round}");
-        let (first, second) =
-            tokio::join!(one.produce_once(TOPIC, &token, batch.clone()), two.produce_once(TOPIC, &token, batch));
+        let (first, second) = tokio::join!(
+            one.produce_once(TOPIC, &token, batch.clone()),
+            two.produce_once(TOPIC, &token, batch)
+        );
         assert_eq!(first.unwrap(), second.unwrap());
     }
     let seen = everything(&one, "reader", rounds * 10).await;

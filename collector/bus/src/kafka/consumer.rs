@@ -64,7 +64,10 @@ impl KafkaConsumer {
                 if told {
                     return Ok(());
                 }
-                return Err(self.bus.failures.too_long("the coordinator of the group dealt no partitions out"));
+                return Err(self
+                    .bus
+                    .failures
+                    .too_long("the coordinator of the group dealt no partitions out"));
             }
         }
     }
@@ -120,7 +123,9 @@ impl KafkaConsumer {
         while records < max_records.max(1) {
             let Some(fetched) = state.buffer.get(index) else { break };
             let known = batches.iter().position(|(place, _)| *place == fetched.place);
-            let joins = known.and_then(|at| batches.get(at)).is_none_or(|(_, batch)| batch.last + 1 == fetched.offset);
+            let joins = known
+                .and_then(|at| batches.get(at))
+                .is_none_or(|(_, batch)| batch.last + 1 == fetched.offset);
             if over.contains(&fetched.place) || !joins {
                 over.insert(fetched.place.clone());
                 index += 1;
@@ -132,22 +137,19 @@ impl KafkaConsumer {
             let Some(fetched) = state.hand_out(index) else { break };
             records += 1;
             bytes += fetched.size;
-            match known.and_then(|at| batches.get_mut(at)) {
-                Some((_, batch)) => {
-                    batch.last = fetched.offset;
-                    batch.records.push(fetched.record);
-                }
-                None => {
-                    let batch = Batch {
-                        topic: self.bus.shown(&fetched.place.0).to_owned(),
-                        partition: fetched.place.1,
-                        first: fetched.offset,
-                        last: fetched.offset,
-                        records: vec![fetched.record],
-                    };
-                    batches.push((fetched.place, batch));
-                }
+            if let Some((_, batch)) = known.and_then(|at| batches.get_mut(at)) {
+                batch.last = fetched.offset;
+                batch.records.push(fetched.record);
+                continue;
             }
+            let batch = Batch {
+                topic: self.bus.shown(&fetched.place.0).to_owned(),
+                partition: fetched.place.1,
+                first: fetched.offset,
+                last: fetched.offset,
+                records: vec![fetched.record],
+            };
+            batches.push((fetched.place, batch));
         }
         Ok(batches.into_iter().map(|(_, batch)| batch).collect())
     }
@@ -252,7 +254,10 @@ impl Consumer for KafkaConsumer {
             let code = error.rdkafka_error_code().unwrap_or(Code::Unknown);
             let explained = self.bus.failures.explain(&error);
             match code {
-                Code::UnknownMemberId | Code::IllegalGeneration | Code::AssignmentLost | Code::FencedInstanceId => {
+                Code::UnknownMemberId
+                | Code::IllegalGeneration
+                | Code::AssignmentLost
+                | Code::FencedInstanceId => {
                     return Err(self.not_assigned(topic, partition));
                 }
                 Code::RebalanceInProgress | Code::UnstableOffsetCommit if Instant::now() < deadline => {}
@@ -275,7 +280,8 @@ impl Consumer for KafkaConsumer {
             let mut list = TopicPartitionList::new();
             let number = i32::try_from(partition).unwrap_or(i32::MAX);
             list.add_partition(&full, number);
-            let answer = native.committed_offsets(list, patience).map_err(|error| failures.explain(&error))?;
+            let answer =
+                native.committed_offsets(list, patience).map_err(|error| failures.explain(&error))?;
             let Some(one) = answer.find_partition(&full, number) else { return Ok(None) };
             one.error().map_err(|error| failures.explain(&error))?;
             Ok(match one.offset() {
@@ -286,9 +292,9 @@ impl Consumer for KafkaConsumer {
             })
         };
         // The library panics over a note that is no UTF-8; such a note is none of ours.
-        tokio::task::spawn_blocking(work)
-            .await
-            .map_err(|_| BusError::Damaged(format!("the note of a commit of {topic:?}/{partition} is no text")))?
+        tokio::task::spawn_blocking(work).await.map_err(|_| {
+            BusError::Damaged(format!("the note of a commit of {topic:?}/{partition} is no text"))
+        })?
     }
 
     async fn seek(&mut self, topic: &str, partition: u32, offset: u64) -> Result<()> {

@@ -79,11 +79,11 @@ impl Failures {
             | Code::PurgeQueue
             | Code::PurgeInflight
             | Code::BrokerNotAvailable => match self.fresh() {
-                Some((told, why)) if names_a_cause(told) => self.named(told, &why),
+                Some((told, why)) if names_a_cause(told) => Self::named(told, &why),
                 Some((_, why)) => self.unreachable(&why),
                 None => self.unreachable(reason),
             },
-            other => self.named(other, reason),
+            other => Self::named(other, reason),
         }
     }
 
@@ -91,7 +91,7 @@ impl Failures {
         BusError::Unreachable { bootstrap: self.bootstrap.clone(), reason: reason.to_owned() }
     }
 
-    fn named(&self, code: Code, reason: &str) -> BusError {
+    fn named(code: Code, reason: &str) -> BusError {
         let reason = reason.to_owned();
         match code {
             Code::Authentication

@@ -52,8 +52,9 @@ pub(super) async fn lag(bus: &Arc<Inner>, group: &str) -> Result<Vec<Lag>> {
             return Ok(Vec::new());
         }
         let native = bus.observers.get(&bus, &full)?;
-        let answer =
-            native.committed_offsets(list, bus.options.patience).map_err(|error| bus.failures.explain(&error))?;
+        let answer = native
+            .committed_offsets(list, bus.options.patience)
+            .map_err(|error| bus.failures.explain(&error))?;
         let mut lags = Vec::new();
         for one in answer.elements() {
             one.error().map_err(|error| bus.failures.explain(&error))?;

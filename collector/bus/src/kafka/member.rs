@@ -100,16 +100,13 @@ impl ClientContext for Context {
 impl ConsumerContext for Context {
     fn rebalance(&self, native: &BaseConsumer<Self>, err: RDKafkaRespErr, list: &mut TopicPartitionList) {
         let cooperative = matches!(native.rebalance_protocol(), RebalanceProtocol::Cooperative);
-        let outcome = match err {
-            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => {
-                let begin = self.0.begin(native, list);
-                self.0.took(&begin);
-                if cooperative { native.incremental_assign(&begin) } else { native.assign(&begin) }
-            }
-            _ => {
-                self.0.lost(list);
-                if cooperative { native.incremental_unassign(list) } else { native.unassign() }
-            }
+        let outcome = if err == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
+            let begin = self.0.begin(native, list);
+            self.0.took(&begin);
+            if cooperative { native.incremental_assign(&begin) } else { native.assign(&begin) }
+        } else {
+            self.0.lost(list);
+            if cooperative { native.incremental_unassign(list) } else { native.unassign() }
         };
         if let Err(error) = outcome {
             tracing::warn!(%error, group = self.0.group, "partitions could not be taken or given");
@@ -127,7 +124,9 @@ impl Shared {
         match native.committed_offsets(list.clone(), self.patience) {
             Ok(begin) => {
                 for place in list.elements() {
-                    let Some(mut one) = begin.find_partition(place.topic(), place.partition()) else { continue };
+                    let Some(mut one) = begin.find_partition(place.topic(), place.partition()) else {
+                        continue;
+                    };
                     if !matches!(one.offset(), Offset::Offset(_)) {
                         drop(one.set_offset(Offset::Beginning));
                     }
@@ -204,7 +203,8 @@ impl Shared {
         let start = self.topics.reach_now(topic, partition).map_or(came, |reach| reach.start.min(came));
         let lost = start.saturating_sub(expected);
         if lost > 0 {
-            metrics::counter!("bus_lost_by_retention_records_total", "group" => self.group.clone()).increment(lost);
+            metrics::counter!("bus_lost_by_retention_records_total", "group" => self.group.clone())
+                .increment(lost);
             tracing::error!(
                 group = self.group,
                 topic,
@@ -221,12 +221,11 @@ impl Shared {
         let failure = match self.failures.explain(error) {
             // It comes back by itself, and a poll that brings nothing says as much.
             passing if passing.passes() => return,
-            BusError::Kafka(reason) if !matches!(error, KafkaError::MessageConsumptionFatal(_)) => {
-                match code {
-                    Code::UnknownTopicOrPartition | Code::UnknownTopic => BusError::UnknownTopic(reason),
-                    _ => return,
-                }
-            }
+            BusError::Kafka(reason) if !matches!(error, KafkaError::MessageConsumptionFatal(_)) => match code
+            {
+                Code::UnknownTopicOrPartition | Code::UnknownTopic => BusError::UnknownTopic(reason),
+                _ => return,
+            },
             failure => failure,
         };
         self.state().failure = Some(failure);
@@ -342,7 +341,8 @@ fn run(native: &BaseConsumer<Context>, shared: &Shared, orders: &Receiver<Order>
 }
 
 fn pause(native: &BaseConsumer<Context>, pause: bool) {
-    let outcome = native.assignment().and_then(|all| if pause { native.pause(&all) } else { native.resume(&all) });
+    let outcome =
+        native.assignment().and_then(|all| if pause { native.pause(&all) } else { native.resume(&all) });
     if let Err(error) = outcome {
         tracing::warn!(%error, pause, "the partitions could not be paused or resumed");
     }

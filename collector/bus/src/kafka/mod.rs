@@ -36,7 +36,7 @@ use async_trait::async_trait;
 use tokio::sync::OnceCell;
 
 use crate::checks::{check_name, check_sizes};
-use crate::{Bus, BusError, Consumer, Lag, Position, Record, Result, partition_of};
+use crate::{Bus, Consumer, Lag, Position, Record, Result, partition_of};
 use consumer::KafkaConsumer;
 use failure::Failures;
 use group::Observers;

@@ -59,7 +59,8 @@ impl Call {
         if self.left.fetch_sub(by, Ordering::AcqRel) == by
             && let Some(done) = self.done.lock().unwrap_or_else(PoisonError::into_inner).take()
         {
-            drop(done.send(()));
+            // Who waited may have gone.
+            done.send(()).ok();
         }
     }
 }
@@ -155,7 +156,8 @@ impl KafkaProducer {
         // Every record is reported, if only as timed out.
         answered.await.map_err(|_| BusError::Closed)?;
         let failed = *call.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = failed.map(|code| (Instant::now(), code));
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) =
+            failed.map(|code| (Instant::now(), code));
         if let Some(code) = failed {
             metrics::counter!("bus_refused_batches_total").increment(1);
             self.renew_if_fatal();

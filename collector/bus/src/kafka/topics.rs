@@ -8,11 +8,14 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::config::FromClientConfigAndContext as _;
 use rdkafka::error::RDKafkaErrorCode as Code;
 
+use super::MAX_MESSAGE_BYTES;
 use super::failure::{Failures, Listener};
 use super::options::KafkaOptions;
 use super::producer::{KafkaProducer, setup};
-use super::MAX_MESSAGE_BYTES;
 use crate::{BusError, Result};
+
+/// For so long a leader may not know yet of a topic that was just made.
+const NEW_TOPIC: Duration = Duration::from_secs(5);
 
 /// What is asked of Kafka about its topics.
 pub(super) struct Topics {
@@ -34,7 +37,11 @@ pub(super) struct Reach {
 }
 
 impl Topics {
-    pub(super) fn new(options: KafkaOptions, producer: Arc<KafkaProducer>, failures: Arc<Failures>) -> Result<Self> {
+    pub(super) fn new(
+        options: KafkaOptions,
+        producer: Arc<KafkaProducer>,
+        failures: Arc<Failures>,
+    ) -> Result<Self> {
         let admin = AdminClient::from_config_and_context(&options.client(), Listener(Arc::clone(&failures)))
             .map_err(|error| setup(&error))?;
         Ok(Self { options, admin, producer, failures, known: RwLock::default() })
@@ -82,7 +89,8 @@ impl Topics {
         partitions: u32,
         retention: Duration,
     ) -> Result<()> {
-        let differ = |existing| BusError::PartitionsDiffer { topic: shown.to_owned(), existing, wanted: partitions };
+        let differ =
+            |existing| BusError::PartitionsDiffer { topic: shown.to_owned(), existing, wanted: partitions };
         match self.partitions(full, shown).await {
             Ok(existing) if existing == partitions => return Ok(()),
             Ok(existing) => return Err(differ(existing)),
@@ -109,7 +117,9 @@ impl Topics {
             match outcome {
                 Ok(_) | Err((_, Code::TopicAlreadyExists)) => {}
                 Err((_, code)) => {
-                    return Err(self.failures.explain_code(code, &format!("the topic {full:?} was not made: {code}")));
+                    return Err(self
+                        .failures
+                        .explain_code(code, &format!("the topic {full:?} was not made: {code}")));
                 }
             }
         }
@@ -157,10 +167,30 @@ impl Topics {
     /// Like [`Topics::reach`], for a thread that may block.
     pub(super) fn reach_now(&self, full: &str, partition: u32) -> Result<Reach> {
         let number = i32::try_from(partition).unwrap_or(i32::MAX);
-        let (start, end) = self
-            .producer
-            .ask(|client| client.fetch_watermarks(full, number, self.options.patience))
-            .map_err(|error| self.failures.explain(&error))?;
+        let begun = Instant::now();
+        let (start, end) = loop {
+            let left = self.options.patience.saturating_sub(begun.elapsed());
+            let asked = self
+                .producer
+                .ask(|client| client.fetch_watermarks(full, number, left.max(Duration::from_millis(100))));
+            let error = match asked {
+                Ok(found) => break found,
+                Err(error) => error,
+            };
+            // A topic that was just made, or a broker that has just died: soon somebody leads it.
+            let patience = match error.rdkafka_error_code() {
+                Some(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition) => {
+                    NEW_TOPIC
+                }
+                _ => self.options.patience,
+            };
+            let explained = self.failures.explain(&error);
+            let unknown = patience == NEW_TOPIC;
+            if begun.elapsed() >= patience || !(unknown || explained.passes()) {
+                return Err(explained);
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        };
         let unsigned = |offset: i64| u64::try_from(offset).unwrap_or_default();
         Ok(Reach { start: unsigned(start), end: unsigned(end) })
     }
@@ -179,7 +209,9 @@ impl Topics {
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
                 Some(Err((_, code))) => {
-                    return Err(self.failures.explain_code(code, &format!("the group {full:?} was not forgotten: {code}")));
+                    return Err(self
+                        .failures
+                        .explain_code(code, &format!("the group {full:?} was not forgotten: {code}")));
                 }
             }
         }

@@ -62,7 +62,10 @@ impl Brokers {
                     processes.insert(number.parse().unwrap(), process.to_owned());
                 }
                 [name, ref rest @ ..] => {
-                    told.insert(name.to_owned(), rest.iter().map(|&word| word.to_owned()).collect::<Vec<_>>());
+                    told.insert(
+                        name.to_owned(),
+                        rest.iter().map(|&word| word.to_owned()).collect::<Vec<_>>(),
+                    );
                 }
                 [] => {}
             }

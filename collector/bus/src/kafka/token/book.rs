@@ -54,7 +54,9 @@ impl Book {
             (Said::Intent(intent), Some(Entry::Open(open))) if intent.replaces == Some(open.offset) => {
                 Self::open(offset, intent)
             }
-            (Said::Done { intent, .. }, Some(Entry::Open(open))) if intent == open.offset => Entry::Done(offset),
+            (Said::Done { intent, .. }, Some(Entry::Open(open))) if intent == open.offset => {
+                Entry::Done(offset)
+            }
             // Its intent is older than what is remembered.
             (Said::Done { .. }, None) => Entry::Done(offset),
             _ => return,

@@ -323,7 +323,12 @@ async fn find(
                 Ok(())
             })?;
         }
-        tracing::info!(topic, looked, found = found.len(), "a batch that was left half written was looked for");
+        tracing::info!(
+            topic,
+            looked,
+            found = found.len(),
+            "a batch that was left half written was looked for"
+        );
         metrics::counter!("bus_resumed_batches_total").increment(1);
         Ok(found)
     };

@@ -9,8 +9,8 @@
 
 use bytes::{Buf, BufMut};
 
-use crate::{Position, Record};
 use super::super::wire::TokenId;
+use crate::{Position, Record};
 
 const VERSION: u8 = 1;
 const INTENT: u8 = 1;
@@ -180,10 +180,14 @@ mod tests {
     use proptest::prelude::*;
 
     fn said() -> impl Strategy<Value = Said> {
-        let intent = (any::<[u8; 16]>(), any::<u64>(), prop::option::of(0..u64::MAX - 1), any::<Vec<(u32, u64)>>())
-            .prop_map(|(node, start, replaces, lows)| Said::Intent(Intent { node, start, replaces, lows }));
+        let intent =
+            (any::<[u8; 16]>(), any::<u64>(), prop::option::of(0..u64::MAX - 1), any::<Vec<(u32, u64)>>())
+                .prop_map(|(node, start, replaces, lows)| {
+                    Said::Intent(Intent { node, start, replaces, lows })
+                });
         let run = (any::<u32>(), 0..u64::MAX / 2, 0_u32..9_999);
-        let done = (any::<u64>(), prop::collection::vec(run, 0..50)).prop_map(|(intent, runs)| Said::Done { intent, runs });
+        let done = (any::<u64>(), prop::collection::vec(run, 0..50))
+            .prop_map(|(intent, runs)| Said::Done { intent, runs });
         prop_oneof![intent, done]
     }
 
