@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sqlx::{Row as _, SqliteConnection};
 
-use crate::{Error, Registry, Result};
+use crate::{Error, Registry, Result, Step};
 
 /// A run of records that a consumer has read: offsets `first..next` of one partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +69,7 @@ impl Registry {
 }
 
 /// Moves the consumer on. False if this run was applied before: then nothing else may be done either.
-pub(crate) async fn advance(tx: &mut SqliteConnection, run: &Consumed, state: Option<&[u8]>) -> Result<bool> {
+pub(crate) async fn advance(tx: &mut SqliteConnection, run: &Consumed, step: &Step) -> Result<bool> {
     let next = i64::try_from(run.next).map_err(|_| Error::Range("offset"))?;
     let stored: Option<i64> = sqlx::query_scalar(
         "SELECT next_offset FROM consumer_offset WHERE consumer = $1 AND topic = $2 AND part = $3",
@@ -83,6 +83,9 @@ pub(crate) async fn advance(tx: &mut SqliteConnection, run: &Consumed, state: Op
     if run.next <= stored {
         return Ok(false);
     }
+    if let Some(expected) = step.expected.filter(|expected| *expected != stored) {
+        return Err(Error::Moved { expected, stored });
+    }
     if run.first < stored {
         return Err(Error::Overlap { first: run.first, next: run.next, stored });
     }
@@ -95,7 +98,7 @@ pub(crate) async fn advance(tx: &mut SqliteConnection, run: &Consumed, state: Op
     .bind(&run.topic)
     .bind(i64::from(run.partition))
     .bind(next)
-    .bind(state)
+    .bind(step.state.as_deref())
     .execute(tx)
     .await?;
     Ok(true)
