@@ -81,11 +81,12 @@ impl Watermarks {
     /// The least of several that tell the same at different times; nothing is released of the agencies that some name and
     /// others do not (yet, or any more): they will soon say the same.
     #[must_use]
-    pub fn least<'o>(all: impl Iterator<Item = &'o Self> + Clone) -> Self {
+    pub fn least<'o>(all: impl IntoIterator<Item = &'o Self>) -> Self {
+        let all: Vec<&Self> = all.into_iter().collect();
         let mut marks: BTreeMap<String, Timestamp> = BTreeMap::new();
-        for agency in all.clone().flat_map(|one| one.0.keys()) {
+        for agency in all.iter().flat_map(|one| one.0.keys()) {
             if !marks.contains_key(agency) {
-                let least = all.clone().map(|one| one.of(agency).unwrap_or(NEVER)).min();
+                let least = all.iter().map(|one| one.of(agency).unwrap_or(NEVER)).min();
                 marks.insert(agency.clone(), least.unwrap_or(NEVER));
             }
         }
@@ -345,7 +346,7 @@ mod tests {
             named.iter().map(|(agency, at)| (*agency, second(*at))).collect()
         };
         let (one, other) = (marks(&[("a", 7), ("b", 9)]), marks(&[("a", 5)]));
-        let least = Watermarks::least([&one, &other].into_iter());
+        let least = Watermarks::least([&one, &other]);
         assert_eq!((least.of("a"), least.of("b"), least.of("c")), (Some(second(5)), Some(NEVER), None));
     }
 
