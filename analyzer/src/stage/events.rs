@@ -231,7 +231,7 @@ impl EventsStage {
         while let Some(part) = parts.try_next().await? {
             worked.rows.extend(part.rows);
             worked.items.extend(part.items);
-            worked.heard.add(part.heard);
+            worked.heard.add(&part.heard);
         }
         drop(parts);
         Ok((run, worked))

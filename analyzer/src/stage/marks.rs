@@ -41,7 +41,7 @@ impl Heard {
     }
 
     /// Adds what another part of the batch told.
-    pub(crate) fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: &Self) {
         for (agency, sources) in &other.sources {
             for (source, at) in sources {
                 self.source(agency, source, *at);

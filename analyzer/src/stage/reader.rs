@@ -157,11 +157,11 @@ impl Reader {
         let (topic, partition) = (place.0.as_str(), place.1);
         let standing = self.consumer.committed(topic, partition).await?;
         let first = standing.as_ref().map_or(0, |(offset, _)| *offset);
-        let last = standing.as_ref().and_then(|(_, note)| noted(note)).filter(|last| *last >= first);
+        let in_flight = standing.as_ref().and_then(|(_, note)| noted(note)).filter(|until| *until >= first);
         let mut own = Own { grant: self.grants + 1, standing, due: first };
-        let batch = match last {
+        let batch = match in_flight {
             None => None,
-            Some(last) => match self.consumer.read(topic, partition, first, last).await {
+            Some(until) => match self.consumer.read(topic, partition, first, until).await {
                 Ok(batch) => Some(batch),
                 Err(BusError::OutOfRange { start, end, .. }) if start > first => {
                     let lost = start.saturating_sub(first);
