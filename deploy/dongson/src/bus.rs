@@ -59,7 +59,7 @@ impl OpenBus {
 
     /// Whether this process alone has the log.
     pub(crate) fn is_embedded(&self) -> bool {
-        self.embedded.is_some()
+        matches!(self.held, Held::Embedded(_))
     }
 
     /// For whoever writes or reads.
