@@ -76,6 +76,8 @@ pub struct Limits {
     pub request_seconds: u64,
     /// Datagrams that may wait; beyond, they are dropped and counted.
     pub datagram_queue: usize,
+    /// Bytes that the kernel keeps of datagrams until they are read; beyond, it drops them, which is counted.
+    pub datagram_buffer_bytes: usize,
     /// How often sources are read again and silence is looked for, in milliseconds.
     pub watch_milliseconds: u64,
 }
@@ -91,6 +93,7 @@ impl Default for Limits {
             idle_seconds: 600,
             request_seconds: 60,
             datagram_queue: 65_536,
+            datagram_buffer_bytes: 32 << 20,
             watch_milliseconds: 2_000,
         }
     }
@@ -144,6 +147,7 @@ impl Limits {
         within("limits.idle_seconds", self.idle_seconds, 1, 7 * 86_400)?;
         within("limits.request_seconds", self.request_seconds, 1, 3_600)?;
         within("limits.datagram_queue", size(self.datagram_queue), 1, 10_000_000)?;
+        within("limits.datagram_buffer_bytes", size(self.datagram_buffer_bytes), 64 << 10, GIB)?;
         within("limits.watch_milliseconds", self.watch_milliseconds, 10, 60_000)
     }
 
@@ -215,6 +219,7 @@ mod tests {
         check(|config| config.limits.idle_seconds = 0, "limits.idle_seconds");
         check(|config| config.limits.request_seconds = 0, "limits.request_seconds");
         check(|config| config.limits.datagram_queue = 0, "limits.datagram_queue");
+        check(|config| config.limits.datagram_buffer_bytes = 0, "limits.datagram_buffer_bytes");
         check(|config| config.limits.watch_milliseconds = 0, "limits.watch_milliseconds");
     }
 

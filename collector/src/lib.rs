@@ -167,7 +167,7 @@ async fn listen(
         Addresses { https: https_address, syslog_udp: None, syslog_tcp: None, syslog_tls: None, relp: None };
     if let Some(address) = config.syslog_udp {
         let failed = |error| StartError::Listen { listener: "udp", address, error };
-        let socket = syslog::bind_udp(address).map_err(failed)?;
+        let socket = syslog::bind_udp(address, config.limits.datagram_buffer_bytes).map_err(failed)?;
         addresses.syslog_udp = Some(socket.local_addr().map_err(failed)?);
         tasks.spawn(syslog::udp(hall.clone(), socket));
     }

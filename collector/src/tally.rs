@@ -7,6 +7,17 @@ use dongson_registry::SourceCount;
 use std::collections::HashMap;
 use std::sync::Mutex;
 
+/// Where records were lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    /// Datagrams that found no room in the socket's buffer: the kernel had nowhere to put them.
+    Kernel,
+    /// Datagrams that found no room in the queue to the bus.
+    Queue,
+    /// Records in hand when the collector stopped while the bus took nothing.
+    Stop,
+}
+
 /// Counters of one source between two flushes.
 #[derive(Debug, Clone, Copy, Default)]
 struct Count {
@@ -53,9 +64,14 @@ impl Tally {
     }
 
     /// Counts records that were lost: nobody could be told.
-    pub fn lose(&self, records: u64) {
+    pub fn lose(&self, records: u64, how: Loss) {
+        let class = match how {
+            Loss::Kernel => "datagram_kernel",
+            Loss::Queue => "datagram_queue",
+            Loss::Stop => "stop",
+        };
         metrics::counter!("collector_records_received_total").increment(records);
-        metrics::counter!("collector_records_dropped_total").increment(records);
+        metrics::counter!("collector_records_dropped_total", "class" => class).increment(records);
     }
 
     /// Notes that a sensor was heard of, with its newest health report if it sent one.

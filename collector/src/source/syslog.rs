@@ -8,6 +8,7 @@ use super::framing::{Frame, Framer};
 use super::{Hall, accept, fresh_epoch};
 use crate::intake::{self, Normal, Origin, part};
 use crate::publish::{Item, now};
+use crate::tally::Loss;
 use bytes::Bytes;
 use dongson_event::identity;
 use std::collections::HashMap;
@@ -23,14 +24,29 @@ use tokio_rustls::TlsAcceptor;
 const BATCH: usize = 500;
 /// Largest UDP datagram.
 const DATAGRAM: usize = 65_535;
-/// Receive buffer that is asked of the kernel for UDP.
-const SOCKET_BUFFER: usize = 8 << 20;
+/// How often the kernel's count of lost datagrams is read.
+const COUNT_EVERY: Duration = Duration::from_secs(5);
 
-/// Opens the UDP socket with a large receive buffer.
-pub(crate) fn bind_udp(address: SocketAddr) -> std::io::Result<UdpSocket> {
+/// Opens the UDP socket with a receive buffer of `wanted` bytes, or as much of it as the kernel gives; says so if that is
+/// less. Who may administer the network gets it whatever the limit of the machine is.
+pub(crate) fn bind_udp(address: SocketAddr, wanted: usize) -> std::io::Result<UdpSocket> {
     let domain = socket2::Domain::for_address(address);
     let socket = socket2::Socket::new(domain, socket2::Type::DGRAM, Some(socket2::Protocol::UDP))?;
-    socket.set_recv_buffer_size(SOCKET_BUFFER)?;
+    if rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket, wanted).is_err() {
+        socket.set_recv_buffer_size(wanted)?;
+    }
+    // Linux counts its own book-keeping in, and answers twice what it was asked for (socket(7)).
+    let given = socket.recv_buffer_size()? / 2;
+    metrics::gauge!("collector_datagram_buffer_bytes")
+        .set(f64::from(u32::try_from(given).unwrap_or(u32::MAX)));
+    if given < wanted {
+        tracing::warn!(
+            wanted,
+            given,
+            "the kernel gave the UDP listener a smaller buffer than asked for: bursts are lost sooner. Raise the limit with \
+             `sysctl -w net.core.rmem_max={wanted}` and start again, or ask for less in collector.limits.datagram_buffer_bytes"
+        );
+    }
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     UdpSocket::from_std(socket.into())
@@ -47,7 +63,9 @@ pub(crate) async fn udp(hall: Hall, socket: UdpSocket) {
     if let Err(error) = writer.await {
         tracing::error!(%error, "datagrams that were read are lost");
     }
-    watch.abort();
+    if let Err(error) = watch.await {
+        tracing::error!(%error, "the kernel's last count of lost datagrams is not known");
+    }
 }
 
 async fn read_datagrams(hall: &Hall, socket: &UdpSocket, queue: &mpsc::Sender<(IpAddr, Bytes)>) {
@@ -62,7 +80,7 @@ async fn read_datagrams(hall: &Hall, socket: &UdpSocket, queue: &mpsc::Sender<(I
                 let datagram = Bytes::copy_from_slice(buffer.get(..length).unwrap_or_default());
                 // A full queue loses the datagram: UDP has nobody to tell.
                 if queue.try_send((peer.ip(), datagram)).is_err() {
-                    hall.publisher.tally().lose(1);
+                    hall.publisher.tally().lose(1, Loss::Queue);
                 }
             }
             Err(error) => {
@@ -93,23 +111,24 @@ async fn publish_datagrams(hall: Hall, mut queue: mpsc::Receiver<(IpAddr, Bytes)
             let lost = items.len() as u64;
             let origin = Arc::new(hall.directory.peer(peer, "udp", None));
             if !hall.insist(&origin, items).await {
-                hall.publisher.tally().lose(lost);
+                hall.publisher.tally().lose(lost, Loss::Stop);
             }
         }
     }
 }
 
-/// The kernel's count of datagrams that found no room in the socket's buffer (`/proc/net/udp`, column `drops`).
+/// Counts the datagrams that found no room in the socket's buffer (`/proc/net/udp`, column `drops`), until shutdown.
 async fn count_kernel_drops(hall: Hall, port: u16) {
     let mut seen = kernel_drops(port).unwrap_or(0);
-    let mut ticks = tokio::time::interval(Duration::from_secs(5));
-    loop {
+    let mut ticks = tokio::time::interval(COUNT_EVERY);
+    let mut open = true;
+    while open {
         tokio::select! {
-            () = hall.shutdown.cancelled() => return,
+            () = hall.shutdown.cancelled() => open = false,
             _ = ticks.tick() => {}
         }
         if let Some(drops) = kernel_drops(port) {
-            hall.publisher.tally().lose(drops.saturating_sub(seen));
+            hall.publisher.tally().lose(drops.saturating_sub(seen), Loss::Kernel);
             seen = drops;
         }
     }
@@ -210,7 +229,7 @@ async fn session(
 async fn publish(hall: &Hall, origin: &Arc<Origin>, items: Vec<Item>) {
     let records = items.len() as u64;
     if records > 0 && !hall.insist(origin, items).await {
-        hall.publisher.tally().lose(records);
+        hall.publisher.tally().lose(records, Loss::Stop);
     }
 }
 
@@ -220,7 +239,7 @@ async fn append(hall: &Hall, origin: &Arc<Origin>, normals: Vec<Normal>, records
     while let Err(error) = hall.publisher.append(origin, normals.clone(), records, None).await {
         hall.wait(&error, &mut pause).await;
         if hall.shutdown.is_cancelled() {
-            hall.publisher.tally().lose(records);
+            hall.publisher.tally().lose(records, Loss::Stop);
             return;
         }
     }
@@ -269,5 +288,34 @@ impl Connection {
         self.long = if totals.is_some() { None } else { Some(id) };
         let reason = "the record is longer than 1 MiB";
         (part(origin, bytes, id, number, totals, reason, now()), totals.is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the kernel drops and what is read are together what was sent.
+    #[tokio::test]
+    async fn the_kernel_counts_what_finds_no_room() {
+        const SENT: u64 = 3_000;
+        let socket = bind_udp("127.0.0.1:0".parse().unwrap(), 64 << 10).unwrap();
+        let address = socket.local_addr().unwrap();
+        let sender = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        for _ in 0..SENT {
+            sender.send_to(&[b'x'; 1_000], address).unwrap();
+        }
+        let dropped = kernel_drops(address.port()).expect("the socket stands in /proc/net/udp");
+        let mut buffer = [0; 2_000];
+        let mut read = 0;
+        while read + dropped < SENT {
+            socket.recv_from(&mut buffer).await.unwrap();
+            read += 1;
+        }
+        assert!(dropped > 0 && read > 0, "{read} read, {dropped} dropped");
+        assert!(
+            socket.try_recv_from(&mut buffer).is_err(),
+            "no more was kept than is not counted as dropped"
+        );
     }
 }

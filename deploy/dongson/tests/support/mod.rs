@@ -1,7 +1,7 @@
 //! A system of its own in a temporary folder on free ports; it is ended when the test ends.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -33,6 +33,35 @@ pub(crate) fn json(fields: &[(&str, &str)]) -> String {
     let object: serde_json::Map<String, Value> =
         fields.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value))).collect();
     Value::Object(object).to_string() + "\n"
+}
+
+/// Enters an agency.
+pub(crate) fn make_agency(data: &str, agency: &str) {
+    let made = command(&["admin", "agency", "--data", data, agency, "Xã thử nghiệm", "--name-en", "Test"]);
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+}
+
+/// The secret of a new key for a source of an agency.
+pub(crate) fn make_key(data: &str, agency: &str, source: &str) -> String {
+    let made = command(&["admin", "key", "--data", data, agency, source, "--format", "json"]);
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let answer: Value = serde_json::from_slice(&made.stdout).unwrap();
+    answer["secret"].as_str().unwrap().to_owned()
+}
+
+/// The number that a query gives, asked of the store in `data` directly.
+pub(crate) fn ask(data: &Path, sql: &str) -> Result<u64, String> {
+    let reach = data.join("store/connection.json");
+    let text = fs::read_to_string(&reach).map_err(|error| format!("{}: {error}", reach.display()))?;
+    let reach: Value = serde_json::from_str(&text).unwrap();
+    let mut answer = ureq::get(reach["url"].as_str().unwrap())
+        .query("query", format!("{sql} FORMAT TabSeparated"))
+        .header("x-clickhouse-user", "writer")
+        .header("x-clickhouse-key", reach["writer_key"].as_str().unwrap())
+        .call()
+        .map_err(|error| error.to_string())?;
+    let text = answer.body_mut().read_to_string().map_err(|error| error.to_string())?;
+    text.trim().parse().map_err(|_| text)
 }
 
 pub(crate) struct System {
@@ -95,34 +124,13 @@ impl System {
 
     /// Enters an agency and answers the secret of a new key for a source of it.
     pub(crate) fn make_key(&self, agency: &str, source: &str) -> String {
-        let made = command(&[
-            "admin",
-            "agency",
-            "--data",
-            self.data(),
-            agency,
-            "Xã thử nghiệm",
-            "--name-en",
-            "Test",
-        ]);
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let made = command(&["admin", "key", "--data", self.data(), agency, source, "--format", "json"]);
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let answer: Value = serde_json::from_slice(&made.stdout).unwrap();
-        answer["secret"].as_str().unwrap().to_owned()
+        make_agency(self.data(), agency);
+        make_key(self.data(), agency, source)
     }
 
     pub(crate) fn target(&self) -> Target {
         let running = self.running().expect("the system runs");
-        let pem = fs::read(self.data.join("collector/ca/ca.pem")).unwrap();
-        let root = Certificate::from_pem(&pem).unwrap();
-        let agent = ureq::Agent::config_builder()
-            .tls_config(TlsConfig::builder().root_certs(RootCerts::new_with_certs(&[root])).build())
-            .timeout_global(Some(Duration::from_secs(30)))
-            .http_status_as_error(false)
-            .build()
-            .into();
-        Target { agent, url: format!("https://{}", running["collector"].as_str().unwrap()) }
+        Target::new(&self.data, running["collector"].as_str().unwrap())
     }
 
     /// Kills the process with SIGKILL while `busy` runs on another thread.
@@ -139,16 +147,7 @@ impl System {
 
     /// The number that a query gives, asked of the store directly.
     pub(crate) fn count(&self, sql: &str) -> u64 {
-        let reach = self.data.join("store/connection.json");
-        let text = fs::read_to_string(&reach).unwrap_or_else(|error| panic!("{}: {error}", reach.display()));
-        let reach: Value = serde_json::from_str(&text).unwrap();
-        let mut answer = ureq::get(reach["url"].as_str().unwrap())
-            .query("query", format!("{sql} FORMAT TabSeparated"))
-            .header("x-clickhouse-user", "writer")
-            .header("x-clickhouse-key", reach["writer_key"].as_str().unwrap())
-            .call()
-            .unwrap_or_else(|error| panic!("{sql}: {error}\n{}", self.log()));
-        answer.body_mut().read_to_string().unwrap().trim().parse().unwrap()
+        ask(&self.data, sql).unwrap_or_else(|error| panic!("{sql}: {error}\n{}", self.log()))
     }
 
     fn machine(&self, path: &str) -> (u16, String) {
@@ -198,6 +197,19 @@ pub(crate) struct Target {
 }
 
 impl Target {
+    /// The collector at `address`, whose data is in `data`.
+    pub(crate) fn new(data: &Path, address: &str) -> Self {
+        let pem = fs::read(data.join("collector/ca/ca.pem")).unwrap();
+        let root = Certificate::from_pem(&pem).unwrap();
+        let agent = ureq::Agent::config_builder()
+            .tls_config(TlsConfig::builder().root_certs(RootCerts::new_with_certs(&[root])).build())
+            .timeout_global(Some(Duration::from_secs(30)))
+            .http_status_as_error(false)
+            .build()
+            .into();
+        Self { agent, url: format!("https://{address}") }
+    }
+
     /// Sends `count` events as batch `number`: the same number is the same batch.
     pub(crate) fn send(&self, key: &str, number: usize, count: usize) -> Result<u64, String> {
         let body: String =
