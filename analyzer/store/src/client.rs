@@ -1,6 +1,7 @@
 //! The way to the store: one client that writes, one that reads within a scope.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use bytes::{Bytes, BytesMut};
 use clickhouse::query::Query;
@@ -11,6 +12,7 @@ use crate::connect::{Account, ServerOptions};
 use crate::facts::{AlertRow, SignalRow};
 use crate::migrations::{self, Layout};
 use crate::row::EventRows;
+use crate::server::Reach;
 use crate::shim::{READER, SCOPE_SETTING, WRITER, quote};
 use crate::{Result, StoreError};
 
@@ -79,6 +81,15 @@ impl StoreClient {
             layout: Layout::Single,
             server: None,
         }
+    }
+
+    /// The store whose data is in the folder `data` of this machine, as it wrote when it last started.
+    ///
+    /// # Errors
+    /// `Io` when no store has ever run there.
+    pub fn running(data: &Path) -> Result<Self> {
+        let reach = Reach::read(data)?;
+        Ok(Self::new(&reach.url, &reach.writer_key, &reach.reader_key))
     }
 
     /// A `ClickHouse` server or cluster. The scope of each question is sent as `additional_table_filters` and, for row

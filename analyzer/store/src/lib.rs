@@ -34,5 +34,5 @@ pub use query::{
 };
 pub use row::{EventRows, REQUIRED, RetentionPolicy};
 pub use shim::SCOPE_SETTING;
-pub use server::{StoreOptions, run_store};
+pub use server::{BACKUPS, StoreOptions, run_store};
 pub use supervise::{ChildCommand, READER_KEY_VARIABLE, Supervisor, WRITER_KEY_VARIABLE};

@@ -1,5 +1,7 @@
 //! What `dongson up` is told: a data folder, and a file for what differs from the defaults.
 
+mod store;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -7,6 +9,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use dongson_analyzer::Lateness;
 use serde::Deserialize;
+
+pub(crate) use store::StoreConfig;
+
+use crate::role::Role;
 
 /// The configuration file. Every key may be left out; a misspelt one stops the start.
 #[derive(Debug, Clone, Deserialize)]
@@ -22,7 +28,7 @@ pub(crate) struct Config {
     pub(crate) analyzer: AnalyzerConfig,
     /// How long the log between the services keeps what is written to the store already.
     pub(crate) bus: BusConfig,
-    /// The store's engine.
+    /// The store's engine, or a server.
     pub(crate) store: StoreConfig,
     /// Where `/metrics` and `/healthz` answer in plain HTTP, for this machine's own monitoring; `"off"` = nowhere.
     pub(crate) metrics: Listen,
@@ -188,22 +194,6 @@ impl Default for BusConfig {
     }
 }
 
-/// The store's engine.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct StoreConfig {
-    /// Path of `libchdb.so`; default: where `deploy/fetch-engine` puts it.
-    pub(crate) engine: Option<PathBuf>,
-    /// Most memory of the engine in MiB.
-    pub(crate) memory_mib: u64,
-}
-
-impl Default for StoreConfig {
-    fn default() -> Self {
-        Self { engine: None, memory_mib: 2_048 }
-    }
-}
-
 /// The least sensible size of the log: the largest batches, the journal and what a stopped store leaves in it.
 const LEAST_LOG_BYTES: u64 = 1 << 30;
 
@@ -255,6 +245,7 @@ impl Config {
         within("analyzer.idle_seconds", self.analyzer.idle_seconds, 1, 3_600)?;
         within("bus.retention_hours", self.bus.retention_hours, 1, 24 * 366)?;
         within("bus.max_bytes", self.bus.max_bytes, LEAST_LOG_BYTES, 1 << 50)?;
+        self.store.check()?;
         within("store.memory_mib", self.store.memory_mib, 512, 1 << 20)
     }
 }
@@ -311,9 +302,12 @@ impl Paths {
         self.0.join("drill").join(session)
     }
 
-    /// Where a running `dongson up` writes its addresses.
-    pub(crate) fn running(&self) -> PathBuf {
-        self.0.join("running.json")
+    /// Where a running process writes its addresses.
+    pub(crate) fn running(&self, role: Role) -> PathBuf {
+        match role {
+            Role::All => self.0.join("running.json"),
+            one => self.0.join(format!("running-{}.json", one.name())),
+        }
     }
 }
 
@@ -336,6 +330,12 @@ mod tests {
             ("[bus]\nmax_bytes = 1", "bus.max_bytes: 1 makes no sense: 1073741824 to"),
             ("[bus]\nretention_hours = 0", "bus.retention_hours"),
             ("[store]\nmemory_mib = 0", "store.memory_mib"),
+            ("[store]\nurl = \"clickhouse:8443\"", "store.url: "),
+            ("[store]\nuser = \"w\"", "store.user: "),
+            ("[store]\nurl = \"https://c:8443\"\nengine = \"/e\"", "store.engine: "),
+            ("[store]\nurl = \"https://c:8443\"\ncluster = \"a b\"", "store.cluster: "),
+            ("[store]\nurl = \"https://c:8443\"\npassword_file = \"/nowhere/p\"", "store.password_file: "),
+            ("[store]\nurl = \"https://c:8443\"\nreader_password_file = \"/p\"", "store.reader_password_file: "),
             ("[collector.limits]\ndatagram_queue = 0", "collector.limits.datagram_queue"),
             ("[collector.silence]\nquiet_percent = 100", "collector.silence.quiet_percent"),
             ("[collector]\ntime_zone = \"Mars/Base\"", "collector.time_zone"),
