@@ -69,7 +69,8 @@ fn distinct(accounts: [&Account; 3]) -> Vec<&Account> {
 /// The server gets the SHA-256 of the password, never the password.
 fn user(account: &Account, on: &str) -> Result<String> {
     if account.password.is_empty() {
-        let words = format!("the account {:?} has no password: name its file in the configuration", account.user);
+        let words =
+            format!("the account {:?} has no password: name its file in the configuration", account.user);
         return Err(StoreError::BadQuestion(words));
     }
     let hash = hex::encode(Sha256::digest(&account.password));
@@ -174,7 +175,10 @@ mod tests {
             assert_eq!(with("CREATE ROW POLICY OR REPLACE \"dongson_agency_so-yte\""), tables);
             assert_eq!(with("CREATE USER"), 3);
             assert!(all.iter().all(|one| !one.contains("secret")), "{all:?}");
-            assert!(all.iter().all(|one| one.contains("ON CLUSTER") == (layout != Layout::Single)), "{all:?}");
+            assert!(
+                all.iter().all(|one| one.contains("ON CLUSTER") == (layout != Layout::Single)),
+                "{all:?}"
+            );
         }
     }
 
@@ -182,7 +186,10 @@ mod tests {
     fn what_cannot_be_is_named() {
         let strange = grants(&options(Layout::Single), &["a' OR 1".to_owned()]).unwrap_err().to_string();
         assert!(strange.contains("agency"), "{strange}");
-        let open = ServerOptions { reader: Account { user: "r".to_owned(), password: String::new() }, ..options(Layout::Single) };
+        let open = ServerOptions {
+            reader: Account { user: "r".to_owned(), password: String::new() },
+            ..options(Layout::Single)
+        };
         assert!(grants(&open, &[]).unwrap_err().to_string().contains("has no password"));
     }
 }

@@ -22,8 +22,8 @@ mod server;
 mod shim;
 mod supervise;
 
-pub use connect::{Account, ServerOptions};
 pub use client::{MAX_INSERT_BYTES, MAX_INSERT_ROWS, Scope, StoreClient};
+pub use connect::{Account, ServerOptions};
 pub use error::{Result, StoreError};
 pub use grants::grants;
 pub use migrations::{Layout, schema};
@@ -33,6 +33,6 @@ pub use query::{
     MAX_EVENTS, Period, Span, StoredAlert, TopValues,
 };
 pub use row::{EventRows, REQUIRED, RetentionPolicy};
-pub use shim::SCOPE_SETTING;
 pub use server::{BACKUPS, StoreOptions, run_store};
+pub use shim::SCOPE_SETTING;
 pub use supervise::{ChildCommand, READER_KEY_VARIABLE, Supervisor, WRITER_KEY_VARIABLE};

@@ -190,15 +190,18 @@ fn arguments(options: &StoreOptions) -> Result<Vec<String>> {
     let backups = data.join(BACKUPS);
     std::fs::create_dir_all(&backups).map_err(StoreError::io(&backups))?;
     let config = options.engine_config.as_ref().map(|path| format!("--config-file={}", path.display()));
-    Ok(config.into_iter().chain([
-        format!("--path={}", data.join("engine").display()),
-        format!("--backups.allowed_path={}", backups.display()),
-        format!("--max_server_memory_usage={}", options.memory_bytes),
-        format!("--mark_cache_size={cache}"),
-        format!("--index_mark_cache_size={cache}"),
-        "--background_pool_size=2".to_owned(),
-        "--async_insert=0".to_owned(),
-    ]).collect())
+    Ok(config
+        .into_iter()
+        .chain([
+            format!("--path={}", data.join("engine").display()),
+            format!("--backups.allowed_path={}", backups.display()),
+            format!("--max_server_memory_usage={}", options.memory_bytes),
+            format!("--mark_cache_size={cache}"),
+            format!("--index_mark_cache_size={cache}"),
+            "--background_pool_size=2".to_owned(),
+            "--async_insert=0".to_owned(),
+        ])
+        .collect())
 }
 
 /// Opens the folder; the process that held it may still be dying.

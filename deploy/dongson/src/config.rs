@@ -335,7 +335,10 @@ mod tests {
             ("[store]\nurl = \"https://c:8443\"\nengine = \"/e\"", "store.engine: "),
             ("[store]\nurl = \"https://c:8443\"\ncluster = \"a b\"", "store.cluster: "),
             ("[store]\nurl = \"https://c:8443\"\npassword_file = \"/nowhere/p\"", "store.password_file: "),
-            ("[store]\nurl = \"https://c:8443\"\nreader_password_file = \"/p\"", "store.reader_password_file: "),
+            (
+                "[store]\nurl = \"https://c:8443\"\nreader_password_file = \"/p\"",
+                "store.reader_password_file: ",
+            ),
             ("[collector.limits]\ndatagram_queue = 0", "collector.limits.datagram_queue"),
             ("[collector.silence]\nquiet_percent = 100", "collector.silence.quiet_percent"),
             ("[collector]\ntime_zone = \"Mars/Base\"", "collector.time_zone"),

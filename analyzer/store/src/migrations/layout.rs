@@ -37,7 +37,8 @@ impl Layout {
     pub fn cluster(name: &str) -> Result<Self> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
         if name.is_empty() || name.len() > 64 || !name.bytes().all(plain) {
-            let words = format!("the name of a cluster is 1 to 64 letters, digits, `_`, `-` and `.`, not {name:?}");
+            let words =
+                format!("the name of a cluster is 1 to 64 letters, digits, `_`, `-` and `.`, not {name:?}");
             return Err(StoreError::BadQuestion(words));
         }
         Ok(Self::Cluster(name.to_owned()))
@@ -71,7 +72,8 @@ impl Layout {
 
     /// The statements that do here what `statement`, written for one server, does there.
     pub(super) fn spread(&self, statement: &str) -> Result<Vec<String>> {
-        let unknown = || StoreError::BadQuestion(format!("a migration has no form for clusters: {statement}"));
+        let unknown =
+            || StoreError::BadQuestion(format!("a migration has no form for clusters: {statement}"));
         if let Some(rest) = statement.strip_prefix("CREATE TABLE dongson.") {
             let (table, body) = rest.split_once(' ').ok_or_else(unknown)?;
             return self.create_table(table, body).ok_or_else(unknown);
@@ -81,7 +83,9 @@ impl Layout {
             let (target, select) = rest.split_once(' ').ok_or_else(unknown)?;
             let (on, target) = (self.on_cluster(), self.held(target));
             let select = self.from_held(select);
-            return Ok(vec![format!("CREATE MATERIALIZED VIEW IF NOT EXISTS dongson.{view}{on} TO {target} {select}")]);
+            return Ok(vec![format!(
+                "CREATE MATERIALIZED VIEW IF NOT EXISTS dongson.{view}{on} TO {target} {select}"
+            )]);
         }
         let rest = statement.strip_prefix("ALTER TABLE dongson.").ok_or_else(unknown)?;
         let (table, actions) = rest.split_once(char::is_whitespace).ok_or_else(unknown)?;
@@ -174,17 +178,20 @@ mod tests {
 
     #[test]
     fn commas_inside_are_no_ends() {
-        assert_eq!(top_level("ADD COLUMN a Enum('x,\\'y'),\n MODIFY ORDER BY (a, b)"), [
-            "ADD COLUMN a Enum('x,\\'y')",
-            "MODIFY ORDER BY (a, b)"
-        ]);
+        assert_eq!(
+            top_level("ADD COLUMN a Enum('x,\\'y'),\n MODIFY ORDER BY (a, b)"),
+            ["ADD COLUMN a Enum('x,\\'y')", "MODIFY ORDER BY (a, b)"]
+        );
     }
 
     #[test]
     fn a_name_is_never_sql() {
         assert_eq!(Layout::cluster("dongson-1").unwrap().on_cluster(), " ON CLUSTER 'dongson-1'");
         for bad in ["", "a b", "a'", "a\\", &"a".repeat(65)] {
-            assert!(Layout::cluster(bad).unwrap_err().to_string().contains("the name of a cluster"), "{bad:?}");
+            assert!(
+                Layout::cluster(bad).unwrap_err().to_string().contains("the name of a cluster"),
+                "{bad:?}"
+            );
         }
     }
 

@@ -191,7 +191,9 @@ mod tests {
                 let open = statement.replace("{shard}", "").replace("{replica}", "");
                 assert!(!open.contains('{'), "a place was not filled in: {statement}");
                 assert_eq!(statement.contains("ON CLUSTER"), layout != Layout::Single, "{statement}");
-                let Some(rest) = statement.strip_prefix("CREATE TABLE IF NOT EXISTS dongson.") else { continue };
+                let Some(rest) = statement.strip_prefix("CREATE TABLE IF NOT EXISTS dongson.") else {
+                    continue;
+                };
                 let (name, body) = rest.split_once(' ').unwrap();
                 if body.contains("ENGINE = Distributed(") {
                     spread.push(name.to_owned());
@@ -203,20 +205,28 @@ mod tests {
                 tables.push(name.strip_suffix(suffix).unwrap().to_owned());
             }
             assert_eq!(tables, SCOPED_TABLES, "each table is filtered for readers");
-            assert!(spread.is_empty() == (layout == Layout::Single) && (spread.is_empty() || spread == tables));
+            assert!(
+                spread.is_empty() == (layout == Layout::Single) && (spread.is_empty() || spread == tables)
+            );
         }
     }
 
     #[test]
     fn views_of_a_cluster_stand_between_local_tables() {
         let all = schema(&Layout::Cluster("c".to_owned())).unwrap();
-        let views: Vec<&String> =
-            all.iter().filter(|one| one.contains("MATERIALIZED VIEW") || one.contains("MODIFY QUERY")).collect();
+        let views: Vec<&String> = all
+            .iter()
+            .filter(|one| one.contains("MATERIALIZED VIEW") || one.contains("MODIFY QUERY"))
+            .collect();
         assert_eq!(views.len(), 3);
         for view in views {
-            assert!(view.contains("FROM dongson.events_local\n") || view.contains("FROM dongson.alerts_local\n"), "{view}");
+            assert!(
+                view.contains("FROM dongson.events_local\n") || view.contains("FROM dongson.alerts_local\n"),
+                "{view}"
+            );
         }
-        let both = |part: &str| all.iter().filter(|one| one.starts_with("ALTER") && one.contains(part)).count();
+        let both =
+            |part: &str| all.iter().filter(|one| one.starts_with("ALTER") && one.contains(part)).count();
         assert_eq!((both("ADD COLUMN IF NOT EXISTS words"), both("ADD INDEX")), (2, 1));
     }
 

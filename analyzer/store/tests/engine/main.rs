@@ -85,7 +85,8 @@ fn child(arguments: &[String]) -> ExitCode {
     options.listen = Some(value("--listen").parse().unwrap());
     options.memory_bytes = value("--memory").parse().unwrap();
     options.search_seconds = value("--search-seconds").parse().unwrap();
-    options.engine_config = arguments.iter().any(|one| one == "--engine-config").then(|| value("--engine-config").into());
+    options.engine_config =
+        arguments.iter().any(|one| one == "--engine-config").then(|| value("--engine-config").into());
     options.child = true;
     let key = |name| std::env::var(name).unwrap();
     options.keys = Some((key(dongson_store::WRITER_KEY_VARIABLE), key(dongson_store::READER_KEY_VARIABLE)));
@@ -129,7 +130,7 @@ fn with_store<F: Future<Output = ()>>(test: impl FnOnce(StoreClient) -> F) {
     drop(store);
 }
 
-/// 2026-11-23T02:00:00Z.
+/// 2026-11-24T02:00:00Z.
 const START: i64 = 1_795_485_600;
 
 fn event(organization: &str, number: i64) -> Event {
@@ -335,7 +336,10 @@ fn a_scope_holds() {
             "INSERT INTO dongson.events_per_minute (events) VALUES (1)",
             "DROP TABLE dongson.events",
             "SELECT 1; DROP TABLE dongson.events",
-        ].into_iter().take(statements) {
+        ]
+        .into_iter()
+        .take(statements)
+        {
             let answer = client.ask(&mine, around).unwrap().fetch_all::<u64>().await;
             assert!(answer.is_err(), "{around}");
         }

@@ -32,8 +32,8 @@ pub(super) fn options() -> Option<ServerOptions> {
         user: variable("DONGSON_CLICKHOUSE_USER").unwrap_or_else(|| "default".to_owned()),
         password: variable("DONGSON_CLICKHOUSE_PASSWORD").unwrap_or_default(),
     };
-    let layout = variable("DONGSON_CLICKHOUSE_CLUSTER")
-        .map_or(Layout::Single, |name| Layout::cluster(&name).unwrap());
+    let layout =
+        variable("DONGSON_CLICKHOUSE_CLUSTER").map_or(Layout::Single, |name| Layout::cluster(&name).unwrap());
     Some(ServerOptions { layout, ..ServerOptions::new(&url, account) })
 }
 
@@ -51,7 +51,15 @@ pub(super) async fn fresh() -> StoreClient {
     };
     let (tables, ours) = (count("%").await.unwrap(), count("made_by_tests").await.unwrap());
     assert!(tables == 0 || ours == 1, "{} has a database dongson that no test made: it stays", options.url);
-    let execute = |sql: String| async move { StoreClient::server(&self::options().unwrap()).unwrap().writer().query_raw(&sql).execute().await.unwrap() };
+    let execute = |sql: String| async move {
+        StoreClient::server(&self::options().unwrap())
+            .unwrap()
+            .writer()
+            .query_raw(&sql)
+            .execute()
+            .await
+            .unwrap()
+    };
     execute(format!("DROP DATABASE IF EXISTS dongson{on} SYNC")).await;
     execute(format!("CREATE DATABASE dongson{on} ENGINE = Atomic")).await;
     execute(format!("CREATE TABLE dongson.made_by_tests{on} (organization_id String) ENGINE = Log")).await;
@@ -105,7 +113,11 @@ pub(super) fn a_server_is_reached_over_tls() {
         let ca = folder.path().join("ca.pem");
         std::fs::write(&ca, certificate.cert.pem()).unwrap();
         let at = |host: &str, ca: Option<&Path>| {
-            let options = ServerOptions { url: format!("https://{host}:{port}"), ca: ca.map(Path::to_owned), ..plain.clone() };
+            let options = ServerOptions {
+                url: format!("https://{host}:{port}"),
+                ca: ca.map(Path::to_owned),
+                ..plain.clone()
+            };
             StoreClient::server(&options).unwrap()
         };
         let client = at("localhost", Some(&ca));

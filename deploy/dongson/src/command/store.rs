@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
 use dongson_store::{
-    READER_KEY_VARIABLE, StoreOptions, WRITER_KEY_VARIABLE, engine_path, grants, install_engine, run_store, schema,
+    READER_KEY_VARIABLE, StoreOptions, WRITER_KEY_VARIABLE, engine_path, grants, install_engine, run_store,
+    schema,
 };
 
 use crate::config::Config;

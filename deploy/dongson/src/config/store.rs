@@ -70,7 +70,9 @@ impl StoreConfig {
                 ("cluster", self.cluster.is_some()),
             ];
             return match of_servers.iter().find(|(_, set)| *set) {
-                Some((key, _)) => Err(format!("store.{key}: is for a server: set store.url, or leave it out")),
+                Some((key, _)) => {
+                    Err(format!("store.{key}: is for a server: set store.url, or leave it out"))
+                }
                 None => Ok(()),
             };
         }
@@ -82,7 +84,10 @@ impl StoreConfig {
             ("migrator_password_file", &self.migrator_user, &self.migrator_password_file),
         ] {
             if file.is_some() && user.is_none() {
-                return Err(format!("store.{key}: is of no account: name it in store.{}", key.replace("password_file", "user")));
+                return Err(format!(
+                    "store.{key}: is of no account: name it in store.{}",
+                    key.replace("password_file", "user")
+                ));
             }
         }
         self.layout().map_err(|error| format!("store.cluster: {error}"))?;
