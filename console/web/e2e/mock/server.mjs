@@ -217,6 +217,11 @@ export function start(port = 0) {
       if (body.quiet_after_seconds < 60) return fault(422, 'invalid', 'quiet_after_seconds: phải từ 60 đến 86400', 'quiet_after_seconds: must be 60 to 86400');
       return Object.assign(sensor, { owner: body.owner === '' ? null : body.owner, quiet_after_seconds: body.quiet_after_seconds, version: sensor.version + 1 });
     }
+    if (resource === 'desired') {
+      const now = desired.get(id) ?? { target: id, version: 0, configuration: {}, set_at: 0, set_by: '' };
+      if (method === 'PUT') desired.set(id, { ...now, version: now.version + 1, configuration: body.configuration, set_at: Date.now(), set_by: me.id });
+      return desired.get(id) ?? now;
+    }
     if (resource === 'sensors') return { sensors, at: Date.now() };
     if (resource === 'enrolment-tokens') return { token: { id: 't1', organization: body.organization, node: body.node, expires_at: Date.now() + body.minutes * 60_000 }, secret: 'k3', collector_urls: ['https://soc.example:9443'], authority_fingerprint: '5nM2x8Qw3eR7tY1uI9oP4aS6dF0gH2jK5lZ8xC1vB3n', enrol_command: 'dongson-sensor enrol https://soc.example:9443 dst1.Zk3mQ9vT2xN8rB5wL1cY7hP4sD6gJ0aF.5nM2x8Qw3eR7tY1uI9oP4aS6dF0gH2jK5lZ8xC1vB3n --data /var/lib/dongson-sensor', run_command: 'dongson-sensor run --interface eth0 --data /var/lib/dongson-sensor', text: 'dst1.Zk3mQ9vT2xN8rB5wL1cY7hP4sD6gJ0aF.5nM2x8Qw3eR7tY1uI9oP4aS6dF0gH2jK5lZ8xC1vB3n' };
     if (resource === 'rules') return id === undefined ? { rules: rules.map((rule) => ({ ...rule, source: '' })) } : rules.find((rule) => rule.id === id);
@@ -232,6 +237,7 @@ export function start(port = 0) {
     return fault(404, 'not_found', 'Không tìm thấy.', 'Not found.');
   }
 
+  const desired = new Map();
   const orders = [];
   const ORDER = { decided_by: null, decided_at: null, words: null, expires_at: null, received_bytes: 0, account: null, ended_at: null, discarded_at: null };
 

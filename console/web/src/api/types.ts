@@ -434,3 +434,12 @@ export interface PacketOrder {
   ended_at: number | null;
   discarded_at: number | null;
 }
+
+/** What is wanted of the sensors of a target: `all`, `organization:ID` or `sensor:ID`. */
+export interface Desired {
+  target: string;
+  version: number;
+  configuration: Record<string, unknown>;
+  set_at: number;
+  set_by: string;
+}
