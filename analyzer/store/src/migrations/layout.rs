@@ -82,7 +82,7 @@ impl Layout {
             let (view, rest) = rest.split_once(" TO dongson.").ok_or_else(unknown)?;
             let (target, select) = rest.split_once(' ').ok_or_else(unknown)?;
             let (on, target) = (self.on_cluster(), self.held(target));
-            let select = self.from_held(select);
+            let select = self.over_held(select);
             return Ok(vec![format!(
                 "CREATE MATERIALIZED VIEW IF NOT EXISTS dongson.{view}{on} TO {target} {select}"
             )]);
@@ -119,7 +119,7 @@ impl Layout {
     fn alter_table(&self, table: &str, actions: &str) -> Vec<String> {
         let on = self.on_cluster();
         if !SCOPED_TABLES.contains(&table) {
-            return vec![format!("ALTER TABLE dongson.{table}{on} {}", self.from_held(actions))];
+            return vec![format!("ALTER TABLE dongson.{table}{on} {}", self.over_held(actions))];
         }
         let mut statements = vec![format!("ALTER TABLE {}{on} {actions}", self.held(table))];
         let columns: Vec<&str> = top_level(actions)
@@ -133,7 +133,7 @@ impl Layout {
     }
 
     /// `FROM dongson.events` as the table that holds rows.
-    fn from_held(&self, select: &str) -> String {
+    fn over_held(&self, select: &str) -> String {
         SCOPED_TABLES.iter().fold(select.to_owned(), |select, table| {
             select.replace(&format!("FROM dongson.{table}\n"), &format!("FROM {}\n", self.held(table)))
         })
