@@ -43,8 +43,8 @@ struct Memory {
 
 /// What a batch leads to.
 #[derive(Default)]
-struct Found {
-    alerts: BTreeMap<String, (Alert, Vec<Signal>)>,
+pub(crate) struct Found {
+    pub(crate) alerts: BTreeMap<String, (Alert, Vec<Signal>)>,
     hits: BTreeMap<String, ExceptionHit>,
 }
 
@@ -173,7 +173,7 @@ impl SignalsStage {
 }
 
 /// Groups what no exception hides.
-fn sort_out(signals: &[Signal], exceptions: &[Exception]) -> Found {
+pub(crate) fn sort_out(signals: &[Signal], exceptions: &[Exception]) -> Found {
     let mut found = Found::default();
     for signal in signals {
         let hides = |one: &&Exception| {

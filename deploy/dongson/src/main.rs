@@ -9,6 +9,7 @@ mod output;
 mod process;
 mod reach;
 mod role;
+mod store;
 
 use std::process::ExitCode;
 

@@ -177,3 +177,47 @@ pub(super) fn a_cluster_answers_as_one_server() {
         }
     });
 }
+
+/// `deploy/cluster/clickhouse/server.xml` without what only a server merges or knows: what is removed from its own
+/// configuration, and where accounts lie.
+fn servers_configuration() -> String {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/cluster/clickhouse/server.xml");
+    let text = std::fs::read_to_string(path).unwrap();
+    let (head, tail) = text.split_once("<user_directories").unwrap();
+    let (_, tail) = tail.split_once("</user_directories>").unwrap();
+    let lines = [head, tail].concat();
+    lines.lines().filter(|line| !line.contains("remove=\"1\"")).collect::<Vec<_>>().join("\n")
+}
+
+/// The engine reads the servers' configuration: the cluster that migrations name has the shards and replicas of the compose file.
+pub(super) fn the_servers_know_the_cluster() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("server.xml");
+    std::fs::write(&config, servers_configuration()).unwrap();
+    let data = folder.path().join("data");
+    let mut options = StoreOptions::new(&data, engine_path());
+    options.engine_config = Some(config);
+    let mut command = ChildCommand::current().unwrap();
+    command.environment = [
+        ("SHARD", "2"),
+        ("REPLICA", "clickhouse-2b"),
+        ("INTERSERVER_PASSWORD", "x"),
+        ("CLUSTER_SECRET", "y"),
+    ]
+    .map(|(name, value)| (format!("DONGSON_{name}"), value.to_owned()))
+    .to_vec();
+    let store = Supervisor::start(command, &options).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let client = store.client();
+        let macros = "SELECT macro, substitution FROM system.macros ORDER BY macro";
+        let macros: Vec<(String, String)> = client.writer().query(macros).fetch_all().await.unwrap();
+        let expected = [("cluster", "dongson"), ("replica", "clickhouse-2b"), ("shard", "2")];
+        assert_eq!(macros, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        let hosts = "SELECT shard_num, host_name FROM system.clusters WHERE cluster = 'dongson' ORDER BY shard_num, host_name";
+        let hosts: Vec<(u32, String)> = client.writer().query(hosts).fetch_all().await.unwrap();
+        let expected = [(1, "clickhouse-1a"), (1, "clickhouse-1b"), (2, "clickhouse-2a"), (2, "clickhouse-2b")];
+        assert_eq!(hosts, expected.map(|(shard, host)| (shard, host.to_owned())));
+    });
+    drop((store, runtime));
+}

@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 #![expect(clippy::print_stdout, reason = "a test runner reports")]
 
+mod backup;
 mod cluster;
 mod remote;
 mod upgrade;
@@ -57,7 +58,7 @@ fn main() -> ExitCode {
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-const TESTS: [(&str, fn()); 15] = [
+const TESTS: [(&str, fn()); 18] = [
     ("the_official_client_works", the_official_client_works),
     ("events_come_back_whole", events_come_back_whole),
     ("a_token_counts_once", a_token_counts_once),
@@ -71,7 +72,10 @@ const TESTS: [(&str, fn()); 15] = [
     ("every_statement_parses", cluster::every_statement_parses),
     ("tables_of_a_cluster_are_made", cluster::tables_of_a_cluster_are_made),
     ("a_cluster_answers_as_one_server", cluster::a_cluster_answers_as_one_server),
+    ("the_servers_know_the_cluster", cluster::the_servers_know_the_cluster),
     ("a_server_is_reached_over_tls", remote::a_server_is_reached_over_tls),
+    ("a_copy_is_restored_whole", backup::a_copy_is_restored_whole),
+    ("a_changed_row_is_another_hash", backup::a_changed_row_is_another_hash),
     ("rows_of_the_release_before_are_found", upgrade::rows_of_the_release_before_are_found),
 ];
 

@@ -8,6 +8,7 @@ mod intel;
 mod key_file;
 mod pack;
 mod pack_file;
+mod replay;
 mod rules;
 mod store;
 mod trust;
@@ -32,6 +33,8 @@ pub(crate) enum Command {
     Console(up::One),
     /// Runs rules over files of events and prints the matches.
     Detect(detect::Detect),
+    /// Runs stored events through the rules once more and tells what would be found otherwise.
+    Replay(replay::ReplayCommand),
     /// Checks and tests rules.
     #[command(subcommand)]
     Rules(rules::Rules),
@@ -58,6 +61,7 @@ impl Command {
             Self::Analyzer(one) => one.run(Role::Analyzer),
             Self::Console(one) => one.run(Role::Console),
             Self::Detect(detect) => detect.run(),
+            Self::Replay(replay) => replay.run(),
             Self::Rules(rules) => rules.run(),
             Self::Intel(intel) => intel.run(),
             Self::Drill(drill) => drill.run(),
