@@ -186,6 +186,7 @@ fn bus_options(config: &Config) -> dongson_bus::Options {
             bytes: config.bus.max_bytes / 4,
         },
         quota_bytes: config.bus.max_bytes,
+        clock: Arc::new(|| u64::try_from(now()).unwrap_or(0)),
         ..dongson_bus::Options::default()
     }
 }
