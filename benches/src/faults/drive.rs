@@ -88,7 +88,7 @@ impl<'f> Drive<'f> {
         let token = self.machine.admin(&["token", AGENCY, &format!("cam-bien-{number}")], "token")?;
         enrol(&Machine::url(), &token, &data)?;
         // Every other sensor's clock is wrong, where clocks may be.
-        let wrong = number % 2 == 1 && self.plan.faults.contains(&super::Fault::Clock);
+        let wrong = number % 2 == 1 && self.plan.kinds.contains(&super::Fault::Clock);
         let ahead = if wrong { 90 } else { 0 };
         let pace = (self.plan.rate, ahead);
         self.sensors.push(Sensor::start(&self.link, &self.history, data, format!("s{number}"), pace)?);
@@ -98,7 +98,7 @@ impl<'f> Drive<'f> {
     /// Sends, breaks, restores, waits, compares.
     pub(super) fn run(mut self) -> Result<Report> {
         let time = Duration::from_secs(self.plan.seconds);
-        let steps = schedule(self.seed, &self.plan.faults, time, Duration::from_secs(self.plan.every));
+        let steps = schedule(self.seed, &self.plan.kinds, time, Duration::from_secs(self.plan.every));
         let mut senders = self.send();
         self.faults(&steps, time, &senders)?;
         self.restore()?;

@@ -37,6 +37,8 @@ pub(crate) fn inside() -> Result<()> {
 #[derive(Debug)]
 pub(crate) struct Link {
     holder: Child,
+    /// The centre's end.
+    end: &'static str,
 }
 
 impl Link {
@@ -45,7 +47,7 @@ impl Link {
         ip(&["link", "set", "lo", "up"])?;
         let holder =
             Command::new("unshare").args(["--net", "sleep", "infinity"]).stdin(Stdio::null()).spawn()?;
-        let link = Self { holder };
+        let link = Self { holder, end: END };
         let (pid, until) = (link.holder.id().to_string(), Instant::now() + Duration::from_secs(10));
         let ours = namespace("self")?;
         while namespace(&pid)? == ours {
@@ -74,12 +76,12 @@ impl Link {
 
     /// Cuts the link.
     pub(crate) fn cut(&self) -> Result<()> {
-        ip(&["link", "set", END, "down"])
+        ip(&["link", "set", self.end, "down"])
     }
 
     /// Joins it again.
     pub(crate) fn join(&self) -> Result<()> {
-        ip(&["link", "set", END, "up"])
+        ip(&["link", "set", self.end, "up"])
     }
 }
 

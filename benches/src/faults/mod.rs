@@ -60,8 +60,8 @@ pub(crate) struct Faults {
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=600))]
     every: u64,
     /// Which faults come; default: all.
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Fault::value_variants().to_vec())]
-    faults: Vec<Fault>,
+    #[arg(long = "faults", value_enum, value_delimiter = ',', default_values_t = Fault::value_variants().to_vec())]
+    kinds: Vec<Fault>,
     /// Events in a second and sender.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(10..=100_000))]
     rate: u64,
@@ -124,7 +124,7 @@ impl Faults {
         for seed in &failed {
             let (program, seconds, every) = (self.dongson.display(), self.seconds, self.every);
             let kinds: Vec<String> = self
-                .faults
+                .kinds
                 .iter()
                 .filter_map(ValueEnum::to_possible_value)
                 .map(|kind| kind.get_name().to_owned())

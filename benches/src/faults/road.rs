@@ -79,12 +79,12 @@ fn carry(listener: &TcpListener, target: SocketAddr, orders: &Arc<Orders>) {
             copy(client, server, &orders, |bytes| {
                 let whole = asked.fetch_add(bytes, Ordering::Relaxed) + bytes;
                 whole >= REQUEST && take(&orders, BREAK_REQUEST)
-            })
+            });
         });
         thread::spawn(move || {
             copy(server_too, client_too, &theirs, |_| {
                 asked_too.swap(0, Ordering::Relaxed) >= REQUEST && take(&theirs, LOSE_ANSWER)
-            })
+            });
         });
     }
 }

@@ -73,7 +73,7 @@ impl Simulated {
             for number in next..upto {
                 shipper.push(self.event(number))?;
             }
-            if upto % FLUSH == 0 {
+            if upto.is_multiple_of(FLUSH) {
                 self.keep(&mut shipper, upto)?;
             }
             pace.spend(BLOCK);

@@ -66,8 +66,10 @@ fn write(stream: &mut TcpStream, lane: &str, numbers: std::ops::Range<u64>) -> s
     for number in numbers {
         let mark = Mark { lane, run: 0, number, made_ms: now_ms() };
         let at = jiff::Timestamp::from_millisecond(mark.made_ms).unwrap_or_default();
-        let line = format!("<134>1 {at:.3} {} faults {number} - - {}", mark.host(), mark.message());
-        text.push_str(&format!("{} {line}", line.len()));
+        let record = format!("<134>1 {at:.3} {} faults {number} - - {}", mark.host(), mark.message());
+        text.push_str(&record.len().to_string());
+        text.push(' ');
+        text.push_str(&record);
     }
     stream.write_all(text.as_bytes())
 }
