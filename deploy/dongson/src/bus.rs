@@ -29,6 +29,11 @@ impl OpenBus {
         Ok(Self { bus, embedded: Some(embedded) })
     }
 
+    /// Whether this process alone has the log.
+    pub(crate) fn is_embedded(&self) -> bool {
+        self.embedded.is_some()
+    }
+
     /// For whoever writes or reads.
     pub(crate) fn bus(&self) -> Arc<dyn Bus> {
         Arc::clone(&self.bus)
@@ -51,6 +56,7 @@ fn options(config: &BusConfig) -> dongson_bus::Options {
             bytes: config.max_bytes / 4,
         },
         quota_bytes: config.max_bytes,
+        clock: Arc::new(|| u64::try_from(dongson_registry::now()).unwrap_or(0)),
         ..dongson_bus::Options::default()
     }
 }

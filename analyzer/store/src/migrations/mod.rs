@@ -87,7 +87,8 @@ fn foundation(layout: &Layout) -> [String; 2] {
         format!("CREATE DATABASE IF NOT EXISTS dongson{on} ENGINE = Atomic"),
         format!(
             "CREATE TABLE IF NOT EXISTS dongson.schema_migrations{on} (version UInt32, applied DateTime64(3, 'UTC') \
-             DEFAULT now64(3)) ENGINE = {engine} ORDER BY version"
+             DEFAULT now64(3)) ENGINE = {engine} ORDER BY version \
+             SETTINGS fsync_after_insert = 1, fsync_part_directory = 1"
         ),
     ]
 }
@@ -235,6 +236,16 @@ mod tests {
         let names: Vec<String> = columns().map(Field::column_name).chain(["original".to_owned()]).collect();
         for column in SEARCHED {
             assert!(names.iter().any(|name| name == column), "{column}");
+        }
+    }
+
+    #[test]
+    fn what_makes_something_can_be_repeated() {
+        for layout in [Layout::Single, Layout::Cluster("c".to_owned())] {
+            for statement in schema(&layout).unwrap() {
+                let makes = statement.starts_with("CREATE ") || statement.contains(" ADD ");
+                assert!(!makes || statement.contains(" IF NOT EXISTS "), "{statement}");
+            }
         }
     }
 
