@@ -14,7 +14,6 @@ mod local;
 pub mod notify;
 mod order;
 mod partition;
-mod replay;
 mod script;
 mod stage;
 
@@ -33,7 +32,6 @@ use tracing::{error, info};
 pub use detect::{Content, Detector};
 pub use dongson_rules::Lateness;
 pub use inventory::Inventory;
-pub use replay::{Judge, Replay};
 use stage::events::EventsStage;
 use stage::signals::SignalsStage;
 

@@ -56,8 +56,8 @@ struct Loaded {
 
 /// What a batch leads to.
 #[derive(Default)]
-pub(crate) struct Found {
-    pub(crate) alerts: BTreeMap<String, (Alert, Vec<Signal>)>,
+struct Found {
+    alerts: BTreeMap<String, (Alert, Vec<Signal>)>,
     hits: BTreeMap<String, ExceptionHit>,
 }
 
@@ -221,7 +221,7 @@ impl Memory {
 }
 
 /// Groups what no exception hides.
-pub(crate) fn sort_out(signals: &[Signal], exceptions: &[Exception]) -> Found {
+fn sort_out(signals: &[Signal], exceptions: &[Exception]) -> Found {
     let mut found = Found::default();
     for signal in signals {
         let hides = |one: &&Exception| {

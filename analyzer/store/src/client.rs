@@ -117,11 +117,6 @@ impl StoreClient {
         migrations::migrate(&self.migrator, &self.layout).await
     }
 
-    /// How the tables lie.
-    pub(crate) fn layout(&self) -> &Layout {
-        &self.layout
-    }
-
     /// Asks whether the store answers.
     pub async fn ping(&self) -> Result<()> {
         let one: u8 = self.writer.query("SELECT 1").fetch_one().await?;

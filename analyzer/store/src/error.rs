@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use crate::backup::TableContents;
-
 /// Result of the store.
 pub type Result<T> = std::result::Result<T, StoreError>;
 
@@ -92,20 +90,6 @@ pub enum StoreError {
     /// A question that cannot be asked.
     #[error("{0}")]
     BadQuestion(String),
-    /// A copy is restored into an empty place only.
-    #[error("the store has tables already: a copy is restored into an empty place only")]
-    NotEmpty,
-    /// A restored table is not what was copied.
-    #[error(
-        "the table {} came back with {} rows of hash {}; {} rows of hash {} were copied",
-        expected.table, found.rows, found.hash, expected.rows, expected.hash
-    )]
-    Differs {
-        /// What was copied.
-        expected: TableContents,
-        /// What came back.
-        found: TableContents,
-    },
     /// A scope without any agency.
     #[error("no agency is given: nothing may be read")]
     EmptyScope,

@@ -8,7 +8,6 @@
 //!   [`grants()`] are the accounts of a server, with least rights.
 //! - [`install_engine`] unpacks the pinned engine package.
 
-mod backup;
 mod client;
 mod connect;
 mod engine;
@@ -23,7 +22,6 @@ mod server;
 mod shim;
 mod supervise;
 
-pub use backup::TableContents;
 pub use client::{MAX_INSERT_BYTES, MAX_INSERT_ROWS, Scope, StoreClient};
 pub use connect::{Account, ServerOptions};
 pub use error::{Result, StoreError};

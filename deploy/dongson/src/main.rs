@@ -9,7 +9,6 @@ mod output;
 mod process;
 mod reach;
 mod role;
-mod store;
 
 use std::process::ExitCode;
 

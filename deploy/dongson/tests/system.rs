@@ -26,40 +26,7 @@ fn the_drill_raises_what_it_must() {
     // Sent again it is another session with alerts of its own.
     let again = command(&["drill", "run", "--data", system.data()]);
     assert!(again.status.success(), "{}", String::from_utf8_lossy(&again.stdout));
-    the_past_is_found_again(&system);
     system.stop();
-    // Without the system, with a store of its own.
-    the_past_is_found_again(&system);
-}
-
-/// The same rules find the same alerts in what is stored; other rules are told apart.
-fn the_past_is_found_again(system: &System) {
-    let replay = |more: &[&str]| {
-        let span = ["--from", "2020-01-01", "--to", "2100-01-01", "--warm-up", "0", "--format", "json"];
-        let arguments = [&["replay", "--data", system.data()], &span[..], more].concat();
-        let output = command(&arguments);
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        let answer: serde_json::Value =
-            serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
-        (output.status.code(), answer)
-    };
-    let count = |answer: &serde_json::Value, name: &str| answer[name].as_array().unwrap().len();
-    let (code, same) = replay(&[]);
-    assert_eq!((count(&same, "new"), count(&same, "vanished")), (0, 0), "{same:#}");
-    assert_eq!(code, Some(0));
-    assert!(same["stored"].as_u64().unwrap() >= 36 && same["stored"] == same["replayed"], "{same:#}");
-    assert!(same["events"].as_u64().unwrap() > 1_000);
-    let folder = tempfile::tempdir().unwrap();
-    let rule = "title: Every event\nid: 7556d12a-005d-475a-bec9-7d9fe9ed1c01\nlogsource: {product: linux}\nlevel: low\n\
-                detection:\n  a: {event.dataset: sshd}\n  condition: a\n";
-    std::fs::write(folder.path().join("every.yml"), rule).unwrap();
-    let (code, other) = replay(&["--content", folder.path().to_str().unwrap()]);
-    assert_eq!(code, Some(1));
-    assert_eq!(Some(count(&other, "vanished") as u64), same["stored"].as_u64());
-    assert!(other["vanished"][0]["rule_id"].is_string());
-    let (_, both) = replay(&["--shipped", "--content", folder.path().to_str().unwrap()]);
-    assert_eq!(count(&both, "vanished"), 0, "{both:#}");
-    assert_eq!(count(&both, "new"), count(&other, "new"));
 }
 
 /// Killed in the middle of ingest, again and again: what was acknowledged is there once, what was not and is sent again too.

@@ -3,7 +3,6 @@
 mod counts;
 mod events;
 mod group;
-mod history;
 pub(crate) mod listing;
 
 use dongson_event::{Alert, Signal, Timestamp};

@@ -7,7 +7,6 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 #![expect(clippy::print_stdout, reason = "a test runner reports")]
 
-mod backup;
 mod cluster;
 mod remote;
 mod upgrade;
@@ -58,7 +57,7 @@ fn main() -> ExitCode {
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-const TESTS: [(&str, fn()); 19] = [
+const TESTS: [(&str, fn()); 17] = [
     ("a_migration_whose_note_is_gone_is_repeated", a_migration_whose_note_is_gone_is_repeated),
     ("the_official_client_works", the_official_client_works),
     ("events_come_back_whole", events_come_back_whole),
@@ -75,8 +74,6 @@ const TESTS: [(&str, fn()); 19] = [
     ("a_cluster_answers_as_one_server", cluster::a_cluster_answers_as_one_server),
     ("the_servers_know_the_cluster", cluster::the_servers_know_the_cluster),
     ("a_server_is_reached_over_tls", remote::a_server_is_reached_over_tls),
-    ("a_copy_is_restored_whole", backup::a_copy_is_restored_whole),
-    ("a_changed_row_is_another_hash", backup::a_changed_row_is_another_hash),
     ("rows_of_the_release_before_are_found", upgrade::rows_of_the_release_before_are_found),
 ];
 

@@ -8,7 +8,6 @@ mod intel;
 mod key_file;
 mod pack;
 mod pack_file;
-mod replay;
 mod rules;
 mod store;
 mod trust;
@@ -33,8 +32,6 @@ pub(crate) enum Command {
     Console(up::One),
     /// Runs rules over files of events and prints the matches.
     Detect(detect::Detect),
-    /// Runs stored events through the rules once more and tells what would be found otherwise.
-    Replay(replay::ReplayCommand),
     /// Checks and tests rules.
     #[command(subcommand)]
     Rules(rules::Rules),
@@ -61,7 +58,6 @@ impl Command {
             Self::Analyzer(one) => one.run(Role::Analyzer),
             Self::Console(one) => one.run(Role::Console),
             Self::Detect(detect) => detect.run(),
-            Self::Replay(replay) => replay.run(),
             Self::Rules(rules) => rules.run(),
             Self::Intel(intel) => intel.run(),
             Self::Drill(drill) => drill.run(),
