@@ -4,6 +4,7 @@
 //! Packets, drops and lost events of an event are those since the health event before it, so that an alert about a loss
 //! ends when the loss ends. An event that did not reach the spool counts as not said: the next one tells its share too.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use dongson_event::{Event, Timestamp};
@@ -13,6 +14,7 @@ use super::clock::Offset;
 use super::sight::{Sight, percent};
 use super::{Shipper, SpoolError};
 use crate::desired::Told;
+use crate::relay::Counts as Relayed;
 
 /// Ticks of a second in `/proc/self/stat` (`USER_HZ`, proc(5)): 100 on every machine that Linux still runs on.
 const TICKS: f64 = 100.0;
@@ -44,6 +46,10 @@ pub struct Health {
     blind: Option<f64>,
     /// How the sensor stands to what the centre wants of it.
     desired: Option<Told>,
+    /// What the relay's inputs have done since the start.
+    relay: BTreeMap<String, Relayed>,
+    /// Records that they took and lost, as the last event told.
+    relay_told: (u64, u64),
 }
 
 /// How the process and its shipping are.
@@ -70,6 +76,8 @@ impl Health {
             ticks: processor_ticks(),
             blind: None,
             desired: None,
+            relay: BTreeMap::new(),
+            relay_told: (0, 0),
         }
     }
 
@@ -81,6 +89,11 @@ impl Health {
     /// Has the next reports say how the sensor stands to what the centre wants of it.
     pub fn set_desired(&mut self, told: Told) {
         self.desired = Some(told);
+    }
+
+    /// Has the next reports say what the relay's inputs have done since the start.
+    pub fn set_relay(&mut self, counts: BTreeMap<String, Relayed>) {
+        self.relay = counts;
     }
 
     /// Notes an event of the capture: conversations tell what was not seen.
@@ -123,21 +136,31 @@ impl Health {
             "flows": seen.flows,
             "memory_bytes": memory,
             "version": env!("CARGO_PKG_VERSION"),
+            "relay": self.relay,
             "desired": self.desired.as_ref().map(|told| &told.report),
         }));
         let (told, sight) = (self.told, self.sight);
         let dropped = seen.dropped.unwrap_or_default().saturating_sub(told.dropped.unwrap_or_default());
         self.blind = sight.blind(seen.packets.saturating_sub(told.packets), dropped).map(percent);
         let desired = self.desired.as_ref();
+        let relayed = relay_sum(&self.relay);
+        let (records, gone) =
+            (relayed.0.saturating_sub(self.relay_told.0), relayed.1.saturating_sub(self.relay_told.1));
+        let relays = !self.relay.is_empty();
         let kept = shipper.tell_lost(|lost| {
             let mut event = event(seen, told, sight, state, lost, now);
             if let Some(told) = desired {
                 tell_desired(&mut event, told);
             }
+            if relays {
+                event.set("dongson.health.relay.records", records);
+                event.set("dongson.health.relay.dropped", gone);
+            }
             event
         })?;
         if kept {
             self.told = seen;
+            self.relay_told = relayed;
             self.sight = Sight::default();
         }
         Ok(())
@@ -192,6 +215,13 @@ fn event(seen: Seen, told: Seen, sight: Sight, state: State, lost: u64, now: Tim
     }
     event.set("dongson.health.version", env!("CARGO_PKG_VERSION"));
     event
+}
+
+/// Records that all inputs took, and those that they had no room for.
+fn relay_sum(relay: &BTreeMap<String, Relayed>) -> (u64, u64) {
+    relay
+        .values()
+        .fold((0, 0), |(records, dropped), counts| (records + counts.records, dropped + counts.dropped))
 }
 
 /// How the sensor stands to what the centre wants.
