@@ -11,10 +11,20 @@ use std::sync::Arc;
 use crate::stub::{Authority, Mode, State, Stub};
 use crate::{acknowledged, running, sensor, wanted};
 
-fn start(data: &Path, inputs: &Path, limits: &Path) -> Child {
+/// Killed with -9 when it is dropped, also by a test that fails.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+fn start(data: &Path, inputs: &Path, limits: &Path) -> Killed {
     let mut command = sensor(&["run", "--interface", "lo", "--filter", "port 1", "--data"]);
     command.arg(data).arg("--relay").arg(inputs).arg("--limits").arg(limits);
-    running(command.stderr(Stdio::null()))
+    Killed(running(command.stderr(Stdio::null())))
 }
 
 fn append(path: &Path, lines: std::ops::Range<u32>) {
@@ -65,26 +75,24 @@ fn every_line_of_a_file_comes_once_over_kill_9_and_rotation() {
 
     append(&eve, 0..3_000);
     for round in 1..=3_u32 {
-        let mut child = start(&data, &inputs, &limits);
+        let killed = start(&data, &inputs, &limits);
         // Killed while records are on their way.
         stub.wait(|state| count(state) > 1_000 * round as usize);
         append(&eve, 3_000 * round..3_000 * round + 1_500);
-        child.kill().unwrap();
-        child.wait().unwrap();
+        drop(killed);
         append(&eve, 3_000 * round + 1_500..3_000 * (round + 1));
         fs::rename(&eve, logs.join(format!("eve.json.{round}"))).unwrap();
         append(&eve, 0..0);
     }
     stub.state().desired = Some(wanted(1, r#"{"relay":["firewall","suricata"]}"#));
-    let mut child = start(&data, &inputs, &limits);
+    let killed = start(&data, &inputs, &limits);
     stub.wait(|state| count(state) >= 12_000);
     // What the owner left off, the centre puts on.
     stub.wait(|state| state.reports.iter().any(|report| report["relay"]["firewall"]["on"] == true));
     let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
     sender.send_to(b"<13>from the firewall", ("127.0.0.1", port)).unwrap();
     stub.wait(|state| count(state) > 12_000);
-    child.kill().unwrap();
-    child.wait().unwrap();
+    drop(killed);
 
     let mut found = records(&stub);
     assert_eq!(found.remove("<13>from the firewall"), Some(1));
