@@ -16,6 +16,7 @@ use dongson_sensor::confine::{Report, confine};
 use dongson_sensor::desired::apply::{Base, Shipping};
 use dongson_sensor::layer::Vlans;
 use dongson_sensor::live::{Backend, Capture, Counts, LiveError, LiveOptions, Sources};
+use dongson_sensor::packets::Packets;
 use dongson_sensor::relay::Opened;
 use dongson_sensor::ship::{Health, Seen, ShipError, SpoolError};
 #[cfg(target_os = "linux")]
@@ -168,7 +169,7 @@ fn capture(arguments: &Run, interfaces: Vec<String>) -> anyhow::Result<()> {
     let end = arguments.seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
     let is_over = || STOP.load(Ordering::Relaxed) || end.is_some_and(|end| Instant::now() >= end);
     // Whatever ends the capture, the events that were seen are given on.
-    let captured = follow(&mut capture, &mut sink, &mut steering, is_over);
+    let captured = follow(&mut capture, &mut sink, &mut steering, packets.as_ref(), is_over);
     if let Some(steering) = steering.as_mut().filter(|_| captured.is_ok()) {
         steering.stop();
     }
@@ -219,6 +220,7 @@ fn follow(
     capture: &mut Capture,
     sink: &mut Sink,
     steering: &mut Option<Steering>,
+    packets: Option<&Packets>,
     is_over: impl Fn() -> bool,
 ) -> Result<(), LiveError> {
     let mut health = Health::new();
@@ -229,6 +231,9 @@ fn follow(
         if told.is_none_or(|told| told.elapsed() >= HEALTH_EVERY) {
             told = Some(Instant::now());
             let counts = capture.counts()?;
+            if let Some(packets) = packets {
+                health.set_kept(packets.counts());
+            }
             failed = tell(&mut health, &counts, sink).and(failed);
             if let Some(steering) = steering {
                 steering.turn(capture, sink, &counts, &mut health);

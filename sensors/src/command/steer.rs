@@ -154,6 +154,11 @@ impl Steering {
             applied: standing.applied,
             wanted: standing.wanted,
             problem: standing.why_not.clone(),
+            packs: state
+                .packs
+                .iter()
+                .map(|pack| format!("{} {}", pack.manifest.name, pack.manifest.version))
+                .collect(),
             report: json!({
                 "root": state.root,
                 "applied": standing.applied,

@@ -100,6 +100,8 @@ pub struct Told {
     pub wanted: u64,
     /// Why they differ.
     pub problem: Option<String>,
+    /// The packs that lie whole on the disk, each with its version.
+    pub packs: Vec<String>,
     /// All of it, for the console.
     pub report: serde_json::Value,
 }

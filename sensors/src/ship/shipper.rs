@@ -269,6 +269,11 @@ impl Shipper {
         (spool.bytes(), spool.batches(), spool.total_lost())
     }
 
+    /// Whether the collector refuses this sensor.
+    pub fn is_barred(&self) -> bool {
+        self.shared.barred.load(Ordering::Relaxed)
+    }
+
     /// How long the collector has not answered, or since the start.
     pub fn unanswered(&self) -> Duration {
         let answered = Duration::from_millis(self.shared.answered.load(Ordering::Relaxed));

@@ -3,8 +3,6 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-#[cfg(target_os = "linux")]
-mod relay;
 mod stub;
 #[path = "../support/mod.rs"]
 mod support;
