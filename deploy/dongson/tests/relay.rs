@@ -99,7 +99,8 @@ fn send(url: &str, token: &str, home: &Path) -> Identity {
     let text = format!(
         "[relay.firewall]\nudp = \"127.0.0.1:{udp}\"\ntime_zone = \"Asia/Ho_Chi_Minh\"\n\
          [relay.switches]\ntcp = \"127.0.0.1:{tcp}\"\n\
-         [relay.suricata]\nfile = {eve:?}\nparser = \"suricata\"\n"
+         [relay.suricata]\nfile = \"{}\"\nparser = \"suricata\"\n",
+        eve.display()
     );
     fs::write(&eve, format!("{ALERT}\n")).unwrap();
     let (mut shipper, relay) = start(&data, &text);

@@ -132,7 +132,8 @@ impl Table {
                 Source::File(path)
             }
             (None, None, Some(path)) => {
-                return Err(format!("file {path:?} must be the whole path of a file, beginning with /"));
+                let path = path.display();
+                return Err(format!("file {path} must be the whole path of a file, beginning with /"));
             }
             _ => return Err("exactly one of udp, tcp and file must be there".to_owned()),
         };

@@ -39,7 +39,7 @@ pub(super) fn follow(desk: &Desk, path: PathBuf, place: Option<Place>) {
                 }
             }
             Err(error) => {
-                desk.tally.set_problem(Some(format!("{:?}: {error}", follower.path)));
+                desk.tally.set_problem(Some(format!("{}: {error}", follower.path.display())));
                 follower.rest();
                 thread::sleep(LOOK_EVERY);
             }

@@ -42,7 +42,7 @@ use std::time::Duration;
 
 use dongson_event::relay::Relayed;
 use serde::{Deserialize, Serialize};
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::ship::{Shipper, SpoolError};
 use queue::{Queue, Record};
@@ -100,9 +100,10 @@ impl Tally {
     fn set_problem(&self, problem: Option<String>) {
         let mut held = self.problem.lock().unwrap_or_else(PoisonError::into_inner);
         if *held != problem {
-            match &problem {
-                Some(problem) => tracing::warn!(problem, "an input of the relay does not work"),
-                None => info!("an input of the relay works again"),
+            if let Some(problem) = &problem {
+                warn!(problem, "an input of the relay does not work");
+            } else {
+                info!("an input of the relay works again");
             }
             *held = problem;
         }

@@ -8,13 +8,14 @@ use std::os::fd::AsRawFd as _;
 
 /// Bytes of datagrams that the kernel is asked to hold; it gives what `net.core.rmem_max` allows.
 const ROOM: libc::c_int = 8 << 20;
-/// Place of the drops in the answer to `SO_MEMINFO` (`SK_MEMINFO_DROPS`, linux/sock_diag.h).
+/// Place of the drops in the answer to `SO_MEMINFO` (`SK_MEMINFO_DROPS`, `linux/sock_diag.h`).
 #[cfg(target_os = "linux")]
 const DROPS: usize = 8;
 
 /// Opens a UDP socket with as much room as the system gives.
 pub(super) fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
     let (socket, room) = (UdpSocket::bind(address)?, ROOM);
+    let length = libc::socklen_t::try_from(size_of_val(&room)).map_err(io::Error::other)?;
     // SAFETY: the pointer is to a live int, and the length is its own.
     let set = unsafe {
         libc::setsockopt(
@@ -22,7 +23,7 @@ pub(super) fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
             libc::SOL_SOCKET,
             libc::SO_RCVBUF,
             (&raw const room).cast(),
-            size_of::<libc::c_int>() as libc::socklen_t,
+            length,
         )
     };
     if set == 0 { Ok(socket) } else { Err(io::Error::last_os_error()) }

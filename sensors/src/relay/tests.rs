@@ -33,7 +33,7 @@ impl World {
 
     /// Follows `path` alone.
     fn follow(path: &Path, place: Option<Place>) -> Self {
-        let text = format!("[relay.a]\nfile = {path:?}");
+        let text = format!("[relay.a]\nfile = \"{}\"", path.display());
         Self::open(&text, &place.map(|place| ("a".to_owned(), place)).into_iter().collect())
     }
 
