@@ -68,7 +68,7 @@ pub use alert_triage::{Action, AlertRef, Triaged};
 pub use api_key::{ApiKey, NewApiKey};
 pub use audit::{AuditEntry, AuditProof};
 pub use audit_names::NamedEntry;
-pub use change::{Change, Millis, new_id, now};
+pub use change::{Change, Millis, clock_ahead, new_id, now, set_clock_ahead};
 pub use consumed::{Consumed, Saved, StateParts};
 pub use database::{Place, PlaceError, Postgres};
 pub use deadline::Deadline;
