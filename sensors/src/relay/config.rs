@@ -191,8 +191,8 @@ mod tests {
             let error = Config::parse(text).unwrap_err();
             assert!(error.contains(said), "{text}: {error}");
         }
-        let many: String = (0..17).map(|number| format!("[relay.i{number}]\nfile = \"/x\"\n")).collect();
-        assert!(Config::parse(&many).unwrap_err().contains("at most 16"));
+        let many: Vec<String> = (0..17).map(|number| format!("[relay.i{number}]\nfile = \"/x\"\n")).collect();
+        assert!(Config::parse(&many.concat()).unwrap_err().contains("at most 16"));
     }
 
     #[test]

@@ -63,7 +63,7 @@ mod tests {
         let socket = bind("127.0.0.1:0".parse().unwrap()).unwrap();
         assert_eq!(dropped(&socket), Some(0));
         let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let (mut sent, datagram) = (0_u32, [0; 60_000]);
+        let (mut sent, datagram) = (0_u32, vec![0; 60_000]);
         while dropped(&socket) == Some(0) {
             sent += u32::from(sender.send_to(&datagram, socket.local_addr().unwrap()).is_ok());
             assert!(sent < 10_000, "no drop in {sent} datagrams that nobody reads");
