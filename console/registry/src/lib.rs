@@ -96,6 +96,12 @@ pub use timeline::{Entry, EntryKind};
 pub use trust::{Desired, Offer, Pack, SensorRequest, WantedVersions};
 pub use user::{Account, AccountEdit, FirstPassword, NewAccount, Role, SignIn};
 
+#[cfg(test)]
+extern crate self as dongson_registry;
+#[cfg(test)]
+#[path = "../tests/support/postgres.rs"]
+mod support;
+
 /// The open database. Cheap to clone; all clones share the connections.
 #[derive(Debug, Clone)]
 pub struct Registry {

@@ -23,6 +23,9 @@ pub(crate) struct Place {
     /// The data folder of `dongson up`.
     #[arg(long, env = "DONGSON_DATA")]
     data: PathBuf,
+    /// The configuration of `dongson up`, if it names a registry elsewhere ([registry] url).
+    #[arg(long, env = "DONGSON_CONFIG")]
+    config: Option<PathBuf>,
     /// How the answer is printed.
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
@@ -177,15 +180,23 @@ impl Admin {
 
 impl Place {
     pub(super) async fn open(&self) -> Result<Registry> {
-        let path = crate::config::Paths::new(&self.data).registry();
-        if !path.exists() {
+        let place = self.registry()?;
+        if let dongson_registry::Place::File(path) = &place
+            && !path.exists()
+        {
             bail!(
                 "{} holds no registry: start `dongson up --data {}` first",
                 self.data.display(),
                 self.data.display()
             );
         }
-        Registry::open(&path).await.with_context(|| format!("opening {}", path.display()))
+        Registry::open(&place).await.with_context(|| format!("opening {place}"))
+    }
+
+    /// Where the registry is.
+    pub(super) fn registry(&self) -> Result<dongson_registry::Place> {
+        let config = crate::config::Config::load(self.config.as_deref())?;
+        Ok(config.registry.place(&crate::config::Paths::new(&self.data)))
     }
 
     /// How the answer is printed.
@@ -226,7 +237,7 @@ fn change() -> Change {
 async fn first_password(place: &Place) -> Result<()> {
     let paths = crate::config::Paths::new(&place.data);
     paths.make()?;
-    let registry = Registry::open(&paths.registry()).await?;
+    let registry = Registry::open(&place.registry()?).await?;
     match registry.create_first_administrator(now()).await? {
         Some(made) => place.print(&[("login", &made.login), ("password", &made.password)]),
         None => place.print(&[(
