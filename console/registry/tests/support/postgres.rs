@@ -3,7 +3,7 @@
 //! with it.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -35,10 +35,16 @@ wait
 rm -rf "$folder"
 "#;
 
-/// The folder of the socket of this program's server.
+/// This program's server. Its script's standard input is open as long as the program lives.
+struct Server {
+    /// Where its socket is.
+    folder: PathBuf,
+    _script: Child,
+}
+
 fn server() -> &'static Path {
-    static SERVER: OnceLock<PathBuf> = OnceLock::new();
-    SERVER.get_or_init(start)
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    &SERVER.get_or_init(start).folder
 }
 
 fn programs() -> PathBuf {
@@ -47,7 +53,7 @@ fn programs() -> PathBuf {
     found.filter(|bin| bin.join("initdb").exists()).max().unwrap_or_else(|| panic!("{HOW}"))
 }
 
-fn start() -> PathBuf {
+fn start() -> Server {
     let folder = tempfile::Builder::new().prefix("dongson-pg-").tempdir().unwrap().keep();
     let mut script = Command::new("sh")
         .args(["-c", SCRIPT, "postgres-for-tests"])
@@ -58,17 +64,14 @@ fn start() -> PathBuf {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    // Open as long as the program lives; the script reads its end.
-    std::mem::forget(script.stdin.take());
     let began = Instant::now();
     while !ready(&folder) {
         let log = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap_or_default();
-        if script.try_wait().unwrap().is_some() || began.elapsed() > Duration::from_secs(120) {
-            panic!("PostgreSQL did not start\n{}\n{}", log("init.log"), log("server.log"));
-        }
+        let going_on = script.try_wait().unwrap().is_none() && began.elapsed() < Duration::from_mins(2);
+        assert!(going_on, "PostgreSQL did not start\n{}\n{}", log("init.log"), log("server.log"));
         std::thread::sleep(Duration::from_millis(20));
     }
-    folder
+    Server { folder, _script: script }
 }
 
 /// Whether the server answers: `psql` with a statement, as a test would.
