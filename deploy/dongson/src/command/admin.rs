@@ -10,6 +10,7 @@ use clap::{Args, Subcommand};
 use dongson_registry::{Change, OrganizationEdit, Registry, Scope, Sensor, SpoolSummary, now};
 use serde_json::json;
 
+use super::backup::{Backup, Restore};
 use super::pack::PackCommand;
 use super::trust::TrustCommand;
 use crate::output::{self, Format};
@@ -123,6 +124,10 @@ pub(crate) enum Admin {
     /// Content for sensors.
     #[command(subcommand)]
     Pack(PackCommand),
+    /// Writes a backup into a folder.
+    Backup(Backup),
+    /// Restores a backup into an empty place.
+    Restore(Restore),
     /// Reads the inventory of systems from a CSV or TOML file.
     #[command(
         after_help = "columns: organization,name,address,host,level,owner; example: dongson admin inventory --data /var/lib/dongson systems.csv"
@@ -173,6 +178,8 @@ impl Admin {
             }
             Self::Trust(command) => command.execute().await,
             Self::Pack(command) => command.execute().await,
+            Self::Backup(backup) => backup.execute().await,
+            Self::Restore(restore) => restore.execute().await,
             Self::Inventory { file, place } => inventory(&place, &file).await,
         }
     }
@@ -197,6 +204,11 @@ impl Place {
     pub(super) fn registry(&self) -> Result<dongson_registry::Place> {
         let config = crate::config::Config::load(self.config.as_deref())?;
         Ok(config.registry.place(&crate::config::Paths::new(&self.data)))
+    }
+
+    /// Makes the data folder where it is missing.
+    pub(super) fn make_folder(&self) -> Result<()> {
+        crate::config::Paths::new(&self.data).make()
     }
 
     /// How the answer is printed.
