@@ -1,6 +1,6 @@
 //! The alert queue through the public API: exactly-once steps, triage by several people at once, undo, pages.
 
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops at the first surprise")]
 
 mod support;
 

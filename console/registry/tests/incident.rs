@@ -1,6 +1,6 @@
 //! Incidents through the public API: numbers, linking, versions, closing, the time line's chain, scope.
 
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops at the first surprise")]
 
 mod support;
 
