@@ -46,6 +46,14 @@ need_rust() {
     need_deb cc build-essential
 }
 
+# What the client library of Kafka is built with.
+need_kafka_client() {
+    need_deb '/usr/include/openssl/ssl.h' libssl-dev
+    need_deb pkg-config pkg-config
+    need_deb /usr/include/zlib.h zlib1g-dev
+    need_deb make make
+}
+
 need_node() {
     command -v node >/dev/null || fail "node is missing: install Node.js 20.19 or newer with npm"
     local have; have=$(node --version | tr -d v)

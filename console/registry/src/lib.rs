@@ -35,6 +35,7 @@ mod held;
 mod incident;
 mod incident_write;
 mod inventory;
+mod lease;
 mod ledger;
 mod ledger_runs;
 mod notification;
@@ -67,7 +68,7 @@ pub use alert_triage::{Action, AlertRef, Triaged};
 pub use api_key::{ApiKey, NewApiKey};
 pub use audit::{AuditEntry, AuditProof};
 pub use audit_names::NamedEntry;
-pub use change::{Change, Millis, new_id, now};
+pub use change::{Change, Millis, clock_ahead, new_id, now, set_clock_ahead};
 pub use consumed::{Consumed, Saved, StateParts};
 pub use database::{Place, PlaceError, Postgres};
 pub use deadline::Deadline;
@@ -81,6 +82,7 @@ pub use incident_write::{Closing, IncidentPatch, NewIncident};
 pub use inventory::{
     Asset, AssetEdit, Imported, InventoryError, Located, locate_csv, locate_toml, parse_csv, parse_toml,
 };
+pub use lease::{Lease, PATIENCE as LEASE_PATIENCE};
 pub use ledger::{Gone, Held, Received, Signed, SpoolAccount, SpoolSummary, Stated};
 pub use notification::{Channel, ChannelEdit, ChannelKind, Delivery, DueDelivery, Outcome};
 pub use owner::{Owner, SILENCE_OWNER_SETTING};
