@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use dongson_analyzer::Lateness;
+use dongson_registry::{Place, Postgres};
 use serde::Deserialize;
 
 pub(crate) use kafka::KafkaConfig;
@@ -30,6 +31,8 @@ pub(crate) struct Config {
     pub(crate) analyzer: AnalyzerConfig,
     /// How long the log between the services keeps what is written to the store already.
     pub(crate) bus: BusConfig,
+    /// The database of people, agencies, sources, triage and incidents.
+    pub(crate) registry: RegistryConfig,
     /// The store's engine, or a server.
     pub(crate) store: StoreConfig,
     /// Where `/metrics` and `/healthz` answer in plain HTTP, for this machine's own monitoring; `"off"` = nowhere.
@@ -44,8 +47,53 @@ impl Default for Config {
             collector: CollectorConfig::default(),
             analyzer: AnalyzerConfig::default(),
             bus: BusConfig::default(),
+            registry: RegistryConfig::default(),
             store: StoreConfig::default(),
             metrics: Listen(Some(SocketAddr::from(([127, 0, 0, 1], 9_464)))),
+        }
+    }
+}
+
+/// Where the registry is. Without a URL it is a file in the data folder.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RegistryConfig {
+    /// `postgres://user@host:port/database` of a PostgreSQL server, 14 or newer.
+    pub(crate) url: Option<String>,
+    /// The file whose first line is the password.
+    pub(crate) password_file: Option<PathBuf>,
+    /// Certificates (PEM) that the server's must come from; default: those of the public web.
+    pub(crate) ca: Option<PathBuf>,
+}
+
+impl RegistryConfig {
+    /// As the registry takes it.
+    pub(crate) fn place(&self, paths: &Paths) -> Place {
+        match &self.url {
+            None => Place::File(paths.registry()),
+            Some(url) => Place::Postgres(Postgres {
+                url: url.clone(),
+                password_file: self.password_file.clone(),
+                ca: self.ca.clone(),
+            }),
+        }
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let given = [("password_file", &self.password_file), ("ca", &self.ca)];
+        match &self.url {
+            None => match given.into_iter().find(|(_, path)| path.is_some()) {
+                Some((key, _)) => Err(format!("registry.{key}: is of use with registry.url only")),
+                None => Ok(()),
+            },
+            Some(url) => {
+                let server = Postgres {
+                    url: url.clone(),
+                    password_file: self.password_file.clone(),
+                    ca: self.ca.clone(),
+                };
+                server.check().map_err(|error| format!("registry: {error}"))
+            }
         }
     }
 }
@@ -249,6 +297,7 @@ impl Config {
         within("analyzer.idle_seconds", self.analyzer.idle_seconds, 1, 3_600)?;
         within("bus.retention_hours", self.bus.retention_hours, 1, 24 * 366)?;
         within("bus.max_bytes", self.bus.max_bytes, LEAST_LOG_BYTES, 1 << 50)?;
+        self.registry.check()?;
         self.bus.kafka.as_ref().map_or(Ok(()), KafkaConfig::check)?;
         self.store.check()?;
         within("store.memory_mib", self.store.memory_mib, 512, 1 << 20)
