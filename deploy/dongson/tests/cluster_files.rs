@@ -1,6 +1,13 @@
 //! The files of `deploy/cluster`: the compose file says what compose wants and names only what is there, and the units are taken by
 //! systemd. What ClickHouse reads is checked on the engine by `analyzer/store/tests/engine`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test ends at its first surprise, and says what it leaves out"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;

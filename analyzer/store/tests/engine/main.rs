@@ -4,7 +4,7 @@
 //! With `--clickhouse-url URL`, or `DONGSON_CLICKHOUSE_URL`, what does not need a child runs on that server instead, as the user
 //! `DONGSON_CLICKHOUSE_USER` with `DONGSON_CLICKHOUSE_PASSWORD`, on the cluster `DONGSON_CLICKHOUSE_CLUSTER` if there is one:
 //! the database `dongson` is made and dropped, so a server that has one of another origin is refused.
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops at the first surprise")]
 #![expect(clippy::print_stdout, reason = "a test runner reports")]
 
 mod cluster;

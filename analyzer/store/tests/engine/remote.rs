@@ -58,7 +58,7 @@ pub(super) async fn fresh() -> StoreClient {
             .query_raw(&sql)
             .execute()
             .await
-            .unwrap()
+            .unwrap();
     };
     execute(format!("DROP DATABASE IF EXISTS dongson{on} SYNC")).await;
     execute(format!("CREATE DATABASE dongson{on} ENGINE = Atomic")).await;
