@@ -16,6 +16,7 @@ mod facts;
 mod grants;
 mod migrations;
 mod package;
+mod present;
 mod query;
 mod row;
 mod server;
