@@ -145,8 +145,8 @@ fn secrets_are_made_once() {
     for file in ["make-secrets", "dongson.toml"] {
         std::fs::copy(folder().join(file), place.path().join(file)).unwrap();
     }
-    let make = || Command::new(place.path().join("make-secrets")).output().unwrap();
-    let made = make();
+    let run = || Command::new(place.path().join("make-secrets")).output().unwrap();
+    let made = run();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let secrets = place.path().join("secrets");
     let toml = std::fs::read_to_string(place.path().join("dongson.host.toml")).unwrap();
@@ -161,7 +161,7 @@ fn secrets_are_made_once() {
     assert!(sql.contains("ON CLUSTER 'dongson'") && sql.contains("dongson_agency_so-yte"));
     let word = std::fs::read_to_string(secrets.join("dongson/store-writer")).unwrap();
     assert!(word.trim().len() >= 32 && !sql.contains(word.trim()));
-    let again = make();
+    let again = run();
     assert!(!again.status.success() && String::from_utf8_lossy(&again.stderr).contains("there already"));
 }
 
