@@ -36,6 +36,15 @@ need_deb() {
     present "$1" || fail "$2 was installed, but $1 is still missing"
 }
 
+# PostgreSQL's programs, for servers that tests start themselves: without a cluster and service of the system's own.
+need_postgres() {
+    present '/usr/lib/postgresql/*/bin/initdb' && return 0
+    need_deb pg_createcluster postgresql-common
+    as_root mkdir -p /etc/postgresql-common/createcluster.d
+    echo 'create_main_cluster = false' | as_root tee /etc/postgresql-common/createcluster.d/none.conf >/dev/null
+    need_deb '/usr/lib/postgresql/*/bin/initdb' postgresql
+}
+
 # at_least HAVE WANT: true when version HAVE is WANT or newer.
 at_least() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
 

@@ -84,6 +84,7 @@ fn options(config: &BusConfig) -> dongson_bus::Options {
             bytes: config.max_bytes / 4,
         },
         quota_bytes: config.max_bytes,
+        clock: Arc::new(|| u64::try_from(dongson_registry::now()).unwrap_or(0)),
         ..dongson_bus::Options::default()
     }
 }

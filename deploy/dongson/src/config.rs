@@ -1,6 +1,7 @@
 //! What `dongson up` is told: a data folder, and a file for what differs from the defaults.
 
 mod kafka;
+mod store;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -8,9 +9,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use dongson_analyzer::Lateness;
+use dongson_registry::{Place, Postgres};
 use serde::Deserialize;
 
 pub(crate) use kafka::KafkaConfig;
+pub(crate) use store::StoreConfig;
 
 use crate::role::Role;
 
@@ -28,7 +31,9 @@ pub(crate) struct Config {
     pub(crate) analyzer: AnalyzerConfig,
     /// How long the log between the services keeps what is written to the store already.
     pub(crate) bus: BusConfig,
-    /// The store's engine.
+    /// The database of people, agencies, sources, triage and incidents.
+    pub(crate) registry: RegistryConfig,
+    /// The store's engine, or a server.
     pub(crate) store: StoreConfig,
     /// Where `/metrics` and `/healthz` answer in plain HTTP, for this machine's own monitoring; `"off"` = nowhere.
     pub(crate) metrics: Listen,
@@ -42,8 +47,53 @@ impl Default for Config {
             collector: CollectorConfig::default(),
             analyzer: AnalyzerConfig::default(),
             bus: BusConfig::default(),
+            registry: RegistryConfig::default(),
             store: StoreConfig::default(),
             metrics: Listen(Some(SocketAddr::from(([127, 0, 0, 1], 9_464)))),
+        }
+    }
+}
+
+/// Where the registry is. Without a URL it is a file in the data folder.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RegistryConfig {
+    /// `postgres://user@host:port/database` of a PostgreSQL server, 14 or newer.
+    pub(crate) url: Option<String>,
+    /// The file whose first line is the password.
+    pub(crate) password_file: Option<PathBuf>,
+    /// Certificates (PEM) that the server's must come from; default: those of the public web.
+    pub(crate) ca: Option<PathBuf>,
+}
+
+impl RegistryConfig {
+    /// As the registry takes it.
+    pub(crate) fn place(&self, paths: &Paths) -> Place {
+        match &self.url {
+            None => Place::File(paths.registry()),
+            Some(url) => Place::Postgres(Postgres {
+                url: url.clone(),
+                password_file: self.password_file.clone(),
+                ca: self.ca.clone(),
+            }),
+        }
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let given = [("password_file", &self.password_file), ("ca", &self.ca)];
+        match &self.url {
+            None => match given.into_iter().find(|(_, path)| path.is_some()) {
+                Some((key, _)) => Err(format!("registry.{key}: is of use with registry.url only")),
+                None => Ok(()),
+            },
+            Some(url) => {
+                let server = Postgres {
+                    url: url.clone(),
+                    password_file: self.password_file.clone(),
+                    ca: self.ca.clone(),
+                };
+                server.check().map_err(|error| format!("registry: {error}"))
+            }
         }
     }
 }
@@ -196,22 +246,6 @@ impl Default for BusConfig {
     }
 }
 
-/// The store's engine.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct StoreConfig {
-    /// Path of `libchdb.so`; default: where `deploy/fetch-engine` puts it.
-    pub(crate) engine: Option<PathBuf>,
-    /// Most memory of the engine in MiB.
-    pub(crate) memory_mib: u64,
-}
-
-impl Default for StoreConfig {
-    fn default() -> Self {
-        Self { engine: None, memory_mib: 2_048 }
-    }
-}
-
 /// The least sensible size of the log: the largest batches, the journal and what a stopped store leaves in it.
 const LEAST_LOG_BYTES: u64 = 1 << 30;
 
@@ -263,7 +297,9 @@ impl Config {
         within("analyzer.idle_seconds", self.analyzer.idle_seconds, 1, 3_600)?;
         within("bus.retention_hours", self.bus.retention_hours, 1, 24 * 366)?;
         within("bus.max_bytes", self.bus.max_bytes, LEAST_LOG_BYTES, 1 << 50)?;
+        self.registry.check()?;
         self.bus.kafka.as_ref().map_or(Ok(()), KafkaConfig::check)?;
+        self.store.check()?;
         within("store.memory_mib", self.store.memory_mib, 512, 1 << 20)
     }
 }
@@ -359,6 +395,15 @@ mod tests {
             ("[bus.kafka]\nbootstrap = \"a:1\"\npartitions = 0", "bus.kafka.partitions"),
             ("[bus.kafka]\nbootstrap = \"a:1\"\nsecurity = \"ssl\"", "security"),
             ("[store]\nmemory_mib = 0", "store.memory_mib"),
+            ("[store]\nurl = \"clickhouse:8443\"", "store.url: "),
+            ("[store]\nuser = \"w\"", "store.user: "),
+            ("[store]\nurl = \"https://c:8443\"\nengine = \"/e\"", "store.engine: "),
+            ("[store]\nurl = \"https://c:8443\"\ncluster = \"a b\"", "store.cluster: "),
+            ("[store]\nurl = \"https://c:8443\"\npassword_file = \"/nowhere/p\"", "store.password_file: "),
+            (
+                "[store]\nurl = \"https://c:8443\"\nreader_password_file = \"/p\"",
+                "store.reader_password_file: ",
+            ),
             ("[collector.limits]\ndatagram_queue = 0", "collector.limits.datagram_queue"),
             ("[collector.silence]\nquiet_percent = 100", "collector.silence.quiet_percent"),
             ("[collector]\ntime_zone = \"Mars/Base\"", "collector.time_zone"),
