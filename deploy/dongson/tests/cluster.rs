@@ -113,8 +113,8 @@ impl Cluster {
             if entry.path().extension().is_some_and(|ending| ending == "log") {
                 let log = fs::read_to_string(entry.path()).unwrap();
                 let tail: Vec<&str> = log.lines().rev().take(40).collect();
-                text += &format!("--- {}\n", entry.path().display());
-                tail.iter().rev().for_each(|line| text += &format!("{line}\n"));
+                let lines: Vec<&str> = tail.into_iter().rev().collect();
+                text.extend(["--- ", &entry.path().display().to_string(), "\n", &lines.join("\n"), "\n"]);
             }
         }
         text
@@ -171,7 +171,8 @@ fn kafka() -> (Child, String) {
             return (child, bootstrap.expect("it says where it answers"));
         }
     }
-    panic!("{} did not start: see above what it lacks", script.display());
+    let ended = child.wait().unwrap();
+    panic!("{} did not start ({ended}): see above what it lacks", script.display());
 }
 
 /// Every source sends one body in each round; in which round an address fails at a source differs, so that what belongs
