@@ -166,8 +166,8 @@ impl Error {
     /// 53 and 57, a lock that was not got in time). The same call works again when the server does.
     pub fn is_server(&self) -> bool {
         match self {
-            Self::Place(PlaceError::Server { .. }) => true,
-            Self::Database(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::Tls(_)) => true,
+            Self::Place(PlaceError::Server { .. })
+            | Self::Database(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::Tls(_)) => true,
             Self::Database(sqlx::Error::Database(inner)) => {
                 let server = inner.try_downcast_ref::<sqlx::postgres::PgDatabaseError>();
                 server.is_some_and(|error| {
