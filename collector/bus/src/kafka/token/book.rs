@@ -48,6 +48,7 @@ impl Book {
 
     /// Takes the next record of a partition of the topic, which the broker got at `at_ms`.
     pub(super) fn take(&mut self, token: TokenId, offset: u64, at_ms: u64, said: Said) {
+        self.forget(at_ms);
         let known = self.entries.get(&token);
         let entry = match (said, known) {
             (Said::Intent(intent), None) => Self::open(offset, intent),
