@@ -18,6 +18,7 @@ mod index;
 mod json;
 mod line;
 mod name;
+pub mod relay;
 mod timestamp;
 pub mod trust;
 mod value;
