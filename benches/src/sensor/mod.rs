@@ -45,8 +45,8 @@ pub(crate) struct Sensor {
     /// Live flows of the memory runs.
     #[arg(long, value_delimiter = ',', default_values_t = [100_000, 1_000_000])]
     flows: Vec<u64>,
-    /// SYNs of the flood.
-    #[arg(long, default_value_t = 1_000_000)]
+    /// SYNs of the flood, each from a tuple of its own, in a minute; a capture of 76 bytes for each is made.
+    #[arg(long, default_value_t = 10_000_000)]
     syns: u64,
 }
 
