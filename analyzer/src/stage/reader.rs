@@ -21,12 +21,18 @@ use crate::AnalyzerError;
 pub(crate) struct Run {
     pub(crate) batch: Batch,
     grant: u64,
+    repeated: bool,
 }
 
 impl Run {
     /// Tells apart the times in which a partition was ours.
     pub(crate) fn grant(&self) -> u64 {
         self.grant
+    }
+
+    /// True when it was in flight before: the store may have some of it without knowing the token any more.
+    pub(crate) fn is_repeated(&self) -> bool {
+        self.repeated
     }
 
     /// The same run: the same token.
@@ -125,7 +131,7 @@ impl Reader {
             );
         }
         own.due = batch.last.saturating_add(1);
-        Some(Run { batch, grant: own.grant })
+        Some(Run { batch, grant: own.grant, repeated: false })
     }
 
     /// Compares what is ours with what was; answers the runs that were in flight where a partition has become ours.
@@ -190,7 +196,7 @@ impl Reader {
         let grant = own.grant;
         info!(topic, partition, next = own.due, in_flight = batch.is_some(), "a partition is ours");
         self.own.insert(place.clone(), own);
-        Ok(batch.map(|batch| Run { batch, grant }))
+        Ok(batch.map(|batch| Run { batch, grant, repeated: true }))
     }
 
     /// Notes that `run` is in flight, without moving the offset. False when the partition is not ours any more: then the
