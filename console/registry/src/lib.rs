@@ -121,8 +121,14 @@ impl Registry {
     ///
     /// Several processes may have it open at once, of one machine with a file; a writer waits up to ten seconds for another.
     pub async fn open(place: impl Into<Place>) -> Result<Self> {
-        let opened = Self::connect(&place.into()).await?;
+        let place = place.into();
+        let opened = Self::connect(&place).await?;
+        let lock = match &place {
+            Place::File(path) => Some(database::lock_schema(path).await?),
+            Place::Postgres(_) => None,
+        };
         migrate(&opened.writer).await?;
+        drop(lock);
         Ok(opened)
     }
 

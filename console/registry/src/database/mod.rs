@@ -24,7 +24,7 @@ pub(crate) use builder::QueryBuilder;
 pub(crate) use connection::{Connection, Pool, Transaction};
 pub(crate) use migrate::{applied, migrate, migrate_by, versions};
 pub use place::{Place, PlaceError, Postgres};
-pub(crate) use place::{in_memory, open_file};
+pub(crate) use place::{in_memory, lock_schema, open_file};
 pub(crate) use query::{query, query_as, query_scalar};
 pub(crate) use rows::{Kind, Value};
 pub(crate) use value::{Flag, JsonText};

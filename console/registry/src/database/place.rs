@@ -214,6 +214,18 @@ pub(crate) async fn open_file(path: &Path) -> sqlx::Result<(Pool, Pool)> {
     Ok((Pool::Sqlite(writer), Pool::Sqlite(readers)))
 }
 
+/// Waits until no other process brings the schema of the file up to date: sqlx does so on PostgreSQL only. Held as long as the
+/// answer lives. The lock is on a file of its own beside it, because closing the database's would drop locks of `SQLite`.
+pub(crate) async fn lock_schema(path: &Path) -> Result<std::fs::File, PlaceError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-schema");
+    let path = PathBuf::from(name);
+    let failed = |error| PlaceError::File { what: "schema lock", path: path.clone(), error };
+    let file = std::fs::File::create(&path).map_err(failed)?;
+    let locked = tokio::task::spawn_blocking(move || file.lock().map(|()| file)).await;
+    locked.map_err(std::io::Error::other).and_then(|file| file).map_err(failed)
+}
+
 /// One connection to a database in memory.
 pub(crate) async fn in_memory() -> sqlx::Result<Pool> {
     let options = SqliteConnectOptions::new().in_memory(true).foreign_keys(true);
