@@ -1,6 +1,7 @@
 //! The way to the store: one client that writes, one that reads within a scope.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use bytes::{Bytes, BytesMut};
 use clickhouse::query::Query;
@@ -9,6 +10,7 @@ use dongson_event::{Alert, Signal};
 
 use crate::facts::{AlertRow, SignalRow};
 use crate::row::EventRows;
+use crate::server::Reach;
 use crate::shim::{READER, SCOPE_SETTING, WRITER};
 use crate::{Result, StoreError, migrations};
 
@@ -67,6 +69,15 @@ impl StoreClient {
     pub fn new(url: &str, writer_key: &str, reader_key: &str) -> Self {
         let client = |user, key| base(url).with_user(user).with_password(key);
         Self { writer: client(WRITER, writer_key), reader: client(READER, reader_key), embedded: true }
+    }
+
+    /// The store whose data is in the folder `data` of this machine, as it wrote when it last started.
+    ///
+    /// # Errors
+    /// `Io` when no store has ever run there.
+    pub fn running(data: &Path) -> Result<Self> {
+        let reach = Reach::read(data)?;
+        Ok(Self::new(&reach.url, &reach.writer_key, &reach.reader_key))
     }
 
     /// A `ClickHouse` server. `user` must be allowed to create the database `dongson`; the scope is sent as

@@ -34,7 +34,7 @@ pub struct StoreOptions {
     pub data: PathBuf,
     /// Path of `libchdb.so`.
     pub engine: PathBuf,
-    /// Address to listen on; 127.0.0.1 and a free port when `None`.
+    /// Address to listen on; when `None`, 127.0.0.1 and the port of the last start if it is free, else any.
     pub listen: Option<SocketAddr>,
     /// Most memory that statements and merges may take, in bytes.
     pub memory_bytes: u64,
@@ -42,7 +42,7 @@ pub struct StoreOptions {
     pub search_seconds: u32,
     /// End when standard input closes and when the parent ends: for a child of [`crate::Supervisor`].
     pub child: bool,
-    /// Secrets of the users `writer` and `reader`; random ones when `None`.
+    /// Secrets of the users `writer` and `reader`; when `None`, those of the last start in this folder, or random ones.
     pub keys: Option<(String, String)>,
 }
 
@@ -71,6 +71,24 @@ pub(crate) struct Reach {
     pub(crate) writer_key: String,
     /// Secret of the user `reader`.
     pub(crate) reader_key: String,
+}
+
+impl Reach {
+    /// What the store of the folder `data` wrote when it last started.
+    pub(crate) fn read(data: &Path) -> Result<Self> {
+        let path = data.join(CONNECTION_FILE);
+        let text = std::fs::read(&path).map_err(StoreError::io(&path))?;
+        serde_json::from_slice(&text)
+            .map_err(|error| StoreError::Unreadable(format!("{}: {error}", path.display())))
+    }
+
+    fn keys(&self) -> (String, String) {
+        (self.writer_key.clone(), self.reader_key.clone())
+    }
+
+    fn address(&self) -> Option<SocketAddr> {
+        self.url.strip_prefix("http://")?.parse().ok()
+    }
 }
 
 /// The line on standard output.
@@ -109,9 +127,10 @@ async fn serve(options: &StoreOptions) -> Result<()> {
     let first = open(engine, &arguments, &options.data)?;
     let stopped = |error| StoreError::NotReady(format!("{error}"));
     let pool = Arc::new(Pool::new(engine, arguments, first).map_err(stopped)?);
-    let keys = options.keys.clone().unwrap_or_else(|| (random_key(), random_key()));
-    let listen = options.listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-    let listener = tokio::net::TcpListener::bind(listen).await.map_err(StoreError::io(listen.to_string()))?;
+    let former = Reach::read(&options.data).ok();
+    let keys = options.keys.clone().or_else(|| former.as_ref().map(Reach::keys));
+    let keys = keys.unwrap_or_else(|| (random_key(), random_key()));
+    let (listen, listener) = listen(options, former.as_ref()).await?;
     let address = listener.local_addr().map_err(StoreError::io(listen.to_string()))?;
     let reach =
         Reach { url: format!("http://{address}"), writer_key: keys.0.clone(), reader_key: keys.1.clone() };
@@ -139,6 +158,24 @@ async fn serve(options: &StoreOptions) -> Result<()> {
         engine::leave(0);
     }
     Ok(())
+}
+
+/// Takes the address: the one asked for, else that of the last start, so that who knows it goes on, else any.
+async fn listen(
+    options: &StoreOptions,
+    former: Option<&Reach>,
+) -> Result<(SocketAddr, tokio::net::TcpListener)> {
+    let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    if options.listen.is_none()
+        && let Some(known) = former.and_then(Reach::address).filter(|known| known.ip().is_loopback())
+        && let Ok(listener) = tokio::net::TcpListener::bind(known).await
+    {
+        return Ok((known, listener));
+    }
+    let address = options.listen.unwrap_or(free);
+    let listener =
+        tokio::net::TcpListener::bind(address).await.map_err(StoreError::io(address.to_string()))?;
+    Ok((address, listener))
 }
 
 fn arguments(options: &StoreOptions) -> Result<Vec<String>> {

@@ -1,9 +1,9 @@
 //! Agencies: the organizations whose networks are watched.
 
 use serde::{Deserialize, Serialize};
-use sqlx::{QueryBuilder, SqliteConnection};
 use utoipa::ToSchema;
 
+use crate::database::{Connection, QueryBuilder, query, query_as};
 use crate::{
     Change, Error, Millis, Registry, Result, Scope,
     audit::{self, Deed},
@@ -62,8 +62,8 @@ pub(crate) fn check_level(level: i64) -> Result<()> {
 }
 
 /// The agency, inside a transaction.
-pub(crate) async fn fetch(tx: &mut SqliteConnection, id: &str) -> Result<Organization> {
-    sqlx::query_as("SELECT * FROM organization WHERE id = $1")
+pub(crate) async fn fetch(tx: &mut Connection, id: &str) -> Result<Organization> {
+    query_as("SELECT * FROM organization WHERE id = $1")
         .bind(id)
         .fetch_optional(tx)
         .await?
@@ -109,7 +109,7 @@ impl Registry {
         check_id("id", id)?;
         edit.check()?;
         let mut tx = self.write().await?;
-        sqlx::query("INSERT INTO organization VALUES ($1, $2, $3, $4, $5, $6, 1)")
+        query("INSERT INTO organization VALUES ($1, $2, $3, $4, $5, $6, 1)")
             .bind(id)
             .bind(&edit.name)
             .bind(&edit.name_en)
@@ -160,7 +160,7 @@ impl Registry {
         let before = fetch(&mut tx, id).await?;
         Error::check_version("organization", version, before.version)?;
         refuse_loop(&mut tx, id, edit.parent.as_deref()).await?;
-        sqlx::query("UPDATE organization SET name = $2, name_en = $3, parent = $4, level = $5, version = version + 1 WHERE id = $1")
+        query("UPDATE organization SET name = $2, name_en = $3, parent = $4, level = $5, version = version + 1 WHERE id = $1")
             .bind(id)
             .bind(&edit.name)
             .bind(&edit.name_en)
@@ -192,7 +192,7 @@ impl Organization {
 }
 
 /// Walks up from `parent`; the tree is a few levels deep, so thirty steps are a loop.
-async fn refuse_loop(tx: &mut SqliteConnection, id: &str, parent: Option<&str>) -> Result<()> {
+async fn refuse_loop(tx: &mut Connection, id: &str, parent: Option<&str>) -> Result<()> {
     let mut above = parent.map(str::to_owned);
     for _ in 0..30 {
         let Some(current) = above else { return Ok(()) };

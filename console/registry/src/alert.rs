@@ -1,9 +1,9 @@
 //! The triage row of an alert: what the queue sorts and filters by. The facts of an alert are in the event store.
 
 use serde::{Deserialize, Serialize};
-use sqlx::{QueryBuilder, SqliteConnection};
 use utoipa::ToSchema;
 
+use crate::database::{Connection, Flag, JsonText, QueryBuilder, query_scalar};
 use crate::{Error, Millis, Registry, Result, Scope, scope::push_in};
 
 /// How bad a match is, by its rule.
@@ -121,9 +121,10 @@ pub struct Alert {
     /// Risk points, 0 to 100.
     pub risk: i64,
     /// ATT&CK tags, for example `attack.t1110`.
-    #[sqlx(json)]
+    #[sqlx(try_from = "JsonText")]
     pub tags: Vec<String>,
     /// Whether it belongs to a drill.
+    #[sqlx(try_from = "Flag")]
     pub drill: bool,
     /// Where it is on its way.
     pub state: State,
@@ -149,8 +150,8 @@ pub struct Alert {
 }
 
 /// The next number of a named counter, inside the transaction.
-pub(crate) async fn next_number(tx: &mut SqliteConnection, name: &str) -> Result<i64> {
-    let next = sqlx::query_scalar(
+pub(crate) async fn next_number(tx: &mut Connection, name: &str) -> Result<i64> {
+    let next = query_scalar(
         "INSERT INTO counter (name, value) VALUES ($1, 1)
          ON CONFLICT (name) DO UPDATE SET value = counter.value + 1 RETURNING value",
     )
@@ -164,11 +165,7 @@ pub(crate) async fn next_number(tx: &mut SqliteConnection, name: &str) -> Result
 pub(crate) const CHANGES: &str = "alert.change";
 
 /// Those of `ids` that are in scope, in no particular order.
-pub(crate) async fn fetch_many(
-    tx: &mut SqliteConnection,
-    scope: &Scope,
-    ids: &[String],
-) -> Result<Vec<Alert>> {
+pub(crate) async fn fetch_many(tx: &mut Connection, scope: &Scope, ids: &[String]) -> Result<Vec<Alert>> {
     let mut query = QueryBuilder::new("SELECT * FROM alert WHERE 1 = 1");
     push_in(&mut query, "id", ids);
     scope.restrict(&mut query, "organization");
@@ -186,8 +183,7 @@ impl Registry {
     /// number to go on from. The number moves past what is out of scope, so keep it to yourself.
     pub async fn alerts_changed(&self, scope: &Scope, after: i64, limit: u32) -> Result<(Vec<Alert>, i64)> {
         let mut tx = self.readers.begin().await?;
-        let head: Option<i64> =
-            sqlx::query_scalar("SELECT MAX(change) FROM alert").fetch_one(&mut *tx).await?;
+        let head: Option<i64> = query_scalar("SELECT MAX(change) FROM alert").fetch_one(&mut *tx).await?;
         let mut query = QueryBuilder::new("SELECT * FROM alert WHERE change > ");
         query.push_bind(after);
         scope.restrict(&mut query, "organization");
@@ -202,7 +198,7 @@ impl Registry {
     /// The change number of now: from here on a stream goes.
     pub async fn alert_change(&self) -> Result<i64> {
         let head: Option<i64> =
-            sqlx::query_scalar("SELECT MAX(change) FROM alert").fetch_one(&self.readers).await?;
+            query_scalar("SELECT MAX(change) FROM alert").fetch_one(&self.readers).await?;
         Ok(head.unwrap_or(0))
     }
 }

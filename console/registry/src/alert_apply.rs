@@ -1,7 +1,6 @@
 //! What the analyzer does to alerts: a step of matches, exception hits, state and the consumed offset in one transaction.
 
-use sqlx::SqliteConnection;
-
+use crate::database::{Connection, query};
 use crate::{
     Consumed, Error, Level, Millis, Registry, Result, StateParts,
     alert::{CHANGES, next_number},
@@ -103,8 +102,8 @@ impl Registry {
         }
         for hit in &step.hits {
             let added = i64::try_from(hit.added).map_err(|_| Error::Range("hits"))?;
-            sqlx::query(
-                "UPDATE exception SET hits = hits + $2, last_hit_at = MAX(COALESCE(last_hit_at, 0), $3) WHERE id = $1",
+            query(
+                "UPDATE exception SET hits = hits + $2, last_hit_at = CASE WHEN last_hit_at > $3 THEN last_hit_at ELSE $3 END WHERE id = $1",
             )
             .bind(&hit.exception)
             .bind(added)
@@ -118,12 +117,13 @@ impl Registry {
 }
 
 /// Adds to the stored alert, or enters it; true if it is new.
-async fn upsert(tx: &mut SqliteConnection, alert: &AlertUpsert, now: Millis) -> Result<bool> {
+async fn upsert(tx: &mut Connection, alert: &AlertUpsert, now: Millis) -> Result<bool> {
     let added = i64::try_from(alert.added).map_err(|_| Error::Range("count"))?;
     let change = next_number(tx, CHANGES).await?;
-    let grown = sqlx::query(
-        "UPDATE alert SET count = count + $2, first_seen = MIN(first_seen, $3), last_seen = MAX(last_seen, $4),
-         risk = MAX(risk, $5), change = $6 WHERE id = $1",
+    let grown = query(
+        "UPDATE alert SET count = count + $2, first_seen = CASE WHEN first_seen < $3 THEN first_seen ELSE $3 END,
+         last_seen = CASE WHEN last_seen > $4 THEN last_seen ELSE $4 END,
+         risk = CASE WHEN risk > $5 THEN risk ELSE $5 END, change = $6 WHERE id = $1",
     )
     .bind(&alert.id)
     .bind(added)
@@ -141,7 +141,7 @@ async fn upsert(tx: &mut SqliteConnection, alert: &AlertUpsert, now: Millis) -> 
 }
 
 async fn insert(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     alert: &AlertUpsert,
     added: i64,
     change: i64,
@@ -152,7 +152,7 @@ async fn insert(
         alert.title_vi, alert.title_en, alert.entity_value, alert.organization, alert.rule_id
     ));
     let owner = owner::of_entity(tx, &alert.organization, &alert.entity_type, &alert.entity_value).await?;
-    sqlx::query(
+    query(
         "INSERT INTO alert (id, organization, node, rule_id, rule_version, title_vi, title_en, level, level_rank, entity_type,
          entity_value, first_seen, last_seen, event_id, count, risk, tags, drill, state, created_at, search, version, change, owner)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, 'new', $19, $20, 1, $21, $22)",

@@ -2,9 +2,9 @@
 //! that matters.
 
 use serde::Serialize;
-use sqlx::{QueryBuilder, Row as _, Sqlite};
 use utoipa::ToSchema;
 
+use crate::database::QueryBuilder;
 use crate::{Error, Level, Millis, Registry, Result, Scope};
 
 /// Alerts of one level whose first match lies in one span of time.
@@ -45,11 +45,11 @@ pub struct AlertFigures {
 }
 
 /// What [`Registry::alert_shares`] groups by.
-const SHARE_COLUMNS: &str = "COUNT(*) AS alerts, COALESCE(SUM(state <> 'closed'), 0) AS open,
-    COALESCE(SUM(level_rank >= 3), 0) AS severe, COALESCE(MAX(CASE WHEN state <> 'closed' THEN risk ELSE 0 END), 0) AS risk";
+const SHARE_COLUMNS: &str = "COUNT(*) AS alerts, COUNT(CASE WHEN state <> 'closed' THEN 1 END) AS open,
+    COUNT(CASE WHEN level_rank >= 3 THEN 1 END) AS severe, COALESCE(MAX(CASE WHEN state <> 'closed' THEN risk ELSE 0 END), 0) AS risk";
 
 /// Only alerts of drills, only others, or both.
-fn of_drill(query: &mut QueryBuilder<Sqlite>, drill: Option<bool>) {
+fn of_drill(query: &mut QueryBuilder, drill: Option<bool>) {
     if let Some(drill) = drill {
         query.push(" AND drill = ").push_bind(i64::from(drill));
     }
@@ -89,8 +89,8 @@ impl Registry {
         drill: Option<bool>,
     ) -> Result<AlertFigures> {
         let mut query = QueryBuilder::new(
-            "SELECT COUNT(*) AS alerts, COALESCE(SUM(level_rank >= 3), 0) AS severe,
-             COALESCE(SUM(state = 'new'), 0) AS untouched FROM alert WHERE first_seen >= ",
+            "SELECT COUNT(*) AS alerts, COUNT(CASE WHEN level_rank >= 3 THEN 1 END) AS severe,
+             COUNT(CASE WHEN state = 'new' THEN 1 END) AS untouched FROM alert WHERE first_seen >= ",
         );
         query.push_bind(since).push(" AND first_seen < ").push_bind(until);
         of_drill(&mut query, drill);
@@ -149,7 +149,6 @@ impl Registry {
         let mut query = QueryBuilder::new("SELECT COUNT(*) FROM alert WHERE state <> 'closed'");
         of_drill(&mut query, drill);
         scope.restrict(&mut query, "organization");
-        let row = query.build().fetch_one(&self.readers).await?;
-        Ok(row.try_get(0)?)
+        Ok(query.build_query_scalar().fetch_one(&self.readers).await?)
     }
 }

@@ -1,9 +1,9 @@
 //! The alert queue: filters, order, pages and the counts beside each filter value.
 
 use serde::{Deserialize, Serialize};
-use sqlx::{QueryBuilder, Row as _, Sqlite};
 use utoipa::ToSchema;
 
+use crate::database::QueryBuilder;
 use crate::{Alert, Error, Level, Millis, Registry, Result, Scope, State, fold, scope::push_in};
 
 /// What the queue is narrowed to. An empty list does not narrow.
@@ -84,7 +84,7 @@ pub struct AlertPage {
 }
 
 /// How many alerts have one value of a filter.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema, sqlx::FromRow)]
 pub struct FacetCount {
     /// The value.
     pub value: String,
@@ -109,7 +109,7 @@ pub struct AlertFacets {
 
 impl AlertFilter {
     /// Appends `WHERE ...` for this filter within `scope`, leaving out the filter on column `except`.
-    pub(crate) fn push(&self, scope: &Scope, query: &mut QueryBuilder<Sqlite>, except: &str) {
+    pub(crate) fn push(&self, scope: &Scope, query: &mut QueryBuilder, except: &str) {
         query.push(" WHERE 1 = 1");
         scope.restrict(query, "organization");
         self.push_lists(query, except);
@@ -137,7 +137,7 @@ impl AlertFilter {
         }
     }
 
-    fn push_lists(&self, query: &mut QueryBuilder<Sqlite>, except: &str) {
+    fn push_lists(&self, query: &mut QueryBuilder, except: &str) {
         let states: Vec<String> = self.states.iter().map(|state| state_name(*state).to_owned()).collect();
         let levels: Vec<String> = self.levels.iter().map(|level| level.as_str().to_owned()).collect();
         let lists = [
@@ -222,11 +222,7 @@ impl Registry {
             query.push(column).push(" AS value, COUNT(*) AS count FROM alert");
             filter.push(scope, &mut query, column);
             query.push(" GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 50");
-            let mut counts = Vec::new();
-            for row in query.build().fetch_all(&mut *tx).await? {
-                counts.push(FacetCount { value: row.try_get(0)?, count: row.try_get(1)? });
-            }
-            columns.push(counts);
+            columns.push(query.build_query_as().fetch_all(&mut *tx).await?);
         }
         let mut columns = columns.into_iter();
         let mut take = || columns.next().unwrap_or_default();

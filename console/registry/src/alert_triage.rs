@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use sqlx::SqliteConnection;
 use utoipa::ToSchema;
 
+use crate::database::{Connection, query, query_scalar};
 use crate::{
     Alert, Change, Error, Millis, Registry, Result, Scope, State, Verdict,
     alert::{CHANGES, fetch_many, next_number},
@@ -184,7 +184,7 @@ impl Registry {
     /// and answered as conflicts.
     pub async fn undo_triage(&self, scope: &Scope, change: &Change, token: &str) -> Result<Triaged> {
         let mut tx = self.write().await?;
-        let alerts: Option<String> = sqlx::query_scalar(
+        let alerts: Option<String> = query_scalar(
             "UPDATE triage_undo SET used_at = $3
              WHERE hash = $1 AND account = $2 AND used_at IS NULL AND expires_at > $3 RETURNING alerts",
         )
@@ -237,16 +237,16 @@ fn remember(alert: &Alert) -> Before {
 }
 
 /// An owner must be an account that can work.
-async fn check_owner(tx: &mut SqliteConnection, scope: &Scope, action: &Action) -> Result<()> {
+async fn check_owner(tx: &mut Connection, scope: &Scope, action: &Action) -> Result<()> {
     let Action::Assign { owner: Some(owner) } = action else { return Ok(()) };
     crate::user::check_worker(tx, scope, owner).await
 }
 
 /// Writes the triage columns and raises version and change number.
-pub(crate) async fn store(tx: &mut SqliteConnection, mut alert: Alert) -> Result<Alert> {
+pub(crate) async fn store(tx: &mut Connection, mut alert: Alert) -> Result<Alert> {
     alert.version += 1;
     alert.change = next_number(tx, CHANGES).await?;
-    sqlx::query(
+    query(
         "UPDATE alert SET state = $2, owner = $3, verdict = $4, reason = $5, incident = $6, triaged_at = $7, closed_at = $8,
          version = $9, change = $10 WHERE id = $1",
     )
@@ -266,10 +266,10 @@ pub(crate) async fn store(tx: &mut SqliteConnection, mut alert: Alert) -> Result
 }
 
 /// Keeps what the act changed, and forgets what can no longer be taken back.
-async fn store_undo(tx: &mut SqliteConnection, change: &Change, undo: &[Before]) -> Result<String> {
+async fn store_undo(tx: &mut Connection, change: &Change, undo: &[Before]) -> Result<String> {
     let token = random_secret();
-    sqlx::query("DELETE FROM triage_undo WHERE expires_at <= $1").bind(change.at).execute(&mut *tx).await?;
-    sqlx::query("INSERT INTO triage_undo (hash, account, expires_at, alerts) VALUES ($1, $2, $3, $4)")
+    query("DELETE FROM triage_undo WHERE expires_at <= $1").bind(change.at).execute(&mut *tx).await?;
+    query("INSERT INTO triage_undo (hash, account, expires_at, alerts) VALUES ($1, $2, $3, $4)")
         .bind(hash_secret(&token))
         .bind(&change.who)
         .bind(change.at + UNDO_MS)
@@ -281,7 +281,7 @@ async fn store_undo(tx: &mut SqliteConnection, change: &Change, undo: &[Before])
 
 /// An audit entry with the triage columns only.
 pub(crate) async fn audit_triage(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     change: &Change,
     action: &str,
     before: &Alert,

@@ -1,9 +1,9 @@
 //! API keys: what a log shipper shows when it sends events over HTTPS.
 
 use serde::Serialize;
-use sqlx::QueryBuilder;
 use utoipa::ToSchema;
 
+use crate::database::{Flag, QueryBuilder, query, query_as};
 use crate::{
     Change, Error, Millis, Registry, Result, Scope, agency,
     audit::{self, Deed},
@@ -22,6 +22,7 @@ pub struct ApiKey {
     /// The name of the source: `observer.name`.
     pub source_name: String,
     /// Whether what it sends belongs to a drill session.
+    #[sqlx(try_from = "Flag")]
     pub drill: bool,
     /// When it was made.
     pub created_at: Millis,
@@ -65,7 +66,7 @@ impl Registry {
             revoked_at: None,
             last_used_at: None,
         };
-        sqlx::query("INSERT INTO api_key (id, hash, organization, source_name, drill, created_at, created_by) VALUES ($1, $2, $3, $4, $5, $6, $7)")
+        query("INSERT INTO api_key (id, hash, organization, source_name, drill, created_at, created_by) VALUES ($1, $2, $3, $4, $5, $6, $7)")
             .bind(&key.id)
             .bind(hash_secret(&secret))
             .bind(organization)
@@ -98,7 +99,7 @@ impl Registry {
 
     /// The key with this secret, unless it is unknown or revoked.
     pub async fn api_key_by_secret(&self, secret: &str) -> Result<Option<ApiKey>> {
-        let found = sqlx::query_as("SELECT * FROM api_key WHERE hash = $1 AND revoked_at IS NULL")
+        let found = query_as("SELECT * FROM api_key WHERE hash = $1 AND revoked_at IS NULL")
             .bind(hash_secret(secret))
             .fetch_optional(&self.readers)
             .await?;
@@ -107,7 +108,7 @@ impl Registry {
 
     /// Notes the use of a key, at most once a minute.
     pub async fn api_key_used(&self, id: &str, at: Millis) -> Result<()> {
-        sqlx::query(
+        query(
             "UPDATE api_key SET last_used_at = $2 WHERE id = $1 AND COALESCE(last_used_at, 0) < $2 - 60000",
         )
         .bind(id)
@@ -120,7 +121,7 @@ impl Registry {
     /// Refuses a key from now on.
     pub async fn revoke_api_key(&self, scope: &Scope, change: &Change, id: &str) -> Result<()> {
         let mut tx = self.write().await?;
-        let key: ApiKey = sqlx::query_as("SELECT * FROM api_key WHERE id = $1")
+        let key: ApiKey = query_as("SELECT * FROM api_key WHERE id = $1")
             .bind(id)
             .fetch_optional(&mut *tx)
             .await?
@@ -129,7 +130,7 @@ impl Registry {
         if key.revoked_at.is_some() {
             return Err(Error::Refused { what: "api key", reason: "is revoked already" });
         }
-        sqlx::query("UPDATE api_key SET revoked_at = $2 WHERE id = $1")
+        query("UPDATE api_key SET revoked_at = $2 WHERE id = $1")
             .bind(id)
             .bind(change.at)
             .execute(&mut *tx)

@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 use serde_json::Value;
-use sqlx::SqliteConnection;
 use utoipa::ToSchema;
 
+use crate::database::{Connection, query, query_as};
 use crate::{
     Change, Millis, Registry, Result,
     chain::{ORIGIN, link},
@@ -61,9 +61,9 @@ pub(crate) struct Deed<'a> {
 }
 
 /// Appends an entry inside the caller's transaction.
-pub(crate) async fn record(tx: &mut SqliteConnection, change: &Change, deed: Deed<'_>) -> Result<()> {
+pub(crate) async fn record(tx: &mut Connection, change: &Change, deed: Deed<'_>) -> Result<()> {
     let last: Option<(i64, String)> =
-        sqlx::query_as("SELECT sequence, hash FROM audit ORDER BY sequence DESC LIMIT 1")
+        query_as("SELECT sequence, hash FROM audit ORDER BY sequence DESC LIMIT 1")
             .fetch_optional(&mut *tx)
             .await?;
     let (sequence, previous) = last.map_or((1, ORIGIN.to_owned()), |(sequence, hash)| (sequence + 1, hash));
@@ -82,7 +82,7 @@ pub(crate) async fn record(tx: &mut SqliteConnection, change: &Change, deed: Dee
         hash: String::new(),
     };
     entry.hash = hash_of(&entry);
-    sqlx::query("INSERT INTO audit VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)")
+    query("INSERT INTO audit VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)")
         .bind(entry.sequence)
         .bind(entry.at)
         .bind(entry.who)
@@ -125,7 +125,7 @@ impl Registry {
     /// Entries newest first, older than `before` where given, at most `limit` (1 to 500). For administrators only:
     /// the chain covers all agencies.
     pub async fn audit_entries(&self, before: Option<i64>, limit: u32) -> Result<Vec<AuditEntry>> {
-        let rows = sqlx::query_as("SELECT * FROM audit WHERE sequence < $1 ORDER BY sequence DESC LIMIT $2")
+        let rows = query_as("SELECT * FROM audit WHERE sequence < $1 ORDER BY sequence DESC LIMIT $2")
             .bind(before.unwrap_or(i64::MAX))
             .bind(i64::from(limit.clamp(1, 500)))
             .fetch_all(&self.readers)
@@ -158,7 +158,7 @@ impl Registry {
         let mut proof = AuditProof { entries: 0, head: ORIGIN.to_owned(), broken_at: None };
         loop {
             let page: Vec<AuditEntry> =
-                sqlx::query_as("SELECT * FROM audit WHERE sequence > $1 ORDER BY sequence LIMIT 500")
+                query_as("SELECT * FROM audit WHERE sequence > $1 ORDER BY sequence LIMIT 500")
                     .bind(proof.entries)
                     .fetch_all(&self.readers)
                     .await?;
@@ -192,12 +192,9 @@ mod tests {
         }
         let proof = registry.audit_verify().await.unwrap();
         assert_eq!((proof.entries, proof.broken_at), (3, None));
-        sqlx::query("UPDATE audit SET who = 'other' WHERE sequence = 2")
-            .execute(&registry.writer)
-            .await
-            .unwrap();
+        query("UPDATE audit SET who = 'other' WHERE sequence = 2").execute(&registry.writer).await.unwrap();
         assert_eq!(registry.audit_verify().await.unwrap().broken_at, Some(2));
-        sqlx::query("DELETE FROM audit WHERE sequence = 2").execute(&registry.writer).await.unwrap();
+        query("DELETE FROM audit WHERE sequence = 2").execute(&registry.writer).await.unwrap();
         assert_eq!(registry.audit_verify().await.unwrap().broken_at, Some(3));
     }
 }

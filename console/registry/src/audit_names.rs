@@ -5,9 +5,9 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 use serde_json::Value;
-use sqlx::SqliteConnection;
 use utoipa::ToSchema;
 
+use crate::database::{Connection, query_as};
 use crate::{AuditEntry, Registry, Result};
 
 /// An entry of the chain and the names of what it is about.
@@ -70,7 +70,7 @@ const NAMES: &[(&str, &str)] = &[
     ("sensor", "SELECT node AS name, NULL AS english FROM sensor WHERE id = $1"),
     (
         "packet_order",
-        "SELECT sensor.node AS name, NULL AS english FROM packet_order JOIN sensor ON sensor.id = sensor WHERE packet_order.id = $1",
+        "SELECT sensor.node AS name, NULL AS english FROM packet_order JOIN sensor ON sensor.id = packet_order.sensor WHERE packet_order.id = $1",
     ),
     ("enrolment_token", "SELECT node AS name, NULL AS english FROM enrolment_token WHERE id = $1"),
     ("source", "SELECT name, NULL AS english FROM source WHERE id = $1"),
@@ -98,14 +98,14 @@ const SETTINGS: &[(&str, &str, &str)] = &[
 struct Known(HashMap<(String, String), Option<Name>>);
 
 impl Known {
-    async fn name(&mut self, tx: &mut SqliteConnection, kind: &str, id: &str) -> Result<Option<Name>> {
+    async fn name(&mut self, tx: &mut Connection, kind: &str, id: &str) -> Result<Option<Name>> {
         let key = (kind.to_owned(), id.to_owned());
         if let Some(found) = self.0.get(&key) {
             return Ok(found.clone());
         }
         let query = NAMES.iter().find(|(known, _)| *known == kind).map(|(_, query)| *query);
         let found = match query {
-            Some(query) => sqlx::query_as(query).bind(id).fetch_optional(tx).await?,
+            Some(query) => query_as(query).bind(id).fetch_optional(tx).await?,
             None => None,
         };
         self.0.insert(key, found.clone());

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sqlx::{Row as _, SqliteConnection};
-
+use crate::database::{Connection, query, query_as, query_scalar};
 use crate::{Error, Registry, Result};
 
 /// A run of records that a consumer has read: offsets `first..next` of one partition.
@@ -36,7 +35,7 @@ pub type StateParts = BTreeMap<String, Option<Vec<u8>>>;
 impl Registry {
     /// Where `group` stands in a partition; `None` if it never finished a run there.
     pub async fn offset(&self, group: &str, topic: &str, partition: u32) -> Result<Option<Saved>> {
-        let row = sqlx::query(
+        let row: Option<(i64, Option<Vec<u8>>)> = query_as(
             "SELECT next_offset, state FROM consumer_offset WHERE consumer = $1 AND topic = $2 AND part = $3",
         )
         .bind(group)
@@ -44,9 +43,9 @@ impl Registry {
         .bind(i64::from(partition))
         .fetch_optional(&self.readers)
         .await?;
-        let Some(row) = row else { return Ok(None) };
-        let next = u64::try_from(row.try_get::<i64, _>(0)?).map_err(|_| Error::Range("offset"))?;
-        Ok(Some(Saved { next, state: row.try_get(1)? }))
+        let Some((next, state)) = row else { return Ok(None) };
+        let next = u64::try_from(next).map_err(|_| Error::Range("offset"))?;
+        Ok(Some(Saved { next, state }))
     }
 
     /// The parts of the state that `group` had where it stands in a partition, by name.
@@ -56,7 +55,7 @@ impl Registry {
         topic: &str,
         partition: u32,
     ) -> Result<BTreeMap<String, Vec<u8>>> {
-        let rows = sqlx::query_as::<_, (String, Vec<u8>)>(
+        let rows = query_as::<(String, Vec<u8>)>(
             "SELECT name, value FROM consumer_state WHERE consumer = $1 AND topic = $2 AND part = $3",
         )
         .bind(group)
@@ -69,9 +68,9 @@ impl Registry {
 }
 
 /// Moves the consumer on. False if this run was applied before: then nothing else may be done either.
-pub(crate) async fn advance(tx: &mut SqliteConnection, run: &Consumed, state: Option<&[u8]>) -> Result<bool> {
+pub(crate) async fn advance(tx: &mut Connection, run: &Consumed, state: Option<&[u8]>) -> Result<bool> {
     let next = i64::try_from(run.next).map_err(|_| Error::Range("offset"))?;
-    let stored: Option<i64> = sqlx::query_scalar(
+    let stored: Option<i64> = query_scalar(
         "SELECT next_offset FROM consumer_offset WHERE consumer = $1 AND topic = $2 AND part = $3",
     )
     .bind(&run.group)
@@ -86,7 +85,7 @@ pub(crate) async fn advance(tx: &mut SqliteConnection, run: &Consumed, state: Op
     if run.first < stored {
         return Err(Error::Overlap { first: run.first, next: run.next, stored });
     }
-    sqlx::query(
+    query(
         "INSERT INTO consumer_offset (consumer, topic, part, next_offset, state) VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (consumer, topic, part)
          DO UPDATE SET next_offset = excluded.next_offset, state = COALESCE(excluded.state, consumer_offset.state)",
@@ -102,20 +101,20 @@ pub(crate) async fn advance(tx: &mut SqliteConnection, run: &Consumed, state: Op
 }
 
 /// Writes and removes parts of the consumer's state.
-pub(crate) async fn keep(tx: &mut SqliteConnection, run: &Consumed, parts: &StateParts) -> Result<()> {
+pub(crate) async fn keep(tx: &mut Connection, run: &Consumed, parts: &StateParts) -> Result<()> {
     for (name, value) in parts {
-        let query = if value.is_some() {
+        let statement = if value.is_some() {
             "INSERT INTO consumer_state (consumer, topic, part, name, value) VALUES ($1, $2, $3, $4, $5)
              ON CONFLICT (consumer, topic, part, name) DO UPDATE SET value = excluded.value"
         } else {
             "DELETE FROM consumer_state WHERE consumer = $1 AND topic = $2 AND part = $3 AND name = $4"
         };
-        let mut query =
-            sqlx::query(query).bind(&run.group).bind(&run.topic).bind(i64::from(run.partition)).bind(name);
+        let mut change =
+            query(statement).bind(&run.group).bind(&run.topic).bind(i64::from(run.partition)).bind(name);
         if let Some(value) = value {
-            query = query.bind(value);
+            change = change.bind(value);
         }
-        query.execute(&mut *tx).await?;
+        change.execute(&mut *tx).await?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ use serde::Serialize;
 use sqlx::FromRow;
 use utoipa::ToSchema;
 
+use crate::database::{query, query_as};
 use crate::{
     Change, Error, Millis, Registry, Result,
     audit::{self, Deed},
@@ -44,15 +45,13 @@ impl Registry {
             ended_at: None,
         };
         let mut tx = self.write().await?;
-        sqlx::query(
-            "INSERT INTO drill_session (id, nonce_hash, principal, started_at) VALUES ($1, $2, $3, $4)",
-        )
-        .bind(&session.id)
-        .bind(hash_secret(&nonce))
-        .bind(&session.principal)
-        .bind(session.started_at)
-        .execute(&mut *tx)
-        .await?;
+        query("INSERT INTO drill_session (id, nonce_hash, principal, started_at) VALUES ($1, $2, $3, $4)")
+            .bind(&session.id)
+            .bind(hash_secret(&nonce))
+            .bind(&session.principal)
+            .bind(session.started_at)
+            .execute(&mut *tx)
+            .await?;
         let deed = Deed {
             action: "start",
             kind: "drill",
@@ -68,7 +67,7 @@ impl Registry {
 
     /// The running session with this nonce.
     pub async fn drill_by_nonce(&self, nonce: &str) -> Result<Option<DrillSession>> {
-        let found = sqlx::query_as(
+        let found = query_as(
             "SELECT id, principal, started_at, ended_at FROM drill_session WHERE nonce_hash = $1 AND ended_at IS NULL",
         )
         .bind(hash_secret(nonce))
@@ -79,7 +78,7 @@ impl Registry {
 
     /// The newest 100 sessions.
     pub async fn drills(&self) -> Result<Vec<DrillSession>> {
-        let found = sqlx::query_as(
+        let found = query_as(
             "SELECT id, principal, started_at, ended_at FROM drill_session ORDER BY started_at DESC, id DESC LIMIT 100",
         )
         .fetch_all(&self.readers)
@@ -90,7 +89,7 @@ impl Registry {
     /// Ends a session: its nonce opens nothing any more.
     pub async fn end_drill(&self, change: &Change, id: &str) -> Result<()> {
         let mut tx = self.write().await?;
-        let ended = sqlx::query("UPDATE drill_session SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL")
+        let ended = query("UPDATE drill_session SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL")
             .bind(id)
             .bind(change.at)
             .execute(&mut *tx)

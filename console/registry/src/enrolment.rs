@@ -4,9 +4,9 @@
 //! that it has chosen ([`crate::new_id`]), and then redeems: of two that redeem at once, one wins and the other is refused.
 
 use serde::Serialize;
-use sqlx::{QueryBuilder, SqliteConnection};
 use utoipa::ToSchema;
 
+use crate::database::{Connection, QueryBuilder, query, query_as};
 use crate::{
     Change, Error, Millis, Registry, Result, Scope, Sensor, agency,
     audit::{self, Deed},
@@ -121,7 +121,7 @@ impl Registry {
             revoked_at: None,
             sensor: None,
         };
-        sqlx::query("INSERT INTO enrolment_token (id, hash, organization, node, created_at, created_by, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)")
+        query("INSERT INTO enrolment_token (id, hash, organization, node, created_at, created_by, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)")
             .bind(&token.id)
             .bind(hash_secret(&secret))
             .bind(organization)
@@ -155,14 +155,14 @@ impl Registry {
     /// Withdraws a token that was not used yet.
     pub async fn revoke_enrolment_token(&self, scope: &Scope, change: &Change, id: &str) -> Result<()> {
         let mut tx = self.write().await?;
-        let token: EnrolmentToken = sqlx::query_as("SELECT * FROM enrolment_token WHERE id = $1")
+        let token: EnrolmentToken = query_as("SELECT * FROM enrolment_token WHERE id = $1")
             .bind(id)
             .fetch_optional(&mut *tx)
             .await?
             .filter(|token: &EnrolmentToken| scope.allows(&token.organization))
             .ok_or(Error::NotFound("enrolment token"))?;
         token.check_usable(change.at)?;
-        sqlx::query("UPDATE enrolment_token SET revoked_at = $2 WHERE id = $1")
+        query("UPDATE enrolment_token SET revoked_at = $2 WHERE id = $1")
             .bind(id)
             .bind(change.at)
             .execute(&mut *tx)
@@ -194,7 +194,7 @@ impl Registry {
         let token = by_secret(&mut tx, secret).await?;
         token.check_usable(now)?;
         let made = sensor::insert(&mut tx, &token, certificate, now).await?;
-        sqlx::query("UPDATE enrolment_token SET used_at = $2, sensor = $3 WHERE id = $1")
+        query("UPDATE enrolment_token SET used_at = $2, sensor = $3 WHERE id = $1")
             .bind(&token.id)
             .bind(now)
             .bind(&made.id)
@@ -215,8 +215,8 @@ impl Registry {
 }
 
 /// The token with this secret, whatever its state.
-async fn by_secret(tx: &mut SqliteConnection, secret: &str) -> Result<EnrolmentToken> {
-    sqlx::query_as("SELECT * FROM enrolment_token WHERE hash = $1")
+async fn by_secret(tx: &mut Connection, secret: &str) -> Result<EnrolmentToken> {
+    query_as("SELECT * FROM enrolment_token WHERE hash = $1")
         .bind(hash_secret(secret))
         .fetch_optional(tx)
         .await?

@@ -1,5 +1,6 @@
 //! Why the registry refused, in terms that a caller can act on.
 
+use crate::database::PlaceError;
 use crate::password::WeakPassword;
 
 /// The result of every call.
@@ -8,6 +9,9 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// What `SQLite` answers when the disk does not take what it writes: `SQLITE_READONLY`, `SQLITE_IOERR`, `SQLITE_FULL`,
 /// `SQLITE_CANTOPEN`.
 const DISK_CODES: [u32; 4] = [8, 10, 13, 14];
+
+/// What PostgreSQL answers then: `disk_full`, `io_error`, `read_only_sql_transaction` (a server that only follows another).
+const DISK_STATES: [&str; 3] = ["53100", "58030", "25006"];
 
 /// Why a call did not happen. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -95,6 +99,9 @@ pub enum Error {
     /// Hashing a password failed.
     #[error("hashing a password: {0}")]
     Hash(String),
+    /// The database cannot be reached or used.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
     /// The schema cannot be brought up to date.
     #[error("schema: {0}")]
     Schema(#[from] sqlx::migrate::MigrateError),
@@ -127,15 +134,17 @@ impl Error {
         }
     }
 
-    /// Whether the database could not be written because its disk is full or fails (`SQLite` result codes: `SQLITE_READONLY`,
-    /// `SQLITE_IOERR`, `SQLITE_FULL`, `SQLITE_CANTOPEN`). Nothing was changed; the same call works again when the disk does.
+    /// Whether the database could not be written because its disk is full or fails ([`DISK_CODES`], [`DISK_STATES`]). Nothing was changed; the same call works again when the disk does.
     pub fn is_disk(&self) -> bool {
         match self {
             Self::Database(sqlx::Error::Io(_)) => true,
             Self::Database(sqlx::Error::Database(inner)) => {
-                let code = inner.code().and_then(|code| code.parse::<u32>().ok());
+                let Some(code) = inner.code() else { return false };
+                if inner.try_downcast_ref::<sqlx::postgres::PgDatabaseError>().is_some() {
+                    return DISK_STATES.contains(&&*code);
+                }
                 // Extended codes carry the kind of failure in their low byte.
-                code.is_some_and(|code| DISK_CODES.contains(&(code & 0xff)))
+                code.parse::<u32>().is_ok_and(|code| DISK_CODES.contains(&(code & 0xff)))
             }
             _ => false,
         }

@@ -1,9 +1,9 @@
 //! Exceptions: what the analyzer keeps out of the queue, with a reason, an owner, an end, and a count of what was hidden.
 
 use serde::{Deserialize, Serialize};
-use sqlx::{QueryBuilder, SqliteConnection};
 use utoipa::ToSchema;
 
+use crate::database::{Connection, QueryBuilder, query, query_as};
 use crate::{
     Change, Error, Millis, Registry, Result, Scope,
     audit::{self, Deed},
@@ -115,9 +115,9 @@ impl Exception {
     }
 }
 
-async fn fetch(tx: &mut SqliteConnection, scope: &Scope, id: &str) -> Result<Exception> {
+async fn fetch(tx: &mut Connection, scope: &Scope, id: &str) -> Result<Exception> {
     let found: Option<Exception> =
-        sqlx::query_as("SELECT * FROM exception WHERE id = $1").bind(id).fetch_optional(tx).await?;
+        query_as("SELECT * FROM exception WHERE id = $1").bind(id).fetch_optional(tx).await?;
     found.filter(|one| scope.allows_optional(one.organization.as_deref())).ok_or(Error::NotFound("exception"))
 }
 
@@ -132,7 +132,7 @@ impl Registry {
 
     /// All exceptions in force at `now`: for the analyzer.
     pub async fn active_exceptions(&self, now: Millis) -> Result<Vec<Exception>> {
-        let found = sqlx::query_as(
+        let found = query_as(
             "SELECT * FROM exception WHERE ended_at IS NULL AND expires_at > $1 ORDER BY id LIMIT 10000",
         )
         .bind(now)
@@ -157,7 +157,7 @@ impl Registry {
         }
         let id = new_id();
         let mut tx = self.write().await?;
-        sqlx::query(
+        query(
             "INSERT INTO exception (id, organization, rule_id, entity_type, entity_value, reason, owner, created_at, expires_at, hits, version)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 1)",
         )
@@ -193,7 +193,7 @@ impl Registry {
         if before.ended_at.is_some() {
             return Err(Error::Refused { what: "exception", reason: "has ended already" });
         }
-        sqlx::query("UPDATE exception SET ended_at = $2, version = version + 1 WHERE id = $1")
+        query("UPDATE exception SET ended_at = $2, version = version + 1 WHERE id = $1")
             .bind(id)
             .bind(change.at)
             .execute(&mut *tx)
@@ -206,7 +206,7 @@ impl Registry {
 }
 
 async fn record(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     change: &Change,
     action: &str,
     before: Option<&Exception>,

@@ -6,6 +6,7 @@ use std::sync::{MutexGuard, PoisonError};
 
 use serde_json::json;
 
+use crate::database::{query, query_as};
 use crate::{
     Account, Change, Error, Millis, NewSession, Registry, Result, SessionLimits, SignIn, SignedIn,
     audit::{self, Deed},
@@ -125,7 +126,7 @@ impl Registry {
 
     /// Checks a password while nothing can be written: wrong ones are counted in memory.
     pub(crate) async fn sign_in_held(&self, login: &str, password: &str, now: Millis) -> Result<SignIn> {
-        let found: Option<Account> = sqlx::query_as(
+        let found: Option<Account> = query_as(
             "SELECT * FROM account WHERE login = $1 AND disabled = 0 AND (locked_until IS NULL OR locked_until <= $2)",
         )
         .bind(login)
@@ -192,7 +193,7 @@ impl Registry {
     /// Writes a session down, and that somebody signed in.
     async fn settle(&self, hash: &str, one: &HeldSession, now: Millis) -> Result<()> {
         let mut tx = self.write().await?;
-        sqlx::query("INSERT INTO account_session VALUES ($1, $2, $3, $4, $5, $6)")
+        query("INSERT INTO account_session VALUES ($1, $2, $3, $4, $5, $6)")
             .bind(hash)
             .bind(&one.account)
             .bind(one.begun)

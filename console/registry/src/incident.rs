@@ -1,9 +1,9 @@
 //! Incidents: numbered, classed, on a legal clock; what is read of them.
 
 use serde::{Deserialize, Serialize};
-use sqlx::{QueryBuilder, SqliteConnection};
 use utoipa::ToSchema;
 
+use crate::database::{Connection, Flag, QueryBuilder, query_as};
 use crate::{Alert, Entry, Error, Millis, Registry, Result, Scope, Verdict, fold, scope::push_in};
 
 /// The national incident classes by code.
@@ -140,6 +140,7 @@ pub struct Incident {
     /// Lesson learned.
     pub lesson: Option<String>,
     /// Whether it belongs to a drill.
+    #[sqlx(try_from = "Flag")]
     pub drill: bool,
     /// For the optimistic check.
     pub version: i64,
@@ -171,9 +172,9 @@ impl Incident {
 }
 
 /// The incident as stored, if it is in scope.
-pub(crate) async fn fetch(tx: &mut SqliteConnection, scope: &Scope, id: &str) -> Result<Incident> {
+pub(crate) async fn fetch(tx: &mut Connection, scope: &Scope, id: &str) -> Result<Incident> {
     let found: Option<Incident> =
-        sqlx::query_as("SELECT * FROM incident WHERE id = $1").bind(id).fetch_optional(tx).await?;
+        query_as("SELECT * FROM incident WHERE id = $1").bind(id).fetch_optional(tx).await?;
     found.filter(|one| scope.allows_optional(one.organization.as_deref())).ok_or(Error::NotFound("incident"))
 }
 
@@ -227,7 +228,7 @@ impl Registry {
         let mut tx = self.readers.begin().await?;
         fetch(&mut tx, scope, id).await?;
         let entries =
-            sqlx::query_as("SELECT * FROM incident_entry WHERE incident = $1 ORDER BY sequence LIMIT 5000")
+            query_as("SELECT * FROM incident_entry WHERE incident = $1 ORDER BY sequence LIMIT 5000")
                 .bind(id)
                 .fetch_all(&mut *tx)
                 .await?;

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use sqlx::SqliteConnection;
 use utoipa::ToSchema;
 
+use crate::database::{Connection, query, query_as};
 use crate::{
     Alert, Change, Class, EntryKind, Error, Incident, IncidentStatus, LegalCategory, Millis, Registry,
     Result, Scope, Severity, State, Verdict,
@@ -301,7 +301,7 @@ fn check_times(now: Millis, times: [Option<Millis>; 3]) -> Result<()> {
 }
 
 /// All of `ids`, or [`Error::NotFound`].
-async fn wanted_alerts(tx: &mut SqliteConnection, scope: &Scope, ids: &[String]) -> Result<Vec<Alert>> {
+async fn wanted_alerts(tx: &mut Connection, scope: &Scope, ids: &[String]) -> Result<Vec<Alert>> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
@@ -341,7 +341,7 @@ struct Series {
 
 impl Series {
     /// The next number of a register: without gaps because the counter moves in the same transaction.
-    async fn next(self, tx: &mut SqliteConnection, agency: Option<&str>) -> Result<String> {
+    async fn next(self, tx: &mut Connection, agency: Option<&str>) -> Result<String> {
         let Self { year, drill } = self;
         let (kind, letters) = if drill { ("drill_incident", "DT") } else { ("incident", "SC") };
         let next = next_number(tx, &format!("{kind}.{year}.{}", agency.unwrap_or_default())).await?;
@@ -359,7 +359,7 @@ fn local_year(at: Millis) -> Result<i16> {
 }
 
 async fn insert(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     change: &Change,
     new: &NewIncident,
     organization: Option<&str>,
@@ -373,7 +373,7 @@ async fn insert(
         Some(agency) => Some(series.next(tx, Some(agency)).await?),
         None => None,
     };
-    sqlx::query(
+    query(
         "INSERT INTO incident (id, number, agency_number, organization, title, class, severity, legal_category, status, owner,
          detected_at, created_at, created_by, updated_at, drill, search, version)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'open', $9, $10, $11, $12, $11, $13, $14, 1)",
@@ -399,7 +399,7 @@ async fn insert(
 }
 
 /// Links an alert unless it is linked here already; one that is linked elsewhere is refused.
-async fn link(tx: &mut SqliteConnection, change: &Change, id: &str, alert: &Alert) -> Result<()> {
+async fn link(tx: &mut Connection, change: &Change, id: &str, alert: &Alert) -> Result<()> {
     match alert.incident.as_deref() {
         Some(linked) if linked == id => return Ok(()),
         Some(_) => return Err(Error::Refused { what: "alert", reason: "belongs to another incident" }),
@@ -437,9 +437,9 @@ fn apply(before: &Incident, patch: &IncidentPatch, at: Millis) -> Incident {
 }
 
 /// Writes all fields that can change and raises the version.
-async fn save(tx: &mut SqliteConnection, mut incident: Incident) -> Result<Incident> {
+async fn save(tx: &mut Connection, mut incident: Incident) -> Result<Incident> {
     incident.version += 1;
-    sqlx::query(
+    query(
         "UPDATE incident SET title = $2, class = $3, severity = $4, legal_category = $5, status = $6, owner = $7,
          detected_at = $8, first_notice_at = $9, report_at = $10, updated_at = $11, closed_at = $12, verdict = $13, cause = $14,
          lesson = $15, search = $16, version = $17 WHERE id = $1",
@@ -466,17 +466,17 @@ async fn save(tx: &mut SqliteConnection, mut incident: Incident) -> Result<Incid
     Ok(incident)
 }
 
-async fn touch(tx: &mut SqliteConnection, before: Incident, change: &Change) -> Result<Incident> {
+async fn touch(tx: &mut Connection, before: Incident, change: &Change) -> Result<Incident> {
     save(tx, Incident { updated_at: change.at, ..before }).await
 }
 
 async fn close_alerts(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     change: &Change,
     incident: &Incident,
     closing: &Closing,
 ) -> Result<()> {
-    let open: Vec<Alert> = sqlx::query_as("SELECT * FROM alert WHERE incident = $1 AND state <> 'closed'")
+    let open: Vec<Alert> = query_as("SELECT * FROM alert WHERE incident = $1 AND state <> 'closed'")
         .bind(&incident.id)
         .fetch_all(&mut *tx)
         .await?;
@@ -511,7 +511,7 @@ fn difference(before: &Incident, after: &Incident) -> Result<Value> {
 }
 
 async fn record(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     change: &Change,
     action: &str,
     before: Option<&Incident>,

@@ -4,9 +4,9 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
-use sqlx::QueryBuilder;
 use utoipa::ToSchema;
 
+use crate::database::{QueryBuilder, query_scalar};
 use crate::{
     Change, Error, Registry, Result, Scope,
     agency::check_level,
@@ -252,7 +252,7 @@ impl Registry {
         let mut tx = self.write().await?;
         let mut created = 0;
         for asset in assets {
-            let version: i64 = sqlx::query_scalar(
+            let version: i64 = query_scalar(
                 "INSERT INTO asset VALUES ($1, $2, $3, $4, $5, $6, $7, 1)
                  ON CONFLICT (organization, name) DO UPDATE SET address = excluded.address, host = excluded.host,
                  level = excluded.level, owner = excluded.owner, version = asset.version + 1 RETURNING version",

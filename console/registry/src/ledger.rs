@@ -10,10 +10,10 @@ use std::collections::BTreeMap;
 
 use dongson_event::batch::{Class, Hash};
 use serde::{Deserialize, Serialize};
-use sqlx::{QueryBuilder, SqliteConnection};
 use utoipa::ToSchema;
 
 use crate::audit::{self, Deed};
+use crate::database::{Connection, JsonText, QueryBuilder, query, query_as, query_scalar};
 use crate::ledger_runs::{Run, Runs};
 use crate::{Change, Error, Millis, Registry, Result, Scope};
 
@@ -194,9 +194,9 @@ struct EpochRow {
     first_at: Millis,
     last_at: Millis,
     unsigned_batches: i64,
-    #[sqlx(json)]
+    #[sqlx(try_from = "JsonText")]
     received: BTreeMap<String, u64>,
-    #[sqlx(json(nullable))]
+    #[sqlx(try_from = "JsonText")]
     stated: Option<Stated>,
     stated_at: Option<Millis>,
 }
@@ -204,14 +204,13 @@ struct EpochRow {
 impl Registry {
     /// The root under which a batch was received; `None` when it was not, or without one, or too long ago.
     pub async fn batch_root(&self, sensor: &str, epoch: u64, sequence: u64) -> Result<Option<Vec<u8>>> {
-        let root = sqlx::query_scalar(
-            "SELECT root FROM sensor_batch WHERE sensor = $1 AND epoch = $2 AND sequence = $3",
-        )
-        .bind(sensor)
-        .bind(epoch.cast_signed())
-        .bind(number(sequence)?)
-        .fetch_optional(&self.readers)
-        .await?;
+        let root =
+            query_scalar("SELECT root FROM sensor_batch WHERE sensor = $1 AND epoch = $2 AND sequence = $3")
+                .bind(sensor)
+                .bind(epoch.cast_signed())
+                .bind(number(sequence)?)
+                .fetch_optional(&self.readers)
+                .await?;
         Ok(root)
     }
 
@@ -237,8 +236,8 @@ impl Registry {
             note_gone(&mut tx, sensor, stated.epoch, gone).await?;
         }
         let account = account_of(&mut tx, sensor, stated).await?;
-        sqlx::query(
-            "UPDATE sensor_epoch SET stated = $3, stated_at = $4, summary = $5, last_at = MAX(last_at, $4)
+        query(
+            "UPDATE sensor_epoch SET stated = $3, stated_at = $4, summary = $5, last_at = CASE WHEN last_at > $4 THEN last_at ELSE $4 END
              WHERE sensor = $1 AND epoch = $2",
         )
         .bind(sensor)
@@ -258,7 +257,7 @@ impl Registry {
         // One transaction: what is received, gone and stated is of one moment.
         let mut tx = self.readers.begin().await?;
         let rows: Vec<EpochRow> =
-            sqlx::query_as("SELECT * FROM sensor_epoch WHERE sensor = $1 ORDER BY last_at DESC")
+            query_as("SELECT * FROM sensor_epoch WHERE sensor = $1 ORDER BY last_at DESC")
                 .bind(sensor)
                 .fetch_all(&mut *tx)
                 .await?;
@@ -287,7 +286,7 @@ impl Registry {
     /// The newest words about all spools of one sensor; `None` when it has stated nothing. The caller has checked the scope.
     pub async fn account_summary(&self, sensor: &str) -> Result<Option<SpoolSummary>> {
         let rows: Vec<String> =
-            sqlx::query_scalar("SELECT summary FROM sensor_epoch WHERE sensor = $1 AND summary IS NOT NULL")
+            query_scalar("SELECT summary FROM sensor_epoch WHERE sensor = $1 AND summary IS NOT NULL")
                 .bind(sensor)
                 .fetch_all(&self.readers)
                 .await?;
@@ -328,8 +327,8 @@ fn number(count: u64) -> Result<i64> {
 }
 
 /// Makes the row of a spool; the oldest spools beyond [`EPOCHS`] are forgotten.
-async fn enter_epoch(tx: &mut SqliteConnection, sensor: &str, epoch: u64, at: Millis) -> Result<()> {
-    let made = sqlx::query(
+async fn enter_epoch(tx: &mut Connection, sensor: &str, epoch: u64, at: Millis) -> Result<()> {
+    let made = query(
         "INSERT INTO sensor_epoch (sensor, epoch, first_at, last_at, batches, unsigned_batches, received)
          VALUES ($1, $2, $3, $3, 0, 0, '{}') ON CONFLICT DO NOTHING",
     )
@@ -341,8 +340,8 @@ async fn enter_epoch(tx: &mut SqliteConnection, sensor: &str, epoch: u64, at: Mi
     if made.rows_affected() == 0 {
         return Ok(());
     }
-    let old: Vec<i64> = sqlx::query_scalar(
-        "SELECT epoch FROM sensor_epoch WHERE sensor = $1 ORDER BY last_at DESC, first_at DESC LIMIT -1 OFFSET $2",
+    let old: Vec<i64> = query_scalar(
+        "SELECT epoch FROM sensor_epoch WHERE sensor = $1 ORDER BY last_at DESC, first_at DESC LIMIT 9223372036854775807 OFFSET $2",
     )
     .bind(sensor)
     .bind(EPOCHS)
@@ -355,30 +354,29 @@ async fn enter_epoch(tx: &mut SqliteConnection, sensor: &str, epoch: u64, at: Mi
             "DELETE FROM sensor_gone WHERE sensor = $1 AND epoch = $2",
             "DELETE FROM sensor_epoch WHERE sensor = $1 AND epoch = $2",
         ] {
-            sqlx::query(statement).bind(sensor).bind(old).execute(&mut *tx).await?;
+            query(statement).bind(sensor).bind(old).execute(&mut *tx).await?;
         }
     }
     Ok(())
 }
 
 /// Notes one batch; true when it had been noted before.
-async fn note(tx: &mut SqliteConnection, batch: &Received) -> Result<bool> {
+async fn note(tx: &mut Connection, batch: &Received) -> Result<bool> {
     let (sensor, epoch, sequence) = (&batch.sensor, batch.epoch.cast_signed(), number(batch.sequence)?);
     enter_epoch(tx, sensor, batch.epoch, batch.at).await?;
     if !note_sequence(tx, sensor, epoch, sequence).await? {
         return Ok(true);
     }
-    let received: String =
-        sqlx::query_scalar("SELECT received FROM sensor_epoch WHERE sensor = $1 AND epoch = $2")
-            .bind(sensor)
-            .bind(epoch)
-            .fetch_one(&mut *tx)
-            .await?;
+    let received: String = query_scalar("SELECT received FROM sensor_epoch WHERE sensor = $1 AND epoch = $2")
+        .bind(sensor)
+        .bind(epoch)
+        .fetch_one(&mut *tx)
+        .await?;
     let mut received: BTreeMap<String, u64> = serde_json::from_str(&received)?;
     let count = received.entry(batch.class.as_str().to_owned()).or_default();
     *count = count.saturating_add(batch.events);
-    sqlx::query(
-        "UPDATE sensor_epoch SET received = $3, last_at = MAX(last_at, $4), batches = batches + 1,
+    query(
+        "UPDATE sensor_epoch SET received = $3, last_at = CASE WHEN last_at > $4 THEN last_at ELSE $4 END, batches = batches + 1,
          unsigned_batches = unsigned_batches + $5 WHERE sensor = $1 AND epoch = $2",
     )
     .bind(sensor)
@@ -389,20 +387,25 @@ async fn note(tx: &mut SqliteConnection, batch: &Received) -> Result<bool> {
     .execute(&mut *tx)
     .await?;
     let Some(signed) = &batch.signed else { return Ok(false) };
-    sqlx::query("INSERT OR REPLACE INTO sensor_batch VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)")
-        .bind(sensor)
-        .bind(epoch)
-        .bind(sequence)
-        .bind(batch.class.as_str())
-        .bind(i64::try_from(batch.events).map_err(|_| Error::Range("events"))?)
-        .bind(batch.at)
-        .bind(&signed.root[..])
-        .bind(&signed.signature)
-        .bind(&signed.certificate)
-        .execute(&mut *tx)
-        .await?;
+    query(
+        "INSERT INTO sensor_batch VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+         ON CONFLICT (sensor, epoch, sequence) DO UPDATE SET class = excluded.class, events = excluded.events,
+         received_at = excluded.received_at, root = excluded.root, signature = excluded.signature,
+         certificate = excluded.certificate",
+    )
+    .bind(sensor)
+    .bind(epoch)
+    .bind(sequence)
+    .bind(batch.class.as_str())
+    .bind(i64::try_from(batch.events).map_err(|_| Error::Range("events"))?)
+    .bind(batch.at)
+    .bind(&signed.root[..])
+    .bind(&signed.signature)
+    .bind(&signed.certificate)
+    .execute(&mut *tx)
+    .await?;
     if sequence % 512 == 0 {
-        sqlx::query("DELETE FROM sensor_batch WHERE sensor = $1 AND epoch = $2 AND sequence <= $3")
+        query("DELETE FROM sensor_batch WHERE sensor = $1 AND epoch = $2 AND sequence <= $3")
             .bind(sensor)
             .bind(epoch)
             .bind(sequence - ROOTS)
@@ -413,8 +416,8 @@ async fn note(tx: &mut SqliteConnection, batch: &Received) -> Result<bool> {
 }
 
 /// Puts a sequence into the runs of its spool; false when it was there.
-async fn note_sequence(tx: &mut SqliteConnection, sensor: &str, epoch: i64, sequence: i64) -> Result<bool> {
-    let before: Option<(i64, i64)> = sqlx::query_as(
+async fn note_sequence(tx: &mut Connection, sensor: &str, epoch: i64, sequence: i64) -> Result<bool> {
+    let before: Option<(i64, i64)> = query_as(
         "SELECT first, last FROM sensor_range WHERE sensor = $1 AND epoch = $2 AND first <= $3
          ORDER BY first DESC LIMIT 1",
     )
@@ -427,14 +430,14 @@ async fn note_sequence(tx: &mut SqliteConnection, sensor: &str, epoch: i64, sequ
         return Ok(false);
     }
     let after: Option<i64> =
-        sqlx::query_scalar("SELECT last FROM sensor_range WHERE sensor = $1 AND epoch = $2 AND first = $3")
+        query_scalar("SELECT last FROM sensor_range WHERE sensor = $1 AND epoch = $2 AND first = $3")
             .bind(sensor)
             .bind(epoch)
             .bind(sequence.saturating_add(1))
             .fetch_optional(&mut *tx)
             .await?;
     if after.is_some() {
-        sqlx::query("DELETE FROM sensor_range WHERE sensor = $1 AND epoch = $2 AND first = $3")
+        query("DELETE FROM sensor_range WHERE sensor = $1 AND epoch = $2 AND first = $3")
             .bind(sensor)
             .bind(epoch)
             .bind(sequence + 1)
@@ -443,7 +446,7 @@ async fn note_sequence(tx: &mut SqliteConnection, sensor: &str, epoch: i64, sequ
     }
     let last = after.unwrap_or(sequence);
     if let Some((first, _)) = before.filter(|(_, last)| last + 1 == sequence) {
-        sqlx::query("UPDATE sensor_range SET last = $4 WHERE sensor = $1 AND epoch = $2 AND first = $3")
+        query("UPDATE sensor_range SET last = $4 WHERE sensor = $1 AND epoch = $2 AND first = $3")
             .bind(sensor)
             .bind(epoch)
             .bind(first)
@@ -452,16 +455,15 @@ async fn note_sequence(tx: &mut SqliteConnection, sensor: &str, epoch: i64, sequ
             .await?;
         return Ok(true);
     }
-    let ranges: i64 =
-        sqlx::query_scalar("SELECT COUNT(*) FROM sensor_range WHERE sensor = $1 AND epoch = $2")
-            .bind(sensor)
-            .bind(epoch)
-            .fetch_one(&mut *tx)
-            .await?;
+    let ranges: i64 = query_scalar("SELECT COUNT(*) FROM sensor_range WHERE sensor = $1 AND epoch = $2")
+        .bind(sensor)
+        .bind(epoch)
+        .fetch_one(&mut *tx)
+        .await?;
     if ranges >= RANGES {
         return Err(Error::Refused { what: "spool", reason: "has too many gaps to be accounted for" });
     }
-    sqlx::query("INSERT INTO sensor_range VALUES ($1, $2, $3, $4)")
+    query("INSERT INTO sensor_range VALUES ($1, $2, $3, $4)")
         .bind(sensor)
         .bind(epoch)
         .bind(sequence)
@@ -472,7 +474,7 @@ async fn note_sequence(tx: &mut SqliteConnection, sensor: &str, epoch: i64, sequ
 }
 
 /// Keeps a run of gone batches in the place of those inside it: a run that has grown is told again whole.
-async fn note_gone(tx: &mut SqliteConnection, sensor: &str, epoch: u64, gone: &Gone) -> Result<()> {
+async fn note_gone(tx: &mut Connection, sensor: &str, epoch: u64, gone: &Gone) -> Result<()> {
     let (first, last) = (number(gone.first)?, number(gone.last)?);
     if last < first {
         return Err(Error::Invalid { field: "gone", reason: "has a run whose last is before its first" });
@@ -480,14 +482,14 @@ async fn note_gone(tx: &mut SqliteConnection, sensor: &str, epoch: u64, gone: &G
     if Class::parse(&gone.class).is_none() || !["shed", "refused", "disk"].contains(&gone.why.as_str()) {
         return Err(Error::Invalid { field: "gone", reason: "has a class or reason that is not known" });
     }
-    sqlx::query("DELETE FROM sensor_gone WHERE sensor = $1 AND epoch = $2 AND first >= $3 AND last <= $4")
+    query("DELETE FROM sensor_gone WHERE sensor = $1 AND epoch = $2 AND first >= $3 AND last <= $4")
         .bind(sensor)
         .bind(epoch.cast_signed())
         .bind(first)
         .bind(last)
         .execute(&mut *tx)
         .await?;
-    let runs: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM sensor_gone WHERE sensor = $1 AND epoch = $2")
+    let runs: i64 = query_scalar("SELECT COUNT(*) FROM sensor_gone WHERE sensor = $1 AND epoch = $2")
         .bind(sensor)
         .bind(epoch.cast_signed())
         .fetch_one(&mut *tx)
@@ -495,16 +497,20 @@ async fn note_gone(tx: &mut SqliteConnection, sensor: &str, epoch: u64, gone: &G
     if runs >= RANGES {
         return Err(Error::Refused { what: "spool", reason: "has too many gone runs to be accounted for" });
     }
-    sqlx::query("INSERT OR REPLACE INTO sensor_gone VALUES ($1, $2, $3, $4, $5, $6, $7)")
-        .bind(sensor)
-        .bind(epoch.cast_signed())
-        .bind(first)
-        .bind(last)
-        .bind(&gone.class)
-        .bind(&gone.why)
-        .bind(number(gone.events)?)
-        .execute(tx)
-        .await?;
+    query(
+        "INSERT INTO sensor_gone VALUES ($1, $2, $3, $4, $5, $6, $7)
+         ON CONFLICT (sensor, epoch, first) DO UPDATE SET last = excluded.last, class = excluded.class,
+         why = excluded.why, events = excluded.events",
+    )
+    .bind(sensor)
+    .bind(epoch.cast_signed())
+    .bind(first)
+    .bind(last)
+    .bind(&gone.class)
+    .bind(&gone.why)
+    .bind(number(gone.events)?)
+    .execute(tx)
+    .await?;
     Ok(())
 }
 
@@ -517,19 +523,18 @@ struct Judged {
 }
 
 /// Compares what came with what the sensor states.
-async fn account_of(tx: &mut SqliteConnection, sensor: &str, stated: &Stated) -> Result<Judged> {
+async fn account_of(tx: &mut Connection, sensor: &str, stated: &Stated) -> Result<Judged> {
     let epoch = stated.epoch.cast_signed();
-    let received: Vec<(i64, i64)> = sqlx::query_as(
-        "SELECT first, last FROM sensor_range WHERE sensor = $1 AND epoch = $2 ORDER BY first",
-    )
-    .bind(sensor)
-    .bind(epoch)
-    .fetch_all(&mut *tx)
-    .await?;
+    let received: Vec<(i64, i64)> =
+        query_as("SELECT first, last FROM sensor_range WHERE sensor = $1 AND epoch = $2 ORDER BY first")
+            .bind(sensor)
+            .bind(epoch)
+            .fetch_all(&mut *tx)
+            .await?;
     let received: Runs =
         received.into_iter().map(|(first, last)| (first.cast_unsigned(), last.cast_unsigned())).collect();
     let gone: Vec<Gone> =
-        sqlx::query_as("SELECT * FROM sensor_gone WHERE sensor = $1 AND epoch = $2 ORDER BY first")
+        query_as("SELECT * FROM sensor_gone WHERE sensor = $1 AND epoch = $2 ORDER BY first")
             .bind(sensor)
             .bind(epoch)
             .fetch_all(&mut *tx)
@@ -562,7 +567,7 @@ async fn account_of(tx: &mut SqliteConnection, sensor: &str, stated: &Stated) ->
     Ok(Judged { summary, received, gone, unaccounted })
 }
 
-async fn account(tx: &mut SqliteConnection, sensor: &str, row: EpochRow) -> Result<SpoolAccount> {
+async fn account(tx: &mut Connection, sensor: &str, row: EpochRow) -> Result<SpoolAccount> {
     let epoch = row.epoch.cast_unsigned();
     let stated = row.stated.unwrap_or_else(|| Stated { epoch, ..Stated::default() });
     let Judged { summary, received, mut gone, unaccounted } = account_of(tx, sensor, &stated).await?;

@@ -1,8 +1,8 @@
 //! The transactional database: people, agencies, sources, sensors, triage, incidents, exceptions, audit.
 //!
-//! One [`Registry`] is opened per process on an `SQLite` file (WAL, every commit synced). All writing goes through one
-//! connection and `BEGIN IMMEDIATE`, so a writer never finds that what it read has changed; reading goes through a pool.
-//! What always holds:
+//! One [`Registry`] is opened per process, on an `SQLite` file (WAL, every commit synced) or on a PostgreSQL server that
+//! several machines share ([`Place`]). All writing goes one transaction after the other (`database`), so a writer never
+//! finds that what it read has changed; reading goes through a pool. What always holds:
 //!
 //! - every list of things that belong to an agency takes a [`Scope`], and what lies outside it does not exist;
 //! - every change by a person names a [`Change`] (who, from where, when) and leaves an entry in the audit chain
@@ -24,6 +24,7 @@ mod chain;
 mod change;
 mod channel_check;
 mod consumed;
+mod database;
 mod deadline;
 mod drill;
 mod enrolment;
@@ -53,13 +54,9 @@ mod user;
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
-    time::Duration,
 };
 
-use sqlx::{
-    Sqlite, SqlitePool, Transaction,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
-};
+use database::{Pool, Transaction, migrate};
 
 pub use agency::{Organization, OrganizationEdit};
 pub use alert::{Alert, Level, State, Verdict};
@@ -72,6 +69,7 @@ pub use audit::{AuditEntry, AuditProof};
 pub use audit_names::NamedEntry;
 pub use change::{Change, Millis, new_id, now};
 pub use consumed::{Consumed, Saved, StateParts};
+pub use database::{Place, PlaceError, Postgres};
 pub use deadline::Deadline;
 pub use drill::{DrillSession, NewDrill};
 pub use enrolment::{EnrolmentToken, NewToken, Redeemed, SensorCertificate};
@@ -98,56 +96,39 @@ pub use timeline::{Entry, EntryKind};
 pub use trust::{Desired, Offer, Pack, SensorRequest, WantedVersions};
 pub use user::{Account, AccountEdit, FirstPassword, NewAccount, Role, SignIn};
 
-/// The schema, compiled in.
-static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
-
-/// How many connections read at once.
-const READERS: u32 = 4;
-
 /// The open database. Cheap to clone; all clones share the connections.
 #[derive(Debug, Clone)]
 pub struct Registry {
-    writer: SqlitePool,
-    readers: SqlitePool,
+    writer: Pool,
+    readers: Pool,
     folder: Option<PathBuf>,
     /// What could not be written of sessions.
     held: Arc<Mutex<held::Held>>,
 }
 
 impl Registry {
-    /// Opens or creates the database file at `path` and brings its schema up to date.
+    /// Opens the database at `place` (a file is made where there is none) and brings its schema up to date.
     ///
-    /// Several processes of one machine may have it open at once; a writer waits up to ten seconds for another.
-    pub async fn open(path: &Path) -> Result<Self> {
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .busy_timeout(Duration::from_secs(10));
-        let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
-        MIGRATIONS.run(&writer).await?;
-        let readers = SqlitePoolOptions::new().max_connections(READERS).connect_with(options).await?;
-        Ok(Self { writer, readers, folder: path.parent().map(Path::to_owned), held: Arc::default() })
+    /// Several processes may have it open at once, of one machine with a file; a writer waits up to ten seconds for another.
+    pub async fn open(place: impl Into<Place>) -> Result<Self> {
+        let place = place.into();
+        let ((writer, readers), folder) = match &place {
+            Place::File(path) => (database::open_file(path).await?, path.parent().map(Path::to_owned)),
+            Place::Postgres(server) => (server.connect().await?, None),
+        };
+        migrate(&writer).await?;
+        Ok(Self { writer, readers, folder, held: Arc::default() })
     }
 
-    /// The folder of the database file: what has to have room on its disk. None for one that lives in memory.
+    /// The folder of the database file: what has to have room on its disk. None for one on a server or in memory.
     pub fn folder(&self) -> Option<&Path> {
         self.folder.as_deref()
     }
 
     /// A database that lives in memory as long as this value and its clones: for tests and dry runs.
     pub async fn in_memory() -> Result<Self> {
-        let options = SqliteConnectOptions::new().in_memory(true).foreign_keys(true);
-        let pool = SqlitePoolOptions::new()
-            .max_connections(1)
-            .min_connections(1)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .connect_with(options)
-            .await?;
-        MIGRATIONS.run(&pool).await?;
+        let pool = database::in_memory().await?;
+        migrate(&pool).await?;
         Ok(Self { writer: pool.clone(), readers: pool, folder: None, held: Arc::default() })
     }
 
@@ -159,7 +140,7 @@ impl Registry {
 
     /// Answers whether the database can be read and a write can begin: for health checks.
     pub async fn ping(&self) -> Result<()> {
-        sqlx::query("SELECT 1").execute(&self.readers).await?;
+        database::query("SELECT 1").execute(&self.readers).await?;
         self.write().await?.rollback().await?;
         Ok(())
     }
@@ -167,27 +148,22 @@ impl Registry {
     /// For tests of other crates: every write is refused as on a disk that takes no more, until `held` is false.
     #[doc(hidden)]
     pub async fn hold_writes(&self, held: bool) -> Result<()> {
-        let options = SqliteConnectOptions::clone(&self.writer.connect_options());
-        self.writer.set_connect_options(options.pragma("query_only", if held { "ON" } else { "OFF" }));
-        self.writer.acquire().await?.close().await?;
+        self.writer.refuse_writes(held);
+        self.writer.drop_one().await?;
         Ok(())
     }
 
     /// A transaction that nobody else's write can come between.
-    async fn write(&self) -> Result<Transaction<'static, Sqlite>> {
-        let error = match self.begin().await {
+    async fn write(&self) -> Result<Transaction> {
+        let error = match self.writer.begin_write().await {
             Ok(begun) => return Ok(begun),
             Err(error) => error,
         };
-        // On a full disk SQLite rolls back by itself, and the connection never finds out of its transaction again: a new
-        // one takes its place.
+        // On a full disk SQLite rolls back by itself, and the connection never finds out of its transaction again; a server
+        // that was started anew knows none of our connections: a new one takes its place.
         tracing::warn!(%error, "the registry's writing connection is opened anew");
-        self.writer.acquire().await?.close().await?;
-        self.begin().await
-    }
-
-    async fn begin(&self) -> Result<Transaction<'static, Sqlite>> {
-        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+        self.writer.drop_one().await?;
+        Ok(self.writer.begin_write().await?)
     }
 }
 
@@ -201,7 +177,7 @@ mod tests {
         let registry = Registry::open(&folder.path().join("registry.db")).await.unwrap();
         let mut transaction = registry.write().await.unwrap();
         // What SQLite does by itself on a full disk (SQLITE_FULL): the pool is not told.
-        sqlx::query("ROLLBACK").execute(&mut *transaction).await.unwrap();
+        database::query("ROLLBACK").execute(&mut *transaction).await.unwrap();
         drop(transaction);
         registry.ping().await.unwrap();
         registry.write().await.unwrap().commit().await.unwrap();
@@ -221,10 +197,10 @@ mod tests {
         let session = registry.begin_session(&account.id, None, limits, begun).await.unwrap();
         let (change, big) = (Change::service("test", begun), serde_json::Value::from("x".repeat(1 << 20)));
         // A database that may not grow answers what one on a full disk does: SQLITE_FULL.
-        sqlx::query("PRAGMA max_page_count = 1").execute(&registry.writer).await.unwrap();
+        database::query("PRAGMA max_page_count = 1").execute(&registry.writer).await.unwrap();
         let refused = registry.set_setting(&change, "big", &big, 0).await.unwrap_err();
         assert!(refused.is_disk() && refused.to_string().contains("full"), "{refused}");
-        sqlx::query("PRAGMA max_page_count = 4294967294").execute(&registry.writer).await.unwrap();
+        database::query("PRAGMA max_page_count = 4294967294").execute(&registry.writer).await.unwrap();
         // A session is kept awake by a write; without room for it reading goes on.
         registry.hold_writes(true).await.unwrap();
         assert!(registry.set_setting(&change, "big", &big, 0).await.unwrap_err().is_disk());

@@ -5,9 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sqlx::{QueryBuilder, SqliteConnection};
 use utoipa::ToSchema;
 
+use crate::database::{Connection, Flag, JsonText, QueryBuilder, query, query_as, query_scalar};
 use crate::{
     AlertUpsert, Change, Error, Level, Millis, Registry, Result, Scope,
     audit::{self, Deed},
@@ -43,12 +43,13 @@ pub struct Channel {
     /// How it sends.
     pub kind: ChannelKind,
     /// How to reach the other side; secrets are shown as `***`.
-    #[sqlx(json)]
+    #[sqlx(try_from = "JsonText")]
     #[schema(value_type = Object)]
     pub settings: Value,
     /// The lowest level that it wants.
     pub min_level: Level,
     /// Whether it sends.
+    #[sqlx(try_from = "Flag")]
     pub enabled: bool,
     /// When it was made.
     pub created_at: Millis,
@@ -152,11 +153,9 @@ impl ChannelEdit {
     }
 }
 
-async fn fetch(tx: &mut SqliteConnection, scope: &Scope, id: &str) -> Result<Channel> {
-    let found: Option<Channel> = sqlx::query_as("SELECT * FROM notification_channel WHERE id = $1")
-        .bind(id)
-        .fetch_optional(tx)
-        .await?;
+async fn fetch(tx: &mut Connection, scope: &Scope, id: &str) -> Result<Channel> {
+    let found: Option<Channel> =
+        query_as("SELECT * FROM notification_channel WHERE id = $1").bind(id).fetch_optional(tx).await?;
     found
         .filter(|one| scope.allows_optional(one.organization.as_deref()))
         .ok_or(Error::NotFound("notification channel"))
@@ -251,7 +250,7 @@ impl Registry {
         let stored = before.as_ref().filter(|stored| stored.kind == edit.kind);
         channel_check::keep_secrets(&mut settings, stored.and_then(|stored| stored.settings.as_object()))?;
         let id = before.as_ref().map_or_else(new_id, |channel| channel.id.clone());
-        sqlx::query(
+        query(
             "INSERT INTO notification_channel VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1)
              ON CONFLICT (id) DO UPDATE SET organization = excluded.organization, name = excluded.name, kind = excluded.kind,
              settings = excluded.settings, min_level = excluded.min_level, min_rank = excluded.min_rank,
@@ -280,7 +279,7 @@ impl Registry {
     pub async fn delete_channel(&self, scope: &Scope, change: &Change, id: &str) -> Result<()> {
         let mut tx = self.write().await?;
         let before = fetch(&mut tx, scope, id).await?;
-        sqlx::query("DELETE FROM notification_channel WHERE id = $1").bind(id).execute(&mut *tx).await?;
+        query("DELETE FROM notification_channel WHERE id = $1").bind(id).execute(&mut *tx).await?;
         record(&mut tx, change, "delete", Some(before), None).await?;
         tx.commit().await?;
         Ok(())
@@ -290,25 +289,24 @@ impl Registry {
     pub async fn deliveries(&self, scope: &Scope, channel: &str) -> Result<Vec<Delivery>> {
         let mut tx = self.readers.begin().await?;
         fetch(&mut tx, scope, channel).await?;
-        let found = sqlx::query_as(
-            "SELECT * FROM notification_delivery WHERE channel = $1 ORDER BY id DESC LIMIT 200",
-        )
-        .bind(channel)
-        .fetch_all(&mut *tx)
-        .await?;
+        let found =
+            query_as("SELECT * FROM notification_delivery WHERE channel = $1 ORDER BY id DESC LIMIT 200")
+                .bind(channel)
+                .fetch_all(&mut *tx)
+                .await?;
         Ok(found)
     }
 
     /// Deliveries that are due at `now`, oldest first, at most `limit` of each channel: for the one sender.
     pub async fn due_deliveries(&self, now: Millis, limit: u32) -> Result<Vec<DueDelivery>> {
         let mut tx = self.readers.begin().await?;
-        let due: Vec<Delivery> = sqlx::query_as(
+        let due: Vec<Delivery> = query_as(
             "SELECT * FROM (
                SELECT notification_delivery.*, ROW_NUMBER() OVER
                  (PARTITION BY channel ORDER BY due_at, notification_delivery.id) AS turn
                FROM notification_delivery
                JOIN notification_channel ON notification_channel.id = notification_delivery.channel
-               WHERE delivered_at IS NULL AND failed_at IS NULL AND due_at <= $1 AND enabled = 1)
+               WHERE delivered_at IS NULL AND failed_at IS NULL AND due_at <= $1 AND enabled = 1) AS due
              WHERE turn <= $2 ORDER BY due_at, id",
         )
         .bind(now)
@@ -318,11 +316,9 @@ impl Registry {
         let mut found = Vec::with_capacity(due.len());
         for one in due {
             let channel = fetch(&mut tx, &Scope::All, &one.channel).await?;
-            let alert: crate::Alert = sqlx::query_as("SELECT * FROM alert WHERE id = $1")
-                .bind(&one.alert)
-                .fetch_one(&mut *tx)
-                .await?;
-            let organization = sqlx::query_scalar("SELECT name FROM organization WHERE id = $1")
+            let alert: crate::Alert =
+                query_as("SELECT * FROM alert WHERE id = $1").bind(&one.alert).fetch_one(&mut *tx).await?;
+            let organization = query_scalar("SELECT name FROM organization WHERE id = $1")
                 .bind(&alert.organization)
                 .fetch_optional(&mut *tx)
                 .await?;
@@ -341,7 +337,7 @@ impl Registry {
             Outcome::Failed(detail) => (None, short(detail)),
         };
         let mut tx = self.write().await?;
-        let attempts: i64 = sqlx::query_scalar(
+        let attempts: i64 = query_scalar(
             "UPDATE notification_delivery SET attempts = attempts + 1, delivered_at = $2, detail = $3 WHERE id = $1 RETURNING attempts",
         )
         .bind(id)
@@ -352,7 +348,7 @@ impl Registry {
         .ok_or(Error::NotFound("delivery"))?;
         if delivered.is_none() {
             let pause = 60_000_i64 << (attempts - 1).clamp(0, MAX_ATTEMPTS);
-            sqlx::query("UPDATE notification_delivery SET due_at = $2, failed_at = $3 WHERE id = $1")
+            query("UPDATE notification_delivery SET due_at = $2, failed_at = $3 WHERE id = $1")
                 .bind(id)
                 .bind(now.saturating_add(pause))
                 .bind((attempts >= MAX_ATTEMPTS).then_some(now))
@@ -365,11 +361,11 @@ impl Registry {
 }
 
 /// Puts a new alert into the outbox of each channel that wants it. Drills are not sent.
-pub(crate) async fn enqueue(tx: &mut SqliteConnection, alert: &AlertUpsert, now: Millis) -> Result<()> {
+pub(crate) async fn enqueue(tx: &mut Connection, alert: &AlertUpsert, now: Millis) -> Result<()> {
     if alert.drill {
         return Ok(());
     }
-    let channels: Vec<String> = sqlx::query_scalar(
+    let channels: Vec<String> = query_scalar(
         "SELECT id FROM notification_channel
          WHERE enabled = 1 AND min_rank <= $1 AND (organization IS NULL OR organization = $2) ORDER BY id",
     )
@@ -378,7 +374,7 @@ pub(crate) async fn enqueue(tx: &mut SqliteConnection, alert: &AlertUpsert, now:
     .fetch_all(&mut *tx)
     .await?;
     for channel in channels {
-        sqlx::query(
+        query(
             "INSERT INTO notification_delivery (id, channel, alert, created_at, due_at, attempts) VALUES ($1, $2, $3, $4, $4, 0)
              ON CONFLICT (channel, alert) DO NOTHING",
         )
@@ -393,7 +389,7 @@ pub(crate) async fn enqueue(tx: &mut SqliteConnection, alert: &AlertUpsert, now:
 }
 
 async fn record(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     change: &Change,
     action: &str,
     before: Option<Channel>,

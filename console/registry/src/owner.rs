@@ -5,8 +5,7 @@
 //! sensor, the owner of the setting [`SILENCE_OWNER_SETTING`], the oldest active administrator. The choice looks at
 //! nothing that depends on other agencies (such as how many alerts somebody has), so it tells nothing of them.
 
-use sqlx::SqliteConnection;
-
+use crate::database::{Connection, query_as, query_scalar};
 use crate::{
     Account, Error, Registry, Result,
     error::{check_id, check_text},
@@ -45,7 +44,7 @@ impl Registry {
 
 /// Refuses an owner that looks like a login and is none of somebody who may work on the agency's alerts; other words (a
 /// team, a person outside) are taken as they are.
-pub(crate) async fn check(tx: &mut SqliteConnection, organization: &str, text: &str) -> Result<()> {
+pub(crate) async fn check(tx: &mut Connection, organization: &str, text: &str) -> Result<()> {
     check_text("owner", text, 200)?;
     if check_id("owner", text).is_err() {
         return Ok(());
@@ -58,7 +57,7 @@ pub(crate) async fn check(tx: &mut SqliteConnection, organization: &str, text: &
 
 /// The account that a new alert about `entity` begins with; none for alerts about anything else.
 pub(crate) async fn of_entity(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     organization: &str,
     entity_type: &str,
     entity: &str,
@@ -70,11 +69,11 @@ pub(crate) async fn of_entity(
 }
 
 /// The login of an account, for `owner` columns; none when `who` is a service.
-pub(crate) async fn login_of(tx: &mut SqliteConnection, who: &str) -> Result<Option<String>> {
-    Ok(sqlx::query_scalar("SELECT login FROM account WHERE id = $1").bind(who).fetch_optional(tx).await?)
+pub(crate) async fn login_of(tx: &mut Connection, who: &str) -> Result<Option<String>> {
+    Ok(query_scalar("SELECT login FROM account WHERE id = $1").bind(who).fetch_optional(tx).await?)
 }
 
-async fn of_thing(tx: &mut SqliteConnection, organization: &str, thing: &str) -> Result<Owner> {
+async fn of_thing(tx: &mut Connection, organization: &str, thing: &str) -> Result<Owner> {
     let wish = match thing.split_once(':') {
         Some(("source", id)) => wish(tx, "SELECT owner FROM source WHERE id = $1", id).await?,
         Some(("sensor", id)) => wish(tx, "SELECT owner FROM sensor WHERE id = $1", id).await?,
@@ -97,8 +96,8 @@ async fn of_thing(tx: &mut SqliteConnection, organization: &str, thing: &str) ->
     })
 }
 
-async fn wish(tx: &mut SqliteConnection, query: &'static str, id: &str) -> Result<Option<String>> {
-    let owner: Option<Option<String>> = sqlx::query_scalar(query).bind(id).fetch_optional(tx).await?;
+async fn wish(tx: &mut Connection, query: &'static str, id: &str) -> Result<Option<String>> {
+    let owner: Option<Option<String>> = query_scalar(query).bind(id).fetch_optional(tx).await?;
     Ok(owner.flatten())
 }
 
@@ -107,8 +106,8 @@ fn answers_for(account: &Account, organization: &str) -> bool {
 }
 
 /// The account with this id or login, or the only one with this full name.
-async fn named(tx: &mut SqliteConnection, text: &str) -> Result<Option<Account>> {
-    let found: Vec<Account> = sqlx::query_as(
+async fn named(tx: &mut Connection, text: &str) -> Result<Option<Account>> {
+    let found: Vec<Account> = query_as(
         "SELECT * FROM account WHERE id = $1 OR login = $1 OR full_name = $1 ORDER BY id = $1 DESC, login = $1 DESC LIMIT 2",
     )
     .bind(text)
@@ -120,8 +119,8 @@ async fn named(tx: &mut SqliteConnection, text: &str) -> Result<Option<Account>>
 }
 
 /// The owner of the setting, else the oldest active administrator.
-async fn stand_in(tx: &mut SqliteConnection, organization: &str) -> Result<Option<Account>> {
-    let text: Option<String> = sqlx::query_scalar("SELECT value FROM setting WHERE key = $1")
+async fn stand_in(tx: &mut Connection, organization: &str) -> Result<Option<Account>> {
+    let text: Option<String> = query_scalar("SELECT value FROM setting WHERE key = $1")
         .bind(SILENCE_OWNER_SETTING)
         .fetch_optional(&mut *tx)
         .await?;
@@ -132,7 +131,7 @@ async fn stand_in(tx: &mut SqliteConnection, organization: &str) -> Result<Optio
             return Ok(found);
         }
     }
-    Ok(sqlx::query_as(
+    Ok(query_as(
         "SELECT * FROM account WHERE role = 'administrator' AND disabled = 0 ORDER BY created_at, id LIMIT 1",
     )
     .fetch_optional(tx)

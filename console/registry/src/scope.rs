@@ -1,7 +1,6 @@
 //! Which agencies a caller may know of.
 
-use sqlx::{QueryBuilder, Sqlite};
-
+use crate::database::QueryBuilder;
 use crate::{Error, Result};
 
 /// The agencies that exist for a caller. Everything outside is answered as if it were not there.
@@ -42,14 +41,14 @@ impl Scope {
     }
 
     /// Appends `AND column IN (...)`, or nothing for the whole province.
-    pub(crate) fn restrict(&self, query: &mut QueryBuilder<Sqlite>, column: &str) {
+    pub(crate) fn restrict(&self, query: &mut QueryBuilder, column: &str) {
         let Self::Organizations(list) = self else { return };
         push_in(query, column, list);
     }
 }
 
 /// Appends `AND column IN (values)`; an empty list matches nothing.
-pub(crate) fn push_in(query: &mut QueryBuilder<Sqlite>, column: &str, values: &[String]) {
+pub(crate) fn push_in(query: &mut QueryBuilder, column: &str, values: &[String]) {
     if values.is_empty() {
         query.push(" AND 1 = 0");
         return;

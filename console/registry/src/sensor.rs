@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 use serde_json::Value;
-use sqlx::{QueryBuilder, SqliteConnection};
 use utoipa::ToSchema;
 
+use crate::database::{Connection, Flag, JsonText, QueryBuilder, query, query_as};
 use crate::{
     Change, EnrolmentToken, Error, Millis, Registry, Result, Scope, SensorCertificate,
     audit::{self, Deed},
@@ -46,12 +46,13 @@ pub struct Sensor {
     /// Since when it is known to be silent.
     pub silent_since: Option<Millis>,
     /// Its last health report, as it sent it.
-    #[sqlx(json(nullable))]
+    #[sqlx(try_from = "JsonText")]
     #[schema(value_type = Option<Object>)]
     pub health: Option<Value>,
     /// Who answers for it: a login, or a name; at first who made its enrolment token.
     pub owner: Option<String>,
     /// Whether a drill enrolled it: it watches nothing real.
+    #[sqlx(try_from = "Flag")]
     pub drill: bool,
     /// For the optimistic check.
     pub version: i64,
@@ -68,12 +69,12 @@ pub struct SensorEdit {
 
 /// Enters a sensor and its first certificate.
 pub(crate) async fn insert(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     token: &EnrolmentToken,
     certificate: &SensorCertificate,
     now: Millis,
 ) -> Result<Sensor> {
-    sqlx::query(
+    query(
         "INSERT INTO sensor (id, organization, node, serial, fingerprint, not_after, enrolled_at, silence_after_seconds, version, owner, drill)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, $9, $10)",
     )
@@ -94,12 +95,8 @@ pub(crate) async fn insert(
     fetch(tx, &certificate.sensor).await
 }
 
-async fn insert_certificate(
-    tx: &mut SqliteConnection,
-    certificate: &SensorCertificate,
-    now: Millis,
-) -> Result<()> {
-    sqlx::query("INSERT INTO sensor_certificate VALUES ($1, $2, $3, $4, $5)")
+async fn insert_certificate(tx: &mut Connection, certificate: &SensorCertificate, now: Millis) -> Result<()> {
+    query("INSERT INTO sensor_certificate VALUES ($1, $2, $3, $4, $5)")
         .bind(&certificate.fingerprint)
         .bind(&certificate.sensor)
         .bind(&certificate.serial)
@@ -111,8 +108,8 @@ async fn insert_certificate(
     Ok(())
 }
 
-pub(crate) async fn fetch(tx: &mut SqliteConnection, id: &str) -> Result<Sensor> {
-    sqlx::query_as("SELECT * FROM sensor WHERE id = $1")
+pub(crate) async fn fetch(tx: &mut Connection, id: &str) -> Result<Sensor> {
+    query_as("SELECT * FROM sensor WHERE id = $1")
         .bind(id)
         .fetch_optional(tx)
         .await?
@@ -138,7 +135,7 @@ impl Registry {
     /// The sensor that holds the certificate with this SHA-256 fingerprint (hexadecimal), be it revoked or not:
     /// the caller looks at `revoked_at`. `None` for a certificate that we never signed or no longer accept.
     pub async fn sensor_by_certificate(&self, fingerprint: &str, now: Millis) -> Result<Option<Sensor>> {
-        let found = sqlx::query_as(
+        let found = query_as(
             "SELECT sensor.* FROM sensor_certificate
              JOIN sensor ON sensor.id = sensor_certificate.sensor
              WHERE sensor_certificate.fingerprint = $1 AND sensor_certificate.not_after > $2",
@@ -158,7 +155,7 @@ impl Registry {
             return Err(Error::Refused { what: "sensor", reason: "is revoked" });
         }
         insert_certificate(&mut tx, certificate, now).await?;
-        sqlx::query("UPDATE sensor SET serial = $2, fingerprint = $3, not_after = $4, version = version + 1 WHERE id = $1")
+        query("UPDATE sensor SET serial = $2, fingerprint = $3, not_after = $4, version = version + 1 WHERE id = $1")
             .bind(&certificate.sensor)
             .bind(&certificate.serial)
             .bind(&certificate.fingerprint)
@@ -194,7 +191,7 @@ impl Registry {
         if before.revoked_at.is_some() {
             return Err(Error::Refused { what: "sensor", reason: "is revoked already" });
         }
-        sqlx::query("UPDATE sensor SET revoked_at = $2, version = version + 1 WHERE id = $1")
+        query("UPDATE sensor SET revoked_at = $2, version = version + 1 WHERE id = $1")
             .bind(id)
             .bind(change.at)
             .execute(&mut *tx)
@@ -224,8 +221,8 @@ impl Registry {
         }
         let mut tx = self.write().await?;
         let before = fetch(&mut tx, id).await?;
-        sqlx::query(
-            "UPDATE sensor SET last_seen = MAX(COALESCE(last_seen, 0), $2), silent_since = NULL, health = COALESCE($3, health)
+        query(
+            "UPDATE sensor SET last_seen = CASE WHEN last_seen > $2 THEN last_seen ELSE $2 END, silent_since = NULL, health = COALESCE($3, health)
              WHERE id = $1",
         )
         .bind(id)
@@ -271,7 +268,7 @@ impl Registry {
         }
         let owner = edit.owner.clone().unwrap_or_else(|| before.owner.clone());
         let quiet = edit.quiet_after_seconds.unwrap_or(before.silence_after_seconds);
-        sqlx::query(
+        query(
             "UPDATE sensor SET owner = $2, silence_after_seconds = $3, version = version + 1 WHERE id = $1",
         )
         .bind(id)
@@ -299,10 +296,11 @@ impl Registry {
     /// `listening`, when the collector began to listen: while it did not, nobody could be heard.
     pub async fn mark_silent_sensors(&self, listening: Millis, now: Millis) -> Result<Vec<Sensor>> {
         let mut tx = self.write().await?;
-        let found = sqlx::query_as(
+        let found = query_as(
             "UPDATE sensor SET silent_since = COALESCE(last_seen, enrolled_at)
              WHERE revoked_at IS NULL AND silent_since IS NULL
-               AND MAX(COALESCE(last_seen, enrolled_at), $2) + silence_after_seconds * 1000 <= $1
+               AND COALESCE(last_seen, enrolled_at) + silence_after_seconds * 1000 <= $1
+               AND $2 + silence_after_seconds * 1000 <= $1
              RETURNING *",
         )
         .bind(now)

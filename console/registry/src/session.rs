@@ -1,5 +1,6 @@
 //! Sessions of people who signed in: a random secret in a cookie, its hash here, with an end and an idle limit.
 
+use crate::database::{query, query_as};
 use crate::{
     Account, Error, Millis, Registry, Result,
     secret::{hash_secret, random_secret},
@@ -61,8 +62,8 @@ impl Registry {
         let secret = random_secret();
         let expires_at = now.saturating_add(limits.life_ms);
         let mut tx = self.write().await?;
-        sqlx::query("DELETE FROM account_session WHERE expires_at <= $1").bind(now).execute(&mut *tx).await?;
-        sqlx::query("INSERT INTO account_session VALUES ($1, $2, $3, $4, $3, $5)")
+        query("DELETE FROM account_session WHERE expires_at <= $1").bind(now).execute(&mut *tx).await?;
+        query("INSERT INTO account_session VALUES ($1, $2, $3, $4, $3, $5)")
             .bind(hash_secret(&secret))
             .bind(account)
             .bind(now)
@@ -72,7 +73,7 @@ impl Registry {
             .await?;
         let ended: Vec<String> = self.held().ended.iter().cloned().collect();
         for one in &ended {
-            sqlx::query("DELETE FROM account_session WHERE hash = $1").bind(one).execute(&mut *tx).await?;
+            query("DELETE FROM account_session WHERE hash = $1").bind(one).execute(&mut *tx).await?;
         }
         tx.commit().await?;
         for one in &ended {
@@ -98,7 +99,7 @@ impl Registry {
             return Ok(None);
         }
         let stored: Option<Stored> =
-            sqlx::query_as("SELECT account, expires_at, used_at FROM account_session WHERE hash = $1")
+            query_as("SELECT account, expires_at, used_at FROM account_session WHERE hash = $1")
                 .bind(&session)
                 .fetch_optional(&self.readers)
                 .await?;
@@ -111,12 +112,11 @@ impl Registry {
             Err(error) => return Err(error),
         };
         if active && now >= stored.used_at.saturating_add(60_000) {
-            let kept =
-                sqlx::query("UPDATE account_session SET used_at = $2 WHERE hash = $1 AND used_at < $2")
-                    .bind(&session)
-                    .bind(now)
-                    .execute(&self.writer)
-                    .await;
+            let kept = query("UPDATE account_session SET used_at = $2 WHERE hash = $1 AND used_at < $2")
+                .bind(&session)
+                .bind(now)
+                .execute(&self.writer)
+                .await;
             match kept.map_err(Error::from) {
                 // Reading goes on while the disk is full: the session only goes idle sooner.
                 Err(error) if error.is_disk() => tracing::warn!(%error, "a session could not be kept awake"),
@@ -131,7 +131,7 @@ impl Registry {
     /// next session begins would bring it back until it expires.
     pub async fn end_session(&self, session: &str) -> Result<()> {
         let held = self.held().end(session);
-        let gone = sqlx::query("DELETE FROM account_session WHERE hash = $1")
+        let gone = query("DELETE FROM account_session WHERE hash = $1")
             .bind(session)
             .execute(&self.writer)
             .await

@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use crate::database::{JsonText, query, query_as};
 use crate::{Change, Error, Millis, Registry, Result, audit};
 
 /// One named value.
@@ -12,7 +13,7 @@ pub struct Setting {
     /// Its name, for example `province.name`.
     pub key: String,
     /// Any JSON.
-    #[sqlx(json)]
+    #[sqlx(try_from = "JsonText")]
     #[schema(value_type = Object)]
     pub value: Value,
     /// When it was last written.
@@ -24,15 +25,12 @@ pub struct Setting {
 impl Registry {
     /// The value of `key`, if it was ever set.
     pub async fn setting(&self, key: &str) -> Result<Option<Setting>> {
-        Ok(sqlx::query_as("SELECT * FROM setting WHERE key = $1")
-            .bind(key)
-            .fetch_optional(&self.readers)
-            .await?)
+        Ok(query_as("SELECT * FROM setting WHERE key = $1").bind(key).fetch_optional(&self.readers).await?)
     }
 
     /// All settings by name.
     pub async fn settings(&self) -> Result<Vec<Setting>> {
-        Ok(sqlx::query_as("SELECT * FROM setting ORDER BY key LIMIT 1000").fetch_all(&self.readers).await?)
+        Ok(query_as("SELECT * FROM setting ORDER BY key LIMIT 1000").fetch_all(&self.readers).await?)
     }
 
     /// Writes `key`; `version` is the one that the caller saw, 0 for a new key.
@@ -46,9 +44,9 @@ impl Registry {
         crate::error::check_id("key", key)?;
         let mut tx = self.write().await?;
         let before: Option<Setting> =
-            sqlx::query_as("SELECT * FROM setting WHERE key = $1").bind(key).fetch_optional(&mut *tx).await?;
+            query_as("SELECT * FROM setting WHERE key = $1").bind(key).fetch_optional(&mut *tx).await?;
         Error::check_version("setting", version, before.as_ref().map_or(0, |setting| setting.version))?;
-        sqlx::query(
+        query(
             "INSERT INTO setting (key, value, updated_at, version) VALUES ($1, $2, $3, 1)
              ON CONFLICT (key) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at, version = setting.version + 1",
         )

@@ -4,9 +4,9 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
-use sqlx::{QueryBuilder, Row as _, SqliteConnection};
 use utoipa::ToSchema;
 
+use crate::database::{Connection, QueryBuilder, query, query_as, query_scalar};
 use crate::{
     Change, Error, Millis, Registry, Result, Scope,
     audit::{self, Deed},
@@ -266,8 +266,8 @@ impl Source {
     }
 }
 
-async fn fetch(tx: &mut SqliteConnection, id: &str) -> Result<Source> {
-    sqlx::query_as("SELECT * FROM source WHERE id = $1")
+async fn fetch(tx: &mut Connection, id: &str) -> Result<Source> {
+    query_as("SELECT * FROM source WHERE id = $1")
         .bind(id)
         .fetch_optional(tx)
         .await?
@@ -295,7 +295,7 @@ impl Registry {
         let edit = &edit.checked()?;
         let id = new_id();
         let mut tx = self.write().await?;
-        sqlx::query(
+        query(
             "INSERT INTO source (id, organization, name, kind, time_zone, clock_offset_ms, events, unparsed, created_at, version)
              VALUES ($1, $2, $3, $4, $5, 0, 0, 0, $6, 0)",
         )
@@ -348,7 +348,7 @@ impl Registry {
         let mut tx = self.write().await?;
         let before = fetch(&mut tx, id).await?;
         scope.admit(&before.organization, "source")?;
-        sqlx::query("DELETE FROM source WHERE id = $1").bind(id).execute(&mut *tx).await?;
+        query("DELETE FROM source WHERE id = $1").bind(id).execute(&mut *tx).await?;
         record(&mut tx, change, "delete", Some(&before), None).await?;
         tx.commit().await?;
         Ok(())
@@ -361,16 +361,17 @@ impl Registry {
         for count in counts {
             let events = i64::try_from(count.events).map_err(|_| Error::Range("events"))?;
             let unparsed = i64::try_from(count.unparsed).map_err(|_| Error::Range("unparsed"))?;
-            let silent = sqlx::query("SELECT silent_since FROM source WHERE id = $1")
-                .bind(&count.source)
-                .fetch_optional(&mut *tx)
-                .await?;
-            let Some(row) = silent else { continue };
-            if let Some(since) = row.try_get::<Option<Millis>, _>(0)? {
+            let silent: Option<Option<Millis>> =
+                query_scalar("SELECT silent_since FROM source WHERE id = $1")
+                    .bind(&count.source)
+                    .fetch_optional(&mut *tx)
+                    .await?;
+            let Some(silent) = silent else { continue };
+            if let Some(since) = silent {
                 back.push((count.source.clone(), since));
             }
-            sqlx::query(
-                "UPDATE source SET last_seen = MAX(COALESCE(last_seen, 0), $2), silent_since = NULL,
+            query(
+                "UPDATE source SET last_seen = CASE WHEN last_seen > $2 THEN last_seen ELSE $2 END, silent_since = NULL,
                  events = events + $3, unparsed = unparsed + $4 WHERE id = $1",
             )
             .bind(&count.source)
@@ -389,10 +390,11 @@ impl Registry {
     /// `listening`, when the collector began to listen: while it did not, nobody could be heard.
     pub async fn mark_silent_sources(&self, listening: Millis, now: Millis) -> Result<Vec<Source>> {
         let mut tx = self.write().await?;
-        let found = sqlx::query_as(
+        let found = query_as(
             "UPDATE source SET silent_since = COALESCE(last_seen, created_at)
              WHERE silent_since IS NULL
-               AND MAX(COALESCE(last_seen, created_at), $2) + silence_after_seconds * 1000 <= $1
+               AND COALESCE(last_seen, created_at) + silence_after_seconds * 1000 <= $1
+               AND $2 + silence_after_seconds * 1000 <= $1
              RETURNING *",
         )
         .bind(now)
@@ -406,7 +408,7 @@ impl Registry {
     /// Notes that a source sends far less than it should (`Some`: since when), or enough again (`None`). True when
     /// that is news.
     pub async fn mark_quiet(&self, id: &str, since: Option<Millis>) -> Result<bool> {
-        let done = sqlx::query(
+        let done = query(
             "UPDATE source SET quiet_since = $2 WHERE id = $1 AND (quiet_since IS NULL) <> ($2 IS NULL)",
         )
         .bind(id)
@@ -418,9 +420,10 @@ impl Registry {
 }
 
 /// Two sources that no peer can tell apart would give the records of one to the other.
-async fn refuse_same_marks(tx: &mut SqliteConnection, id: &str, edit: &SourceEdit) -> Result<()> {
-    let others: Vec<Source> = sqlx::query_as(
-        "SELECT * FROM source WHERE id <> $1 AND kind = $2 AND listener IS $3 AND certificate IS $4 AND api_key IS $5",
+async fn refuse_same_marks(tx: &mut Connection, id: &str, edit: &SourceEdit) -> Result<()> {
+    let others: Vec<Source> = query_as(
+        "SELECT * FROM source WHERE id <> $1 AND kind = $2 AND listener IS NOT DISTINCT FROM $3
+         AND certificate IS NOT DISTINCT FROM $4 AND api_key IS NOT DISTINCT FROM $5",
     )
     .bind(id)
     .bind(edit.kind)
@@ -443,9 +446,9 @@ async fn refuse_same_marks(tx: &mut SqliteConnection, id: &str, edit: &SourceEdi
 }
 
 /// Keys of other agencies are as those that do not exist.
-async fn check_key(tx: &mut SqliteConnection, edit: &SourceEdit) -> Result<()> {
+async fn check_key(tx: &mut Connection, edit: &SourceEdit) -> Result<()> {
     let Some(key) = &edit.api_key else { return Ok(()) };
-    let found = sqlx::query("SELECT 1 FROM api_key WHERE id = $1 AND organization = $2")
+    let found: Option<String> = query_scalar("SELECT id FROM api_key WHERE id = $1 AND organization = $2")
         .bind(key)
         .bind(&edit.organization)
         .fetch_optional(tx)
@@ -456,9 +459,9 @@ async fn check_key(tx: &mut SqliteConnection, edit: &SourceEdit) -> Result<()> {
     }
 }
 
-async fn write_edit(tx: &mut SqliteConnection, id: &str, edit: &SourceEdit) -> Result<Source> {
+async fn write_edit(tx: &mut Connection, id: &str, edit: &SourceEdit) -> Result<Source> {
     check_key(tx, edit).await?;
-    sqlx::query(
+    query(
         "UPDATE source SET name = $2, kind = $3, address = $4, listener = $5, certificate = $6, api_key = $7, parser = $8,
          time_zone = $9, clock_offset_ms = $10, expected_per_hour = $11, silence_after_seconds = $12, owner = $13,
          version = version + 1 WHERE id = $1",
@@ -483,7 +486,7 @@ async fn write_edit(tx: &mut SqliteConnection, id: &str, edit: &SourceEdit) -> R
 }
 
 async fn record(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     change: &Change,
     action: &str,
     before: Option<&Source>,

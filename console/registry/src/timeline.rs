@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sqlx::SqliteConnection;
 use utoipa::ToSchema;
 
+use crate::database::{Connection, JsonText, query, query_as};
 use crate::{
     Change, Millis, Result,
     chain::{ORIGIN, link},
@@ -47,7 +47,7 @@ pub struct Entry {
     /// The text, as written.
     pub text: String,
     /// Details as JSON.
-    #[sqlx(json(nullable))]
+    #[sqlx(try_from = "JsonText")]
     #[schema(value_type = Option<Object>)]
     pub data: Option<Value>,
     /// Hash of the entry before.
@@ -89,14 +89,14 @@ impl Entry {
 
 /// Appends an entry inside the caller's transaction.
 pub(crate) async fn append(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     incident: &str,
     change: &Change,
     kind: EntryKind,
     text: &str,
     data: Option<Value>,
 ) -> Result<()> {
-    let last: Option<(i64, String)> = sqlx::query_as(
+    let last: Option<(i64, String)> = query_as(
         "SELECT sequence, hash FROM incident_entry WHERE incident = $1 ORDER BY sequence DESC LIMIT 1",
     )
     .bind(incident)
@@ -114,7 +114,7 @@ pub(crate) async fn append(
         hash: String::new(),
     };
     entry.hash = entry.expected(incident);
-    sqlx::query("INSERT INTO incident_entry VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)")
+    query("INSERT INTO incident_entry VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)")
         .bind(incident)
         .bind(entry.sequence)
         .bind(entry.at)

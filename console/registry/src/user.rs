@@ -1,9 +1,9 @@
 //! Accounts of people: role, scope, password, lock-out.
 
 use serde::{Deserialize, Serialize};
-use sqlx::SqliteConnection;
 use utoipa::ToSchema;
 
+use crate::database::{Connection, Flag, JsonText, query, query_as, query_scalar};
 use crate::{
     Change, Error, Millis, Registry, Result, Scope, WeakPassword,
     audit::{self, Deed},
@@ -45,11 +45,12 @@ pub struct Account {
     /// What the person may do.
     pub role: Role,
     /// The agencies in scope; none = all.
-    #[sqlx(json(nullable))]
+    #[sqlx(try_from = "JsonText")]
     pub organizations: Option<Vec<String>>,
     /// `vi` or `en`.
     pub language: String,
     /// Whether nothing is allowed before a new password is chosen.
+    #[sqlx(try_from = "Flag")]
     pub must_change_password: bool,
     /// Wrong passwords in a row.
     #[serde(skip)]
@@ -57,6 +58,7 @@ pub struct Account {
     /// Locked until then.
     pub locked_until: Option<Millis>,
     /// Whether the account may not be used.
+    #[sqlx(try_from = "Flag")]
     pub disabled: bool,
     /// When it was made.
     pub created_at: Millis,
@@ -135,8 +137,8 @@ impl Account {
     }
 }
 
-async fn fetch(tx: &mut SqliteConnection, id: &str) -> Result<Account> {
-    sqlx::query_as("SELECT * FROM account WHERE id = $1")
+async fn fetch(tx: &mut Connection, id: &str) -> Result<Account> {
+    query_as("SELECT * FROM account WHERE id = $1")
         .bind(id)
         .fetch_optional(tx)
         .await?
@@ -147,7 +149,7 @@ async fn fetch(tx: &mut SqliteConnection, id: &str) -> Result<Account> {
 const NO_AGENCY: Error = Error::Invalid { field: "organizations", reason: "choose at least one agency" };
 
 /// Refuses an owner who is no account, may not work on alerts, or whom somebody of this scope may not know of.
-pub(crate) async fn check_worker(tx: &mut SqliteConnection, scope: &Scope, id: &str) -> Result<()> {
+pub(crate) async fn check_worker(tx: &mut Connection, scope: &Scope, id: &str) -> Result<()> {
     match fetch(tx, id).await {
         Ok(account) if account.may_work() && account.known_in(scope) => Ok(()),
         Ok(_) | Err(Error::NotFound(_)) => {
@@ -158,7 +160,7 @@ pub(crate) async fn check_worker(tx: &mut SqliteConnection, scope: &Scope, id: &
 }
 
 /// An administrator sees all, an analyst without a list, too; other scopes must name agencies that exist.
-async fn check_edit(tx: &mut SqliteConnection, edit: &AccountEdit) -> Result<Option<Vec<String>>> {
+async fn check_edit(tx: &mut Connection, edit: &AccountEdit) -> Result<Option<Vec<String>>> {
     check_text("full_name", &edit.full_name, 200)?;
     let Some(list) = edit.organizations.as_ref().filter(|_| edit.role != Role::Administrator) else {
         return match edit.role {
@@ -178,7 +180,7 @@ async fn check_edit(tx: &mut SqliteConnection, edit: &AccountEdit) -> Result<Opt
 impl Registry {
     /// All accounts by login, at most 5000: for administrators.
     pub async fn accounts(&self) -> Result<Vec<Account>> {
-        Ok(sqlx::query_as("SELECT * FROM account ORDER BY login LIMIT 5000").fetch_all(&self.readers).await?)
+        Ok(query_as("SELECT * FROM account ORDER BY login LIMIT 5000").fetch_all(&self.readers).await?)
     }
 
     /// One account.
@@ -193,8 +195,7 @@ impl Registry {
 
     /// Makes the account `admin` if there is no account at all, and answers its password this once.
     pub async fn create_first_administrator(&self, now: Millis) -> Result<Option<FirstPassword>> {
-        let accounts: i64 =
-            sqlx::query_scalar("SELECT COUNT(*) FROM account").fetch_one(&self.readers).await?;
+        let accounts: i64 = query_scalar("SELECT COUNT(*) FROM account").fetch_one(&self.readers).await?;
         if accounts > 0 {
             return Ok(None);
         }
@@ -224,7 +225,7 @@ impl Registry {
         let id = new_id();
         let mut tx = self.write().await?;
         let organizations = check_edit(&mut tx, edit).await?;
-        sqlx::query(
+        query(
             "INSERT INTO account (id, login, full_name, password_hash, role, organizations, language, must_change_password,
              failed_attempts, disabled, created_at, password_changed_at, version)
              VALUES ($1, $2, $3, $4, $5, $6, 'vi', 1, 0, $7, $8, $8, 1)",
@@ -263,7 +264,7 @@ impl Registry {
         if loses && administrators(&mut tx, id).await? == 0 {
             return Err(Error::Refused { what: "account", reason: "is the last administrator" });
         }
-        sqlx::query(
+        query(
             "UPDATE account SET full_name = $2, role = $3, organizations = $4, disabled = $5, version = version + 1 WHERE id = $1",
         )
         .bind(id)
@@ -328,7 +329,7 @@ impl Registry {
             return Err(Error::Invalid { field: "language", reason: "must be vi or en" });
         }
         let mut tx = self.write().await?;
-        sqlx::query("UPDATE account SET language = $2 WHERE id = $1")
+        query("UPDATE account SET language = $2 WHERE id = $1")
             .bind(account)
             .bind(language)
             .execute(&mut *tx)
@@ -351,7 +352,7 @@ impl Registry {
     async fn sign_in_noted(&self, login: &str, password: &str, now: Millis) -> Result<SignIn> {
         // Committed by itself: a statement that gives rows back says nothing of a commit that fails.
         let mut tx = self.write().await?;
-        let tried: Option<Account> = sqlx::query_as(
+        let tried: Option<Account> = query_as(
             "UPDATE account SET
                failed_attempts = CASE WHEN locked_until IS NULL THEN failed_attempts + 1 ELSE 1 END,
                locked_until = CASE WHEN locked_until IS NULL AND failed_attempts + 1 >= $3 THEN $4 ELSE NULL END
@@ -369,7 +370,7 @@ impl Registry {
         let right = password::verify(password, hash).await?;
         let Some(account) = tried.filter(|_| right) else { return Ok(SignIn::Refused) };
         let mut tx = self.write().await?;
-        let welcome = sqlx::query_as(
+        let welcome = query_as(
             "UPDATE account SET failed_attempts = 0, locked_until = NULL, last_sign_in_at = $2 WHERE id = $1 RETURNING *",
         )
         .bind(&account.id)
@@ -382,8 +383,8 @@ impl Registry {
 }
 
 /// How many administrators can sign in besides `id`.
-async fn administrators(tx: &mut SqliteConnection, id: &str) -> Result<i64> {
-    let others = sqlx::query_scalar(
+async fn administrators(tx: &mut Connection, id: &str) -> Result<i64> {
+    let others = query_scalar(
         "SELECT COUNT(*) FROM account WHERE role = 'administrator' AND disabled = 0 AND id <> $1",
     )
     .bind(id)
@@ -393,13 +394,13 @@ async fn administrators(tx: &mut SqliteConnection, id: &str) -> Result<i64> {
 }
 
 async fn write_password(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     id: &str,
     hash: &str,
     must_change: bool,
     now: Millis,
 ) -> Result<()> {
-    sqlx::query(
+    query(
         "UPDATE account SET password_hash = $2, must_change_password = $3, password_changed_at = $4, failed_attempts = 0,
          locked_until = NULL, version = version + 1 WHERE id = $1",
     )
@@ -413,8 +414,8 @@ async fn write_password(
 }
 
 /// Ends the sessions of an account, except the one whose hash is `keep`.
-async fn end_sessions(tx: &mut SqliteConnection, id: &str, keep: Option<&str>) -> Result<()> {
-    sqlx::query("DELETE FROM account_session WHERE account = $1 AND hash <> $2")
+async fn end_sessions(tx: &mut Connection, id: &str, keep: Option<&str>) -> Result<()> {
+    query("DELETE FROM account_session WHERE account = $1 AND hash <> $2")
         .bind(id)
         .bind(keep.unwrap_or_default())
         .execute(tx)
@@ -423,7 +424,7 @@ async fn end_sessions(tx: &mut SqliteConnection, id: &str, keep: Option<&str>) -
 }
 
 async fn record(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     change: &Change,
     action: &str,
     before: Option<&Account>,

@@ -8,6 +8,8 @@ use anyhow::{Context as _, Result};
 use dongson_analyzer::Lateness;
 use serde::Deserialize;
 
+use crate::role::Role;
+
 /// The configuration file. Every key may be left out; a misspelt one stops the start.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -311,9 +313,12 @@ impl Paths {
         self.0.join("drill").join(session)
     }
 
-    /// Where a running `dongson up` writes its addresses.
-    pub(crate) fn running(&self) -> PathBuf {
-        self.0.join("running.json")
+    /// Where a running process writes its addresses.
+    pub(crate) fn running(&self, role: Role) -> PathBuf {
+        match role {
+            Role::All => self.0.join("running.json"),
+            one => self.0.join(format!("running-{}.json", one.name())),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The one binary of the centre: arguments in, exit code out.
 
+mod bus;
 mod command;
 mod config;
 mod content;
@@ -7,6 +8,7 @@ mod drill;
 mod output;
 mod process;
 mod reach;
+mod role;
 
 use std::process::ExitCode;
 

@@ -2,11 +2,11 @@
 
 use dongson_event::trust::PacketAnswer;
 use sha2::{Digest as _, Sha256};
-use sqlx::SqliteConnection;
 
 use super::decide::{drop_parts, note};
 use super::order::fetch;
 use super::{PacketOrder, PacketState};
+use crate::database::{Connection, query, query_scalar};
 use crate::{Change, Error, Millis, Registry, Result, trust::close_request};
 
 /// Longest words of a sensor, in characters.
@@ -18,10 +18,7 @@ impl Registry {
         let mut tx = self.write().await?;
         let order = open(&mut tx, sensor, id, now).await?;
         if order.state == PacketState::Approved {
-            sqlx::query("UPDATE packet_order SET state = 'sent' WHERE id = $1")
-                .bind(id)
-                .execute(&mut *tx)
-                .await?;
+            query("UPDATE packet_order SET state = 'sent' WHERE id = $1").bind(id).execute(&mut *tx).await?;
             let after = PacketOrder { state: PacketState::Sent, ..order.clone() };
             note(&mut tx, &of_sensor(sensor, now), "send", Some(&order), &after).await?;
             tx.commit().await?;
@@ -55,13 +52,13 @@ impl Registry {
         if begins_anew {
             drop_parts(&mut tx, id).await?;
         }
-        sqlx::query("INSERT INTO packet_part VALUES ($1, $2, $3)")
+        query("INSERT INTO packet_part VALUES ($1, $2, $3)")
             .bind(id)
             .bind(start)
             .bind(bytes)
             .execute(&mut *tx)
             .await?;
-        sqlx::query("UPDATE packet_order SET received_bytes = $2, state = 'sent' WHERE id = $1")
+        query("UPDATE packet_order SET received_bytes = $2, state = 'sent' WHERE id = $1")
             .bind(id)
             .bind(start + length)
             .execute(&mut *tx)
@@ -99,7 +96,7 @@ impl Registry {
             && (account.sha256 != sum || account.bytes != length)
         {
             drop_parts(&mut tx, id).await?;
-            sqlx::query("UPDATE packet_order SET received_bytes = 0 WHERE id = $1")
+            query("UPDATE packet_order SET received_bytes = 0 WHERE id = $1")
                 .bind(id)
                 .execute(&mut *tx)
                 .await?;
@@ -109,7 +106,7 @@ impl Registry {
         if state == PacketState::Refused {
             drop_parts(&mut tx, id).await?;
         }
-        sqlx::query(
+        query(
             "UPDATE packet_order SET state = $2, words = $3, account = $4, ended_at = $5,
              received_bytes = CASE WHEN $2 = 'refused' THEN 0 ELSE received_bytes END WHERE id = $1",
         )
@@ -141,7 +138,7 @@ impl Registry {
         let (mut sum, mut start) = (Sha256::new(), 0_i64);
         loop {
             let part: Option<Vec<u8>> =
-                sqlx::query_scalar("SELECT bytes FROM packet_part WHERE packet_order = $1 AND start = $2")
+                query_scalar("SELECT bytes FROM packet_part WHERE packet_order = $1 AND start = $2")
                     .bind(id)
                     .bind(start)
                     .fetch_optional(&self.readers)
@@ -157,7 +154,7 @@ impl Registry {
 }
 
 /// The order, if it is the sensor's and waits for its answer.
-async fn open(tx: &mut SqliteConnection, sensor: &str, id: &str, now: Millis) -> Result<PacketOrder> {
+async fn open(tx: &mut Connection, sensor: &str, id: &str, now: Millis) -> Result<PacketOrder> {
     let order = fetch(tx, id, now).await?;
     if order.sensor != sensor {
         return Err(Error::NotFound("packet order"));

@@ -4,11 +4,11 @@ use dongson_event::Timestamp;
 use dongson_event::trust::{MAX_ANSWER_BYTES, MAX_REQUEST_LIFE, PacketRequest, Person};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use sqlx::SqliteConnection;
 use utoipa::ToSchema;
 
 use super::order::{fetch, seen};
 use super::{MOST_STORED_BYTES, PacketOrder, PacketState};
+use crate::database::{Connection, query, query_scalar};
 use crate::{
     Change, EntryKind, Error, Incident, IncidentStatus, Millis, Registry, Result, Scope,
     audit::{self, Deed},
@@ -103,7 +103,7 @@ impl Registry {
         let max_bytes = new.max_bytes.unwrap_or(64 << 20);
         // The life in hours stands in `expires_at` until the approval makes a time of it.
         let life = i64::from(new.life_hours.unwrap_or(LIFE_HOURS));
-        sqlx::query(
+        query(
             "INSERT INTO packet_order (id, organization, sensor, incident, reason, since, until, community_id, filter,
              max_bytes, state, asked_by, asked_at, expires_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'asked', $11, $12, $13)",
@@ -147,8 +147,8 @@ impl Registry {
         let incident = order.incident.as_deref().unwrap_or_default();
         let incident = incident::fetch(&mut tx, scope, incident).await?;
         check_incident(&incident, &order.organization)?;
-        let stored: i64 = sqlx::query_scalar(
-            "SELECT COALESCE(SUM(CASE WHEN state IN ('approved', 'sent') THEN max_bytes ELSE received_bytes END), 0)
+        let stored: i64 = query_scalar(
+            "SELECT COALESCE(CAST(SUM(CASE WHEN state IN ('approved', 'sent') THEN max_bytes ELSE received_bytes END) AS BIGINT), 0)
              FROM packet_order WHERE discarded_at IS NULL AND (state NOT IN ('approved', 'sent') OR expires_at > $1)",
         )
         .bind(change.at)
@@ -163,7 +163,7 @@ impl Registry {
         let request = request(&mut tx, change, &order, &incident).await?;
         let end = request.expires_at.millis();
         let offer = put_request(&mut tx, change, &order.sensor, &request, end).await?;
-        sqlx::query(
+        query(
             "UPDATE packet_order SET state = 'approved', decided_by = $2, decided_at = $3, offer = $4, expires_at = $5 WHERE id = $1",
         )
         .bind(id)
@@ -198,7 +198,7 @@ impl Registry {
             close_request(&mut tx, offer, change.at).await?;
         }
         drop_parts(&mut tx, id).await?;
-        sqlx::query(
+        query(
             "UPDATE packet_order SET state = 'declined', words = $2, ended_at = $3, received_bytes = 0,
              decided_by = COALESCE(decided_by, $4), decided_at = COALESCE(decided_at, $3) WHERE id = $1",
         )
@@ -222,7 +222,7 @@ impl Registry {
             return Err(Error::Refused { what: "packet order", reason: "has no packets" });
         }
         drop_parts(&mut tx, id).await?;
-        sqlx::query("UPDATE packet_order SET discarded_at = $2 WHERE id = $1")
+        query("UPDATE packet_order SET discarded_at = $2 WHERE id = $1")
             .bind(id)
             .bind(change.at)
             .execute(&mut *tx)
@@ -259,7 +259,7 @@ fn check_incident(incident: &Incident, organization: &str) -> Result<()> {
 
 /// What the sensor is shown.
 async fn request(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     change: &Change,
     order: &PacketOrder,
     incident: &Incident,
@@ -291,20 +291,20 @@ async fn request(
     }
 }
 
-async fn person(tx: &mut SqliteConnection, id: &str) -> Result<Person> {
+async fn person(tx: &mut Connection, id: &str) -> Result<Person> {
     let name: Option<String> =
-        sqlx::query_scalar("SELECT full_name FROM account WHERE id = $1").bind(id).fetch_optional(tx).await?;
+        query_scalar("SELECT full_name FROM account WHERE id = $1").bind(id).fetch_optional(tx).await?;
     Ok(Person { id: id.to_owned(), name: name.unwrap_or_default() })
 }
 
-pub(super) async fn drop_parts(tx: &mut SqliteConnection, id: &str) -> Result<()> {
-    sqlx::query("DELETE FROM packet_part WHERE packet_order = $1").bind(id).execute(tx).await?;
+pub(super) async fn drop_parts(tx: &mut Connection, id: &str) -> Result<()> {
+    query("DELETE FROM packet_part WHERE packet_order = $1").bind(id).execute(tx).await?;
     Ok(())
 }
 
 /// Writes into the audit chain and the incident's time line.
 pub(super) async fn note(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     change: &Change,
     action: &str,
     before: Option<&PacketOrder>,
@@ -320,7 +320,7 @@ pub(super) async fn note(
     };
     audit::record(tx, change, deed).await?;
     // Read anew: what the caller may see is not all that is true.
-    let incident: String = sqlx::query_scalar("SELECT incident FROM packet_order WHERE id = $1")
+    let incident: String = query_scalar("SELECT incident FROM packet_order WHERE id = $1")
         .bind(&after.id)
         .fetch_one(&mut *tx)
         .await?;

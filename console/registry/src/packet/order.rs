@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sqlx::{QueryBuilder, SqliteConnection};
 use utoipa::ToSchema;
 
+use crate::database::{Connection, JsonText, QueryBuilder, query_as, query_scalar};
 use crate::{Error, Millis, Registry, Result, Scope};
 
 /// How far an order has come.
@@ -69,7 +69,7 @@ pub struct PacketOrder {
     pub received_bytes: i64,
     /// What the sensor says of its answer: `sha256`, `bytes`, `frames`, and what is missing: `cut_frames` and `cut_bytes` (left out by its
     /// flow cut-off), `lost_frames`, `truncated`, `oldest` (since when it has packets).
-    #[sqlx(json(nullable))]
+    #[sqlx(try_from = "JsonText")]
     #[schema(value_type = Option<Object>)]
     pub account: Option<Value>,
     /// When it was answered or refused.
@@ -106,30 +106,25 @@ impl PacketOrder {
 }
 
 /// The order as it is at `now`, whoever asks.
-pub(super) async fn fetch(tx: &mut SqliteConnection, id: &str, now: Millis) -> Result<PacketOrder> {
+pub(super) async fn fetch(tx: &mut Connection, id: &str, now: Millis) -> Result<PacketOrder> {
     let found: Option<PacketOrder> =
-        sqlx::query_as("SELECT * FROM packet_order WHERE id = $1").bind(id).fetch_optional(tx).await?;
+        query_as("SELECT * FROM packet_order WHERE id = $1").bind(id).fetch_optional(tx).await?;
     found.map(|order| order.at(now)).ok_or(Error::NotFound("packet order"))
 }
 
 /// The order as somebody of `scope` may see it at `now`.
-pub(super) async fn seen(
-    tx: &mut SqliteConnection,
-    scope: &Scope,
-    id: &str,
-    now: Millis,
-) -> Result<PacketOrder> {
+pub(super) async fn seen(tx: &mut Connection, scope: &Scope, id: &str, now: Millis) -> Result<PacketOrder> {
     let order = fetch(tx, id, now).await?;
     scope.admit(&order.organization, "packet order")?;
     hide(tx, scope, order).await
 }
 
 /// Takes out the incident of the province for who sees only some agencies.
-async fn hide(tx: &mut SqliteConnection, scope: &Scope, order: PacketOrder) -> Result<PacketOrder> {
+async fn hide(tx: &mut Connection, scope: &Scope, order: PacketOrder) -> Result<PacketOrder> {
     if *scope == Scope::All {
         return Ok(order);
     }
-    let home: Option<Option<String>> = sqlx::query_scalar("SELECT organization FROM incident WHERE id = $1")
+    let home: Option<Option<String>> = query_scalar("SELECT organization FROM incident WHERE id = $1")
         .bind(&order.incident)
         .fetch_optional(tx)
         .await?;
@@ -196,7 +191,7 @@ impl Registry {
     pub async fn packet_part_at(&self, scope: &Scope, id: &str, start: i64) -> Result<Option<Vec<u8>>> {
         let mut reader = self.readers.acquire().await?;
         let order = seen(&mut reader, scope, id, 0).await?;
-        let part = sqlx::query_scalar("SELECT bytes FROM packet_part WHERE packet_order = $1 AND start = $2")
+        let part = query_scalar("SELECT bytes FROM packet_part WHERE packet_order = $1 AND start = $2")
             .bind(&order.id)
             .bind(start)
             .fetch_optional(&mut *reader)

@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use dongson_event::Timestamp;
 use dongson_event::trust::{Configuration, Directive, Envelope, Purpose, Target, Trust};
 use serde::Serialize;
-use sqlx::{FromRow, Row as _, SqliteConnection, sqlite::SqliteRow};
+use sqlx::FromRow;
 use utoipa::ToSchema;
 
 use super::{bump, key, offer::targets};
+use crate::database::{Connection, query, query_as, query_scalar};
 use crate::{
     Change, Error, Millis, Registry, Result, Scope, agency,
     audit::{self, Deed},
@@ -36,35 +37,44 @@ pub struct Desired {
     pub envelope: Option<Envelope>,
 }
 
-impl FromRow<'_, SqliteRow> for Desired {
-    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
-        let decode = |error| sqlx::Error::Decode(Box::new(error));
-        let spoilt = |error: serde_json::Error| sqlx::Error::Decode(Box::new(error));
+/// A row of `desired`.
+#[derive(Debug, FromRow)]
+struct DesiredRow {
+    target: String,
+    organization: Option<String>,
+    version: i64,
+    configuration: String,
+    envelope: String,
+    set_at: Millis,
+    set_by: String,
+}
+
+impl TryFrom<DesiredRow> for Desired {
+    type Error = Error;
+
+    fn try_from(row: DesiredRow) -> Result<Self> {
         Ok(Self {
-            target: row.try_get::<String, _>("target")?.parse().map_err(decode)?,
-            organization: row.try_get("organization")?,
-            version: row.try_get("version")?,
-            configuration: serde_json::from_str(row.try_get("configuration")?).map_err(spoilt)?,
-            set_at: row.try_get("set_at")?,
-            set_by: row.try_get("set_by")?,
-            envelope: Some(
-                Envelope::parse(row.try_get::<String, _>("envelope")?.as_bytes()).map_err(decode)?,
-            ),
+            target: row.target.parse()?,
+            organization: row.organization,
+            version: row.version,
+            configuration: serde_json::from_str(&row.configuration)?,
+            set_at: row.set_at,
+            set_by: row.set_by,
+            envelope: Some(Envelope::parse(row.envelope.as_bytes())?),
         })
     }
 }
 
-async fn fetch(tx: &mut SqliteConnection, target: &Target) -> Result<Option<Desired>> {
-    let found = sqlx::query_as("SELECT * FROM desired WHERE target = $1").bind(target.to_string());
-    Ok(found.fetch_optional(tx).await?)
+async fn fetch(tx: &mut Connection, target: &Target) -> Result<Option<Desired>> {
+    let found: Option<DesiredRow> = query_as("SELECT * FROM desired WHERE target = $1")
+        .bind(target.to_string())
+        .fetch_optional(tx)
+        .await?;
+    found.map(Desired::try_from).transpose()
 }
 
 /// The agency that a target concerns, if the caller may know of it; all sensors are the whole province's alone.
-async fn organization_of(
-    tx: &mut SqliteConnection,
-    scope: &Scope,
-    target: &Target,
-) -> Result<Option<String>> {
+async fn organization_of(tx: &mut Connection, scope: &Scope, target: &Target) -> Result<Option<String>> {
     let organization = match target {
         Target::All => None,
         Target::Organization(id) => {
@@ -84,8 +94,8 @@ async fn organization_of(
     }
 }
 
-async fn store(tx: &mut SqliteConnection, desired: &Desired, envelope: &Envelope) -> Result<()> {
-    sqlx::query(
+async fn store(tx: &mut Connection, desired: &Desired, envelope: &Envelope) -> Result<()> {
+    query(
         "INSERT INTO desired (target, organization, version, configuration, envelope, set_at, set_by)
          VALUES ($1, $2, $3, $4, $5, $6, $7)
          ON CONFLICT (target) DO UPDATE SET version = excluded.version, configuration = excluded.configuration,
@@ -114,12 +124,12 @@ fn directive(desired: &Desired) -> Result<Directive> {
 }
 
 /// Signs anew what sensors would not take any more under `trust`, each with a new version.
-pub(super) async fn sign_anew(tx: &mut SqliteConnection, trust: &Trust, change: &Change) -> Result<()> {
-    let all: Vec<Desired> =
-        sqlx::query_as("SELECT * FROM desired ORDER BY target").fetch_all(&mut *tx).await?;
+pub(super) async fn sign_anew(tx: &mut Connection, trust: &Trust, change: &Change) -> Result<()> {
+    let all: Vec<DesiredRow> = query_as("SELECT * FROM desired ORDER BY target").fetch_all(&mut *tx).await?;
     let key = key::signer(tx, trust, Purpose::Configuration).await?;
     let now = Timestamp::from_millis(change.at);
-    for mut one in all {
+    for one in all {
+        let mut one = Desired::try_from(one)?;
         let held = one.envelope.as_ref();
         if held.is_some_and(|envelope| trust.verify(Purpose::Configuration, envelope, now).is_ok()) {
             continue;
@@ -196,7 +206,7 @@ impl Registry {
     pub async fn wanted_version(&self, organization: &str, sensor: &str) -> Result<u64> {
         let [all, agency, own] = targets(organization, sensor);
         let found: Option<i64> =
-            sqlx::query_scalar("SELECT SUM(version) FROM desired WHERE target IN ($1, $2, $3)")
+            query_scalar("SELECT CAST(SUM(version) AS BIGINT) FROM desired WHERE target IN ($1, $2, $3)")
                 .bind(all)
                 .bind(agency)
                 .bind(own)
@@ -206,7 +216,7 @@ impl Registry {
     }
     /// The same for many sensors at once.
     pub async fn wanted_versions(&self) -> Result<WantedVersions> {
-        let found = sqlx::query_as("SELECT target, version FROM desired").fetch_all(&self.readers).await?;
+        let found = query_as("SELECT target, version FROM desired").fetch_all(&self.readers).await?;
         Ok(WantedVersions(found.into_iter().collect()))
     }
 }

@@ -4,17 +4,17 @@
 use dongson_event::Timestamp;
 use dongson_event::trust::{Envelope, PublicKey, Purpose, SigningKey, Trust};
 use serde::Serialize;
-use sqlx::SqliteConnection;
 
 use super::root;
+use crate::database::{Connection, query, query_scalar};
 use crate::{
     Change, Error, Registry, Result,
     audit::{self, Deed},
 };
 
 /// The keys that are not retired, newest first.
-async fn keys(tx: &mut SqliteConnection) -> Result<Vec<SigningKey>> {
-    let seeds: Vec<String> = sqlx::query_scalar(
+async fn keys(tx: &mut Connection) -> Result<Vec<SigningKey>> {
+    let seeds: Vec<String> = query_scalar(
         "SELECT seed FROM signing_key WHERE retired_at IS NULL ORDER BY created_at DESC, id DESC LIMIT 8",
     )
     .fetch_all(tx)
@@ -23,7 +23,7 @@ async fn keys(tx: &mut SqliteConnection) -> Result<Vec<SigningKey>> {
 }
 
 /// The newest of our keys that may sign things of `purpose`.
-pub(super) async fn signer(tx: &mut SqliteConnection, trust: &Trust, purpose: Purpose) -> Result<SigningKey> {
+pub(super) async fn signer(tx: &mut Connection, trust: &Trust, purpose: Purpose) -> Result<SigningKey> {
     let role = trust.root().role(purpose)?;
     let found = keys(tx).await?.into_iter().find(|key| role.keys.contains(&key.public().id()));
     let found = found.filter(|_| role.threshold == 1);
@@ -35,7 +35,7 @@ pub(super) async fn signer(tx: &mut SqliteConnection, trust: &Trust, purpose: Pu
 
 /// `value` signed for `purpose` with our key, as a sensor would take it now.
 pub(crate) async fn sign<T: Serialize>(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     purpose: Purpose,
     value: &T,
     change: &Change,
@@ -69,11 +69,11 @@ impl Registry {
     }
 }
 
-async fn make(tx: &mut SqliteConnection, change: &Change) -> Result<PublicKey> {
+async fn make(tx: &mut Connection, change: &Change) -> Result<PublicKey> {
     let key = SigningKey::from_seed(rand::random())?;
     let public = key.public();
     let id = public.id();
-    sqlx::query("INSERT INTO signing_key (id, seed, created_at) VALUES ($1, $2, $3)")
+    query("INSERT INTO signing_key (id, seed, created_at) VALUES ($1, $2, $3)")
         .bind(id.as_str())
         .bind(key.secret())
         .bind(change.at)

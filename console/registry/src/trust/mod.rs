@@ -26,22 +26,21 @@ pub use pack::Pack;
 pub use request::SensorRequest;
 pub(crate) use request::{close as close_request, put as put_request};
 
-use sqlx::SqliteConnection;
-
+use crate::database::{Connection, query_scalar};
 use crate::{Error, Registry, Result, alert};
 
 /// The counter of changes.
 const MARK: &str = "desired";
 
 /// Says that something changed that sensors may have to hear of; the new mark.
-pub(crate) async fn bump(tx: &mut SqliteConnection) -> Result<i64> {
+pub(crate) async fn bump(tx: &mut Connection) -> Result<i64> {
     alert::next_number(tx, MARK).await
 }
 
 impl Registry {
     /// Moves with every change that a sensor may have to hear of, a revocation among them.
     pub async fn desired_mark(&self) -> Result<i64> {
-        let found: Option<i64> = sqlx::query_scalar("SELECT value FROM counter WHERE name = $1")
+        let found: Option<i64> = query_scalar("SELECT value FROM counter WHERE name = $1")
             .bind(MARK)
             .fetch_optional(&self.readers)
             .await?;

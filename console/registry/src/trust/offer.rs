@@ -2,6 +2,7 @@
 
 use dongson_event::trust::{Envelope, Target};
 
+use crate::database::query_scalar;
 use crate::{Millis, Registry, Result};
 
 /// Most packs and requests of one answer.
@@ -25,7 +26,7 @@ impl Registry {
     pub async fn offer(&self, organization: &str, sensor: &str, root: u64, now: Millis) -> Result<Offer> {
         let mut reader = self.readers.acquire().await?;
         let [all, agency, own] = &targets(organization, sensor);
-        let desired: Vec<String> = sqlx::query_scalar(
+        let desired: Vec<String> = query_scalar(
             // `all`, `organization:...`, `sensor:...`: from wide to narrow.
             "SELECT envelope FROM desired WHERE target IN ($1, $2, $3) ORDER BY target",
         )
@@ -34,16 +35,15 @@ impl Registry {
         .bind(own)
         .fetch_all(&mut *reader)
         .await?;
-        let packs: Vec<String> = sqlx::query_scalar(
-            "SELECT envelope FROM pack WHERE target IN ($1, $2, $3) ORDER BY name LIMIT $4",
-        )
-        .bind(all)
-        .bind(agency)
-        .bind(own)
-        .bind(MOST)
-        .fetch_all(&mut *reader)
-        .await?;
-        let requests: Vec<String> = sqlx::query_scalar(
+        let packs: Vec<String> =
+            query_scalar("SELECT envelope FROM pack WHERE target IN ($1, $2, $3) ORDER BY name LIMIT $4")
+                .bind(all)
+                .bind(agency)
+                .bind(own)
+                .bind(MOST)
+                .fetch_all(&mut *reader)
+                .await?;
+        let requests: Vec<String> = query_scalar(
             "SELECT envelope FROM sensor_request
              WHERE sensor = $1 AND closed_at IS NULL AND expires_at > $2 ORDER BY created_at, id LIMIT $3",
         )
@@ -65,7 +65,7 @@ impl Registry {
     pub async fn offers_pack(&self, organization: &str, sensor: &str, sha256: &str) -> Result<bool> {
         let [all, agency, own] = targets(organization, sensor);
         let found: i64 =
-            sqlx::query_scalar("SELECT COUNT(*) FROM pack WHERE sha256 = $1 AND target IN ($2, $3, $4)")
+            query_scalar("SELECT COUNT(*) FROM pack WHERE sha256 = $1 AND target IN ($2, $3, $4)")
                 .bind(sha256)
                 .bind(all)
                 .bind(agency)

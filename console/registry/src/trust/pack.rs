@@ -7,6 +7,7 @@ use sqlx::FromRow;
 use utoipa::ToSchema;
 
 use super::{bump, root, stored};
+use crate::database::{query, query_as, query_scalar};
 use crate::{
     Change, Error, Millis, Registry, Result,
     audit::{self, Deed},
@@ -43,7 +44,7 @@ impl Registry {
         let mut tx = self.write().await?;
         let trust = root::needed(&mut tx).await?;
         let manifest = PackManifest::verify(&trust, envelope, Timestamp::from_millis(change.at))?;
-        let before: Option<i64> = sqlx::query_scalar("SELECT version FROM pack WHERE name = $1")
+        let before: Option<i64> = query_scalar("SELECT version FROM pack WHERE name = $1")
             .bind(&manifest.name)
             .fetch_optional(&mut *tx)
             .await?;
@@ -53,7 +54,7 @@ impl Registry {
                 reason: "has this version or a newer one already: versions only go up",
             });
         }
-        sqlx::query(
+        query(
             "INSERT INTO pack VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
              ON CONFLICT (name) DO UPDATE SET kind = excluded.kind, version = excluded.version,
                  target = excluded.target, sha256 = excluded.sha256, bytes = excluded.bytes,
@@ -87,6 +88,6 @@ impl Registry {
 
     /// The packs by name.
     pub async fn packs(&self) -> Result<Vec<Pack>> {
-        Ok(sqlx::query_as("SELECT * FROM pack ORDER BY name LIMIT 1000").fetch_all(&self.readers).await?)
+        Ok(query_as("SELECT * FROM pack ORDER BY name LIMIT 1000").fetch_all(&self.readers).await?)
     }
 }

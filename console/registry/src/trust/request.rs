@@ -2,9 +2,9 @@
 
 use dongson_event::trust::{Envelope, Purpose};
 use serde::Serialize;
-use sqlx::SqliteConnection;
 
 use super::{bump, key};
+use crate::database::{Connection, query, query_scalar};
 use crate::{Change, Error, Millis, Registry, Result, new_id};
 
 /// Most requests that one sensor may have open.
@@ -24,13 +24,13 @@ pub struct SensorRequest {
 /// Signs `body` as a request and puts it before the sensor until `expires_at`, inside the caller's transaction; its id.
 /// The audit entry is the caller's, who knows what is asked.
 pub(crate) async fn put<T: Serialize>(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     change: &Change,
     sensor: &str,
     body: &T,
     expires_at: Millis,
 ) -> Result<SensorRequest> {
-    let open: i64 = sqlx::query_scalar(
+    let open: i64 = query_scalar(
         "SELECT COUNT(*) FROM sensor_request WHERE sensor = $1 AND closed_at IS NULL AND expires_at > $2",
     )
     .bind(sensor)
@@ -42,7 +42,7 @@ pub(crate) async fn put<T: Serialize>(
     }
     let envelope = key::sign(tx, Purpose::Request, body, change).await?;
     let id = new_id();
-    sqlx::query(
+    query(
         "INSERT INTO sensor_request (id, sensor, envelope, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)",
     )
     .bind(&id)
@@ -57,8 +57,8 @@ pub(crate) async fn put<T: Serialize>(
 }
 
 /// Takes a request off the sensor's list: it was answered, refused or withdrawn.
-pub(crate) async fn close(tx: &mut SqliteConnection, id: &str, at: Millis) -> Result<()> {
-    let closed = sqlx::query("UPDATE sensor_request SET closed_at = $2 WHERE id = $1 AND closed_at IS NULL")
+pub(crate) async fn close(tx: &mut Connection, id: &str, at: Millis) -> Result<()> {
+    let closed = query("UPDATE sensor_request SET closed_at = $2 WHERE id = $1 AND closed_at IS NULL")
         .bind(id)
         .bind(at)
         .execute(&mut *tx)

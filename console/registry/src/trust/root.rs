@@ -1,9 +1,9 @@
 //! Root documents: made offline, published here, handed to sensors in their order.
 
 use dongson_event::trust::{Envelope, Purpose, Root, Trust};
-use sqlx::SqliteConnection;
 
 use super::{bump, desired, key, stored};
+use crate::database::{Connection, query, query_scalar};
 use crate::{
     Change, Error, Registry, Result,
     audit::{self, Deed},
@@ -13,9 +13,9 @@ use crate::{
 const MOST: i64 = 64;
 
 /// The trust that follows from the newest root document, inside a transaction.
-pub(super) async fn present(tx: &mut SqliteConnection) -> Result<Option<Trust>> {
+pub(super) async fn present(tx: &mut Connection) -> Result<Option<Trust>> {
     let newest: Option<String> =
-        sqlx::query_scalar("SELECT envelope FROM trust_root ORDER BY version DESC LIMIT 1")
+        query_scalar("SELECT envelope FROM trust_root ORDER BY version DESC LIMIT 1")
             .fetch_optional(tx)
             .await?;
     // It was verified when it was published.
@@ -23,7 +23,7 @@ pub(super) async fn present(tx: &mut SqliteConnection) -> Result<Option<Trust>> 
 }
 
 /// The same; without a root document nothing can be signed for sensors.
-pub(super) async fn needed(tx: &mut SqliteConnection) -> Result<Trust> {
+pub(super) async fn needed(tx: &mut Connection) -> Result<Trust> {
     present(tx).await?.ok_or(Error::Refused {
         what: "root document",
         reason: "there is none: make it with `dongson admin trust init`",
@@ -39,13 +39,12 @@ impl Registry {
 
     /// The envelopes of the root documents after version `after`, in their order.
     pub async fn trust_roots(&self, after: u64) -> Result<Vec<Envelope>> {
-        let texts: Vec<String> = sqlx::query_scalar(
-            "SELECT envelope FROM trust_root WHERE version > $1 ORDER BY version LIMIT $2",
-        )
-        .bind(i64::try_from(after).unwrap_or(i64::MAX))
-        .bind(MOST)
-        .fetch_all(&self.readers)
-        .await?;
+        let texts: Vec<String> =
+            query_scalar("SELECT envelope FROM trust_root WHERE version > $1 ORDER BY version LIMIT $2")
+                .bind(i64::try_from(after).unwrap_or(i64::MAX))
+                .bind(MOST)
+                .fetch_all(&self.readers)
+                .await?;
         texts.iter().map(|text| Ok(Envelope::parse(text.as_bytes())?)).collect()
     }
 
@@ -61,7 +60,7 @@ impl Registry {
             None => Trust::begin(envelope)?,
         };
         let root = trust.root().clone();
-        sqlx::query("INSERT INTO trust_root VALUES ($1, $2, $3, $4)")
+        query("INSERT INTO trust_root VALUES ($1, $2, $3, $4)")
             .bind(stored(root.version)?)
             .bind(envelope.to_json())
             .bind(change.at)

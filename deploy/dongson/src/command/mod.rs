@@ -15,15 +15,21 @@ mod up;
 
 use std::process::ExitCode;
 
-pub(crate) use up::Running;
-
 use clap::Subcommand;
+
+use crate::role::Role;
 
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Runs everything on this machine: collector, analyzer, store and console.
     Up(up::Up),
+    /// Runs a collector: logs and sensors in, events out to Kafka.
+    Collector(up::One),
+    /// Runs an analyzer: events from Kafka in, alerts out.
+    Analyzer(up::One),
+    /// Runs a console: the page and its API.
+    Console(up::One),
     /// Runs rules over files of events and prints the matches.
     Detect(detect::Detect),
     /// Checks and tests rules.
@@ -48,6 +54,9 @@ impl Command {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::Up(up) => up.run(),
+            Self::Collector(one) => one.run(Role::Collector),
+            Self::Analyzer(one) => one.run(Role::Analyzer),
+            Self::Console(one) => one.run(Role::Console),
             Self::Detect(detect) => detect.run(),
             Self::Rules(rules) => rules.run(),
             Self::Intel(intel) => intel.run(),

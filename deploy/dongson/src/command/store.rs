@@ -43,7 +43,7 @@ struct Run {
     /// Path of `libchdb.so`; default: where `deploy/fetch-engine` puts it.
     #[arg(long)]
     engine: Option<PathBuf>,
-    /// Address to listen on; default: a free port of the loopback.
+    /// Address to listen on; default: the loopback, at the port of the last start, else a free one.
     #[arg(long)]
     listen: Option<SocketAddr>,
     /// Most memory for statements and merges, in bytes.

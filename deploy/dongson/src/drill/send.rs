@@ -17,8 +17,8 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 use super::expected::{COMMUNE, EXPECTED, Expected, PORTAL};
 use super::{LENGTH, make, write};
-use crate::command::Running;
 use crate::config::Paths;
+use crate::role::{Role, Running};
 
 /// How long the alerts are waited for after everything was acknowledged.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -43,12 +43,13 @@ pub(crate) struct Outcome {
 /// Runs the drill against the system of the data folder `data`, which must be running on this machine.
 pub(crate) fn run(data: &Path, seed: u64) -> Result<Outcome> {
     let paths = Paths::new(data);
-    let text = std::fs::read_to_string(paths.running()).with_context(|| {
+    let text = std::fs::read_to_string(paths.running(Role::All)).with_context(|| {
         format!("no system runs on {}: start `dongson up --data {}`", data.display(), data.display())
     })?;
     let running: Running = serde_json::from_str(&text).context("reading running.json")?;
     // A program that was killed leaves its file behind.
-    let collector = SocketAddr::from(([127, 0, 0, 1], running.collector.port()));
+    let listens = running.collector.context("running.json names no collector")?;
+    let collector = SocketAddr::from(([127, 0, 0, 1], listens.port()));
     TcpStream::connect_timeout(&collector, Duration::from_secs(5)).with_context(|| {
         format!(
             "the program of {} does not run (process {} wrote its running.json): start `dongson up --data {}`",

@@ -1,0 +1,56 @@
+//! The store: the engine in a child of `dongson up`, or one that runs by itself.
+
+use anyhow::{Context as _, Result};
+use dongson_store::{ChildCommand, StoreClient, StoreOptions, Supervisor, engine_path};
+use tracing::info;
+
+use super::{Ground, Role};
+
+/// The way to the store, and the child if it is ours.
+pub(super) struct Store {
+    client: StoreClient,
+    child: Option<Supervisor>,
+}
+
+impl Store {
+    pub(super) fn client(&self) -> StoreClient {
+        self.client.clone()
+    }
+
+    /// Ends the child.
+    pub(super) async fn close(self) -> Result<()> {
+        Ok(tokio::task::spawn_blocking(move || drop(self.child)).await?)
+    }
+}
+
+/// Starts or finds the store, and brings its tables up.
+pub(super) async fn open(ground: &Ground) -> Result<Store> {
+    let store = if ground.role == Role::All {
+        let child = start(ground).await?;
+        Store { client: child.client(), child: Some(child) }
+    } else {
+        let folder = ground.paths.store();
+        let client = StoreClient::running(&folder).with_context(|| {
+            format!(
+                "finding a store: start `dongson store --data {}`, or `dongson up` for everything in one process",
+                folder.display()
+            )
+        })?;
+        Store { client, child: None }
+    };
+    let schema = store.client.migrate().await.context("making the store's tables")?;
+    info!(schema, "store ready");
+    Ok(store)
+}
+
+async fn start(ground: &Ground) -> Result<Supervisor> {
+    let config = &ground.config;
+    let engine = config.store.engine.clone().unwrap_or_else(engine_path);
+    let options = StoreOptions {
+        memory_bytes: config.store.memory_mib << 20,
+        search_seconds: config.console.search_seconds,
+        ..StoreOptions::new(ground.paths.store(), engine)
+    };
+    let command = ChildCommand::current()?;
+    Ok(tokio::task::spawn_blocking(move || Supervisor::start(command, &options)).await??)
+}
