@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use dongson_bus::{Batch, Bus, Consumer, Record};
+use dongson_event::transparency::{Hash, leaf_hash};
 use dongson_event::{Alert, Signal, TOPIC_ALERTS, TOPIC_SIGNALS};
 use dongson_registry::{AlertUpsert, Consumed, Exception, ExceptionHit, Registry, Scope, Step, now};
 use dongson_store::StoreClient;
@@ -202,6 +203,12 @@ fn sort_out(signals: &[Signal], exceptions: &[Exception]) -> Found {
     found
 }
 
+/// What the transparency log says of an alert: the leaf hash of its JSON.
+fn facts(alert: &Alert) -> Hash {
+    // Numbers and texts always print.
+    leaf_hash(&serde_json::to_vec(alert).unwrap_or_default())
+}
+
 fn upsert(alert: &Alert, signals: &[Signal], content: &Content) -> AlertUpsert {
     let first = &alert.signal;
     let times = || signals.iter().map(|signal| signal.timestamp.millis());
@@ -223,6 +230,7 @@ fn upsert(alert: &Alert, signals: &[Signal], content: &Content) -> AlertUpsert {
         added: signals.len() as u64,
         risk: i64::from(alert.risk),
         tags: first.tags.clone(),
+        facts: facts(alert),
         drill: first.drill.is_some(),
     }
 }

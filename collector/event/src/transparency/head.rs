@@ -63,7 +63,8 @@ impl LogKey {
         let bytes = STANDARD.decode(key).map_err(|_| HeadError::NotAKey)?;
         let [ED25519, key @ ..] = bytes.as_slice() else { return Err(HeadError::NotAKey) };
         let key = PublicKey::from_bytes(key).ok_or(HeadError::NotAKey)?;
-        let fine = !origin.is_empty() && !origin.chars().any(|sign| sign.is_whitespace() || sign.is_control());
+        let fine =
+            !origin.is_empty() && !origin.chars().any(|sign| sign.is_whitespace() || sign.is_control());
         let read = Self { origin: origin.to_owned(), key };
         if fine && hex::encode(read.id()) == id { Ok(read) } else { Err(HeadError::NotAKey) }
     }
@@ -118,7 +119,8 @@ impl Head {
             return Err(HeadError::Malformed("it is longer than 4096 bytes"));
         }
         let end = note.rfind("\n\n").ok_or(HeadError::Malformed("it has no empty line before signatures"))?;
-        let (text, signatures) = note.split_at_checked(end + 1).ok_or(HeadError::Malformed("it is not text"))?;
+        let (text, signatures) =
+            note.split_at_checked(end + 1).ok_or(HeadError::Malformed("it is not text"))?;
         let mut lines = text.lines();
         let (Some(origin), Some(size), Some(root)) = (lines.next(), lines.next(), lines.next()) else {
             return Err(HeadError::Malformed("it has fewer than three lines"));
@@ -127,7 +129,8 @@ impl Head {
             return Err(HeadError::OtherLog(origin.chars().take(80).collect()));
         }
         let plain = size == "0" || !size.starts_with('0') && size.bytes().all(|byte| byte.is_ascii_digit());
-        let size = size.parse().ok().filter(|_| plain).ok_or(HeadError::Malformed("its size is no number"))?;
+        let size =
+            size.parse().ok().filter(|_| plain).ok_or(HeadError::Malformed("its size is no number"))?;
         let root = STANDARD.decode(root).ok().and_then(|bytes| bytes.try_into().ok());
         let root = root.ok_or(HeadError::Malformed("its root is not 32 bytes in base64"))?;
         let signed = signatures.lines().filter_map(|line| {

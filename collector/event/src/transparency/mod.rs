@@ -24,7 +24,9 @@ pub use entry::{Class, Entry, Link};
 pub use evidence::{Evidence, EvidenceError, Place, Proven, Subject};
 pub use head::{Head, HeadError, LogKey};
 pub use segment::{MAX_CLASSES, Row, SegmentId, SegmentRoots};
-pub use tree::{Frontier, Parts, Span, consistency, inclusion, leaf_hash, node_hash, verify_consistency, verify_inclusion};
+pub use tree::{
+    Frontier, Parts, Span, consistency, inclusion, leaf_hash, node_hash, verify_consistency, verify_inclusion,
+};
 
 pub use crate::batch::Hash;
 

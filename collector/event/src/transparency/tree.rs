@@ -365,6 +365,9 @@ mod tests {
         let tree: Frontier = (b'0'..=b'6').map(|digit| leaf_hash(&[digit])).collect();
         let direct = mth(&(b'0'..=b'6').map(|digit| leaf_hash(&[digit])).collect::<Vec<_>>());
         assert_eq!(tree.root(), direct);
-        assert_eq!(hex::encode(leaf_hash(b"")), "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d");
+        assert_eq!(
+            hex::encode(leaf_hash(b"")),
+            "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"
+        );
     }
 }

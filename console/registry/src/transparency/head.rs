@@ -1,13 +1,13 @@
 //! The log's key and its signed heads.
 
+use crate::database::{Connection, query, query_as, query_scalar};
 use dongson_event::transparency::{Frontier, Head, LogKey};
 use dongson_event::trust::SigningKey;
 use serde::Serialize;
-use sqlx::SqliteConnection;
 use utoipa::ToSchema;
 
 use super::append::State;
-use super::{DAMAGED, stored};
+use super::stored;
 use crate::{Millis, Registry, Result};
 
 /// How old a head may be for those who only watch: it is signed anew at most so often for their sake.
@@ -25,12 +25,12 @@ pub struct SignedHead {
 }
 
 /// The log's key; made at the first call.
-async fn signer(tx: &mut SqliteConnection, at: Millis) -> Result<SigningKey> {
+async fn signer(tx: &mut Connection, at: Millis) -> Result<SigningKey> {
     if let Some(key) = read_key(tx).await? {
         return Ok(key);
     }
     let key = SigningKey::from_seed(rand::random())?;
-    sqlx::query("INSERT INTO transparency_key (id, seed, created_at) VALUES ($1, $2, $3)")
+    query("INSERT INTO transparency_key (id, seed, created_at) VALUES ($1, $2, $3)")
         .bind(key.public().id().as_str())
         .bind(key.secret())
         .bind(at)
@@ -39,36 +39,36 @@ async fn signer(tx: &mut SqliteConnection, at: Millis) -> Result<SigningKey> {
     Ok(key)
 }
 
-async fn read_key(tx: &mut SqliteConnection) -> Result<Option<SigningKey>> {
+async fn read_key(tx: &mut Connection) -> Result<Option<SigningKey>> {
     let seed: Option<String> =
-        sqlx::query_scalar("SELECT seed FROM transparency_key ORDER BY created_at, id LIMIT 1")
+        query_scalar("SELECT seed FROM transparency_key ORDER BY created_at, id LIMIT 1")
             .fetch_optional(tx)
             .await?;
     Ok(seed.map(|seed| SigningKey::parse(&seed)).transpose()?)
 }
 
 /// The public half of the log's key; `None` while nothing was signed.
-pub(super) async fn log_key(tx: &mut SqliteConnection) -> Result<Option<LogKey>> {
+pub(super) async fn log_key(tx: &mut Connection) -> Result<Option<LogKey>> {
     Ok(read_key(tx).await?.as_ref().map(LogKey::of))
 }
 
 /// Signs and keeps the head of `tree`; the caller holds the state.
-pub(super) async fn sign(tx: &mut SqliteConnection, tree: &Frontier, at: Millis) -> Result<SignedHead> {
+pub(super) async fn sign(tx: &mut Connection, tree: &Frontier, at: Millis) -> Result<SignedHead> {
     let key = signer(tx, at).await?;
     let note = Head { size: tree.size(), root: tree.root() }.sign(&key);
     let head = SignedHead { size: stored(tree.size())?, at, note };
-    sqlx::query("INSERT INTO transparency_head (size, at, note) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
+    query("INSERT INTO transparency_head (size, at, note) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
         .bind(head.size)
         .bind(head.at)
         .bind(&head.note)
         .execute(&mut *tx)
         .await?;
-    sqlx::query("UPDATE transparency_state SET head_at = $1 WHERE id = 1").bind(at).execute(tx).await?;
+    query("UPDATE transparency_state SET head_at = $1 WHERE id = 1").bind(at).execute(tx).await?;
     Ok(head)
 }
 
-pub(super) async fn newest(tx: &mut SqliteConnection) -> Result<Option<SignedHead>> {
-    Ok(sqlx::query_as("SELECT size, at, note FROM transparency_head ORDER BY size DESC LIMIT 1")
+pub(super) async fn newest(tx: &mut Connection) -> Result<Option<SignedHead>> {
+    Ok(query_as("SELECT size, at, note FROM transparency_head ORDER BY size DESC LIMIT 1")
         .fetch_optional(tx)
         .await?)
 }
@@ -103,13 +103,5 @@ impl Registry {
     pub async fn transparency_key(&self) -> Result<Option<LogKey>> {
         let mut reader = self.readers.acquire().await?;
         log_key(&mut reader).await
-    }
-
-    /// For tests of tampering: the signed head of other contents, as somebody with the key could make it.
-    #[doc(hidden)]
-    pub async fn forge_transparency_head(&self, tree: &Frontier) -> Result<String> {
-        let mut reader = self.readers.acquire().await?;
-        let key = read_key(&mut reader).await?.ok_or(DAMAGED)?;
-        Ok(Head { size: tree.size(), root: tree.root() }.sign(&key))
     }
 }

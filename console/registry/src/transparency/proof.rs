@@ -1,7 +1,7 @@
 //! Entries with their proofs.
 
-use dongson_event::transparency::{Entry, Hash, LogKey, Place, Evidence, Subject, consistency, inclusion};
-use sqlx::SqliteConnection;
+use crate::database::{Connection, query_as};
+use dongson_event::transparency::{Entry, Evidence, Hash, LogKey, Place, Subject, consistency, inclusion};
 
 use super::head::{SignedHead, log_key, newest};
 use super::{DAMAGED, stored, tile};
@@ -50,8 +50,8 @@ impl Logged {
     }
 }
 
-async fn find(tx: &mut SqliteConnection, kind: &str, name: &str) -> Result<Option<LoggedEntry>> {
-    Ok(sqlx::query_as("SELECT leaf, body FROM transparency_entry WHERE kind = $1 AND name = $2")
+async fn find(tx: &mut Connection, kind: &str, name: &str) -> Result<Option<LoggedEntry>> {
+    Ok(query_as("SELECT leaf, body FROM transparency_entry WHERE kind = $1 AND name = $2")
         .bind(kind)
         .bind(name)
         .fetch_optional(tx)
@@ -91,12 +91,12 @@ impl Registry {
 
     /// Entries of a kind (all where none is given) from place `from` on, at most 1000.
     pub async fn transparency_entries(&self, kind: Option<&str>, from: u64) -> Result<Vec<LoggedEntry>> {
-        let query = if kind.is_some() {
+        let statement = if kind.is_some() {
             "SELECT leaf, body FROM transparency_entry WHERE leaf >= $1 AND kind = $2 ORDER BY leaf LIMIT 1000"
         } else {
             "SELECT leaf, body FROM transparency_entry WHERE leaf >= $1 ORDER BY leaf LIMIT 1000"
         };
-        let mut query = sqlx::query_as(query).bind(stored(from)?);
+        let mut query = query_as(statement).bind(stored(from)?);
         if let Some(kind) = kind {
             query = query.bind(kind);
         }

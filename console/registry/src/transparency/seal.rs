@@ -1,8 +1,8 @@
 //! Segments of stored events and batches of sensors: one entry for many.
 
+use crate::database::{Connection, query, query_as, query_scalar};
 use dongson_event::batch::{Class, Place};
 use dongson_event::transparency::{self, Entry, Frontier, SegmentId, leaf_hash};
-use sqlx::SqliteConnection;
 
 use super::append;
 use crate::{Error, Millis, Registry, Result};
@@ -49,9 +49,9 @@ impl BatchRow {
 }
 
 /// How many batches lie under entry `leaf` (none: under no entry yet), and their tree.
-pub(super) async fn batches_of(tx: &mut SqliteConnection, leaf: Option<i64>) -> Result<Frontier> {
+pub(super) async fn batches_of(tx: &mut Connection, leaf: Option<i64>) -> Result<Frontier> {
     let rows: Vec<BatchRow> = if let Some(leaf) = leaf {
-        sqlx::query_as(
+        query_as(
             "SELECT sensor, epoch, sequence, class, events, root FROM sensor_batch WHERE leaf = $1
              ORDER BY sensor, epoch, sequence",
         )
@@ -59,7 +59,7 @@ pub(super) async fn batches_of(tx: &mut SqliteConnection, leaf: Option<i64>) -> 
         .fetch_all(tx)
         .await?
     } else {
-        sqlx::query_as(
+        query_as(
             "SELECT sensor, epoch, sequence, class, events, root FROM sensor_batch WHERE leaf IS NULL
              ORDER BY sensor, epoch, sequence",
         )
@@ -70,8 +70,8 @@ pub(super) async fn batches_of(tx: &mut SqliteConnection, leaf: Option<i64>) -> 
 }
 
 /// Logs the batches that came since it was last done, once a minute.
-pub(crate) async fn seal_batches(tx: &mut SqliteConnection, at: Millis) -> Result<()> {
-    let due: Option<i64> = sqlx::query_scalar(
+pub(crate) async fn seal_batches(tx: &mut Connection, at: Millis) -> Result<()> {
+    let due: Option<i64> = query_scalar(
         "UPDATE transparency_state SET batches_at = $1 WHERE id = 1 AND ABS($1 - batches_at) >= $2 RETURNING size",
     )
     .bind(at)
@@ -89,7 +89,7 @@ pub(crate) async fn seal_batches(tx: &mut SqliteConnection, at: Millis) -> Resul
     let root = hex::encode(tree.root());
     let entry = Entry::Batches { at, name: number.to_string(), batches: tree.size(), root };
     let leaf = append(tx, &[entry]).await?;
-    sqlx::query("UPDATE sensor_batch SET leaf = $1 WHERE leaf IS NULL")
+    query("UPDATE sensor_batch SET leaf = $1 WHERE leaf IS NULL")
         .bind(super::stored(leaf)?)
         .execute(tx)
         .await?;
@@ -99,13 +99,12 @@ pub(crate) async fn seal_batches(tx: &mut SqliteConnection, at: Millis) -> Resul
 impl Registry {
     /// The offset from which on a partition of the bus is not sealed; `None` when nothing of it was.
     pub async fn sealed_up_to(&self, topic: &str, partition: u32) -> Result<Option<u64>> {
-        let next: Option<i64> = sqlx::query_scalar(
-            "SELECT next_offset FROM transparency_sealed WHERE topic = $1 AND part = $2",
-        )
-        .bind(topic)
-        .bind(i64::from(partition))
-        .fetch_optional(&self.readers)
-        .await?;
+        let next: Option<i64> =
+            query_scalar("SELECT next_offset FROM transparency_sealed WHERE topic = $1 AND part = $2")
+                .bind(topic)
+                .bind(i64::from(partition))
+                .fetch_optional(&self.readers)
+                .await?;
         Ok(next.map(i64::cast_unsigned))
     }
 
@@ -116,7 +115,7 @@ impl Registry {
         let mut entries = Vec::new();
         for Sealed { id, next, read_back, classes } in segments {
             let (first, next) = (number(id.first())?, number(*next)?);
-            let moved = sqlx::query(
+            let moved = query(
                 "INSERT INTO transparency_sealed (topic, part, next_offset) VALUES ($1, $2, $4)
                  ON CONFLICT (topic, part) DO UPDATE SET next_offset = excluded.next_offset
                  WHERE transparency_sealed.next_offset <= $3",
@@ -142,12 +141,11 @@ impl Registry {
     pub async fn log_retention(&self, days: u16, before: i64, at: Millis) -> Result<()> {
         let name = format!("{days}/{before}");
         let mut tx = self.write().await?;
-        let known: Option<i64> = sqlx::query_scalar(
-            "SELECT leaf FROM transparency_entry WHERE kind = 'retention' AND name = $1",
-        )
-        .bind(&name)
-        .fetch_optional(&mut *tx)
-        .await?;
+        let known: Option<i64> =
+            query_scalar("SELECT leaf FROM transparency_entry WHERE kind = 'retention' AND name = $1")
+                .bind(&name)
+                .fetch_optional(&mut *tx)
+                .await?;
         if known.is_none() {
             append(&mut tx, &[Entry::Retention { at, name, days, before }]).await?;
             tx.commit().await?;

@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use crate::database::{Connection, query, query_scalar};
 use dongson_event::transparency::{Frontier, Hash, Span};
-use sqlx::SqliteConnection;
 
 use super::{DAMAGED, stored};
 use crate::Result;
@@ -22,7 +22,7 @@ pub(super) struct Tiles {
 
 impl Tiles {
     /// Appends the hash of entry `leaf`, which is the next.
-    pub(super) async fn push(&mut self, tx: &mut SqliteConnection, leaf: u64, hash: Hash) -> Result<()> {
+    pub(super) async fn push(&mut self, tx: &mut Connection, leaf: u64, hash: Hash) -> Result<()> {
         let (mut level, mut index, mut hash) = (0, leaf, hash);
         loop {
             let number = index / WIDTH;
@@ -48,7 +48,7 @@ impl Tiles {
     }
 
     /// Writes what is not full.
-    pub(super) async fn write(self, tx: &mut SqliteConnection) -> Result<()> {
+    pub(super) async fn write(self, tx: &mut Connection) -> Result<()> {
         for (level, (number, hashes)) in self.open {
             write(tx, level, number, &hashes).await?;
         }
@@ -56,8 +56,8 @@ impl Tiles {
     }
 }
 
-async fn write(tx: &mut SqliteConnection, level: u32, number: u64, hashes: &[Hash]) -> Result<()> {
-    sqlx::query(
+async fn write(tx: &mut Connection, level: u32, number: u64, hashes: &[Hash]) -> Result<()> {
+    query(
         "INSERT INTO transparency_tile (level, number, hashes) VALUES ($1, $2, $3)
          ON CONFLICT (level, number) DO UPDATE SET hashes = excluded.hashes",
     )
@@ -70,9 +70,9 @@ async fn write(tx: &mut SqliteConnection, level: u32, number: u64, hashes: &[Has
 }
 
 /// The hashes of a tile; none where it is not there.
-pub(super) async fn read(tx: &mut SqliteConnection, level: u32, number: u64) -> Result<Vec<Hash>> {
+pub(super) async fn read(tx: &mut Connection, level: u32, number: u64) -> Result<Vec<Hash>> {
     let bytes: Option<Vec<u8>> =
-        sqlx::query_scalar("SELECT hashes FROM transparency_tile WHERE level = $1 AND number = $2")
+        query_scalar("SELECT hashes FROM transparency_tile WHERE level = $1 AND number = $2")
             .bind(i64::from(level))
             .bind(stored(number)?)
             .fetch_optional(tx)
@@ -81,7 +81,7 @@ pub(super) async fn read(tx: &mut SqliteConnection, level: u32, number: u64) -> 
 }
 
 /// The hashes of spans of the tree.
-pub(super) async fn hashes(tx: &mut SqliteConnection, spans: &[Span]) -> Result<Vec<Hash>> {
+pub(super) async fn hashes(tx: &mut Connection, spans: &[Span]) -> Result<Vec<Hash>> {
     let mut tiles: HashMap<(u32, u64), Vec<Hash>> = HashMap::new();
     let mut found = Vec::with_capacity(spans.len());
     for span in spans {

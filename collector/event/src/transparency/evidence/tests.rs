@@ -1,6 +1,6 @@
 use super::*;
-use crate::trust::SigningKey;
 use crate::transparency::{Frontier, Row, SegmentRoots};
+use crate::trust::SigningKey;
 use crate::{Event, Timestamp};
 use proptest::prelude::*;
 use serde_json::Value;
@@ -49,7 +49,8 @@ fn alert_evidence() -> Evidence {
 }
 
 fn audit_evidence() -> Evidence {
-    let content = "[\"00ff\",\"12\",\"5\",\"admin\",null,\"approve\",\"packet_order\",\"o1\",\"\",null,\"{}\"]";
+    let content =
+        "[\"00ff\",\"12\",\"5\",\"admin\",null,\"approve\",\"packet_order\",\"o1\",\"\",null,\"{}\"]";
     let parts: Vec<Option<String>> = serde_json::from_str(content).unwrap();
     let parts: Vec<Option<&str>> = parts.iter().map(Option::as_deref).collect();
     let entry = Entry::Approval(Link {
