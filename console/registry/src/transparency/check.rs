@@ -72,6 +72,7 @@ pub struct LogCheck {
 
 impl LogCheck {
     /// Notes something that does not fit.
+    #[expect(clippy::needless_pass_by_value, reason = "names are texts and numbers, mostly made for this")]
     pub fn note(&mut self, kind: &str, name: impl ToString, problem: Problem, detail: impl Into<String>) {
         self.wrong += 1;
         if self.findings.len() < LISTED {
@@ -208,7 +209,7 @@ impl Walk {
             self.found.heads += 1;
             match Head::verify(&note, key) {
                 Ok(head) if size.is_none_or(|size| size == head.size) => {
-                    heads.push((head.size, head.root, name))
+                    heads.push((head.size, head.root, name));
                 }
                 Ok(head) => {
                     let words = format!("it is the head of {} entries", head.size);
@@ -245,7 +246,7 @@ impl Walk {
         let hash = entry.as_ref().map(|entry| leaf_hash(entry.body.as_bytes()));
         match (&entry, logged) {
             (None, _) => {
-                self.found.note("entry", leaf, Problem::Removed, "the tree has it, the table has not")
+                self.found.note("entry", leaf, Problem::Removed, "the tree has it, the table has not");
             }
             (Some(entry), None) => {
                 self.found.note("tree", leaf, Problem::Removed, format!("no hash of {:?}", entry.body));

@@ -1,6 +1,7 @@
 //! The tree in tiles (after C2SP tlog-tiles): a tile of level 0 holds the hashes of 256 entries, one of level n the roots of
 //! 256 full tiles below it. A proof reads a few rows; an append writes one, seldom two.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 use crate::database::{Connection, query, query_scalar};
@@ -91,10 +92,11 @@ pub(super) async fn hashes(tx: &mut Connection, spans: &[Span]) -> Result<Vec<Ha
             let (level, inside) = (level / HEIGHT, level % HEIGHT);
             let (first, count) = (index << inside, 1_usize << inside);
             let (number, place) = (first / WIDTH, usize::try_from(first % WIDTH).unwrap_or_default());
-            if !tiles.contains_key(&(level, number)) {
-                tiles.insert((level, number), read(tx, level, number).await?);
-            }
-            let tile = tiles.get(&(level, number)).and_then(|tile| tile.get(place..place + count));
+            let tile = match tiles.entry((level, number)) {
+                Entry::Occupied(held) => held.into_mut(),
+                Entry::Vacant(free) => free.insert(read(tx, level, number).await?),
+            };
+            let tile = tile.get(place..place + count);
             parts.push(tile.ok_or(DAMAGED)?.iter().copied().collect::<Frontier>().root());
         }
         found.push(Span::fold(parts.into_iter()).ok_or(DAMAGED)?);
