@@ -34,6 +34,8 @@ mod quic;
 mod remote;
 mod secret;
 mod sniff;
+#[cfg(test)]
+mod talk;
 mod tcp;
 mod tls;
 mod tunnel;

@@ -170,7 +170,7 @@ export function start(port = 0) {
     for (const stream of streams) stream.write(`event: ${kind}\ndata: ${JSON.stringify(data)}\n\n`);
   };
   const figures = () => ({ events_last_minute: 128_411, sensors_online: sensors.filter((sensor) => sensor.online).length, sensors_total: sensors.length, open_alerts: alerts.filter((alert) => !alert.drill && alert.state !== 'closed').length, version: '0.1.0' });
-  const fault = (status, code, message_vi, message_en) => ({ fault: { status, code, message_vi, message_en, request_id: '019aa000-0000-7000-8000-000000000000' } });
+  const fault = (status, code, message_vi, message_en, field = '') => ({ fault: { status, code, message_vi, message_en, field, request_id: '019aa000-0000-7000-8000-000000000000' } });
 
   /** The answer to one request, as an object; `undefined` is 204. */
   function answer(method, path, query, body) {
@@ -204,6 +204,7 @@ export function start(port = 0) {
     }
     if (key === 'POST alerts') return id === 'undo' ? undo(body.undo) : triage(body);
     if (resource === 'incidents') return incidentAnswer(method, id, part, last, body);
+    if (resource === 'packets') return packetAnswer(method, id, part, query, body);
     if (resource === 'agencies') {
       if (method === 'POST') agencies.push({ ...body, version: 1 });
       return { agencies };
@@ -215,6 +216,11 @@ export function start(port = 0) {
       const sensor = sensors.find((one) => one.id === id);
       if (body.quiet_after_seconds < 60) return fault(422, 'invalid', 'quiet_after_seconds: phải từ 60 đến 86400', 'quiet_after_seconds: must be 60 to 86400');
       return Object.assign(sensor, { owner: body.owner === '' ? null : body.owner, quiet_after_seconds: body.quiet_after_seconds, version: sensor.version + 1 });
+    }
+    if (resource === 'desired') {
+      const now = desired.get(id) ?? { target: id, version: 0, configuration: {}, set_at: 0, set_by: '' };
+      if (method === 'PUT') desired.set(id, { ...now, version: now.version + 1, configuration: body.configuration, set_at: Date.now(), set_by: me.id });
+      return desired.get(id) ?? now;
     }
     if (resource === 'sensors') return { sensors, at: Date.now() };
     if (resource === 'enrolment-tokens') return { token: { id: 't1', organization: body.organization, node: body.node, expires_at: Date.now() + body.minutes * 60_000 }, secret: 'k3', collector_urls: ['https://soc.example:9443'], authority_fingerprint: '5nM2x8Qw3eR7tY1uI9oP4aS6dF0gH2jK5lZ8xC1vB3n', enrol_command: 'dongson-sensor enrol https://soc.example:9443 dst1.Zk3mQ9vT2xN8rB5wL1cY7hP4sD6gJ0aF.5nM2x8Qw3eR7tY1uI9oP4aS6dF0gH2jK5lZ8xC1vB3n --data /var/lib/dongson-sensor', run_command: 'dongson-sensor run --interface eth0 --data /var/lib/dongson-sensor', text: 'dst1.Zk3mQ9vT2xN8rB5wL1cY7hP4sD6gJ0aF.5nM2x8Qw3eR7tY1uI9oP4aS6dF0gH2jK5lZ8xC1vB3n' };
@@ -229,6 +235,28 @@ export function start(port = 0) {
       return name === 'api_keys' ? { key: made, secret: 'dsk_7f2a9c4e1b8d' } : made;
     }
     return fault(404, 'not_found', 'Không tìm thấy.', 'Not found.');
+  }
+
+  const desired = new Map();
+  const orders = [];
+  const ORDER = { decided_by: null, decided_at: null, words: null, expires_at: null, received_bytes: 0, account: null, ended_at: null, discarded_at: null };
+
+  /** Orders for packets: somebody else's are approved, and a sensor answers at once. */
+  function packetAnswer(method, id, part, query, body) {
+    if (method === 'GET') return { orders: orders.filter((order) => order.incident === query.get('incident')), next: null };
+    if (id === undefined) {
+      if (body.community_id === null && !/^(host|net|tcp|udp|port)\b/.test(body.filter)) return fault(422, 'invalid', 'filter: không hiểu bộ lọc này', 'filter: this is no filter', 'filter');
+      const sensor = sensors.find((one) => one.id === body.sensor);
+      orders.unshift({ ...ORDER, ...body, id: `p${orders.length}`, organization: sensor.organization, state: 'asked', asked_by: me.id, asked_at: Date.now() });
+      // A colleague asks for the same of another hour.
+      orders.unshift({ ...orders[0], id: `p${orders.length}`, asked_by: people.find((one) => one.id !== me.id).id });
+      return orders[0];
+    }
+    const order = orders.find((one) => one.id === id);
+    Object.assign(order, { decided_by: me.id, decided_at: Date.now() }, part === 'decline'
+      ? { state: 'declined', words: body.reason }
+      : { state: 'answered', ended_at: Date.now(), received_bytes: 3_145_728, account: { sha256: 'b5bb9d8014a0f9b1d61e21e796d78dccdf1352f23cd32812f4850b878ae4944c', frames: 4211, cut_frames: 12 } });
+    return order;
   }
 
   function incidentAnswer(method, id, part, last, body) {

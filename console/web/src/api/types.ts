@@ -406,3 +406,40 @@ export interface StatusFigures {
   open_alerts: number;
   version: string;
 }
+
+export const PACKET_STATES = ['asked', 'declined', 'approved', 'sent', 'answered', 'refused', 'expired'] as const;
+export type PacketState = (typeof PACKET_STATES)[number];
+
+/** Packets that were asked of a sensor: by one person, approved by another. */
+export interface PacketOrder {
+  id: string;
+  organization: string;
+  sensor: string;
+  incident: string | null;
+  reason: string;
+  since: number;
+  until: number;
+  community_id: string | null;
+  filter: string | null;
+  max_bytes: number;
+  state: PacketState;
+  asked_by: string;
+  asked_at: number;
+  decided_by: string | null;
+  words: string | null;
+  expires_at: number | null;
+  received_bytes: number;
+  /** What the sensor says of its answer: `sha256`, `frames`, and what is missing. */
+  account: Record<string, unknown> | null;
+  ended_at: number | null;
+  discarded_at: number | null;
+}
+
+/** What is wanted of the sensors of a target: `all`, `organization:ID` or `sensor:ID`. */
+export interface Desired {
+  target: string;
+  version: number;
+  configuration: Record<string, unknown>;
+  set_at: number;
+  set_by: string;
+}

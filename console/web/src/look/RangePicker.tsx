@@ -1,8 +1,7 @@
 /** The calendar of a range chosen by hand. */
 import { DatePicker } from 'antd';
-import type dayjs from 'dayjs';
-
 import { useWords } from '../i18n';
+import { inZone } from './zone';
 
 export default function RangePicker({ choose }: { choose: (range: string) => void }) {
   const { language } = useWords();
@@ -18,9 +17,4 @@ export default function RangePicker({ choose }: { choose: (range: string) => voi
       }}
     />
   );
-}
-
-/** What was chosen is meant in Vietnam's time, whatever the zone of the computer. */
-function inZone(chosen: dayjs.Dayjs): number {
-  return Date.parse(`${chosen.format('YYYY-MM-DDTHH:mm:ss')}+07:00`);
 }

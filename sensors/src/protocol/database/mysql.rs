@@ -371,6 +371,7 @@ fn command_name(code: u8) -> &'static str {
 mod tests {
     use super::*;
     use crate::protocol::Options;
+    use crate::protocol::talk;
     use proptest::prelude::*;
 
     const C: Side = Side::Originator;
@@ -383,15 +384,7 @@ mod tests {
 
     fn run(turns: &[(Side, Vec<u8>)], chunk: usize) -> Vec<Event> {
         let options = Options::default();
-        let mut mysql = Mysql::new(&Start { client: C, options: &options });
-        let mut out = Vec::new();
-        for (side, bytes) in turns {
-            for part in bytes.chunks(chunk) {
-                mysql.data(*side, Timestamp::default(), part, &mut out);
-            }
-        }
-        mysql.finish(Timestamp::default(), &mut out);
-        out
+        talk::hear(&mut Mysql::new(&Start { client: C, options: &options }), turns, chunk)
     }
 
     fn start(attributes: bool) -> Vec<(Side, Vec<u8>)> {

@@ -344,6 +344,7 @@ fn until_nul(bytes: &[u8]) -> (&[u8], &[u8]) {
 mod tests {
     use super::*;
     use crate::protocol::Options;
+    use crate::protocol::talk;
     use proptest::prelude::*;
 
     const C: Side = Side::Originator;
@@ -361,15 +362,7 @@ mod tests {
 
     fn run(turns: &[(Side, Vec<u8>)], chunk: usize) -> Vec<Event> {
         let options = Options::default();
-        let mut parser = Postgresql::new(&Start { client: C, options: &options });
-        let mut out = Vec::new();
-        for (side, bytes) in turns {
-            for part in bytes.chunks(chunk) {
-                parser.data(*side, Timestamp::default(), part, &mut out);
-            }
-        }
-        parser.finish(Timestamp::default(), &mut out);
-        out
+        talk::hear(&mut Postgresql::new(&Start { client: C, options: &options }), turns, chunk)
     }
 
     fn told<'e>(events: &'e [Event], name: &str) -> Vec<Option<&'e str>> {

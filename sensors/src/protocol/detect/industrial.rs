@@ -1,6 +1,8 @@
 //! How protocols of control systems begin.
 
-use super::{Scene, Verdict, shape, tpkt};
+use super::prefix::shape;
+use super::windows::tpkt;
+use super::{Scene, Verdict};
 use crate::protocol::industrial::iec104;
 
 /// A call for ISO transport, which is S7comm's; or S7comm itself in a data packet.
@@ -91,4 +93,25 @@ pub(super) fn enip(scene: &Scene<'_>) -> Verdict {
         _ => byte == 0,
     });
     if scene.on(44_818) { register.or(message).or(list) } else { register.or(message) }
+}
+
+pub(super) fn dnp3(prefix: &[u8]) -> Verdict {
+    shape(prefix, 4, |at, byte| match at {
+        0 => byte == 0x05,
+        1 => byte == 0x64,
+        2 => byte >= 5,
+        _ => true,
+    })
+}
+
+pub(super) fn modbus(scene: &Scene<'_>) -> Verdict {
+    if !scene.on(502) {
+        return Verdict::No;
+    }
+    shape(scene.prefix, 8, |at, byte| match at {
+        2 | 3 => byte == 0,
+        4 => byte <= 1,
+        7 => (1..=127).contains(&byte) || (129..=255).contains(&byte),
+        _ => true,
+    })
 }

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::protocol::talk;
 use crate::protocol::{Options, Tcp};
 
 const C: Side = Side::Originator;
@@ -8,15 +9,7 @@ const S: Side = Side::Responder;
 
 fn run(turns: &[(Side, &[u8])], chunk: usize) -> Vec<Event> {
     let options = Options::default();
-    let mut ftp = Ftp::new(&Start { client: C, options: &options });
-    let mut out = Vec::new();
-    for (side, bytes) in turns {
-        for part in bytes.chunks(chunk) {
-            ftp.data(*side, Timestamp::default(), part, &mut out);
-        }
-    }
-    ftp.finish(Timestamp::default(), &mut out);
-    out
+    talk::hear(&mut Ftp::new(&Start { client: C, options: &options }), turns, chunk)
 }
 
 #[test]

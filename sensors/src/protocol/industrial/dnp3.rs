@@ -234,6 +234,7 @@ fn function_name(code: u8) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::talk;
     use proptest::prelude::*;
 
     const C: Side = Side::Originator;
@@ -249,14 +250,7 @@ mod tests {
     }
 
     fn run(turns: &[(Side, Vec<u8>)], chunk: usize) -> Vec<Event> {
-        let (mut dnp3, mut out) = (Dnp3::default(), Vec::new());
-        for (side, bytes) in turns {
-            for part in bytes.chunks(chunk) {
-                dnp3.data(*side, Timestamp::default(), part, &mut out);
-            }
-        }
-        Stream::finish(&mut dnp3, Timestamp::default(), &mut out);
-        out
+        talk::hear(&mut Dnp3::default(), turns, chunk)
     }
 
     #[test]

@@ -263,9 +263,8 @@ fn exception_name(code: u8) -> String {
 
 #[cfg(test)]
 mod tests {
-
     use super::*;
-    use crate::protocol::Options;
+    use crate::protocol::{Options, talk};
     use proptest::prelude::*;
 
     const C: Side = Side::Originator;
@@ -278,15 +277,7 @@ mod tests {
 
     fn run(turns: &[(Side, Vec<u8>)], chunk: usize) -> Vec<Event> {
         let options = Options::default();
-        let mut modbus = Modbus::new(&Start { client: C, options: &options });
-        let mut out = Vec::new();
-        for (side, bytes) in turns {
-            for part in bytes.chunks(chunk) {
-                modbus.data(*side, Timestamp::default(), part, &mut out);
-            }
-        }
-        modbus.finish(Timestamp::default(), &mut out);
-        out
+        talk::hear(&mut Modbus::new(&Start { client: C, options: &options }), turns, chunk)
     }
 
     fn list(event: &Event, name: &str) -> Vec<i64> {

@@ -313,6 +313,7 @@ impl Stream for Pop3 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::talk;
     use proptest::prelude::*;
 
     const C: Side = Side::Originator;
@@ -320,15 +321,7 @@ mod tests {
 
     fn run(turns: &[(Side, &[u8])], chunk: usize) -> Vec<Event> {
         let options = Options::default();
-        let mut pop3 = Pop3::new(&Start { client: C, options: &options });
-        let mut out = Vec::new();
-        for (side, bytes) in turns {
-            for part in bytes.chunks(chunk) {
-                pop3.data(*side, Timestamp::default(), part, &mut out);
-            }
-        }
-        pop3.finish(Timestamp::default(), &mut out);
-        out
+        talk::hear(&mut Pop3::new(&Start { client: C, options: &options }), turns, chunk)
     }
 
     fn check(turns: &[(Side, &[u8])]) -> Vec<Event> {

@@ -450,6 +450,7 @@ fn odd_chunk(argument: &[u8]) -> Option<(&'static str, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::talk;
     use proptest::prelude::*;
 
     const C: Side = Side::Originator;
@@ -457,15 +458,7 @@ mod tests {
 
     fn run(turns: &[(Side, Vec<u8>)], chunk: usize) -> Vec<Event> {
         let options = Options::default();
-        let mut smtp = Smtp::new(&Start { client: C, options: &options });
-        let mut out = Vec::new();
-        for (side, bytes) in turns {
-            for part in bytes.chunks(chunk) {
-                smtp.data(*side, Timestamp::default(), part, &mut out);
-            }
-        }
-        smtp.finish(Timestamp::default(), &mut out);
-        out
+        talk::hear(&mut Smtp::new(&Start { client: C, options: &options }), turns, chunk)
     }
 
     fn turns(lines: &[(Side, &str)]) -> Vec<(Side, Vec<u8>)> {

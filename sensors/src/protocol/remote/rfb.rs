@@ -255,20 +255,14 @@ impl Stream for Rfb {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::talk;
     use proptest::prelude::*;
 
     const C: Side = Side::Originator;
     const S: Side = Side::Responder;
 
     fn run(turns: &[(Side, Vec<u8>)], chunk: usize) -> Vec<Event> {
-        let (mut rfb, mut out) = (Rfb::new(S), Vec::new());
-        for (side, bytes) in turns {
-            for part in bytes.chunks(chunk) {
-                rfb.data(*side, Timestamp::default(), part, &mut out);
-            }
-        }
-        rfb.finish(Timestamp::default(), &mut out);
-        out
+        talk::hear(&mut Rfb::new(S), turns, chunk)
     }
 
     fn talk(outcome: u8) -> Vec<(Side, Vec<u8>)> {

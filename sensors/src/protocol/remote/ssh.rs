@@ -222,6 +222,7 @@ fn describe_choice(event: &mut Event, asked: &Offer, offered: &Offer) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::talk;
     use proptest::prelude::*;
 
     const C: Side = Side::Originator;
@@ -240,14 +241,7 @@ mod tests {
     }
 
     fn run(turns: &[(Side, Vec<u8>)], chunk: usize) -> Vec<Event> {
-        let (mut ssh, mut out) = (Ssh::new(C), Vec::new());
-        for (side, bytes) in turns {
-            for part in bytes.chunks(chunk) {
-                ssh.data(*side, Timestamp::default(), part, &mut out);
-            }
-        }
-        ssh.finish(Timestamp::default(), &mut out);
-        out
+        talk::hear(&mut Ssh::new(C), turns, chunk)
     }
 
     #[test]

@@ -445,6 +445,7 @@ impl Stream for Telnet {
 mod tests {
     use super::*;
     use crate::protocol::Options;
+    use crate::protocol::talk;
     use proptest::prelude::*;
 
     const C: Side = Side::Originator;
@@ -452,15 +453,7 @@ mod tests {
 
     fn run(turns: &[(Side, &[u8])], chunk: usize) -> Vec<Event> {
         let options = Options::default();
-        let mut telnet = Telnet::new(&Start { client: C, options: &options });
-        let mut out = Vec::new();
-        for (side, bytes) in turns {
-            for part in bytes.chunks(chunk) {
-                telnet.data(*side, Timestamp::default(), part, &mut out);
-            }
-        }
-        telnet.finish(Timestamp::default(), &mut out);
-        out
+        talk::hear(&mut Telnet::new(&Start { client: C, options: &options }), turns, chunk)
     }
 
     fn check(turns: &[(Side, &[u8])]) -> Vec<Event> {

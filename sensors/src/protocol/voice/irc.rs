@@ -299,6 +299,7 @@ impl Stream for Irc {
 mod tests {
     use super::*;
     use crate::protocol::Options;
+    use crate::protocol::talk;
     use proptest::prelude::*;
 
     const C: Side = Side::Originator;
@@ -306,15 +307,7 @@ mod tests {
 
     fn run(turns: &[(Side, &[u8])], chunk: usize) -> Vec<Event> {
         let options = Options::default();
-        let mut irc = Irc::new(&Start { client: C, options: &options });
-        let mut out = Vec::new();
-        for (side, bytes) in turns {
-            for part in bytes.chunks(chunk) {
-                irc.data(*side, Timestamp::default(), part, &mut out);
-            }
-        }
-        irc.finish(Timestamp::default(), &mut out);
-        out
+        talk::hear(&mut Irc::new(&Start { client: C, options: &options }), turns, chunk)
     }
 
     #[test]

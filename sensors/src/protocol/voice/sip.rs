@@ -302,6 +302,7 @@ impl Stream for Sip {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::talk;
     use proptest::prelude::*;
 
     const C: Side = Side::Originator;
@@ -309,14 +310,7 @@ mod tests {
     const ASK: &[u8] = b"INVITE sip:b@vn SIP/2.0\r\nVia: SIP/2.0/UDP a\r\nf: <sip:a@vn>;x=1;tag=7b\r\nTo: <sip:b@vn>\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\nContent-Length: 26\r\n\r\nv=0\r\no=a 1 1 IN IP4 1.2.3.4";
 
     fn run(turns: &[(Side, Vec<u8>)], chunk: usize) -> Vec<Event> {
-        let (mut sip, mut out) = (Sip::default(), Vec::new());
-        for (side, bytes) in turns {
-            for part in bytes.chunks(chunk) {
-                sip.data(*side, Timestamp::default(), part, &mut out);
-            }
-        }
-        Stream::finish(&mut sip, Timestamp::default(), &mut out);
-        out
+        talk::hear(&mut Sip::default(), turns, chunk)
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! QUIC.
 
 use super::Rule::{By, Is};
-use super::{Line, line, ndpi_ja4};
+use super::tls::ndpi_ja4;
+use super::{Line, line};
 use crate::values::Case;
 
 pub(super) const LINES: &[Line] = &[

@@ -5,7 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
 use super::Rule::{By, Is};
-use super::{Line, line, reversed_name};
+use super::tls::reversed_name;
+use super::{Line, line};
 use crate::values::Case;
 
 const ORDER: &str = "Zeek writes the most specific part of a name first, we keep the certificate's order";

@@ -18,6 +18,7 @@ import { useKeys } from '../../shell/keyboard';
 import { CloseIncident } from './CloseIncident';
 import { Clocks } from './Clocks';
 import { LinkedAlerts } from './LinkedAlerts';
+import { Packets } from './Packets';
 import { Progress } from './Progress';
 import { Settings } from './Settings';
 
@@ -103,6 +104,7 @@ function One({ incident }: { incident: Incident }) {
         items={[
           { key: 'progress', label: t('incident.progress'), children: <Progress incident={incident} box={box} /> },
           { key: 'alerts', label: t('incident.alertsTab', { n: linked.length }), children: <LinkedAlerts incident={incident} alerts={linked} /> },
+          { key: 'packets', label: t('packets.tab'), children: <Packets incident={incident} /> },
         ]}
       />
       {closing && <CloseIncident incident={incident} alerts={linked.length} close={() => setClosing(false)} />}

@@ -11,6 +11,7 @@ import { DrawerFrame } from '../../look/DrawerFrame';
 import { Icon } from '../../look/icons';
 import { useFailure } from '../../look/States';
 import { Outside, Time } from '../../look/Text';
+import { Configure } from './Configure';
 import { FIGURES, SIGHT, accountWord, configurationWord, reading, sensorState } from './state';
 import { State } from './State';
 
@@ -65,6 +66,7 @@ function Configuration({ of }: { of: Sensor['configuration'] }) {
 export function SensorDrawer({ sensor, edits, close, revoke }: { sensor: Sensor; edits: boolean; close: () => void; revoke: (() => void) | null }) {
   const { t, number, span, language } = useWords();
   const agency = useOrganizationName();
+  const [configuring, setConfiguring] = useState(false);
   const account = sensor.account === null ? null : accountWord(sensor.account);
   return (
     <DrawerFrame label={sensor.node} test="sensor-drawer">
@@ -103,7 +105,13 @@ export function SensorDrawer({ sensor, edits, close, revoke }: { sensor: Sensor;
         </dl>
         {edits && <Keeper key={`${sensor.id} ${sensor.version}`} sensor={sensor} />}
       </div>
-      {revoke !== null && <footer><Button size="small" danger onClick={revoke}>{t('sensors.revoke')}</Button></footer>}
+      {(edits || revoke !== null) && (
+        <footer>
+          {edits && <Button size="small" onClick={() => setConfiguring(true)} data-test="configure">{t('configure.open')}</Button>}
+          {revoke !== null && <Button size="small" danger onClick={revoke}>{t('sensors.revoke')}</Button>}
+        </footer>
+      )}
+      {configuring && <Configure sensor={sensor} agency={agency(sensor.organization, language)} close={() => setConfiguring(false)} />}
     </DrawerFrame>
   );
 }

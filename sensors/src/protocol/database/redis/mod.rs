@@ -162,6 +162,7 @@ impl Stream for Redis {
 mod tests {
     use super::*;
     use crate::protocol::Options;
+    use crate::protocol::talk;
     use proptest::prelude::*;
 
     const C: Side = Side::Originator;
@@ -169,15 +170,7 @@ mod tests {
 
     fn run(turns: &[(Side, Vec<u8>)], chunk: usize) -> Vec<Event> {
         let options = Options::default();
-        let mut redis = Redis::new(&Start { client: C, options: &options });
-        let mut out = Vec::new();
-        for (side, bytes) in turns {
-            for part in bytes.chunks(chunk) {
-                redis.data(*side, Timestamp::default(), part, &mut out);
-            }
-        }
-        redis.finish(Timestamp::default(), &mut out);
-        out
+        talk::hear(&mut Redis::new(&Start { client: C, options: &options }), turns, chunk)
     }
 
     #[test]

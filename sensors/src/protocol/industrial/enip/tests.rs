@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::protocol::talk;
 
 const C: Side = Side::Originator;
 const S: Side = Side::Responder;
@@ -28,14 +29,7 @@ fn connected(sequence: u8, cip: &[u8]) -> Vec<u8> {
 }
 
 fn run(turns: &[(Side, Vec<u8>)], chunk: usize) -> Vec<Event> {
-    let (mut enip, mut out) = (Enip::default(), Vec::new());
-    for (side, bytes) in turns {
-        for part in bytes.chunks(chunk) {
-            enip.data(*side, Timestamp::default(), part, &mut out);
-        }
-    }
-    Stream::finish(&mut enip, Timestamp::default(), &mut out);
-    out
+    talk::hear(&mut Enip::default(), turns, chunk)
 }
 
 fn identity() -> Vec<u8> {

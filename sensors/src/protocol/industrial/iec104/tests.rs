@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::protocol::talk;
 
 const C: Side = Side::Originator;
 const S: Side = Side::Responder;
@@ -13,14 +14,7 @@ fn asdu(bytes: &[u8]) -> Vec<u8> {
 }
 
 fn run(turns: &[(Side, Vec<u8>)], chunk: usize) -> Vec<Event> {
-    let (mut iec104, mut out) = (Iec104::default(), Vec::new());
-    for (side, bytes) in turns {
-        for part in bytes.chunks(chunk) {
-            iec104.data(*side, Timestamp::default(), part, &mut out);
-        }
-    }
-    iec104.finish(Timestamp::default(), &mut out);
-    out
+    talk::hear(&mut Iec104::default(), turns, chunk)
 }
 
 fn numbers(event: &Event, name: &str) -> Vec<i64> {

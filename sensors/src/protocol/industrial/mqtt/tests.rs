@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::protocol::Options;
+use crate::protocol::talk;
 use dongson_event::Value;
 use proptest::prelude::*;
 
@@ -10,15 +11,7 @@ const S: Side = Side::Responder;
 
 fn run(turns: &[(Side, Vec<u8>)], chunk: usize) -> Vec<Event> {
     let options = Options::default();
-    let mut mqtt = Mqtt::new(&Start { client: C, options: &options });
-    let mut out = Vec::new();
-    for (side, bytes) in turns {
-        for part in bytes.chunks(chunk) {
-            mqtt.data(*side, Timestamp::default(), part, &mut out);
-        }
-    }
-    mqtt.finish(Timestamp::default(), &mut out);
-    out
+    talk::hear(&mut Mqtt::new(&Start { client: C, options: &options }), turns, chunk)
 }
 
 fn message(first: u8, body: &[u8]) -> Vec<u8> {

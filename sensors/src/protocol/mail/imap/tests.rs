@@ -1,21 +1,14 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::protocol::talk;
 
 const C: Side = Side::Originator;
 const S: Side = Side::Responder;
 
 fn run(turns: &[(Side, &[u8])], chunk: usize) -> Vec<Event> {
     let options = Options::default();
-    let mut imap = Imap::new(&Start { client: C, options: &options });
-    let mut out = Vec::new();
-    for (side, bytes) in turns {
-        for part in bytes.chunks(chunk) {
-            imap.data(*side, Timestamp::default(), part, &mut out);
-        }
-    }
-    imap.finish(Timestamp::default(), &mut out);
-    out
+    talk::hear(&mut Imap::new(&Start { client: C, options: &options }), turns, chunk)
 }
 
 fn check(turns: &[(Side, &[u8])]) -> Vec<Event> {

@@ -234,6 +234,7 @@ impl Datagrams for Rpc {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::talk;
     use proptest::prelude::*;
 
     const C: Side = Side::Originator;
@@ -264,14 +265,7 @@ mod tests {
     }
 
     fn run(turns: &[(Side, Vec<u8>)], chunk: usize) -> Vec<Event> {
-        let (mut rpc, mut out) = (Rpc::default(), Vec::new());
-        for (side, bytes) in turns {
-            for part in bytes.chunks(chunk) {
-                rpc.data(*side, Timestamp::default(), part, &mut out);
-            }
-        }
-        Stream::finish(&mut rpc, Timestamp::default(), &mut out);
-        out
+        talk::hear(&mut Rpc::default(), turns, chunk)
     }
 
     fn talk() -> Vec<(Side, Vec<u8>)> {

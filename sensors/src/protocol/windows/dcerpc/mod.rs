@@ -326,6 +326,7 @@ impl Stream for Dcerpc {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::talk;
     use proptest::prelude::*;
 
     fn pdu(kind: u8, flags: u8, body: &[u8]) -> Vec<u8> {
@@ -349,14 +350,7 @@ mod tests {
     }
 
     fn run(turns: &[(Side, Vec<u8>)], chunk: usize) -> Vec<Event> {
-        let (mut rpc, mut out) = (Dcerpc::default(), Vec::new());
-        for (side, bytes) in turns {
-            for part in bytes.chunks(chunk) {
-                rpc.data(*side, Timestamp::default(), part, &mut out);
-            }
-        }
-        rpc.finish(Timestamp::default(), &mut out);
-        out
+        talk::hear(&mut Dcerpc::default(), turns, chunk)
     }
 
     #[test]

@@ -111,6 +111,7 @@ impl Stream for Kerberos {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::talk;
     use proptest::prelude::*;
 
     fn tlv(tag: u8, value: &[u8]) -> Vec<u8> {
@@ -156,14 +157,7 @@ mod tests {
     }
 
     fn run(turns: &[(Side, Vec<u8>)], chunk: usize) -> Vec<Event> {
-        let (mut kerberos, mut out) = (Kerberos::default(), Vec::new());
-        for (side, bytes) in turns {
-            for part in bytes.chunks(chunk) {
-                kerberos.data(*side, Timestamp::default(), part, &mut out);
-            }
-        }
-        Stream::finish(&mut kerberos, Timestamp::default(), &mut out);
-        out
+        talk::hear(&mut Kerberos::default(), turns, chunk)
     }
 
     #[test]
