@@ -125,7 +125,7 @@ async fn a_log_that_was_written_anew_is_found_by_a_witness() {
     run(&other, seed).await;
     run(&other, "UPDATE audit SET who = 'x' WHERE sequence = 3").await;
     let witnessed = registry.transparency_head(200_000).await.unwrap().unwrap();
-    let check = other.check_transparency(&[witnessed.note.clone()], |_, _| {}).await.unwrap();
+    let check = other.check_transparency(std::slice::from_ref(&witnessed.note), |_, _| {}).await.unwrap();
     assert!(check.findings.iter().all(|one| one.kind != "head"), "the same entries have the same head");
     run(&other, "UPDATE transparency_tile SET hashes = zeroblob(352) WHERE level = 0").await;
     let check = other.check_transparency(&[witnessed.note], |_, _| {}).await.unwrap();

@@ -32,7 +32,9 @@ fn event_evidence() -> Evidence {
     };
     let rows = [Row::of(&event("e1"), 30), Row::of(&event("e2"), 30)];
     let mut roots = SegmentRoots::default();
-    rows.iter().for_each(|row| roots.push(row));
+    for row in &rows {
+        roots.push(row);
+    }
     let name = "dongson.events/0/7-8".to_owned();
     let entry = Entry::Segment { at: 9, name, read_back: false, classes: roots.classes() };
     let place = Place { days: 30, day: 0, index: 1, path: vec![hex::encode(rows[0].leaf)] };
