@@ -31,7 +31,7 @@ impl StoreFacts {
 }
 
 /// The store's form of a scope; `None` if it sees nothing, which the store refuses to be asked.
-fn scope_of(scope: &Scope) -> Option<dongson_store::Scope> {
+pub(crate) fn scope_of(scope: &Scope) -> Option<dongson_store::Scope> {
     match scope {
         Scope::All => Some(dongson_store::Scope::All),
         Scope::Organizations(list) if list.is_empty() => None,
@@ -246,6 +246,10 @@ impl Facts for StoreFacts {
         let top = self.client.top_values(&scope, &all, field, limit).await.map_err(failed)?;
         let values = top.values.into_iter().map(|one| (one.name, whole(one.count))).collect();
         Ok(Frequent { values, with_field: whole(top.with_field) })
+    }
+
+    fn store(&self) -> Option<&StoreClient> {
+        Some(&self.client)
     }
 
     async fn ping(&self) -> Result<(), FactsError> {

@@ -13,14 +13,15 @@ use dongson_bus::{Batch, Bus, Consumer, MAX_RECORD_BYTES, Record};
 use dongson_event::{
     Event, TOPIC_EVENTS, TOPIC_SIGNALS, TOPIC_UNPARSED, Timestamp, UNPARSED, Value, identity,
 };
-use dongson_registry::now;
-use dongson_store::{EventRows, REQUIRED, StoreClient};
+use dongson_registry::{Registry, now};
+use dongson_store::{EventRows, REQUIRED, Sealing, StoreClient};
 use futures::future::try_join_all;
 use futures::stream::{StreamExt as _, TryStreamExt as _};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::marks::{Heard, Marks};
+use super::seal::Sealer;
 use super::{BATCH_BYTES, BATCH_RECORDS, POLL, begin, end, in_flight, partitions_of, token};
 use crate::detect::{Content, Detector};
 use crate::indicators::Intel;
@@ -51,6 +52,7 @@ const UNASSIGNED: &str = "unassigned";
 pub(crate) struct EventsStage {
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) store: StoreClient,
+    pub(crate) registry: Registry,
     pub(crate) content: Content,
     pub(crate) inventory: watch::Receiver<Arc<Inventory>>,
     pub(crate) intel: watch::Receiver<Arc<Intel>>,
@@ -90,17 +92,26 @@ impl EventsStage {
         let mut marks = Marks::new(self.config.lateness, partitions);
         let mut told = Instant::now();
         let mut round = Round { ready: self.work_all(again).await?, read: None };
+        let mut sealer = Sealer::new(self.registry.clone(), self.store.clone(), self.config.seal_every);
+        for (batch, _) in &round.ready {
+            sealer.repeated(batch).await?;
+        }
         while !(stop.is_cancelled() && round.ready.is_empty()) {
             let Round { ready, read } = round;
+            let mut places = Vec::with_capacity(ready.len());
             for (batch, _) in &ready {
                 begin(consumer.as_mut(), batch).await?;
+                places.push(sealer.place(batch).await?);
             }
-            let effects = try_join_all(ready.iter().map(|(batch, worked)| self.effects(batch, worked)));
+            let effects =
+                ready.iter().zip(places).map(|((batch, worked), place)| self.effects(batch, worked, place));
+            let effects = try_join_all(effects);
             let records = ready.iter().map(|(batch, _)| batch.records.len()).sum();
             let (done, next) = tokio::join!(effects, self.next(consumer.as_mut(), records, &stop));
             done?;
-            for (batch, _) in &ready {
+            for (batch, worked) in &ready {
                 end(consumer.as_mut(), batch).await?;
+                sealer.stored(batch, &worked.rows);
                 metrics::counter!("analyzer_events_total").increment(batch.records.len() as u64);
             }
             marks.hear(
@@ -108,13 +119,14 @@ impl EventsStage {
                 read,
             );
             self.recycle(ready);
+            sealer.seal(&consumer.assigned(), false).await?;
             if told.elapsed() >= MARKS_EVERY {
                 told = Instant::now();
                 self.tell(&mut marks).await?;
             }
             round = next?;
         }
-        Ok(())
+        sealer.seal(&consumer.assigned(), true).await
     }
 
     /// Puts watermarks on the bus, if there is something new to say.
@@ -158,9 +170,20 @@ impl EventsStage {
 
     /// Rows and signals of one batch; the same batch again has no further effect. Neither waits for the other: an alert
     /// need not wait for the store to sync.
-    async fn effects(&self, batch: &Batch, worked: &Worked) -> Result<(), AnalyzerError> {
+    async fn effects(
+        &self,
+        batch: &Batch,
+        worked: &Worked,
+        place: Option<Sealing>,
+    ) -> Result<(), AnalyzerError> {
         let token = token(batch);
-        let rows = async { Ok(self.store.insert_events(&worked.rows, &token).await?) };
+        let rows = async {
+            match place {
+                Some(place) => self.store.insert_segment(&worked.rows, &token, place).await?,
+                None => self.store.insert_events(&worked.rows, &token).await?,
+            }
+            Ok(())
+        };
         tokio::try_join!(rows, self.publish(&worked.items, &token))?;
         Ok(())
     }

@@ -6,6 +6,7 @@
 
 pub(crate) mod events;
 pub(crate) mod marks;
+pub(crate) mod seal;
 pub(crate) mod signals;
 
 use std::time::Duration;

@@ -55,7 +55,7 @@ impl SignalsStage {
         let mut consumer = self.bus.consumer(GROUP, &[TOPIC_SIGNALS]).await?;
         let mut memory = self.remember(consumer.assigned()).await?;
         for batch in in_flight(consumer.as_mut()).await? {
-            self.take(consumer.as_mut(), &batch, &mut memory).await?;
+            self.take(consumer.as_mut(), &batch, &mut memory, true).await?;
         }
         while !stop.is_cancelled() {
             let batches = tokio::select! {
@@ -63,7 +63,7 @@ impl SignalsStage {
                 batches = consumer.poll(BATCH_RECORDS, BATCH_BYTES, POLL) => batches?,
             };
             for batch in batches {
-                self.take(consumer.as_mut(), &batch, &mut memory).await?;
+                self.take(consumer.as_mut(), &batch, &mut memory, false).await?;
             }
         }
         Ok(())
@@ -88,6 +88,7 @@ impl SignalsStage {
         consumer: &mut dyn Consumer,
         batch: &Batch,
         memory: &mut Memory,
+        repeated: bool,
     ) -> Result<(), AnalyzerError> {
         begin(consumer, batch).await?;
         let run = Consumed {
@@ -99,13 +100,19 @@ impl SignalsStage {
         };
         let done = self.registry.offset(GROUP, &batch.topic, batch.partition).await?;
         if done.is_none_or(|saved| saved.next < run.next) {
-            self.apply(batch, &run, memory).await?;
+            self.apply(batch, &run, memory, repeated).await?;
         }
         end(consumer, batch).await
     }
 
     /// Every effect of a batch that was not applied before.
-    async fn apply(&self, batch: &Batch, run: &Consumed, memory: &mut Memory) -> Result<(), AnalyzerError> {
+    async fn apply(
+        &self,
+        batch: &Batch,
+        run: &Consumed,
+        memory: &mut Memory,
+        repeated: bool,
+    ) -> Result<(), AnalyzerError> {
         let new = || Partition::new(&self.content, batch.partition, memory.all);
         let partition = memory.partitions.entry(batch.partition).or_insert_with(new);
         let Taken { signals, onward, parts } = partition.take(&self.content, batch)?;
@@ -121,11 +128,21 @@ impl SignalsStage {
         self.store.insert_alerts(&fresh, &token).await?;
         // Before the registry has them: afterwards a run that is repeated would find none of them new.
         self.publish(&fresh, &token).await?;
+        // What the store took before a crash stays as it was then, whatever the rules say now: that is what is logged.
+        let mut stored = BTreeMap::new();
+        for alert in fresh.iter().filter(|_| repeated) {
+            if let Some(held) = self.store.alert(&dongson_store::Scope::All, &alert.id).await? {
+                stored.insert(held.id.clone(), facts(&held));
+            }
+        }
         let step = Step {
             alerts: found
                 .alerts
                 .values()
-                .map(|(alert, signals)| upsert(alert, signals, &self.content))
+                .map(|(alert, signals)| {
+                    let facts = stored.get(&alert.id).copied().unwrap_or_else(|| facts(alert));
+                    AlertUpsert { facts, ..upsert(alert, signals, &self.content) }
+                })
                 .collect(),
             hits: found.hits.into_values().collect(),
             // What earlier versions saved as one was read at the start; now it is in the parts.
@@ -230,7 +247,7 @@ fn upsert(alert: &Alert, signals: &[Signal], content: &Content) -> AlertUpsert {
         added: signals.len() as u64,
         risk: i64::from(alert.risk),
         tags: first.tags.clone(),
-        facts: facts(alert),
+        facts: Hash::default(),
         drill: first.drill.is_some(),
     }
 }

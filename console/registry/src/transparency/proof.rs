@@ -59,6 +59,12 @@ async fn find(tx: &mut Connection, kind: &str, name: &str) -> Result<Option<Logg
 }
 
 impl Registry {
+    /// The entry of this kind and name; `None` when the log has none.
+    pub async fn logged_entry(&self, kind: &str, name: &str) -> Result<Option<LoggedEntry>> {
+        let mut reader = self.readers.acquire().await?;
+        find(&mut reader, kind, name).await
+    }
+
     /// The entry of this kind and name with its proof under the newest head; `None` when the log has none. Whether the
     /// caller may see it is the caller's to know.
     pub async fn logged(&self, kind: &str, name: &str, now: Millis) -> Result<Option<Logged>> {

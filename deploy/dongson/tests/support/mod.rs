@@ -139,16 +139,25 @@ impl System {
 
     /// The number that a query gives, asked of the store directly.
     pub(crate) fn count(&self, sql: &str) -> u64 {
+        self.ask(&format!("{sql} FORMAT TabSeparated")).parse().unwrap()
+    }
+
+    /// What the store answers to a statement, as whoever may do everything there.
+    pub(crate) fn ask(&self, sql: &str) -> String {
         let reach = self.data.join("store/connection.json");
         let text = fs::read_to_string(&reach).unwrap_or_else(|error| panic!("{}: {error}", reach.display()));
         let reach: Value = serde_json::from_str(&text).unwrap();
-        let mut answer = ureq::get(reach["url"].as_str().unwrap())
-            .query("query", format!("{sql} FORMAT TabSeparated"))
+        let mut answer = ureq::post(reach["url"].as_str().unwrap())
             .header("x-clickhouse-user", "writer")
             .header("x-clickhouse-key", reach["writer_key"].as_str().unwrap())
-            .call()
+            .config()
+            .http_status_as_error(false)
+            .build()
+            .send(sql)
             .unwrap_or_else(|error| panic!("{sql}: {error}\n{}", self.log()));
-        answer.body_mut().read_to_string().unwrap().trim().parse().unwrap()
+        let (status, text) = (answer.status(), answer.body_mut().read_to_string().unwrap());
+        assert!(status.is_success(), "{sql}: {status} {text}\n{}", self.log());
+        text.trim().to_owned()
     }
 
     fn machine(&self, path: &str) -> (u16, String) {
