@@ -52,6 +52,8 @@ impl Capture {
         frame.extend(source);
         frame.extend(destination);
         frame.extend(transport);
+        // The shortest frame has 64 bytes with its check sequence, which captures leave out.
+        frame.resize(frame.len().max(60), 0);
         let length = u32::try_from(frame.len()).unwrap_or(u32::MAX);
         let (seconds, micros) = (BEGIN + self.now / 1_000_000, self.now % 1_000_000);
         for word in [u32::try_from(seconds).unwrap_or(0), u32::try_from(micros).unwrap_or(0), length, length]

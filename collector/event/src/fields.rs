@@ -155,14 +155,14 @@ struct Index {
     names: NameIndex,
     /// The lines in the byte order of their names.
     lines: Vec<&'static Field>,
-    /// Their names in the same order as JSON writes them, with the colon: no name of the table needs an escape.
+    /// Their names in the same order as JSON writes them behind a comma, with the colon: no name of the table needs an escape.
     printed: Vec<Box<str>>,
 }
 
 static INDEX: LazyLock<Index> = LazyLock::new(|| {
     let mut lines: Vec<&'static Field> = FIELDS.iter().collect();
     lines.sort_unstable_by_key(|field| field.name);
-    let printed = lines.iter().map(|field| format!("\"{}\":", field.name).into()).collect();
+    let printed = lines.iter().map(|field| format!(",\"{}\":", field.name).into()).collect();
     Index { names: NameIndex::new(FIELDS.iter().map(|field| field.name.into())), lines, printed }
 });
 
@@ -178,7 +178,7 @@ pub fn by_number(number: u16) -> Option<&'static Field> {
     INDEX.lines.get(usize::from(number)).copied()
 }
 
-/// The name that has this place, as JSON writes it before its value: in quotes, with the colon.
+/// The name that has this place, as JSON writes it before its value: behind a comma, in quotes, with the colon.
 #[inline]
 pub(crate) fn printed(number: u16) -> Option<&'static str> {
     INDEX.printed.get(usize::from(number)).map(AsRef::as_ref)

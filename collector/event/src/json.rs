@@ -105,9 +105,14 @@ pub(crate) fn put_text(text: &str, out: &mut String) {
     canonical::text(text, out);
 }
 
-/// Appends the name of a field with its quotes and the colon.
+/// Appends the name of a field behind a comma, with its quotes and the colon.
 pub(crate) fn put_name(name: &Name, out: &mut String) {
     canonical::name(name, out);
+}
+
+/// Makes the fields behind `begin`, each with its comma before it, an object.
+pub(crate) fn close(begin: usize, out: &mut String) {
+    canonical::close(begin, out);
 }
 
 impl Value {

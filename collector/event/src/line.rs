@@ -157,8 +157,13 @@ impl<'a> Line<'a> {
 
     /// Brings the fields in the order of their names, of which each stands once then.
     pub fn sort(&mut self) {
-        // Those that are set in this order already, as most are, take one look each.
-        self.fields.sort_by_key(|(name, _)| *name);
+        // Most are set in a few runs that are in this order already: they are merged one by one.
+        let mut sorted = self.run(0);
+        while sorted < self.fields.len() {
+            let end = self.run(sorted);
+            self.merge(sorted, end);
+            sorted = end;
+        }
         self.fields.dedup_by(|later, earlier| {
             let same = later.0 == earlier.0;
             if same {
@@ -166,6 +171,31 @@ impl<'a> Line<'a> {
             }
             same
         });
+    }
+
+    /// Where the fields from `from` on stop to be in order.
+    fn run(&self, from: usize) -> usize {
+        let rest = self.fields.get(from..).unwrap_or_default();
+        let pairs = rest.iter().zip(rest.iter().skip(1));
+        from + rest.len().min(1) + pairs.take_while(|(one, other)| one.0 <= other.0).count()
+    }
+
+    /// Puts the fields from `middle` to `end`, which are in order, among those before, which are too.
+    fn merge(&mut self, middle: usize, end: usize) {
+        let (Some(head), Some(tail)) = (self.fields.get(..middle), self.fields.get(middle..end)) else {
+            return;
+        };
+        let start = tail.first().map_or(middle, |first| head.partition_point(|(name, _)| *name <= first.0));
+        let mut later = tail.iter().copied().peekable();
+        let mut merged = Vec::with_capacity(self.fields.len());
+        for field in head.iter().skip(start) {
+            while let Some(before) = later.next_if(|(name, _)| *name < field.0) {
+                merged.push(before);
+            }
+            merged.push(*field);
+        }
+        merged.extend(later);
+        self.fields.splice(start..end, merged);
     }
 
     /// The event of its fields, which are sorted.
@@ -177,26 +207,22 @@ impl<'a> Line<'a> {
     /// Appends the JSON text of `event` with these fields, which are sorted and stand in the place of the event's own of
     /// the same name.
     pub fn print(&self, event: Option<&Event>, out: &mut String) {
-        let mut sign = '{';
+        let begin = out.len();
         let mut own = self.fields.iter().peekable();
         for (name, value) in event.into_iter().flat_map(Event::named) {
             while let Some((before, value)) = own.next_if(|(held, _)| is_before(*held, name)) {
-                put(sign, *before, *value, out);
-                sign = ',';
+                put(*before, *value, out);
             }
             if own.peek().is_some_and(|(held, _)| name.number() == Some(held.number())) {
                 continue;
             }
-            out.push(sign);
-            sign = ',';
             json::put_name(name, out);
             value.put_json(out);
         }
         for (name, value) in own {
-            put(sign, *name, *value, out);
-            sign = ',';
+            put(*name, *value, out);
         }
-        out.push_str(if sign == '{' { "{}" } else { "}" });
+        json::close(begin, out);
     }
 }
 
@@ -208,8 +234,7 @@ fn is_before(one: Known, other: &Name) -> bool {
 }
 
 #[inline]
-fn put(sign: char, name: Known, value: Plain<'_>, out: &mut String) {
-    out.push(sign);
+fn put(name: Known, value: Plain<'_>, out: &mut String) {
     out.push_str(fields::printed(name.number()).unwrap_or_default());
     value.put_json(out);
 }

@@ -32,33 +32,45 @@ enum Transport {
     Other,
 }
 
-/// A flow.
+/// A flow. What each packet needs stands first and together, so that it takes few lines of the cache.
+#[repr(C)]
 pub(crate) struct Flow {
-    /// Where it lies, and its number in the order of first packets.
-    pub(super) place: Place,
+    /// What finds it; the same when it is turned round.
+    key: Key,
     /// The hash of its key.
     pub(super) hash: u64,
-    /// From the originator to the responder.
-    tuple: Tuple,
-    /// Surroundings of the first packet, as though the originator had sent it.
-    path: Path,
-    first: Timestamp,
+    /// Where it lies, and its number in the order of first packets.
+    pub(super) place: Place,
+    /// The earliest entry in the queue of deadlines.
+    pub(crate) queued: Timestamp,
     pub(crate) last: Timestamp,
+    transport: Transport,
+    /// The originator is the higher end of the key.
+    turned: bool,
+    history: History,
     originator: Count,
     responder: Count,
-    history: History,
-    transport: Transport,
+    /// Payload that nobody looked into because nothing more was to be learnt from it.
+    bypassed: u64,
+    /// What a model wants to know, where that is asked for.
+    features: Option<Box<Features>>,
+    /// Surroundings of the first packet, as though the originator had sent it.
+    path: Path,
     label: Option<Box<Label>>,
     /// Community ID of the flow that carries this one.
     carrier: Option<Box<CommunityId>>,
     /// The tunnel that it carries itself, and what tells it apart.
     carries: Option<(Tunnel, Option<u32>)>,
-    /// Payload that nobody looked into because nothing more was to be learnt from it.
-    bypassed: u64,
-    /// What a model wants to know, where that is asked for.
-    features: Option<Box<Features>>,
-    /// The earliest entry in the queue of deadlines.
-    pub(crate) queued: Timestamp,
+}
+
+/// A packet with what finds its flow.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Found {
+    pub(super) tuple: Tuple,
+    pub(super) key: Key,
+    pub(super) hash: u64,
+    /// It goes from the higher end of the key to the lower one.
+    pub(super) turned: bool,
 }
 
 /// What a packet is handled with.
@@ -73,19 +85,21 @@ pub(crate) struct Desk<'d> {
 
 impl Flow {
     /// A flow that begins with `datagram`.
-    pub(super) fn new(place: Place, hash: u64, tuple: Tuple, datagram: &Datagram<'_>) -> Self {
+    pub(super) fn new(place: Place, found: &Found, datagram: &Datagram<'_>) -> Self {
+        let Found { tuple, key, hash, turned } = *found;
         let transport = match tuple.protocol {
             number::TCP => Transport::Tcp { connection: Box::default(), parser: None },
             number::UDP => Transport::Udp { parser: None },
             _ => Transport::Other,
         };
         let mut flow = Self {
-            place,
+            key,
             hash,
-            tuple,
-            path: datagram.path,
-            first: datagram.path.at,
+            place,
+            queued: Timestamp::from_nanos(i64::MAX),
             last: datagram.path.at,
+            turned,
+            path: datagram.path,
             originator: Count::default(),
             responder: Count::default(),
             history: History::default(),
@@ -95,7 +109,6 @@ impl Flow {
             carries: None,
             bypassed: 0,
             features: None,
-            queued: Timestamp::from_nanos(i64::MAX),
         };
         if began_elsewhere(&tuple, datagram) {
             flow.turn_round();
@@ -105,8 +118,19 @@ impl Flow {
     }
 
     /// What finds it; the same when it is turned round.
-    pub(super) fn key(&self) -> Key {
-        self.tuple.key(self.path.vlan_key())
+    pub(super) fn key(&self) -> &Key {
+        &self.key
+    }
+
+    /// From the originator to the responder.
+    fn tuple(&self) -> Tuple {
+        let tuple = self.key.tuple();
+        if self.turned { tuple.reversed() } else { tuple }
+    }
+
+    /// When its first packet came.
+    fn first(&self) -> Timestamp {
+        self.path.at
     }
 
     /// Says which flow carries this one.
@@ -116,7 +140,8 @@ impl Flow {
 
     /// Says that another connection has announced this one.
     pub(crate) fn set_transfer(&mut self, transfer: protocol::Transfer, options: protocol::Options) {
-        let ports = [self.tuple.source.port, self.tuple.destination.port];
+        let Tuple { source, destination, .. } = self.tuple();
+        let ports = [source.port, destination.port];
         match &mut self.transport {
             Transport::Tcp { parser, .. } => {
                 *parser = Some(Box::new(protocol::Tcp::transfer(transfer, options)));
@@ -140,15 +165,17 @@ impl Flow {
 
     /// Community ID and identifier, made when first asked for.
     pub(crate) fn label(&mut self) -> &Label {
-        let (tuple, path) = (&self.tuple, &self.path);
-        self.label.get_or_insert_with(|| Box::new(Label::of(tuple, path)))
+        let (tuple, path) = (self.tuple(), &self.path);
+        self.label.get_or_insert_with(|| Box::new(Label::of(&tuple, path)))
     }
 
     /// Whether `datagram`, which has the addresses and ports of this flow, begins another one.
     pub(crate) fn is_over_for(&self, datagram: &Datagram<'_>) -> bool {
         match &self.transport {
-            Transport::Tcp { connection, .. } => TcpSlice::from_slice(datagram.payload)
-                .is_ok_and(|tcp| connection.is_reused_by(&Segment::of(&tcp, 0))),
+            Transport::Tcp { connection, .. } if has_syn(datagram.payload) => {
+                TcpSlice::from_slice(datagram.payload)
+                    .is_ok_and(|tcp| connection.is_reused_by(&Segment::of(&tcp, 0)))
+            }
             _ => false,
         }
     }
@@ -167,10 +194,10 @@ impl Flow {
     }
 
     /// A packet whose checksum is wrong: noted, and not believed.
-    pub(crate) fn damaged(&mut self, tuple: &Tuple, at: Timestamp, desk: &mut Desk<'_>) {
-        let side = self.side_of(tuple);
+    pub(crate) fn damaged(&mut self, turned: bool, at: Timestamp, desk: &mut Desk<'_>) {
+        let side = self.side_of(turned);
         self.history.once(side, b'c');
-        let name = match tuple.protocol {
+        let name = match self.key.protocol() {
             number::TCP => "bad_TCP_checksum",
             number::UDP => "bad_UDP_checksum",
             number::ICMP | number::ICMPV6 => "bad_ICMP_checksum",
@@ -182,8 +209,8 @@ impl Flow {
     }
 
     /// A packet of this flow.
-    pub(crate) fn packet(&mut self, tuple: &Tuple, datagram: &Datagram<'_>, desk: &mut Desk<'_>) {
-        let side = self.side_of(tuple);
+    pub(crate) fn packet(&mut self, turned: bool, datagram: &Datagram<'_>, desk: &mut Desk<'_>) {
+        let side = self.side_of(turned);
         let over = matches!(&self.transport, Transport::Tcp { connection, .. } if connection.both_closed());
         if !over {
             self.last = self.last.max(datagram.path.at);
@@ -191,7 +218,7 @@ impl Flow {
         let payload = match &self.transport {
             Transport::Tcp { .. } => 0,
             Transport::Udp { .. } => udp_length(datagram),
-            Transport::Other => datagram.payload_length.saturating_sub(header_length(tuple.protocol)),
+            Transport::Other => datagram.payload_length.saturating_sub(header_length(datagram.protocol)),
         };
         let count = match side {
             Side::Originator => &mut self.originator,
@@ -200,7 +227,7 @@ impl Flow {
         if count.packets == 0 {
             count.ttl = datagram.ttl;
         }
-        if tuple.protocol == number::TCP {
+        if datagram.protocol == number::TCP {
             count.tcp_flags |= datagram.payload.byte(13).unwrap_or(0);
         }
         count.packets += 1;
@@ -211,7 +238,7 @@ impl Flow {
             self.note_features(side, datagram, memory);
         }
         let from = desk.out.events.len();
-        match tuple.protocol {
+        match datagram.protocol {
             number::TCP => self.tcp(side, datagram, desk),
             number::UDP => self.udp(side, datagram, desk),
             _ => {}
@@ -243,9 +270,10 @@ impl Flow {
         }
         let is_wanted = desk.options.kinds.has(Kind::Conn);
         leave_out(from, desk);
+        let (tuple, first) = (self.tuple(), self.first());
         let features = desk.features.as_deref_mut().filter(|_| is_wanted).map(|memory| {
             let mut told = Event::new();
-            memory.rhythms.note(&self.tuple, self.first, &mut told);
+            memory.rhythms.note(&tuple, first, &mut told);
             if let Some(features) = self.features.take() {
                 features.finish(memory, &mut told);
             }
@@ -259,7 +287,7 @@ impl Flow {
 
     /// Notes what a packet says for the features of the flow; one without payload says nothing.
     fn note_features(&mut self, side: Side, datagram: &Datagram<'_>, memory: &mut Memory) {
-        let header = match self.tuple.protocol {
+        let header = match datagram.protocol {
             number::TCP => usize::from(datagram.payload.byte(12).unwrap_or(0) >> 4) * 4,
             number::UDP => 8,
             _ => return,
@@ -277,12 +305,14 @@ impl Flow {
         }
     }
 
-    fn side_of(&self, tuple: &Tuple) -> Side {
-        if tuple.source == self.tuple.source { Side::Originator } else { Side::Responder }
+    /// Who sent a packet that goes from the higher end of the key to the lower one, or not. Between one port and itself all is
+    /// the originator's.
+    fn side_of(&self, turned: bool) -> Side {
+        if turned == self.turned || self.key.is_of_one_end() { Side::Originator } else { Side::Responder }
     }
 
     fn turn_round(&mut self) {
-        self.tuple = self.tuple.reversed();
+        self.turned = !self.turned;
         self.path.macs = self.path.macs.map(|(source, destination)| (destination, source));
         self.path.carrier = self.path.carrier.map(Carrier::reversed);
         std::mem::swap(&mut self.originator, &mut self.responder);
@@ -292,6 +322,7 @@ impl Flow {
     }
 
     fn tcp(&mut self, side: Side, datagram: &Datagram<'_>, desk: &mut Desk<'_>) {
+        let (key, turned) = (self.key, self.turned);
         let Transport::Tcp { connection, parser } = &mut self.transport else { return };
         if !desk.options.kinds.reads() {
             connection.originator.stream.wanted = false;
@@ -306,11 +337,12 @@ impl Flow {
             desk.budget.bypassed += length as u64;
         }
         let at = datagram.path.at;
-        let (tuple, options, events) = (self.tuple, desk.options, &mut desk.out.events);
+        let (options, events) = (desk.options, &mut desk.out.events);
         let differing = desk.budget.differing;
         events.extend(
             oddities(connection, side, &segment).into_iter().map(|name| odd::event(at, "tcp", name, None)),
         );
+        let tuple = || if turned { key.tuple().reversed() } else { key.tuple() };
         let effect = connection.segment(
             side,
             at,
@@ -320,15 +352,15 @@ impl Flow {
             desk.budget,
             &mut |side, chunk| {
                 let parser = parser.get_or_insert_with(|| {
-                    let ports = (tuple.source.port, tuple.destination.port);
-                    Box::new(protocol::Tcp::with_options(ports.0, ports.1, *options))
+                    let Tuple { source, destination, .. } = tuple();
+                    Box::new(protocol::Tcp::with_options(source.port, destination.port, *options))
                 });
                 feed(parser, side, at, &chunk, events);
             },
         );
         if let Some(parser) = parser {
             while let Some(expected) = parser.expected() {
-                desk.announced.add(&tuple, at, expected);
+                desk.announced.add(&tuple(), at, expected);
             }
             connection.originator.stream.wanted = parser.wants_more(Side::Originator);
             connection.responder.stream.wanted = parser.wants_more(Side::Responder);
@@ -343,18 +375,19 @@ impl Flow {
 
     fn udp(&mut self, side: Side, datagram: &Datagram<'_>, desk: &mut Desk<'_>) {
         self.history.once(side, b'd');
+        let tuple = self.tuple();
         let Transport::Udp { parser } = &mut self.transport else { return };
         let Ok(udp) = UdpSlice::from_slice_lax(datagram.payload) else { return };
         if udp.payload().is_empty() || !desk.options.kinds.reads() {
             return;
         }
-        let ports = (self.tuple.source.port, self.tuple.destination.port);
+        let ports = (tuple.source.port, tuple.destination.port);
         let options = desk.options;
         let parser =
             parser.get_or_insert_with(|| Box::new(protocol::Udp::with_options(ports.0, ports.1, *options)));
         parser.datagram(side, datagram.path.at, udp.payload(), &mut desk.out.events);
         while let Some(expected) = parser.expected() {
-            desk.announced.add(&self.tuple, datagram.path.at, expected);
+            desk.announced.add(&tuple, datagram.path.at, expected);
         }
     }
 
@@ -370,7 +403,7 @@ impl Flow {
     }
 
     fn scene(&mut self) -> Scene {
-        let (tuple, path, parent) = (self.tuple, self.path, self.carrier.as_deref().copied());
+        let (tuple, path, parent) = (self.tuple(), self.path, self.carrier.as_deref().copied());
         Scene { tuple, path, label: *self.label(), parent }
     }
 
@@ -397,7 +430,7 @@ impl Flow {
             responder.payload_bytes = connection.responder.payload_bytes(&connection.originator);
         }
         Conn {
-            first: self.first,
+            first: self.first(),
             last: self.last,
             originator,
             responder,
@@ -448,6 +481,11 @@ impl Flow {
             Transport::Other => "OTH",
         }
     }
+}
+
+/// Whether the flags of a TCP header have SYN; only that opens another connection.
+fn has_syn(payload: &[u8]) -> bool {
+    payload.byte(13).is_some_and(|flags| flags & 2 != 0)
 }
 
 /// Leaves out of the events from `from` on what nobody wants.

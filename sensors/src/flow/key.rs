@@ -39,10 +39,65 @@ pub(crate) struct Tuple {
     pub(crate) one_way: bool,
 }
 
-/// A flow, the same for both directions: addresses, ports, transport, kind and VLANs, packed so that keys are compared and
-/// hashed in one go.
+/// A flow, the same for both directions: addresses (two words each, the lower end first), ports with transport and kind, and
+/// VLANs, packed so that keys are compared and hashed in one go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Key([u8; 48]);
+pub(crate) struct Key([u64; 6]);
+
+/// Bits of the kind in a [`Key`].
+const ONE_WAY: u8 = 1;
+const VERSION_6: u8 = 2;
+
+impl Key {
+    /// The packet that goes from the lower end to the higher one.
+    pub(crate) fn tuple(&self) -> Tuple {
+        let Self([low_first, low_second, high_first, high_second, rest, _]) = *self;
+        let [_, _, _, _, protocol, kind, _, _] = rest.to_be_bytes();
+        let address = |first: u64, second: u64| {
+            if kind & VERSION_6 == 0 {
+                let [_, _, _, _, octets @ ..] = second.to_be_bytes();
+                IpAddr::from(octets)
+            } else {
+                IpAddr::from(((u128::from(first) << 64) | u128::from(second)).to_be_bytes())
+            }
+        };
+        Tuple {
+            source: Endpoint { address: address(low_first, low_second), port: half(rest >> 48) },
+            destination: Endpoint { address: address(high_first, high_second), port: half(rest >> 32) },
+            protocol,
+            one_way: kind & ONE_WAY != 0,
+        }
+    }
+
+    /// True when both ends are the same address and port.
+    pub(crate) fn is_of_one_end(&self) -> bool {
+        let Self([low_first, low_second, high_first, high_second, rest, _]) = *self;
+        low_second == high_second && low_first == high_first && rest >> 48 == (rest >> 32) & 0xffff
+    }
+
+    /// Number of the transport.
+    pub(crate) fn protocol(&self) -> u8 {
+        let [_, _, _, _, protocol, ..] = self.0[4].to_be_bytes();
+        protocol
+    }
+}
+
+/// The lower 16 bits.
+fn half(word: u64) -> u16 {
+    let [.., high, low] = word.to_be_bytes();
+    u16::from_be_bytes([high, low])
+}
+
+/// An address as two words.
+fn words(address: IpAddr) -> [u64; 2] {
+    match address {
+        IpAddr::V4(address) => [0, u64::from(address.to_bits())],
+        IpAddr::V6(address) => {
+            let bits = address.to_bits();
+            [u64::try_from(bits >> 64).unwrap_or(0), u64::try_from(bits & u128::from(u64::MAX)).unwrap_or(0)]
+        }
+    }
+}
 
 /// A Community ID: `1:` and 28 signs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,36 +141,24 @@ impl Tuple {
 
     /// The flow of this packet, seen in these VLANs.
     pub(crate) fn key(&self, vlans: VlanKey) -> Key {
-        let (low, high) = self.ordered();
-        let kind = u8::from(self.one_way) | (u8::from(low.address.is_ipv6()) << 1);
-        let mut key = [0_u8; 48];
-        let (addresses, rest) = key.split_at_mut(32);
-        let (first, second) = addresses.split_at_mut(16);
-        put(low.address, first);
-        put(high.address, second);
-        let [low_high, low_low] = low.port.to_be_bytes();
-        let [high_high, high_low] = high.port.to_be_bytes();
-        let [a, b, c, d] = vlans.map(u16::to_be_bytes);
-        let tail = [
-            low_high,
-            low_low,
-            high_high,
-            high_low,
-            self.protocol,
-            kind,
-            a[0],
-            a[1],
-            b[0],
-            b[1],
-            c[0],
-            c[1],
-            d[0],
-            d[1],
-        ];
-        for (to, from) in rest.iter_mut().zip(tail) {
-            *to = from;
-        }
-        Key(key)
+        self.directed(vlans).0
+    }
+
+    /// The same, and whether the packet goes from the higher end to the lower one.
+    pub(crate) fn directed(&self, vlans: VlanKey) -> (Key, bool) {
+        let (source, destination) = (words(self.source.address), words(self.destination.address));
+        let turned = !self.one_way && (source, self.source.port) > (destination, self.destination.port);
+        let (low, high, ports) = if turned {
+            (destination, source, [self.destination.port, self.source.port])
+        } else {
+            (source, destination, [self.source.port, self.destination.port])
+        };
+        let version = if self.source.address.is_ipv6() { VERSION_6 } else { 0 };
+        let kind = version | if self.one_way { ONE_WAY } else { 0 };
+        let [[a, b], [c, d]] = ports.map(u16::to_be_bytes);
+        let rest = u64::from_be_bytes([a, b, c, d, self.protocol, kind, 0, 0]);
+        let vlans = vlans.into_iter().fold(0, |all, vlan| (all << 16) | u64::from(vlan));
+        (Key([low[0], low[1], high[0], high[1], rest, vlans]), turned)
     }
 
     /// Both ends in an order that is the same for both directions.
@@ -163,14 +206,6 @@ impl Tuple {
     }
 }
 
-/// Writes an address to the beginning of `room`.
-fn put(address: IpAddr, room: &mut [u8]) {
-    match address {
-        IpAddr::V4(address) => room.iter_mut().zip(address.octets()).for_each(|(to, from)| *to = from),
-        IpAddr::V6(address) => room.iter_mut().zip(address.octets()).for_each(|(to, from)| *to = from),
-    }
-}
-
 /// The ICMP message that answers `kind`, or that it answers.
 fn counterpart(protocol: u8, kind: u8) -> Option<u8> {
     const V4: &[(u8, u8)] = &[(8, 0), (13, 14), (15, 16), (10, 9), (17, 18)];
@@ -211,6 +246,19 @@ mod tests {
             let mapped = Tuple::of(IpAddr::V6([0; 16].into()), IpAddr::V6([0; 16].into()), 17, &ports).unwrap();
             let zeros = Tuple::of([0; 4].into(), [0; 4].into(), 17, &ports).unwrap();
             prop_assert_ne!(mapped.key([0; 4]), zeros.key([0; 4]));
+        }
+
+        #[test]
+        fn keys_hold_their_packets(a: [u8; 16], b: [u8; 16], old: bool, protocol: u8, payload: [u8; 4]) {
+            let address = |bytes: [u8; 16]| {
+                if old { IpAddr::from(*bytes.first_chunk::<4>().unwrap()) } else { IpAddr::from(bytes) }
+            };
+            let tuple = Tuple::of(address(a), address(b), protocol, &payload).unwrap();
+            let (key, turned) = tuple.directed([1, 2, 0, 0]);
+            let held = if turned { key.tuple().reversed() } else { key.tuple() };
+            prop_assert_eq!(held, tuple);
+            prop_assert_eq!(key.protocol(), protocol);
+            prop_assert_eq!(turned, !tuple.one_way && tuple.source > tuple.destination);
         }
     }
 }

@@ -55,21 +55,29 @@ struct Block {
     data: Vec<u8>,
 }
 
+/// What waits behind a hole.
+#[derive(Debug, Default)]
+struct Waiting {
+    blocks: BTreeMap<i64, Block>,
+    /// Bytes of them.
+    held: usize,
+}
+
 /// One direction.
 #[derive(Debug)]
 pub(crate) struct Stream {
     next: i64,
-    blocks: BTreeMap<i64, Block>,
-    held: usize,
+    /// Mostly nothing does, so there is no room for it; never empty.
+    waiting: Option<Box<Waiting>>,
     /// Where the last segment handed out began, its length, and the sum of its bytes.
-    last: (i64, usize, u64),
+    last: (i64, u32, u64),
     /// False when no parser wants the bytes: positions are then followed without keeping data.
     pub(crate) wanted: bool,
 }
 
 impl Default for Stream {
     fn default() -> Self {
-        Self { next: 1, blocks: BTreeMap::new(), held: 0, last: (0, 0, 0), wanted: true }
+        Self { next: 1, waiting: None, last: (0, 0, 0), wanted: true }
     }
 }
 
@@ -78,16 +86,16 @@ type Sink<'s> = dyn FnMut(Chunk<'_>) + 's;
 impl Stream {
     /// Takes a segment that starts at `at`.
     pub(crate) fn data(&mut self, at: i64, bytes: &[u8], budget: &mut Budget, sink: &mut Sink<'_>) {
-        if at == self.next && self.blocks.is_empty() {
+        if at == self.next && self.waiting.is_none() {
             if self.wanted {
-                self.last = (at, bytes.len(), sum(bytes));
+                self.last = (at, short(bytes), sum(bytes));
             }
             self.deliver(bytes, bytes.len(), sink);
             return;
         }
         let (start, length, known) = self.last;
         // One byte may be the probe of a keep-alive, which is made up.
-        if at == start && length > 1 && bytes.len() == length && sum(bytes) != known {
+        if at == start && length > 1 && short(bytes) == length && sum(bytes) != known {
             budget.differing += 1;
         }
         let late = usize::try_from(self.next.saturating_sub(at)).unwrap_or(0);
@@ -95,13 +103,19 @@ impl Stream {
         self.insert(at.max(self.next), fresh, budget);
         self.advance(budget, sink);
         let limits = budget.limits;
-        while self.blocks.len() > limits.stream_segments
-            || self.held > limits.stream_bytes
-            || (budget.held > limits.total_bytes && self.held > 0)
-        {
+        while self.waiting.as_deref().is_some_and(|Waiting { blocks, held }| {
+            blocks.len() > limits.stream_segments
+                || *held > limits.stream_bytes
+                || (budget.held > limits.total_bytes && *held > 0)
+        }) {
             budget.skipped += 1;
             self.skip_hole(budget, sink);
         }
+    }
+
+    /// Where the first block that waits begins.
+    fn first_waiting(&self) -> Option<i64> {
+        self.waiting.as_ref()?.blocks.keys().next().copied()
     }
 
     /// Everything before `until` has arrived at the receiver: holes before it will not be filled. Gives the bytes
@@ -109,7 +123,7 @@ impl Stream {
     pub(crate) fn acknowledged(&mut self, until: i64, budget: &mut Budget, sink: &mut Sink<'_>) -> u64 {
         let mut missing = 0;
         while self.next < until {
-            let stop = self.blocks.keys().next().map_or(until, |start| until.min(*start));
+            let stop = self.first_waiting().map_or(until, |start| until.min(start));
             missing += self.give_up(stop, sink);
             self.advance(budget, sink);
         }
@@ -124,13 +138,13 @@ impl Stream {
 
     /// Hands out what waits, with its holes; the connection is over.
     pub(crate) fn finish(&mut self, budget: &mut Budget, sink: &mut Sink<'_>) {
-        while !self.blocks.is_empty() {
+        while self.waiting.is_some() {
             self.skip_hole(budget, sink);
         }
     }
 
     fn skip_hole(&mut self, budget: &mut Budget, sink: &mut Sink<'_>) {
-        if let Some(start) = self.blocks.keys().next().copied() {
+        if let Some(start) = self.first_waiting() {
             self.give_up(start, sink);
             self.advance(budget, sink);
         }
@@ -157,31 +171,30 @@ impl Stream {
     /// Keeps what no earlier segment covers.
     fn insert(&mut self, at: i64, bytes: &[u8], budget: &mut Budget) {
         let (mut at, mut rest, mut differs) = (at, bytes, false);
+        let Waiting { blocks, held } = &mut **self.waiting.get_or_insert_default();
         while !rest.is_empty() {
-            let covered = self
-                .blocks
+            let covered = blocks
                 .range(..=at)
                 .next_back()
                 .map(|(start, block)| (block, usize::try_from(at - start).unwrap_or(usize::MAX)))
                 .filter(|(block, inside)| block.length > *inside);
             if let Some((block, inside)) = covered {
                 let (again, left) = rest.split_at((block.length - inside).min(rest.len()));
-                let held = block.data.get(inside..inside + again.len());
-                differs |= held.is_some_and(|held| held != again);
+                let known = block.data.get(inside..inside + again.len());
+                differs |= known.is_some_and(|known| known != again);
                 at += i64::try_from(again.len()).unwrap_or(0);
                 rest = left;
                 continue;
             }
-            let room = self
-                .blocks
+            let room = blocks
                 .range(at..)
                 .next()
                 .map_or(rest.len(), |(start, _)| usize::try_from(start - at).unwrap_or(usize::MAX));
             let (piece, left) = rest.split_at(room.min(rest.len()));
             let data = if self.wanted { piece.to_vec() } else { Vec::new() };
-            self.held += data.len();
+            *held += data.len();
             budget.held += data.len();
-            self.blocks.insert(at, Block { length: piece.len(), data });
+            blocks.insert(at, Block { length: piece.len(), data });
             at += i64::try_from(piece.len()).unwrap_or(0);
             rest = left;
         }
@@ -190,12 +203,16 @@ impl Stream {
 
     /// Hands out all blocks that follow without a hole.
     fn advance(&mut self, budget: &mut Budget, sink: &mut Sink<'_>) {
-        while let Some(entry) = self.blocks.first_entry() {
+        while let Some(Waiting { blocks, held }) = self.waiting.as_deref_mut() {
+            let Some(entry) = blocks.first_entry() else {
+                self.waiting = None;
+                break;
+            };
             if *entry.key() > self.next {
                 break;
             }
             let (start, block) = entry.remove_entry();
-            self.held = self.held.saturating_sub(block.data.len());
+            *held = held.saturating_sub(block.data.len());
             budget.held = budget.held.saturating_sub(block.data.len());
             let late = usize::try_from(self.next - start).unwrap_or(0);
             if late < block.length {
@@ -204,6 +221,11 @@ impl Stream {
             }
         }
     }
+}
+
+/// A length, of which 32 bits are kept.
+fn short(bytes: &[u8]) -> u32 {
+    u32::try_from(bytes.len()).unwrap_or(u32::MAX)
 }
 
 /// A sum that another order of eight-byte words would not change, but other bytes do.
@@ -226,6 +248,11 @@ mod tests {
         }
     }
 
+    /// Blocks that wait, and their bytes.
+    fn held(stream: &Stream) -> (usize, usize) {
+        stream.waiting.as_ref().map_or((0, 0), |waiting| (waiting.blocks.len(), waiting.held))
+    }
+
     #[track_caller]
     fn check(segments: &[(i64, &str)], acknowledged: i64, expected: &str) {
         let (mut stream, mut budget, mut out) = (Stream::default(), Budget::default(), Vec::new());
@@ -235,7 +262,7 @@ mod tests {
         stream.acknowledged(acknowledged, &mut budget, &mut |chunk| seen(&chunk, &mut out));
         let text: String = out.into_iter().map(|byte| byte.map_or('_', char::from)).collect();
         assert_eq!(text, expected);
-        assert_eq!(budget.held, stream.held);
+        assert_eq!(budget.held, held(&stream).1);
     }
 
     #[test]
@@ -294,8 +321,10 @@ mod tests {
                 stream.data(at, &vec![7; length], &mut budget, &mut sink);
                 stream.acknowledged(acknowledged, &mut budget, &mut sink);
                 prop_assert_eq!(seen_bytes, stream.next);
-                prop_assert!(stream.held <= 500 && stream.blocks.len() <= 8);
-                prop_assert_eq!(stream.held, budget.held);
+                let (blocks, bytes) = held(&stream);
+                prop_assert!(bytes <= 500 && blocks <= 8);
+                prop_assert_eq!(bytes, budget.held);
+                prop_assert_eq!(blocks == 0, stream.waiting.is_none());
             }
         }
 

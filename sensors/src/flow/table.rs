@@ -14,7 +14,7 @@ use dongson_event::Timestamp;
 use hashbrown::HashTable;
 
 use super::checksum;
-use super::entry::{Desk, Flow};
+use super::entry::{Desk, Flow, Found};
 use super::expected::Announced;
 use super::features::Memory;
 use super::key::{CommunityId, Key, Tuple};
@@ -95,6 +95,8 @@ pub struct FlowTable {
     attempts: Deadlines,
     /// Of all others.
     deadlines: Deadlines,
+    /// No entry of both is earlier.
+    earliest: Timestamp,
     limits: Limits,
     checksums: Checksums,
     options: protocol::Options,
@@ -119,6 +121,7 @@ impl FlowTable {
             free: Vec::new(),
             attempts: BinaryHeap::new(),
             deadlines: BinaryHeap::new(),
+            earliest: Timestamp::from_nanos(i64::MAX),
             limits,
             checksums,
             options,
@@ -148,14 +151,18 @@ impl FlowTable {
     /// Ends the next flow that is over, if any: it becomes events. To be called until it says false; many flows may be over
     /// at once, and the events of all together would not fit the memory.
     pub(crate) fn end_due(&mut self, out: &mut Outbox) -> bool {
+        if self.earliest > self.now {
+            return false;
+        }
         loop {
             // What is earliest is greatest in a queue, and a queue with nothing in it is less than any other.
             let attempt_first = self.attempts.peek() > self.deadlines.peek();
             let queue = if attempt_first { &mut self.attempts } else { &mut self.deadlines };
-            let Some(&Reverse((deadline, place))) = queue.peek() else { return false };
-            if deadline > self.now {
+            let next = queue.peek().map(|Reverse(entry)| *entry);
+            self.earliest = next.map_or(Timestamp::from_nanos(i64::MAX), |(deadline, _)| deadline);
+            let Some((deadline, place)) = next.filter(|(deadline, _)| *deadline <= self.now) else {
                 return false;
-            }
+            };
             queue.pop();
             if self.is_due(deadline, place) {
                 self.end(place.slot, out);
@@ -172,8 +179,9 @@ impl FlowTable {
             self.weird.add("truncated_transport_header");
             return;
         };
-        let key = tuple.key(datagram.path.vlan_key());
+        let (key, turned) = tuple.directed(datagram.path.vlan_key());
         let hash = self.hashes.hash_one(key);
+        let found = Found { tuple, key, hash, turned };
         let mut slot = self.find(hash, &key);
         if let Some(held) = slot
             && self.flow(held).is_some_and(|flow| flow.is_over_for(datagram))
@@ -182,8 +190,8 @@ impl FlowTable {
             slot = None;
         }
         let carrier = self.carrier(datagram, slot.is_none(), out);
-        let slot = slot.unwrap_or_else(|| self.begin(hash, tuple, datagram, carrier, out));
-        self.feed(slot, &tuple, datagram, out);
+        let slot = slot.unwrap_or_else(|| self.begin(&found, datagram, carrier, out));
+        self.feed(slot, turned, datagram, out);
     }
 
     /// Every flow is over: ends all in the order in which they began, and calls `give` after each.
@@ -229,7 +237,7 @@ impl FlowTable {
 impl FlowTable {
     fn find(&self, hash: u64, key: &Key) -> Option<u32> {
         self.index
-            .find(hash, |slot| self.flow(*slot).is_some_and(|flow| flow.hash == hash && flow.key() == *key))
+            .find(hash, |slot| self.flow(*slot).is_some_and(|flow| flow.hash == hash && flow.key() == key))
             .copied()
     }
 
@@ -249,8 +257,7 @@ impl FlowTable {
     /// A place for the flow that `datagram` begins.
     fn begin(
         &mut self,
-        hash: u64,
-        tuple: Tuple,
+        found: &Found,
         datagram: &Datagram<'_>,
         carrier: Option<CommunityId>,
         out: &mut Outbox,
@@ -267,8 +274,8 @@ impl FlowTable {
             self.slots.push(None);
             u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
         });
-        let mut flow = Flow::new(Place { number: self.counters.flows, slot }, hash, tuple, datagram);
-        if let Some(transfer) = self.announced.take(&tuple, datagram.path.at) {
+        let mut flow = Flow::new(Place { number: self.counters.flows, slot }, found, datagram);
+        if let Some(transfer) = self.announced.take(&found.tuple, datagram.path.at) {
             flow.set_transfer(transfer, self.options);
         }
         if let Some(community_id) = carrier {
@@ -280,12 +287,12 @@ impl FlowTable {
         let slots = &self.slots;
         let hash_of =
             |slot: &u32| slots.get(*slot as usize).and_then(Option::as_ref).map_or(0, |flow| flow.hash);
-        self.index.insert_unique(hash, slot, hash_of);
+        self.index.insert_unique(found.hash, slot, hash_of);
         slot
     }
 
     /// Gives a packet to its flow, and queues the flow when its end came nearer.
-    fn feed(&mut self, slot: u32, tuple: &Tuple, datagram: &Datagram<'_>, out: &mut Outbox) {
+    fn feed(&mut self, slot: u32, turned: bool, datagram: &Datagram<'_>, out: &mut Outbox) {
         let Some(flow) = self.slots.get_mut(slot as usize).and_then(Option::as_deref_mut) else { return };
         let place = flow.place;
         if let Some(nested) = self.nested.get_mut(datagram.path.depth()) {
@@ -300,13 +307,14 @@ impl FlowTable {
         };
         if self.checksums == Checksums::Verify && !checksum::is_right(datagram) {
             self.counters.bad_checksums += 1;
-            flow.damaged(tuple, datagram.path.at, &mut desk);
+            flow.damaged(turned, datagram.path.at, &mut desk);
         } else {
-            flow.packet(tuple, datagram, &mut desk);
+            flow.packet(turned, datagram, &mut desk);
         }
         let deadline = flow.deadline();
         if deadline < flow.queued {
             flow.queued = deadline;
+            self.earliest = self.earliest.min(deadline);
             let queue = if flow.is_attempt() { &mut self.attempts } else { &mut self.deadlines };
             queue.push(Reverse((deadline, place)));
         }
@@ -325,6 +333,7 @@ impl FlowTable {
     }
 
     fn put_back(&mut self, deadline: Timestamp, place: Place) {
+        self.earliest = self.earliest.min(deadline);
         if let Some(flow) = self.at(place) {
             flow.queued = deadline;
             let queue = if flow.is_attempt() { &mut self.attempts } else { &mut self.deadlines };

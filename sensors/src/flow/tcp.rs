@@ -35,6 +35,26 @@ pub(crate) enum State {
     Reset,
 }
 
+/// A position, or a moment in nanoseconds, that may not be there yet; in eight bytes, because connections are many.
+#[derive(Debug, Clone, Copy)]
+struct Maybe(i64);
+
+impl Default for Maybe {
+    fn default() -> Self {
+        Self(i64::MIN)
+    }
+}
+
+impl Maybe {
+    fn get(self) -> Option<i64> {
+        (self.0 != i64::MIN).then_some(self.0)
+    }
+
+    fn moment(self) -> Option<Timestamp> {
+        self.get().map(Timestamp::from_nanos)
+    }
+}
+
 /// One end.
 #[derive(Debug, Default)]
 pub(crate) struct Peer {
@@ -46,7 +66,7 @@ pub(crate) struct Peer {
     last: i64,
     /// The highest acknowledgement of its bytes, relative to `start`.
     acknowledged: i64,
-    fin_at: Option<i64>,
+    fin_at: Maybe,
     closed: bool,
     /// The lower 32 bits of where its last SYN, FIN and RST stood.
     last_syn: u32,
@@ -64,9 +84,9 @@ pub(crate) struct Connection {
     pub(crate) originator: Peer,
     pub(crate) responder: Peer,
     /// When the SYN that opened it came.
-    attempted: Option<Timestamp>,
+    attempted: Maybe,
     /// When both ends were done, or one of them broke off.
-    ended: Option<Timestamp>,
+    ended: Maybe,
     /// True when it was picked up without its SYN.
     partial: bool,
     seen: (bool, bool),
@@ -191,7 +211,7 @@ impl Peer {
         }
         let mut size = self.last.max(self.acknowledged);
         size -= i64::from(size != 0);
-        size -= i64::from(size != 0 && self.fin_at.is_some());
+        size -= i64::from(size != 0 && self.fin_at.get().is_some());
         u64::try_from(size).unwrap_or(0)
     }
 
@@ -310,10 +330,10 @@ impl Connection {
 
     /// When the connection is over if nothing more comes; `last` is its latest segment.
     pub(crate) fn deadline(&self, last: Timestamp) -> Timestamp {
-        if let Some(ended) = self.ended {
+        if let Some(ended) = self.ended.moment() {
             return ended.plus(LINGER);
         }
-        match self.attempted {
+        match self.attempted.moment() {
             Some(attempted) if self.is_attempt() => attempted.plus(ATTEMPT),
             _ => last.plus(IDLE),
         }
@@ -347,7 +367,7 @@ impl Connection {
         sender.note(segment, position, side, history);
         note_window(sender, receiver, segment, side, history);
         if segment.fin {
-            sender.fin_at = Some(position + segment.space());
+            sender.fin_at = Maybe(position + segment.space());
         }
         let acknowledged = acknowledge(receiver, segment);
         let end = position + segment.space();
@@ -394,7 +414,7 @@ impl Connection {
         let partial = self.partial;
         let clean = self.originator.is_clean() && self.responder.is_clean();
         let (peer, _) = self.ends(side);
-        let until = peer.fin_at.map_or(until, |fin| until.min(fin - 1));
+        let until = peer.fin_at.get().map_or(until, |fin| until.min(fin - 1));
         if until <= 2 && partial {
             // The SYN was only assumed; a keep-alive may have been the first that we saw.
             peer.stream.pass_over(until, budget, &mut |chunk| sink(side, chunk));
@@ -459,7 +479,7 @@ impl Connection {
                     } else {
                         State::SynSent
                     });
-                    self.attempted = Some(at);
+                    self.attempted = Maybe(at.nanos());
                 }
                 Side::Responder => flipped = self.answer(segment),
             }
@@ -517,7 +537,7 @@ impl Connection {
         }
         sender.closed = true;
         if sender.state == State::Reset || receiver.closed || receiver.state == State::Inactive {
-            self.ended = Some(at);
+            self.ended = Maybe(at.nanos());
         }
     }
 }

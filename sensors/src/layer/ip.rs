@@ -24,13 +24,13 @@ const MAX_EXTENSIONS: usize = 16;
 
 /// What of an IP header is needed later.
 #[derive(Debug, Clone, Copy)]
-struct Header {
-    source: IpAddr,
-    destination: IpAddr,
+pub(super) struct Header {
+    pub(super) source: IpAddr,
+    pub(super) destination: IpAddr,
     /// Length of header and extensions in front of the payload.
-    length: usize,
-    ttl: u8,
-    intact: bool,
+    pub(super) length: usize,
+    pub(super) ttl: u8,
+    pub(super) intact: bool,
 }
 
 impl Walk<'_> {
@@ -222,7 +222,7 @@ impl Walk<'_> {
     }
 
     /// Hands out the packet, then looks for one inside it.
-    fn deliver(
+    pub(super) fn deliver(
         &mut self,
         path: Path,
         header: Header,

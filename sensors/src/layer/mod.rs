@@ -12,6 +12,7 @@ mod fragment;
 mod ip;
 mod link;
 mod path;
+mod plain;
 mod serial;
 mod tunnel;
 mod weird;
@@ -68,6 +69,8 @@ pub struct Decoder {
     fragments: Fragments,
     weird: Weird,
     pieces: bool,
+    /// False where every frame is to go the long way: in tests, which compare both.
+    plain: bool,
     /// Messages of ARP in the last frame.
     arp: Vec<Arp>,
 }
@@ -90,6 +93,7 @@ impl Decoder {
             fragments: Fragments::new(limits),
             weird: Weird::default(),
             pieces: false,
+            plain: true,
             arp: Vec::new(),
         }
     }
@@ -104,14 +108,21 @@ impl Decoder {
     pub fn frame(&mut self, frame: &Frame<'_>, sink: &mut dyn FnMut(&Datagram<'_>)) {
         self.fragments.expire(frame.at, &mut self.weird);
         self.arp.clear();
-        let mut walk = Walk {
+        let (vlans, plain) = (self.vlans, self.plain);
+        let mut walk = self.walk(sink);
+        if !(plain && walk.plain(frame, vlans)) {
+            walk.link(Path::of(frame, vlans), frame.link, frame.bytes);
+        }
+    }
+
+    fn walk<'d>(&'d mut self, sink: &'d mut dyn FnMut(&Datagram<'_>)) -> Walk<'d> {
+        Walk {
             fragments: &mut self.fragments,
             weird: &mut self.weird,
             sink,
             pieces: self.pieces,
             arp: &mut self.arp,
-        };
-        walk.link(Path::of(frame, self.vlans), frame.link, frame.bytes);
+        }
     }
 
     /// Messages of ARP in the last frame.

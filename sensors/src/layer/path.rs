@@ -165,6 +165,11 @@ impl Path {
         Some(self)
     }
 
+    /// So many headers further, which are known to be few enough.
+    pub(super) fn pass(&mut self, count: u8) {
+        self.steps += count;
+    }
+
     /// One header further; `None` when it is one too many.
     pub(super) fn step(mut self) -> Option<Self> {
         self.steps += 1;

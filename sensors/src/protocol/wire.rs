@@ -108,6 +108,14 @@ pub(super) fn text(bytes: &[u8], limit: usize) -> String {
     out
 }
 
+/// The hexadecimal digits of `bytes`.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    let mut digits = vec![0; bytes.len() * 2];
+    // There is room for two digits of each.
+    let _written = hex::encode_to_slice(bytes, &mut digits);
+    String::from_utf8(digits).unwrap_or_default()
+}
+
 /// Appends each byte as `\xNN`.
 pub(super) fn escape(out: &mut String, bytes: &[u8]) {
     for byte in bytes {

@@ -45,21 +45,30 @@ pub(super) fn size(event: &Event) -> usize {
 
 /// Appends what `serde_json` prints; most texts need no escape and are copied whole.
 pub(super) fn print(event: &Event, out: &mut String) {
-    let mut sign = '{';
+    let begin = out.len();
     for (held, value) in event.named() {
-        out.push(sign);
         name(held, out);
-        sign = ',';
         put(value, out);
     }
-    out.push_str(if event.is_empty() { "{}" } else { "}" });
+    close(begin, out);
 }
 
-/// Appends a name with its quotes and the colon.
+/// Makes the fields behind `begin`, each with its comma before it, an object.
+pub(super) fn close(begin: usize, out: &mut String) {
+    if out.len() == begin {
+        out.push('{');
+    } else {
+        out.replace_range(begin..=begin, "{");
+    }
+    out.push('}');
+}
+
+/// Appends a name behind a comma, with its quotes and the colon.
 pub(super) fn name(name: &Name, out: &mut String) {
     if let Some(printed) = name.number().and_then(fields::printed) {
         out.push_str(printed);
     } else {
+        out.push(',');
         text(name.as_str(), out);
         out.push(':');
     }
@@ -95,9 +104,6 @@ pub(super) fn put(value: &Value, out: &mut String) {
     }
 }
 
-/// Bytes that are looked at in one step.
-const STEP: usize = 32;
-
 /// Appends a text with its quotes.
 pub(super) fn text(text: &str, out: &mut String) {
     out.push('"');
@@ -126,14 +132,30 @@ pub(super) fn text(text: &str, out: &mut String) {
 /// What stands before the first byte that needs an escape, the byte, and what stands behind it.
 fn until_special(text: &str) -> Option<(&str, u8, &str)> {
     let special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..b' ');
-    let chunks = text.as_bytes().chunks(STEP);
-    // All bytes of a chunk are looked at, because many are in one step; an early end would prevent it.
-    let from =
-        chunks.take_while(|chunk| chunk.iter().filter(|byte| special(byte)).count() == 0).count() * STEP;
-    let at = from + text.as_bytes().get(from..)?.iter().position(special)?;
-    let (plain, rest) = text.split_at_checked(at)?;
+    let bytes = text.as_bytes();
+    let (words, short) = bytes.as_chunks::<8>();
+    let is_plain = match (words, bytes.last_chunk()) {
+        // The last word is looked at up to the end, so that no single bytes are left over.
+        ([.., _], Some(last)) => {
+            !words.iter().chain([last]).any(|word| holds_special(u64::from_ne_bytes(*word)))
+        }
+        _ => !short.iter().any(special),
+    };
+    if is_plain {
+        return None;
+    }
+    let (plain, rest) = text.split_at_checked(bytes.iter().position(special)?)?;
     let byte = *rest.as_bytes().first()?;
     Some((plain, byte, rest.get(1..)?))
+}
+
+/// Whether one of eight bytes is a quote, a backslash or below a space: subtracting borrows into the highest bit of a byte that is
+/// too small, in which ASCII has nothing.
+fn holds_special(word: u64) -> bool {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    let below = |word: u64, least: u8| word.wrapping_sub(ONES * u64::from(least)) & !word;
+    let is = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    (below(word, b' ') | is(b'"') | is(b'\\')) & (ONES << 7) != 0
 }
 
 /// True when any byte is `special`. All are looked at, because many are in one step; an early end would prevent it.

@@ -62,7 +62,9 @@ impl Tunnel {
 impl Walk<'_> {
     /// Looks inside `datagram`.
     pub(super) fn cargo(&mut self, datagram: &Datagram<'_>) {
-        if !matches!(datagram.protocol, 4 | 17 | 41 | 47 | 97 | 137) {
+        if !matches!(datagram.protocol, 4 | 17 | 41 | 47 | 97 | 137)
+            || datagram.protocol == 17 && !udp::may_carry(datagram)
+        {
             return;
         }
         let mut path = datagram.path;

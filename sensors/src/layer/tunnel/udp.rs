@@ -164,6 +164,15 @@ impl Walk<'_> {
     }
 }
 
+/// False when [`Walk::over_udp`] would find nothing in `datagram`, from its ports and the first byte; most have no more to show.
+pub(super) fn may_carry(datagram: &Datagram<'_>) -> bool {
+    let known = |port: u16| {
+        matches!(port, 1_701 | 2_152 | 3_544 | 4_754 | 4_789 | 4_790 | 5_072 | 5_247 | 6_081 | 6_635 | 8_472)
+    };
+    let [first, second, third, fourth, _, _, _, _, byte, ..] = *datagram.payload else { return false };
+    byte >> 4 == 6 || known(u16::from_be_bytes([first, second])) || known(u16::from_be_bytes([third, fourth]))
+}
+
 /// Where the packet starts behind GTP's extension headers, each of which says its length and what follows it.
 fn after_extensions(bytes: &[u8]) -> Option<usize> {
     let (mut at, mut next) = (12, bytes.byte(11)?);

@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use crate::protocol::wire::{Cursor, text};
+use compact_str::{CompactString, ToCompactString as _};
+
+use crate::protocol::wire::{Cursor, hex, text};
 
 use super::message::Reader;
 
@@ -13,20 +15,20 @@ const MAX_DATA: usize = 4096;
 /// Prints the data of a record of type `kind` that lies at `start..end` of `message`.
 ///
 /// Never fails: what does not fit its type is printed as the unknown type is, `\# length hex`.
-pub(super) fn print(message: &[u8], start: usize, end: usize, kind: u16) -> String {
+pub(super) fn print(message: &[u8], start: usize, end: usize, kind: u16) -> CompactString {
     let bytes = message.get(start..end).unwrap_or_default();
     // Names inside the data may point into the whole message but must not run behind the record.
     let within = message.get(..end).unwrap_or(message);
-    typed(within, start, bytes, kind).unwrap_or_else(|| generic(bytes))
+    typed(within, start, bytes, kind).unwrap_or_else(|| generic(bytes).into())
 }
 
-fn typed(message: &[u8], start: usize, bytes: &[u8], kind: u16) -> Option<String> {
+fn typed(message: &[u8], start: usize, bytes: &[u8], kind: u16) -> Option<CompactString> {
     let mut reader = Reader::new(message, start);
     let mut cursor = Cursor::new(bytes);
-    Some(match kind {
-        1 => Ipv4Addr::from(<[u8; 4]>::try_from(bytes).ok()?).to_string(),
-        28 => Ipv6Addr::from(<[u8; 16]>::try_from(bytes).ok()?).to_string(),
-        2 | 3 | 4 | 5 | 7 | 8 | 9 | 12 | 39 => reader.name()?,
+    let text = match kind {
+        1 => return Some(Ipv4Addr::from(<[u8; 4]>::try_from(bytes).ok()?).to_compact_string()),
+        28 => return Some(Ipv6Addr::from(<[u8; 16]>::try_from(bytes).ok()?).to_compact_string()),
+        2 | 3 | 4 | 5 | 7 | 8 | 9 | 12 | 39 => return reader.name(),
         6 => soa(&mut reader)?,
         10 => text(bytes, MAX_DATA),
         13 | 16 | 99 => strings(bytes)?,
@@ -44,7 +46,8 @@ fn typed(message: &[u8], start: usize, bytes: &[u8], kind: u16) -> Option<String
             format!("{flags} {} {:?}", text(tag, 255), text(cursor.rest(), MAX_DATA))
         }
         _ => return None,
-    })
+    };
+    Some(text.into())
 }
 
 fn generic(bytes: &[u8]) -> String {
@@ -52,7 +55,7 @@ fn generic(bytes: &[u8]) -> String {
 }
 
 fn hex_of(bytes: &[u8]) -> String {
-    hex::encode(bytes.get(..MAX_DATA).unwrap_or(bytes))
+    hex(bytes.get(..MAX_DATA).unwrap_or(bytes))
 }
 
 fn soa(reader: &mut Reader<'_>) -> Option<String> {

@@ -5,6 +5,8 @@
 //! go backwards and at most [`MAX_HOPS`] times, so that a name costs bounded time; a message gives at most
 //! [`MAX_RECORDS`] records.
 
+use compact_str::CompactString;
+
 use crate::protocol::wire::{Cursor, escape};
 
 use super::data;
@@ -22,7 +24,7 @@ const MAX_TEXT: usize = 256 * 1024;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Question {
     /// Name as sent, dots between labels, no final dot.
-    pub(super) name: String,
+    pub(super) name: CompactString,
     /// Type code; 0 where the question was cut off behind its name.
     pub(super) kind: u16,
     /// Class code, with the mDNS "unicast response" bit still in.
@@ -32,13 +34,13 @@ pub(super) struct Question {
 /// One resource record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Record {
-    pub(super) name: String,
+    pub(super) name: CompactString,
     pub(super) kind: u16,
     pub(super) class: u16,
     /// Seconds.
     pub(super) ttl: u32,
     /// Printed as zone files do, see [`data::print`].
-    pub(super) data: String,
+    pub(super) data: CompactString,
 }
 
 /// The OPT pseudo record (RFC 6891).
@@ -163,8 +165,8 @@ impl<'a> Reader<'a> {
     }
 
     /// A name at this place; labels of other kinds than plain ones and pointers are refused.
-    pub(super) fn name(&mut self) -> Option<String> {
-        let mut name = String::new();
+    pub(super) fn name(&mut self) -> Option<CompactString> {
+        let mut name = CompactString::default();
         let (mut at, mut hops, mut length) = (self.at, 0, 0);
         let mut after = None;
         loop {
@@ -223,24 +225,26 @@ impl<'a> Reader<'a> {
 }
 
 /// Appends a label; dots, backslashes and control signs inside it are written `\xNN`.
-fn push_label(name: &mut String, label: &[u8]) {
+fn push_label(name: &mut CompactString, label: &[u8]) {
     if !name.is_empty() {
         name.push('.');
     }
     let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'.' | b'\\');
-    if let Some(plain) = std::str::from_utf8(label).ok().filter(|_| label.iter().all(is_plain)) {
-        return name.push_str(plain);
+    if label.iter().all(is_plain) {
+        return name.push_str(std::str::from_utf8(label).unwrap_or_default());
     }
+    let mut text = String::with_capacity(label.len() * 2);
     for chunk in label.utf8_chunks() {
         for sign in chunk.valid().chars() {
             if sign.is_control() || matches!(sign, '.' | '\\') {
-                escape(name, sign.encode_utf8(&mut [0; 4]).as_bytes());
+                escape(&mut text, sign.encode_utf8(&mut [0; 4]).as_bytes());
             } else {
-                name.push(sign);
+                text.push(sign);
             }
         }
-        escape(name, chunk.invalid());
+        escape(&mut text, chunk.invalid());
     }
+    name.push_str(&text);
 }
 
 #[cfg(test)]
@@ -282,7 +286,7 @@ pub(super) mod tests {
 
     #[test]
     fn hostile_labels_are_escaped() {
-        let mut name = String::new();
+        let mut name = CompactString::default();
         push_label(&mut name, b"a.b\\\x00\xff");
         push_label(&mut name, "máy in".as_bytes());
         assert_eq!(name, "a\\x2eb\\x5c\\x00\\xff.máy in");

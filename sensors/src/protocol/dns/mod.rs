@@ -14,9 +14,10 @@ mod shape;
 
 use std::collections::VecDeque;
 
+use compact_str::{CompactString, ToCompactString as _};
 use dongson_event::{Event, Timestamp, Value};
 
-use message::{Message, Record};
+use message::{Message, Question, Record};
 
 use super::Side;
 use super::detect::Verdict;
@@ -82,10 +83,9 @@ impl Dns {
         let Some(message) = Message::parse(bytes) else { return false };
         let asked =
             if message.is_response() { self.asked(message.id) } else { self.remember(message.id, at) };
-        out.push(describe(&message, self.dialect, at, asked));
-        if matches!(self.dialect, Dialect::Dns) {
-            out.extend(oddities(&message).into_iter().map(|name| odd::event(at, "dns", name, None)));
-        }
+        let odd = if self.dialect == Dialect::Dns { oddities(&message) } else { Vec::new() };
+        out.push(describe(message, self.dialect, at, asked));
+        out.extend(odd.into_iter().map(|name| odd::event(at, "dns", name, None)));
         true
     }
 
@@ -181,31 +181,31 @@ pub(super) fn detect_stream(prefix: &[u8]) -> Verdict {
     if named.questions.is_empty() || (!named.complete && named.questions.first().is_some_and(|q| q.kind == 0))
     {
         // The header alone must already be plausible, or a wait would hold up other detectors.
-        named.questions = vec![message::Question { name: String::new(), kind: 1, class: 1 }];
+        named.questions = vec![Question { name: CompactString::default(), kind: 1, class: 1 }];
         let full = body.len() == usize::from(length) || body.len() > 300;
         return if full || !is_orderly(&named) { Verdict::No } else { Verdict::Maybe };
     }
     if is_orderly(&message) { Verdict::Yes } else { Verdict::No }
 }
 
-fn describe(message: &Message, dialect: Dialect, at: Timestamp, asked: Option<Timestamp>) -> Event {
+fn describe(message: Message, dialect: Dialect, at: Timestamp, asked: Option<Timestamp>) -> Event {
     let mut event = Event::of("sensor.dns", at);
     event.set("network.protocol", dialect.name());
     event.set("dns.type", if message.is_response() { "answer" } else { "query" });
-    event.set("dns.id", message.id.to_string());
+    event.set("dns.id", message.id.to_compact_string());
     event.set("dns.op_code", names::opcode(message.opcode()));
-    event.set("dns.header_flags", header_flags(message));
+    event.set("dns.header_flags", header_flags(&message));
     if message.is_response() {
         event.set("dns.response_code", names::rcode(message.rcode()));
         event.set("dongson.dns.answers_count", message.answers.len());
         event.set_some("dongson.dns.rtt", asked.map(|asked| at.nanos().saturating_sub(asked.nanos()).max(0)));
     }
-    questions(&mut event, message, dialect);
     let netbios = dialect == Dialect::NetBios;
-    answers(&mut event, &message.answers, netbios);
+    questions(&mut event, message.questions, netbios);
+    answers(&mut event, message.answers, netbios);
     section(
         &mut event,
-        &message.authorities,
+        message.authorities,
         netbios,
         [
             "dongson.dns.authorities.name",
@@ -216,7 +216,7 @@ fn describe(message: &Message, dialect: Dialect, at: Timestamp, asked: Option<Ti
     );
     section(
         &mut event,
-        &message.additionals,
+        message.additionals,
         netbios,
         [
             "dongson.dns.additionals.name",
@@ -235,33 +235,38 @@ fn describe(message: &Message, dialect: Dialect, at: Timestamp, asked: Option<Ti
     event
 }
 
-fn questions(event: &mut Event, message: &Message, dialect: Dialect) {
-    let netbios = dialect == Dialect::NetBios;
-    if let Some(question) = message.questions.first() {
-        let name = if netbios { netbios_name(&question.name) } else { question.name.clone() };
-        let lower = name.to_lowercase();
-        if lower != name {
-            event.set("dongson.dns.question_original", name);
-        }
-        shape::describe(event, &lower);
-        event.set("dns.question.name", lower);
-        event.set("dns.question.type", names::kind(question.kind, netbios));
-        event.set("dns.question.class", names::class(question.class));
-    }
-    if message.questions.len() > 1 {
-        let all = message.questions.iter().take(MAX_LISTED);
-        event.set(
-            "dongson.dns.questions.name",
-            all.clone().map(|question| question.name.clone()).collect::<Vec<_>>(),
-        );
+fn questions(event: &mut Event, questions: Vec<Question>, netbios: bool) {
+    if questions.len() > 1 {
+        let all = questions.iter().take(MAX_LISTED);
+        event.set("dongson.dns.questions.name", list(all.clone().map(|question| question.name.clone())));
         event
-            .set("dongson.dns.questions.type", all.map(|q| names::kind(q.kind, netbios)).collect::<Vec<_>>());
+            .set("dongson.dns.questions.type", list(all.map(|question| names::kind(question.kind, netbios))));
     }
+    let Some(question) = questions.into_iter().next() else { return };
+    let name = if netbios { netbios_name(&question.name).into() } else { question.name };
+    let is_lower = name.bytes().all(|sign| sign.is_ascii() && !sign.is_ascii_uppercase());
+    let lower = if is_lower { name.clone() } else { name.to_lowercase() };
+    if lower != name {
+        event.set("dongson.dns.question_original", name);
+    }
+    shape::describe(event, &lower);
+    event.set("dns.question.name", lower);
+    event.set("dns.question.type", names::kind(question.kind, netbios));
+    event.set("dns.question.class", names::class(question.class));
 }
 
-fn answers(event: &mut Event, records: &[Record], netbios: bool) {
+fn answers(event: &mut Event, records: Vec<Record>, netbios: bool) {
     if records.is_empty() {
         return;
+    }
+    event.set("dongson.dns.answer_bytes", records.iter().map(|record| record.data.len()).sum::<usize>());
+    let listed = || records.iter().take(MAX_LISTED);
+    event.set("dns.answers.class", list(listed().map(|record| names::class(record.class))));
+    // An address that is not one is printed as an unknown type is.
+    let addresses = listed().filter(|record| matches!(record.kind, 1 | 28) && !record.data.starts_with('\\'));
+    let addresses = list(addresses.map(|record| record.data.clone()));
+    if !addresses.is_empty() {
+        event.set("dns.resolved_ip", Value::List(addresses));
     }
     section(
         event,
@@ -269,31 +274,30 @@ fn answers(event: &mut Event, records: &[Record], netbios: bool) {
         netbios,
         ["dns.answers.name", "dns.answers.type", "dns.answers.ttl", "dns.answers.data"],
     );
-    let classes =
-        records.iter().take(MAX_LISTED).map(|record| names::class(record.class)).collect::<Vec<_>>();
-    event.set("dns.answers.class", classes);
-    event.set("dongson.dns.answer_bytes", records.iter().map(|record| record.data.len()).sum::<usize>());
-    let addresses = records.iter().take(MAX_LISTED).filter(|record| matches!(record.kind, 1 | 28));
-    let addresses: Vec<_> = addresses
-        .filter(|record| record.data.parse::<std::net::IpAddr>().is_ok())
-        .map(|r| r.data.clone())
-        .collect();
-    if !addresses.is_empty() {
-        event.set("dns.resolved_ip", addresses);
-    }
 }
 
 /// One section as parallel lists under `fields`: name, type, ttl, data.
-fn section(event: &mut Event, records: &[Record], netbios: bool, fields: [&'static str; 4]) {
+fn section(event: &mut Event, records: Vec<Record>, netbios: bool, fields: [&'static str; 4]) {
     if records.is_empty() {
         return;
     }
-    let [name, kind, ttl, data] = fields;
-    let listed = || records.iter().take(MAX_LISTED);
-    event.set(name, listed().map(|record| record.name.clone()).collect::<Vec<_>>());
-    event.set(kind, listed().map(|record| names::kind(record.kind, netbios)).collect::<Vec<_>>());
-    event.set(ttl, listed().map(|record| Value::from(record.ttl)).collect::<Vec<_>>());
-    event.set(data, listed().map(|record| record.data.clone()).collect::<Vec<_>>());
+    let room = records.len().min(MAX_LISTED);
+    let mut lists = [(); 4].map(|()| Vec::with_capacity(room));
+    let [owners, kinds, ttls, data] = &mut lists;
+    for record in records.into_iter().take(MAX_LISTED) {
+        owners.push(Value::Text(record.name));
+        kinds.push(Value::Text(names::kind(record.kind, netbios)));
+        ttls.push(Value::from(record.ttl));
+        data.push(Value::Text(record.data));
+    }
+    for (name, list) in fields.into_iter().zip(lists) {
+        event.set(name, Value::List(list));
+    }
+}
+
+/// Texts as the values of a list.
+fn list(texts: impl Iterator<Item = CompactString>) -> Vec<Value> {
+    texts.map(Value::Text).collect()
 }
 
 fn header_flags(message: &Message) -> Vec<&'static str> {

@@ -1,7 +1,9 @@
 //! Names of the numbers in DNS (IANA "Domain Name System (DNS) Parameters").
 
+use compact_str::{CompactString, format_compact};
+
 /// Name of a record or query type; `TYPEn` where it has none (RFC 3597, 5). `netbios` chooses the meaning of RFC 1002.
-pub(super) fn kind(code: u16, netbios: bool) -> String {
+pub(super) fn kind(code: u16, netbios: bool) -> CompactString {
     let name = match code {
         32 if netbios => "NB",
         33 if netbios => "NBSTAT",
@@ -78,26 +80,26 @@ pub(super) fn kind(code: u16, netbios: bool) -> String {
         255 => "ANY",
         256 => "URI",
         257 => "CAA",
-        _ => return format!("TYPE{code}"),
+        _ => return format_compact!("TYPE{code}"),
     };
-    name.to_owned()
+    CompactString::const_new(name)
 }
 
 /// Name of a class; the top bit (mDNS: unicast wanted, cache flush) is not part of it.
-pub(super) fn class(code: u16) -> String {
+pub(super) fn class(code: u16) -> CompactString {
     let name = match code & 0x7fff {
         1 => "IN",
         3 => "CH",
         4 => "HS",
         254 => "NONE",
         255 => "ANY",
-        other => return format!("CLASS{other}"),
+        other => return format_compact!("CLASS{other}"),
     };
-    name.to_owned()
+    CompactString::const_new(name)
 }
 
 /// Name of an operation code.
-pub(super) fn opcode(code: u16) -> String {
+pub(super) fn opcode(code: u16) -> CompactString {
     let name = match code {
         0 => "QUERY",
         1 => "IQUERY",
@@ -105,13 +107,13 @@ pub(super) fn opcode(code: u16) -> String {
         4 => "NOTIFY",
         5 => "UPDATE",
         6 => "DSO",
-        other => return format!("OPCODE{other}"),
+        other => return format_compact!("OPCODE{other}"),
     };
-    name.to_owned()
+    CompactString::const_new(name)
 }
 
 /// Name of a response code.
-pub(super) fn rcode(code: u16) -> String {
+pub(super) fn rcode(code: u16) -> CompactString {
     let name = match code {
         0 => "NOERROR",
         1 => "FORMERR",
@@ -133,7 +135,7 @@ pub(super) fn rcode(code: u16) -> String {
         21 => "BADALG",
         22 => "BADTRUNC",
         23 => "BADCOOKIE",
-        other => return format!("RCODE{other}"),
+        other => return format_compact!("RCODE{other}"),
     };
-    name.to_owned()
+    CompactString::const_new(name)
 }

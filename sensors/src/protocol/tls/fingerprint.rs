@@ -5,12 +5,11 @@
 //! extensions with the signature schemes; the raw (`_r`) and original-order (`_o`, `_ro`) forms as well. The other members of
 //! the JA4+ family have another licence and are not here on purpose.
 
-use std::fmt::Write as _;
-
 use md5::{Digest as _, Md5};
 use sha2::Sha256;
 
 use super::hello::{ClientHello, ServerHello};
+use crate::protocol::wire::hex;
 
 /// What carries the handshake; the first letter of a JA4.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +35,12 @@ pub(super) struct Ja4 {
     pub(super) original_raw: String,
 }
 
+/// The lowest hexadecimal digit.
+fn digit(number: u16) -> u8 {
+    let [_, low] = (number & 15).to_be_bytes();
+    if low < 10 { b'0' + low } else { b'a' + low - 10 }
+}
+
 /// Numbers that clients send to keep servers tolerant (RFC 8701).
 fn is_grease(number: u16) -> bool {
     let [high, low] = number.to_be_bytes();
@@ -52,10 +57,21 @@ fn decimal(numbers: impl Iterator<Item = u16>) -> String {
         if !text.is_empty() {
             text.push('-');
         }
-        // Writing to a String cannot fail.
-        let _written = write!(text, "{number}");
+        push_decimal(number, &mut text);
     }
     text
+}
+
+/// Appends a number in decimal digits.
+fn push_decimal(number: u16, text: &mut String) {
+    let mut divisor = 10_000;
+    while divisor > 1 && number < divisor {
+        divisor /= 10;
+    }
+    while divisor > 0 {
+        text.push(char::from(digit(number / divisor % 10)));
+        divisor /= 10;
+    }
 }
 
 /// JA3 of a client.
@@ -76,7 +92,7 @@ pub(super) fn ja3s(hello: &ServerHello) -> Ja3 {
 }
 
 fn ja3_of(text: String) -> Ja3 {
-    let hash = hex::encode(Md5::digest(text.as_bytes()));
+    let hash = hex(&Md5::digest(text.as_bytes()));
     Ja3 { text, hash }
 }
 
@@ -146,12 +162,11 @@ fn alpn_signs(name: &[u8]) -> [char; 2] {
 fn hexadecimal(numbers: &[u16]) -> String {
     let mut text = String::with_capacity(5 * numbers.len());
     for number in numbers {
+        let digits = [12, 8, 4, 0].map(|shift| digit(number >> shift));
         if !text.is_empty() {
             text.push(',');
         }
-        for shift in [12, 8, 4, 0] {
-            text.push(char::from_digit(u32::from(number >> shift) & 0xf, 16).unwrap_or('0'));
-        }
+        text.push_str(std::str::from_utf8(&digits).unwrap_or_default());
     }
     text
 }
@@ -162,7 +177,7 @@ fn short(text: &str) -> String {
         return "0".repeat(12);
     }
     let digest = Sha256::digest(text.as_bytes());
-    hex::encode(digest.get(..6).unwrap_or_default())
+    hex(digest.get(..6).unwrap_or_default())
 }
 
 #[cfg(test)]
