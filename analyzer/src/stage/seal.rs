@@ -12,6 +12,8 @@ use dongson_event::transparency::{MAX_CLASSES, Row, SegmentId, SegmentRoots};
 use dongson_registry::{Registry, Sealed, now};
 use dongson_store::{EventRows, Sealing, StoreClient};
 
+use tracing::warn;
+
 use crate::AnalyzerError;
 
 /// Rows after which a segment is sealed at once: verification reads a segment as a whole.
@@ -112,6 +114,14 @@ impl Sealer {
         let at = now();
         let logged = self.registry.seal_segments(&segments, at).await?;
         metrics::counter!("analyzer_segments_sealed_total").increment(logged as u64);
+        let left = segments.len().saturating_sub(logged);
+        if left > 0 {
+            metrics::counter!("analyzer_segments_not_sealed_total").increment(left as u64);
+            warn!(
+                left,
+                "segments were not logged: another analyzer has, or the bus began anew at lower offsets"
+            );
+        }
         for Sealed { id, next, classes, .. } in &segments {
             let open = self.open.get_mut(&(id.topic().to_owned(), id.partition()));
             if let (Some(open), Some(id)) = (open, SegmentId::new(id.topic(), id.partition(), *next)) {

@@ -165,7 +165,7 @@ fn whatever_is_changed_behind_the_log_is_named() {
     named(&system, "segment", "dongson.events/", "removed");
     let id = "0198c1de-0000-8000-8000-0000000000ff";
     system.ask(&format!(
-        "INSERT INTO dongson.events SELECT * REPLACE ('{id}' AS event_id) FROM dongson.events WHERE event_id = '{}'",
+        X
         events[3]
     ));
     named(&system, "row", id, "inserted");

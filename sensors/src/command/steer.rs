@@ -140,6 +140,7 @@ impl Steering {
             applied: standing.applied,
             wanted: standing.wanted,
             problem: standing.why_not.clone(),
+            log: state.log.clone(),
             report: json!({
                 "root": state.root,
                 "applied": standing.applied,
@@ -147,6 +148,8 @@ impl Steering {
                 "trial": standing.trial,
                 "why_not": standing.why_not,
                 "packs": packs,
+                "log_size": state.log.size,
+                "log_fork": state.log.fork,
             }),
         });
     }

@@ -98,7 +98,8 @@ impl Witness {
         };
         let spoilt = |reason: String| {
             let reason = format!("{reason}: keep a copy of it, it may be evidence");
-            let error = dongson_event::trust::TrustError::Malformed { what: "the witness of the log", reason };
+            let error =
+                dongson_event::trust::TrustError::Malformed { what: "the witness of the log", reason };
             DesiredError::Spoilt { path: path.clone(), error }
         };
         let kept: Kept = serde_json::from_slice(&bytes).map_err(|error| spoilt(error.to_string()))?;
@@ -152,7 +153,10 @@ impl Witness {
         let head = Head::verify(&heard.note, &key).map_err(|error| error.to_string())?;
         let Some(held) = self.head else { return Ok(head) };
         if head.size < held.size {
-            return Err(format!("the log has {} entries and had {}: entries were removed", head.size, held.size));
+            return Err(format!(
+                "the log has {} entries and had {}: entries were removed",
+                head.size, held.size
+            ));
         }
         if verify_consistency((held.size, &held.root), (head.size, &head.root), &heard.proof) {
             return Ok(head);
@@ -171,7 +175,9 @@ mod tests {
     use dongson_event::trust::SigningKey;
 
     fn leaves(count: u64, odd: Option<u64>) -> Vec<Hash> {
-        (0..count).map(|number| leaf_hash(&[u8::from(odd == Some(number)), number.to_le_bytes()[0]])).collect()
+        (0..count)
+            .map(|number| leaf_hash(&[u8::from(odd == Some(number)), number.to_le_bytes()[0]]))
+            .collect()
     }
 
     /// What a collector says of a log of `count` entries, of which `odd` is another than usual, to who knows `old` of them.
