@@ -1,9 +1,11 @@
 //! What goes from the first stage to the second: one match that is an alert's own cause, one match as a correlation or
 //! a script sees it, or how far the sources have told.
 
+use std::collections::BTreeMap;
+
 use dongson_bus::{Record, partition_of};
 use dongson_event::{Event, Matched, Signal, Timestamp, identity};
-use dongson_rules::correlate::{PROVINCE, Place, RuleMatchKeyed, Timed, Watermarks};
+use dongson_rules::correlate::{PROVINCE, Place, RuleMatchKeyed, Timed, Told, Watermarks};
 use dongson_rules::{CorrelationMatch, RuleSet, signal};
 use dongson_script::Seen;
 use serde::{Deserialize, Serialize};
@@ -53,13 +55,24 @@ pub(crate) enum Item {
         /// Level of the asset that the event names.
         asset_level: u8,
     },
+    /// How far the sources have told in some partitions of the events; stands in every partition of the signals. Of all
+    /// parts together come the watermarks of level 0.
+    Told {
+        /// How many parts there are: partitions of the topics that the first stage reads.
+        of: u32,
+        /// How far a source may be behind the newest of its agency, in seconds, before nobody waits for it.
+        behind_seconds: u64,
+        /// The parts that whoever tells it reads, by their numbers.
+        parts: BTreeMap<u32, Told>,
+    },
     /// Up to when everything was told; stands in every partition.
     Watermarks {
-        /// 0: what events lead to; above it: what correlations lead to that stand so deep in chains.
+        /// How deep in chains the correlations stand whose input is complete. 0, which is what events lead to: as earlier
+        /// versions told it, where one process read all partitions.
         level: u8,
-        /// The partition that tells it; 0 at level 0, which is told by the first stage.
+        /// The partition that tells it.
         from: u32,
-        /// Rises from record to record of level 0; those that follow from it bear the same.
+        /// By the clock of the input, in nanoseconds since 1970.
         number: u64,
         /// The moments, by agency.
         marks: Watermarks,
@@ -124,7 +137,7 @@ impl Item {
                 let group: Vec<&str> = seen.group.iter().map(|(_, value)| value.as_str()).collect();
                 (format!("{}\u{1f}{}\u{1f}{}", seen.scope, seen.correlation, group.join("\u{1f}")), seen.at)
             }
-            Self::Watermarks { .. } => (String::new(), Timestamp::default()),
+            Self::Told { .. } | Self::Watermarks { .. } => (String::new(), Timestamp::default()),
         };
         self.keyed_record(key, at)
     }
@@ -161,7 +174,7 @@ impl Timed for Item {
             Self::Signal(signal) => &signal.organization,
             Self::Script { seen, .. } => &seen.scope,
             Self::Counted { seen, .. } => &seen.scope,
-            Self::Watermarks { .. } => "",
+            Self::Told { .. } | Self::Watermarks { .. } => "",
         }
     }
 
@@ -183,7 +196,7 @@ impl Timed for Item {
                 base: String::new(),
             },
             Self::Counted { seen, ingested, .. } => Place { at: taken(seen.at, *ingested), ..seen.place() },
-            Self::Watermarks { .. } => Place {
+            Self::Told { .. } | Self::Watermarks { .. } => Place {
                 at: Timestamp::default(),
                 event: String::new(),
                 rule: String::new(),

@@ -1,6 +1,7 @@
 //! What waits in one partition of the signals topic until it is its turn by event time.
 //!
-//! The watermarks are records of the topic. Those of level 0 come from the first stage. When a partition has released
+//! The watermarks are records of the topic. Those of level 0 are made of what the readers of the first stage tell, each of
+//! its own partitions of the events. When a partition has released
 //! what they passed, and what this completed is on its way, it says so to all partitions at level 1, and so on for as
 //! deep as chains of correlations go; what waits at such a level is released when all partitions have said so.
 //!
@@ -9,11 +10,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dongson_bus::{Batch, Record};
 use dongson_registry::StateParts;
 use dongson_rules::RuleSet;
-use dongson_rules::correlate::{Disorder, Outline, Room, Sequencer, Watermarks, depths};
+use dongson_rules::correlate::{Disorder, Outline, Room, Sequencer, Told, Watermarks, depths};
 use serde::{Deserialize, Serialize};
 
 use crate::AnalyzerError;
@@ -52,7 +54,8 @@ pub(crate) struct Order {
     sequencer: Sequencer<Item>,
     depths: Arc<BTreeMap<String, u8>>,
     partitions: u32,
-    told: Told,
+    inputs: Inputs,
+    told: Levels,
     /// What is to be told to all partitions after this batch, by level.
     onward: BTreeMap<u8, Round>,
     /// What all levels have passed now.
@@ -63,16 +66,28 @@ pub(crate) struct Order {
     saved: Vec<u8>,
 }
 
-/// What each partition told last, by level.
-type Told = BTreeMap<u8, BTreeMap<u32, Round>>;
+/// What each partition told last, by level, from level 1 on.
+type Levels = BTreeMap<u8, BTreeMap<u32, Round>>;
+
+/// What each part of the input of the first stage told last.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Inputs {
+    /// How many there are; 0 while only an earlier version of the program has told anything.
+    of: u32,
+    behind_seconds: u64,
+    parts: BTreeMap<u32, Told>,
+}
 
 /// Watermarks with the number of their record.
 type Round = (u64, Watermarks);
 
 #[derive(Serialize, Deserialize)]
-struct Marks<O, T, D> {
+struct Marks<O, I, T, D> {
     version: u32,
     outline: O,
+    /// Earlier versions have none.
+    #[serde(default)]
+    inputs: I,
     told: T,
     /// How deep correlations stand in chains; not those that stand at their begin.
     depths: D,
@@ -85,7 +100,8 @@ impl Order {
             sequencer: Sequencer::new(Room::default()),
             depths: Arc::new(depths(rules)),
             partitions,
-            told: Told::new(),
+            inputs: Inputs::default(),
+            told: Levels::new(),
             onward: BTreeMap::new(),
             settled: None,
             pieces: BTreeMap::new(),
@@ -96,6 +112,16 @@ impl Order {
     /// Takes the item at `offset`, whose record has `bytes`; adds everything whose turn it is to `out`, in order.
     pub(crate) fn take(&mut self, (offset, bytes): (u64, usize), item: Item, out: &mut Vec<Item>) {
         match item {
+            Item::Told { of, behind_seconds, parts } => {
+                if let Some(round) = self.inputs.hear(of, behind_seconds, parts) {
+                    self.pass(0, round, out);
+                }
+            }
+            Item::Watermarks { level: 0, number, marks, .. } => {
+                if self.inputs.of == 0 {
+                    self.pass(0, (number, marks), out);
+                }
+            }
             Item::Watermarks { level, from, number, marks } => {
                 self.advance(level, from, (number, marks), out);
             }
@@ -116,24 +142,24 @@ impl Order {
     }
 
     fn advance(&mut self, level: u8, from: u32, round: Round, out: &mut Vec<Item>) {
-        let deepest = self.deepest();
-        if level > deepest {
+        if level > self.deepest() {
             return;
         }
-        let round = if level == 0 {
-            round
-        } else {
-            let told = self.told.entry(level).or_default();
-            told.insert(from, round);
-            if u32::try_from(told.len()).is_ok_and(|several| several < self.partitions) {
-                return;
-            }
-            // What all have told: who is behind tells how far.
-            let Some((number, least)) = told.values().min_by_key(|(number, _)| *number) else { return };
-            (*number, least.clone().held_by(told.values().map(|(_, marks)| marks)))
-        };
+        let told = self.told.entry(level).or_default();
+        told.insert(from, round);
+        if u32::try_from(told.len()).is_ok_and(|several| several < self.partitions) {
+            return;
+        }
+        // What all have told: of each agency, who is behind tells how far.
+        let number = told.values().map(|(number, _)| *number).min().unwrap_or(0);
+        let least = Watermarks::least(told.values().map(|(_, marks)| marks));
+        self.pass(level, (number, least), out);
+    }
+
+    /// Everything of `level` is told up to the marks of `round`.
+    fn pass(&mut self, level: u8, round: Round, out: &mut Vec<Item>) {
         self.sequencer.advance(level, &round.1, out);
-        if level < deepest {
+        if level < self.deepest() {
             self.onward.insert(level + 1, round);
         } else {
             self.settled = Some(round.1);
@@ -158,7 +184,8 @@ impl Order {
     /// What of the saved state `batch` changed.
     pub(crate) fn save(&mut self, batch: &Batch, parts: &mut StateParts) -> Result<(), AnalyzerError> {
         let outline = self.sequencer.outline();
-        let marks = Marks { version: VERSION, outline, told: &self.told, depths: self.chained() };
+        let (inputs, told, depths) = (&self.inputs, &self.told, self.chained());
+        let marks = Marks { version: VERSION, outline, inputs, told, depths };
         let marks = serde_json::to_vec(&marks).map_err(AnalyzerError::Encode)?;
         if marks != self.saved {
             parts.insert(MARKS.to_owned(), Some(marks.clone()));
@@ -245,9 +272,10 @@ impl Order {
             let reason = format!("they have version {version}; this program reads version {VERSION}");
             return Err(OrderError::Marks(reason));
         }
-        let marks: Marks<Outline, Told, BTreeMap<String, u8>> =
+        let marks: Marks<Outline, Inputs, Levels, BTreeMap<String, u8>> =
             serde_json::from_slice(text).map_err(unreadable)?;
         self.sequencer = Sequencer::restore(Room::default(), marks.outline);
+        self.inputs = marks.inputs;
         self.told = marks.told;
         let deepest = self.deepest();
         self.told.retain(|level, _| *level <= deepest);
@@ -263,6 +291,27 @@ impl Order {
     /// What did not go by the order, since the start.
     pub(crate) fn disorder(&self) -> Disorder {
         self.sequencer.disorder()
+    }
+}
+
+impl Inputs {
+    /// Takes what was told of some parts; the watermarks of all together once each has told something. What is older than
+    /// what is known comes from a reader that has lost the part since.
+    fn hear(&mut self, of: u32, behind_seconds: u64, parts: BTreeMap<u32, Told>) -> Option<Round> {
+        (self.of, self.behind_seconds) = (of, behind_seconds);
+        for (number, told) in parts {
+            let place = |told: &Told| (told.read, told.clock);
+            if self.parts.get(&number).is_none_or(|known| place(known) <= place(&told)) {
+                self.parts.insert(number, told);
+            }
+        }
+        self.parts.retain(|number, _| *number < of);
+        if u32::try_from(self.parts.len()).is_ok_and(|told| told < of) {
+            return None;
+        }
+        let clock = self.parts.values().map(|told| told.clock.nanos()).min().unwrap_or(0);
+        let marks = Watermarks::together(self.parts.values(), Duration::from_secs(behind_seconds));
+        Some((u64::try_from(clock).unwrap_or(0), marks))
     }
 }
 
@@ -366,6 +415,43 @@ correlation: {type: event_count, rules: [many], group-by: [user.name], timespan:
         take(4, counted("more", 18), &mut out);
         take(5, marks(1, 0, 12, Some(21)), &mut out);
         assert_eq!(out, [counted("more", 18), counted("more", 19)]);
+    }
+
+    /// A part of the input, read so far, whose sources have told so far.
+    fn told(of: u32, part: u32, read: u64, second: Option<i64>) -> Item {
+        let marks = second.map(|second| ("xa-a", Timestamp::from_seconds(second))).into_iter().collect();
+        let told = Told { read, clock: Timestamp::from_seconds(1_000), marks };
+        Item::Told { of, behind_seconds: 120, parts: BTreeMap::from([(part, told)]) }
+    }
+
+    #[test]
+    fn parts_of_the_input_are_heard_together_and_over_restarts() {
+        let mut order = Order::new(&rules(), 1);
+        let mut out = Vec::new();
+        order.take((0, 100), counted("many", 900), &mut out);
+        order.take((1, 100), told(2, 0, 5, Some(910)), &mut out);
+        assert_eq!(out, [], "the other part has told nothing yet");
+        order.take((2, 100), told(2, 1, 5, Some(890)), &mut out);
+        assert_eq!(out, [], "it is behind");
+        // Who read the first part before says less than who reads it now.
+        order.take((3, 100), told(2, 0, 4, Some(905)), &mut out);
+        let mut parts = StateParts::new();
+        let records = vec![counted("many", 900).to_record().unwrap()];
+        let batch = Batch { topic: "t".to_owned(), partition: 0, first: 0, last: 0, records };
+        order.save(&batch, &mut parts).unwrap();
+        let parts = parts.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+        let mut order = Order::new(&rules(), 1);
+        order.restore(&parts).unwrap();
+        // An earlier version's watermark says nothing of the parts.
+        order.take((4, 100), marks(0, 0, 1, None), &mut out);
+        assert_eq!(out, []);
+        order.take((5, 100), told(2, 1, 6, Some(908)), &mut out);
+        assert_eq!(out, [counted("many", 900)]);
+        let settled: Vec<Record> = order.onward(0).unwrap();
+        let Item::Watermarks { level: 1, marks, .. } = Item::from_record(&settled[0]).unwrap() else {
+            panic!("{settled:?}")
+        };
+        assert_eq!(marks.of("xa-a").map(Timestamp::seconds), Some(908));
     }
 
     #[test]

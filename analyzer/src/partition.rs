@@ -101,7 +101,7 @@ impl Partition {
     fn count(&mut self, content: &Content, item: Item, taken: &mut Taken) -> Result<(), AnalyzerError> {
         match item {
             Item::Signal(signal) => taken.signals.push(*signal),
-            Item::Watermarks { .. } => {}
+            Item::Told { .. } | Item::Watermarks { .. } => {}
             Item::Script { seen, about } => {
                 taken.signals.extend(self.counting.script(content, &seen, &about));
             }

@@ -48,20 +48,25 @@ pub(crate) struct Rates {
 struct Window {
     span_ms: i64,
     from: i64,
+    /// What the source had sent in all when it was last looked at, to whichever collector.
+    total: i64,
     /// (number of the slot, events), oldest first.
     slots: VecDeque<(i64, u64)>,
 }
 
 impl Window {
-    fn new(span_ms: i64, from: i64) -> Self {
-        Self { span_ms, from, slots: VecDeque::new() }
+    fn new(span_ms: i64, from: i64, total: i64) -> Self {
+        Self { span_ms, from, total, slots: VecDeque::new() }
     }
 
     fn slot(&self, at: i64) -> i64 {
         at / (self.span_ms / SLOTS)
     }
 
-    fn add(&mut self, events: u64, at: i64) {
+    /// Counts what came since it was last looked at.
+    fn count(&mut self, total: i64, at: i64) {
+        let events = u64::try_from(total.saturating_sub(self.total)).unwrap_or(0);
+        self.total = total;
         let slot = self.slot(at);
         match self.slots.back_mut() {
             // A clock that was set back counts in the newest slot.
@@ -90,14 +95,7 @@ impl Rates {
         Self { percent, windows: HashMap::new() }
     }
 
-    /// Counts what a source sent; sources that were never judged have no expected rate and are not counted.
-    pub(crate) fn add(&mut self, source: &str, events: u64, at: i64) {
-        if let Some(window) = self.windows.get_mut(source) {
-            window.add(events, at);
-        }
-    }
-
-    /// Holds a source against its expected rate; none when nothing can be said. A silent source is not quiet as well,
+    /// Counts what a source has sent since the last call, and holds it against its expected rate; none when nothing can be said. A silent source is not quiet as well,
     /// and begins anew when it is back.
     pub(crate) fn judge(&mut self, source: &Source, now: i64) -> Option<Judgement> {
         let Some(per_hour) = source.expected_per_hour else {
@@ -105,11 +103,12 @@ impl Rates {
             return None;
         };
         let span_ms = span(per_hour, source.silence_after_seconds.unwrap_or(0));
-        let fresh = || Window::new(span_ms, now);
+        let fresh = || Window::new(span_ms, now, source.events);
         let window = self.windows.entry(source.id.clone()).or_insert_with(fresh);
         if window.span_ms != span_ms || source.silent_since.is_some() {
             *window = fresh();
         }
+        window.count(source.events, now);
         if now - window.from < span_ms {
             return None;
         }
@@ -179,17 +178,18 @@ mod tests {
 
     #[test]
     fn a_tenth_of_the_expected_rate_is_the_border() {
-        let (mut rates, source) = (Rates::new(10), source(1_000));
+        let (mut rates, mut source) = (Rates::new(10), source(1_000));
+        source.events = 77;
         assert_eq!(rates.judge(&source, 0), None);
         for minute in 0..60 {
-            rates.add("s", if minute < 33 { 3 } else { 0 }, minute * MINUTE);
+            source.events += if minute < 33 { 3 } else { 0 };
             assert_eq!(rates.judge(&source, minute * MINUTE), None, "{minute}");
         }
         let share = |received| Share { received, expected: 1_000, minutes: 60 };
         assert_eq!(rates.judge(&source, 60 * MINUTE), Some(Judgement::Quiet(share(99))));
-        rates.add("s", 1, 60 * MINUTE);
+        source.events += 1;
         assert_eq!(rates.judge(&source, 60 * MINUTE), None);
-        rates.add("s", 100, 60 * MINUTE);
+        source.events += 100;
         assert_eq!(rates.judge(&source, 60 * MINUTE), Some(Judgement::Enough(share(200))));
         assert_eq!(rates.judge(&source, 180 * MINUTE), Some(Judgement::Quiet(share(0))));
     }
@@ -222,10 +222,10 @@ mod tests {
             per_hour in 1_i64..=i64::MAX,
             sent in proptest::collection::vec((0_u64..1 << 40, 0_i64..2 * DAY_MS), 0..200),
         ) {
-            let (mut rates, source) = (Rates::new(10), source(per_hour));
+            let (mut rates, mut source) = (Rates::new(10), source(per_hour));
             rates.judge(&source, 0);
             for (events, at) in sent {
-                rates.add("s", events, at);
+                source.events += i64::try_from(events).unwrap();
                 rates.judge(&source, at);
                 prop_assert!(rates.windows["s"].slots.len() <= 62);
             }

@@ -2,6 +2,8 @@
 //! sensor falls silent, when a source sends far less than it should, and when it is over: one each, so that a rule
 //! raises one alert, which belongs to somebody ([`dongson_registry::Owner`]).
 //!
+//! Every collector tells the registry whom it heard; who is silent is looked for by one of them, which holds the lease.
+//!
 //! What the registry has marked is told again after a start: the bus knows by the event's token whether it has it.
 
 use crate::config::Silence;
@@ -10,10 +12,10 @@ use crate::publish::{Publisher, now};
 use crate::rate::{Judgement, Rates, Share};
 use dongson_bus::{Bus, Record};
 use dongson_event::{Event, TOPIC_EVENTS, Timestamp, identity};
-use dongson_registry::{Owner, Registry, Scope, Sensor, Source};
+use dongson_registry::{Lease, Owner, Registry, Scope, Sensor, Source};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 /// Why a round failed.
@@ -66,8 +68,14 @@ impl Turn {
     }
 }
 
+/// The lease of who looks for silence.
+const LEASE: &str = "silence";
+
 /// Looks at all sources and sensors, again and again.
 pub(crate) struct Watch {
+    lease: Lease,
+    /// Whether the lease was ours in the last round.
+    holds: bool,
     directory: Arc<Directory>,
     publisher: Publisher,
     bus: Arc<dyn Bus>,
@@ -87,16 +95,14 @@ impl Watch {
         listening: i64,
     ) -> Self {
         let rates = Rates::new(settings.quiet_percent);
-        Self { directory, publisher, bus, rates, listening, turns: VecDeque::new() }
+        let lease = directory.registry().lease(LEASE);
+        Self { lease, holds: false, directory, publisher, bus, rates, listening, turns: VecDeque::new() }
     }
 
     /// Runs until `shutdown`, then tells the registry the last counters.
     pub(crate) async fn run(mut self, every: Duration, shutdown: CancellationToken) {
         let mut ticks = tokio::time::interval(every);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        if let Err(error) = self.recall().await {
-            tracing::warn!(%error, "silences of before the start are not told again");
-        }
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => break,
@@ -109,9 +115,12 @@ impl Watch {
         if let Err(error) = self.tell().await {
             tracing::warn!(%error, "the last counters of sources are lost");
         }
+        if let Err(error) = self.lease.release().await {
+            tracing::warn!(%error, "another collector looks for silence only after a while");
+        }
     }
 
-    /// What was marked before the start and perhaps not told.
+    /// What was marked before it was our turn, and perhaps not told.
     async fn recall(&mut self) -> Result<(), dongson_registry::Error> {
         let registry = self.directory.registry();
         for source in registry.sources(&Scope::All).await? {
@@ -130,6 +139,23 @@ impl Watch {
     async fn round(&mut self) -> Result<(), WatchError> {
         self.directory.refresh().await?;
         self.tell().await?;
+        let held = std::mem::replace(&mut self.holds, false);
+        if self.lease.hold(Instant::now()).await? {
+            if !held {
+                self.recall().await?;
+            }
+            self.holds = true;
+            self.look().await?;
+        }
+        while let Some(turn) = self.turns.front() {
+            report(self.directory.registry(), &self.bus, turn).await?;
+            self.turns.pop_front();
+        }
+        Ok(())
+    }
+
+    /// Finds who has fallen silent or quiet.
+    async fn look(&mut self) -> Result<(), WatchError> {
         let at = now().millis();
         let registry = self.directory.registry();
         for source in registry.mark_silent_sources(self.listening, at).await? {
@@ -140,12 +166,7 @@ impl Watch {
             let since = sensor.silent_since.unwrap_or(at);
             self.turns.push_back(Turn::of_sensor(sensor, What::Silent, since));
         }
-        self.judge(at).await?;
-        while let Some(turn) = self.turns.front() {
-            report(self.directory.registry(), &self.bus, turn).await?;
-            self.turns.pop_front();
-        }
-        Ok(())
+        Ok(self.judge(at).await?)
     }
 
     /// Finds sources that have become quiet, or are so no more.
@@ -170,9 +191,6 @@ impl Watch {
     async fn tell(&mut self) -> Result<(), dongson_registry::Error> {
         let registry = self.directory.registry();
         let counts = self.publisher.tally().take_sources();
-        for count in &counts {
-            self.rates.add(&count.source, count.events, count.last_seen);
-        }
         if !counts.is_empty() {
             for (id, since) in registry.count_sources(&counts).await? {
                 let back = registry.source(&Scope::All, &id).await.ok();

@@ -178,7 +178,6 @@ fn mixed(
         next[source] += 1;
         sequencer.push(0, (log.len() as u64, 100), seen.clone(), &mut ready);
         log.push(seen.clone());
-        progress.wait(&seen.scope, clock(step));
         progress.tell(&seen.scope, &seen.source, seen.at, clock(step));
         if choice % 3 == 0
             && let Some(marks) = progress.watermarks(clock(step))
@@ -323,7 +322,6 @@ fn a_wrong_clock_makes_nobody_else_late() {
             let seen = RuleMatchKeyed { event: format!("{number}"), ..match_of(source, at, "a") };
             sequencer.push(0, (number, 100), seen, &mut out);
             progress.tell("xa-a", source, Timestamp::from_seconds(at), now);
-            progress.wait("xa-a", now);
         }
         if let Some(marks) = progress.watermarks(now) {
             sequencer.advance(0, &marks, &mut out);

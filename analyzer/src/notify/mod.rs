@@ -1,7 +1,8 @@
 //! Tells people of new alerts: takes what is due from the registry's outbox and sends it by SMTP or webhook.
 //!
 //! An alert enters the outbox in the transaction that makes it, so none is forgotten; a delivery may be repeated
-//! after a crash, never lost. What fails is tried again as the registry says, and its last answer is kept.
+//! after a crash, never lost. What fails is tried again as the registry says, and its last answer is kept. Of several
+//! analyzers one sends: the one that holds the lease.
 
 mod roots;
 mod smtp;
@@ -11,7 +12,7 @@ mod webhook;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dongson_registry::{Channel, ChannelKind, DueDelivery, Outcome, Registry, now};
 use tokio::task::JoinHandle;
@@ -24,6 +25,8 @@ pub use roots::Roots;
 const EVERY: Duration = Duration::from_secs(2);
 /// Deliveries of one channel taken at once.
 const BATCH: u32 = 50;
+/// The lease of who sends.
+const LEASE: &str = "notifications";
 /// Longest that one message may take: to one address, or to a receiver of webhooks.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(20);
 /// How long deliveries under way may go on at the end.
@@ -79,6 +82,7 @@ impl Notifier {
     pub async fn run(self, registry: Registry, console: String, stop: CancellationToken) {
         let mut tick = tokio::time::interval(EVERY);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut lease = registry.lease(LEASE);
         // By channel, for as long as something is under way.
         let mut under_way: HashMap<String, JoinHandle<()>> = HashMap::new();
         loop {
@@ -87,6 +91,14 @@ impl Notifier {
                 _ = tick.tick() => {}
             }
             under_way.retain(|_, task| !task.is_finished());
+            match lease.hold(Instant::now()).await {
+                Ok(true) => {}
+                Ok(false) => continue,
+                Err(error) => {
+                    warn!(%error, "who sends notifications could not be asked of the registry");
+                    continue;
+                }
+            }
             let due = match due_by_channel(&registry).await {
                 Ok(due) => due,
                 Err(error) => {
@@ -106,6 +118,9 @@ impl Notifier {
         if tokio::time::timeout(LAST, futures::future::join_all(under_way.into_values())).await.is_err() {
             // What was not noted as delivered is sent again after the next start.
             aborts.iter().for_each(tokio::task::AbortHandle::abort);
+        }
+        if let Err(error) = lease.release().await {
+            warn!(%error, "another analyzer sends notifications only after a while");
         }
     }
 

@@ -88,6 +88,8 @@ const LATENESS: Lateness = Lateness {
     idle: Duration::from_secs(30),
 };
 const PARTITIONS: u32 = 2;
+/// Partitions of the events: the second agency's sources stand in both.
+const INPUTS: u32 = 2;
 /// When the sources begin to speak; the stages run for longer.
 const START: i64 = 1_800_000_000;
 
@@ -117,6 +119,11 @@ fn arrivals(source: usize, lag: i64, seen: &[Seen]) -> Vec<Arrival> {
         Arrival(arrival, event)
     };
     seen.iter().enumerate().map(event).collect()
+}
+
+/// The partition of the events in which an event stands.
+fn input_of(event: &Event) -> usize {
+    usize::from(event.text("observer.name") == Some("node-1"))
 }
 
 fn all_items(detector: &mut Detector, event: &Event) -> Vec<Item> {
@@ -173,7 +180,7 @@ fn in_order(all: &[Arrival]) -> Vec<String> {
                     }
                 }
                 Item::Signal(signal) => signals.push(*signal),
-                Item::Watermarks { .. } => unreachable!(),
+                Item::Told { .. } | Item::Watermarks { .. } => unreachable!(),
             }
         }
         waiting = later.into_iter().chain(onward).collect();
@@ -216,9 +223,11 @@ impl World {
             partition: Partition::new(&CONTENT, number, PARTITIONS),
             saved: BTreeMap::new(),
         };
-        let mut marks = Marks::new(LATENESS, PARTITIONS);
-        let before = Timestamp::from_seconds(START).minus(LATENESS.idle);
-        marks.hear(std::iter::empty(), Some(before));
+        let mut marks = Marks::new(LATENESS, INPUTS, PARTITIONS);
+        marks.keep((0..INPUTS).map(|input| (input, 1, 0)));
+        for input in 0..INPUTS {
+            marks.caught_up(input, Timestamp::from_seconds(START).minus(LATENESS.idle));
+        }
         assert!(marks.records().unwrap().is_empty());
         Self {
             detector: Detector::new(&CONTENT),
@@ -237,19 +246,26 @@ impl World {
         }
     }
 
-    /// The first stage takes a batch.
+    /// The first stage takes what arrived, from each partition of the events.
     fn events(&mut self, arrived: &[Arrival], now: Timestamp) {
-        let mut heard = Heard::default();
+        let mut heard: Vec<Heard> = (0..INPUTS).map(|_| Heard::default()).collect();
         for Arrival(_, event) in arrived {
-            heard.event(event);
+            heard[input_of(event)].event(event);
             let items = all_items(&mut self.detector, event);
-            heard.items(&items);
             let records = items.iter().map(|item| item.to_record().unwrap()).collect();
             self.produce(records);
         }
-        self.marks.hear([(("events", 0), &heard)].into_iter(), Some(now));
+        self.hear(&heard, now);
         let records = self.marks.records().unwrap();
         self.produce(records);
+    }
+
+    /// All partitions of the events are read.
+    fn hear(&mut self, heard: &[Heard], now: Timestamp) {
+        for (input, heard) in (0..INPUTS).zip(heard) {
+            self.marks.caught_up(input, now);
+            self.marks.hear(input, 0, heard, now);
+        }
     }
 
     /// The second stage takes at most `most` records of partition `number`; false when there are none.
@@ -293,12 +309,13 @@ impl World {
 /// Arrivals in rounds as `cuts` say: seconds of each round, records that the second stage takes then.
 fn run(all: &[Arrival], cuts: &[(u64, usize)], restart: usize) -> World {
     let mut world = World::new(restart);
-    let mut before = Heard::default();
+    let mut before: Vec<Heard> = (0..INPUTS).map(|_| Heard::default()).collect();
     for source in 0..3 {
         // Each source was heard before, so that it is waited for.
-        before.event(&arrivals(source, 0, &[(-1, true, 0, 0)])[0].1);
+        let event = &arrivals(source, 0, &[(-1, true, 0, 0)])[0].1;
+        before[input_of(event)].event(event);
     }
-    world.marks.hear([(("events", 0), &before)].into_iter(), Some(Timestamp::from_seconds(START)));
+    world.hear(&before, Timestamp::from_seconds(START));
     let mut left = all.to_vec();
     left.sort_by_key(|Arrival(at, _)| *at);
     let mut left = left.as_slice();

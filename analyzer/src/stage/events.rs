@@ -1,6 +1,6 @@
 //! The first stage: events are enriched and matched, written to the store, and their signals put on the bus.
 //!
-//! Once a second it also says there how far each agency's sources have told, so that the second stage knows what is
+//! Once a second it also says there how far each agency's sources have told in the partitions that are its own, so that the second stage knows what is
 //! complete. That is said after the batches' signals are on the bus, so a record that was lost in a crash is made up for
 //! by a later one, and one that is repeated says nothing new.
 
@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use dongson_bus::{Batch, Bus, Consumer, MAX_RECORD_BYTES, Record};
+use dongson_bus::{Batch, Bus, Record};
 use dongson_event::{
     Event, TOPIC_EVENTS, TOPIC_SIGNALS, TOPIC_UNPARSED, Timestamp, UNPARSED, Value, identity,
 };
@@ -19,10 +19,12 @@ use futures::future::try_join_all;
 use futures::stream::{StreamExt as _, TryStreamExt as _};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
-use super::marks::{Heard, Marks};
+use super::marks::{Heard, Marks, Ours};
+use super::reader::{Reader, Run};
 use super::seal::Sealer;
-use super::{BATCH_BYTES, BATCH_RECORDS, POLL, begin, end, in_flight, partitions_of, token};
+use super::{BATCH_BYTES, BATCH_RECORDS, POLL, partitions_of};
 use crate::detect::{Content, Detector};
 use crate::indicators::Intel;
 use crate::inventory::Inventory;
@@ -71,14 +73,24 @@ struct Worked {
     heard: Heard,
 }
 
-/// A batch and what it became; its effects are still to come.
-type Ready = (Arc<Batch>, Worked);
+/// A run and what it became; its effects are still to come.
+type Ready = (Arc<Run>, Worked);
 
-/// What was read together.
-struct Round {
-    ready: Vec<Ready>,
-    /// When everything was read that there was; `None` where more waited than is read at once.
-    read: Option<Timestamp>,
+/// How the partitions of all topics that are read are numbered.
+#[derive(Debug, Clone, Copy)]
+struct Inputs {
+    events: u32,
+    unparsed: u32,
+}
+
+impl Inputs {
+    fn all(self) -> u32 {
+        self.events.saturating_add(self.unparsed)
+    }
+
+    fn number(self, topic: &str, partition: u32) -> u32 {
+        if topic == TOPIC_EVENTS { partition } else { self.events.saturating_add(partition) }
+    }
 }
 
 impl EventsStage {
@@ -86,51 +98,68 @@ impl EventsStage {
     ///
     /// While the store takes one set of batches, the next set is read and worked on; offsets move in order.
     pub(crate) async fn run(self, stop: CancellationToken) -> Result<(), AnalyzerError> {
-        let mut consumer = self.bus.consumer(GROUP, &[TOPIC_EVENTS, TOPIC_UNPARSED]).await?;
-        let again = in_flight(consumer.as_mut()).await?;
-        let partitions = partitions_of(self.bus.as_ref(), TOPIC_SIGNALS).await?;
-        let mut marks = Marks::new(self.config.lateness, partitions);
+        let bus = self.bus.as_ref();
+        let inputs = Inputs {
+            events: partitions_of(bus, TOPIC_EVENTS).await?,
+            unparsed: partitions_of(bus, TOPIC_UNPARSED).await?,
+        };
+        let partitions = partitions_of(bus, TOPIC_SIGNALS).await?;
+        let mut marks = Marks::new(self.config.lateness, inputs.all(), partitions);
+        let mut reader = Reader::join(bus, GROUP, &[TOPIC_EVENTS, TOPIC_UNPARSED]).await?;
         let mut told = Instant::now();
-        let mut round = Round { ready: self.work_all(again).await?, read: None };
         let mut sealer = Sealer::new(self.registry.clone(), self.store.clone(), self.config.seal_every);
-        for (batch, _) in &round.ready {
-            sealer.repeated(batch).await?;
-        }
-        while !(stop.is_cancelled() && round.ready.is_empty()) {
-            let Round { ready, read } = round;
-            let mut places = Vec::with_capacity(ready.len());
-            for (batch, _) in &ready {
-                begin(consumer.as_mut(), batch).await?;
-                places.push(sealer.place(batch).await?);
+        let mut ready: Vec<Ready> = Vec::new();
+        while !(stop.is_cancelled() && ready.is_empty()) {
+            let (mut begun, mut places) = (Vec::with_capacity(ready.len()), Vec::with_capacity(ready.len()));
+            for (run, worked) in ready {
+                if reader.begin(&run).await? {
+                    places.push(sealer.place(&run).await?);
+                    begun.push((run, worked));
+                }
             }
             let effects =
-                ready.iter().zip(places).map(|((batch, worked), place)| self.effects(batch, worked, place));
+                begun.iter().zip(places).map(|((run, worked), place)| self.effects(run, worked, place));
             let effects = try_join_all(effects);
-            let records = ready.iter().map(|(batch, _)| batch.records.len()).sum();
-            let (done, next) = tokio::join!(effects, self.next(consumer.as_mut(), records, &stop));
+            let records = begun.iter().map(|(run, _)| run.batch.records.len()).sum();
+            let (done, next) = tokio::join!(effects, self.next(&mut reader, records, &stop));
             done?;
-            for (batch, worked) in &ready {
-                end(consumer.as_mut(), batch).await?;
-                sealer.stored(batch, &worked.rows);
-                metrics::counter!("analyzer_events_total").increment(batch.records.len() as u64);
+            marks.keep(ours(&reader, inputs));
+            for (run, worked) in &begun {
+                if reader.end(run).await? {
+                    sealer.stored(run, &worked.rows);
+                    let batch = &run.batch;
+                    metrics::counter!("analyzer_events_total").increment(batch.records.len() as u64);
+                    let number = inputs.number(&batch.topic, batch.partition);
+                    let now = Timestamp::from_millis(now());
+                    marks.hear(number, batch.last.saturating_add(1), &worked.heard, now);
+                }
             }
-            marks.hear(
-                ready.iter().map(|(batch, worked)| ((batch.topic.as_str(), batch.partition), &worked.heard)),
-                read,
-            );
-            self.recycle(ready);
-            sealer.seal(&consumer.assigned(), false).await?;
+            self.recycle(begun);
+            sealer.seal(&reader, false).await?;
             if told.elapsed() >= MARKS_EVERY {
                 told = Instant::now();
-                self.tell(&mut marks).await?;
+                marks.keep(ours(&reader, inputs));
+                self.tell(&mut marks, inputs).await?;
             }
-            round = next?;
+            ready = next?;
         }
-        sealer.seal(&consumer.assigned(), true).await
+        sealer.seal(&reader, true).await
     }
 
-    /// Puts watermarks on the bus, if there is something new to say.
-    async fn tell(&self, marks: &mut Marks) -> Result<(), AnalyzerError> {
+    /// Puts on the bus how far our partitions have told, if there is something new to say.
+    async fn tell(&self, marks: &mut Marks, inputs: Inputs) -> Result<(), AnalyzerError> {
+        // Before the question: what comes during it may be left out.
+        let asked = Timestamp::from_millis(now());
+        match self.bus.lag(GROUP).await {
+            Ok(lags) => {
+                for lag in lags.iter().filter(|lag| lag.records == 0) {
+                    marks.caught_up(inputs.number(&lag.topic, lag.partition), asked);
+                }
+            }
+            Err(error) => {
+                warn!(%error, "how far the events are read is not known; correlations wait");
+            }
+        }
         let records = marks.records()?;
         if !records.is_empty() {
             metrics::counter!("analyzer_order_watermarks_total").increment(records.len() as u64);
@@ -139,44 +168,35 @@ impl EventsStage {
         Ok(())
     }
 
-    /// The next batches, worked on; none when nothing came or it is time to stop. After `last` records, if those were
+    /// The next runs, worked on; none when nothing came or it is time to stop. After `last` records, if those were
     /// few, it gathers for a moment first: small batches make small parts in the store.
     async fn next(
         &self,
-        consumer: &mut dyn Consumer,
+        reader: &mut Reader,
         last: usize,
         stop: &CancellationToken,
-    ) -> Result<Round, AnalyzerError> {
+    ) -> Result<Vec<Ready>, AnalyzerError> {
         let polled = async {
             if last > 0 && last < self.config.gather_below {
                 tokio::time::sleep(self.config.gather).await;
             }
-            // Before the poll: what comes during it may be left out.
-            let began = Timestamp::from_millis(now());
-            let batches = consumer.poll(BATCH_RECORDS, BATCH_BYTES, POLL).await?;
-            Ok::<_, AnalyzerError>((batches, began))
+            reader.poll(BATCH_RECORDS, BATCH_BYTES, POLL).await
         };
-        let (batches, began) = tokio::select! {
-            () = stop.cancelled() => return Ok(Round { ready: Vec::new(), read: None }),
+        let runs = tokio::select! {
+            () = stop.cancelled() => return Ok(Vec::new()),
             polled = polled => polled?,
         };
-        let read = (!is_full(&batches)).then_some(began);
-        Ok(Round { ready: self.work_all(batches).await?, read })
+        self.work_all(runs).await
     }
 
-    async fn work_all(&self, batches: Vec<Batch>) -> Result<Vec<Ready>, AnalyzerError> {
-        try_join_all(batches.into_iter().map(|batch| self.work(batch))).await
+    async fn work_all(&self, runs: Vec<Run>) -> Result<Vec<Ready>, AnalyzerError> {
+        try_join_all(runs.into_iter().map(|run| self.work(run))).await
     }
 
     /// Rows and signals of one batch; the same batch again has no further effect. Neither waits for the other: an alert
     /// need not wait for the store to sync.
-    async fn effects(
-        &self,
-        batch: &Batch,
-        worked: &Worked,
-        place: Option<Sealing>,
-    ) -> Result<(), AnalyzerError> {
-        let token = token(batch);
+    async fn effects(&self, run: &Run, worked: &Worked, place: Option<Sealing>) -> Result<(), AnalyzerError> {
+        let token = run.token();
         let rows = async {
             match place {
                 Some(place) => self.store.insert_segment(&worked.rows, &token, place).await?,
@@ -212,11 +232,11 @@ impl EventsStage {
     }
 
     /// Decodes, enriches and matches, on all cores and away from the tasks that wait for disks.
-    async fn work(&self, batch: Batch) -> Result<Ready, AnalyzerError> {
-        let batch = Arc::new(batch);
-        let parts = pieces(&batch.records).into_iter().map(|piece| {
-            let (stage, batch) = (self.clone(), Arc::clone(&batch));
-            let work = move || stage.work_now(&batch, piece);
+    async fn work(&self, run: Run) -> Result<Ready, AnalyzerError> {
+        let run = Arc::new(run);
+        let parts = pieces(&run.batch.records).into_iter().map(|piece| {
+            let (stage, run) = (self.clone(), Arc::clone(&run));
+            let work = move || stage.work_now(&run.batch, piece);
             async { tokio::task::spawn_blocking(work).await.map_err(AnalyzerError::Panicked)? }
         });
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
@@ -225,10 +245,10 @@ impl EventsStage {
         while let Some(part) = parts.try_next().await? {
             worked.rows.extend(part.rows);
             worked.items.extend(part.items);
-            worked.heard.add(part.heard);
+            worked.heard.add(&part.heard);
         }
         drop(parts);
-        Ok((batch, worked))
+        Ok((run, worked))
     }
 
     /// Some records of a batch, by their numbers in it.
@@ -250,7 +270,6 @@ impl EventsStage {
             worked.items.extend(met.into_iter().chain(marked).map(|one| Item::Signal(Box::new(one))));
             for (rule, signal) in matches {
                 let items = items(&self.content.rules, rule, signal, &mut detector, &event);
-                worked.heard.items(&items);
                 worked.items.extend(items);
             }
             rows.push(&event, &self.config.retention)?;
@@ -277,12 +296,9 @@ fn pieces(records: &[Record]) -> Vec<Range<usize>> {
     pieces
 }
 
-/// True when a poll gave as much as was asked for: there may be more.
-fn is_full(batches: &[Batch]) -> bool {
-    let records = || batches.iter().flat_map(|batch| &batch.records);
-    // The last record of a poll may be too large for what was left.
-    let room = BATCH_BYTES.saturating_sub(MAX_RECORD_BYTES);
-    records().count() >= BATCH_RECORDS || records().map(Record::size).sum::<usize>() >= room
+/// The partitions that are ours, as watermarks number them.
+fn ours(reader: &Reader, inputs: Inputs) -> impl Iterator<Item = Ours> {
+    reader.held().map(move |held| (inputs.number(held.topic, held.partition), held.grant, held.next))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

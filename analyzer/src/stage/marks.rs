@@ -1,16 +1,19 @@
-//! How far the sources have told, as the first stage sees it, and the records that say so to the second.
+//! How far the sources have told in each partition of the events, as its reader sees it, and the records that say so to
+//! the second stage. A partition has one reader at a time, and takes what it knew along to nobody: a new reader listens
+//! first, and until then what the old one told last stands.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 use dongson_bus::Record;
 use dongson_event::{Event, Timestamp};
-use dongson_rules::correlate::{Lateness, Progress, Timed as _};
+use dongson_rules::correlate::{Lateness, Progress, Told, Watermarks};
 
 use crate::AnalyzerError;
 use crate::item::Item;
 
-/// So many rounds in which everything that was asked for came: who of all partitions waits had a turn in them.
-const ROUNDS: u64 = 32;
+/// After so long it is told again how far a partition is read, although nothing else changed.
+const TOLD_AGAIN: Duration = Duration::from_secs(10);
 
 /// What the collector says about a source is not told by that source.
 const ABOUT_SOURCES: &str = "dongson.health";
@@ -20,8 +23,6 @@ const ABOUT_SOURCES: &str = "dongson.health";
 pub(crate) struct Heard {
     /// By agency and source the newest moment.
     sources: BTreeMap<String, BTreeMap<String, Timestamp>>,
-    /// Whose items wait for their turn.
-    waiting: BTreeSet<String>,
     /// When the newest event was taken in.
     taken: Timestamp,
 }
@@ -39,24 +40,13 @@ impl Heard {
         self.source(event.organization(), event.text("observer.name").unwrap_or_default(), at);
     }
 
-    /// Notes the items of an event.
-    pub(crate) fn items(&mut self, items: &[Item]) {
-        for item in items {
-            let waits = matches!(item, Item::Script { .. } | Item::Counted { .. });
-            if waits && !self.waiting.contains(item.scope()) {
-                self.waiting.insert(item.scope().to_owned());
-            }
-        }
-    }
-
     /// Adds what another part of the batch told.
-    pub(crate) fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: &Self) {
         for (agency, sources) in &other.sources {
             for (source, at) in sources {
                 self.source(agency, source, *at);
             }
         }
-        self.waiting.extend(other.waiting);
         self.taken = self.taken.max(other.taken);
     }
 
@@ -75,89 +65,113 @@ impl Heard {
 /// Makes the records.
 #[derive(Debug)]
 pub(crate) struct Marks {
-    progress: Progress,
+    lateness: Lateness,
+    /// How many parts the input has: partitions of all topics that are read.
+    inputs: u32,
+    /// Partitions of the signals topic.
     partitions: u32,
-    /// How far the input is processed, by the clock; never goes back. None before anything is known of it.
-    clock: Option<Timestamp>,
-    /// Up to when each partition is processed, while more waits than is read at once; and in which round that was seen.
-    behind: BTreeMap<(String, u32), (Timestamp, u64)>,
-    rounds: u64,
-    /// The number of the last record.
-    number: u64,
+    own: BTreeMap<u32, Input>,
 }
 
+/// A part of the input that is ours.
+#[derive(Debug)]
+struct Input {
+    grant: u64,
+    /// The offset of the next record.
+    read: u64,
+    progress: Progress,
+    /// How far it is processed, by the clock; never goes back. None before anything is known of it.
+    clock: Option<Timestamp>,
+    /// None while it listens.
+    marks: Option<Watermarks>,
+    /// When it last told.
+    told: Option<Timestamp>,
+}
+
+/// A part of the input as the reader has it: its number, the grant, the offset of the next record.
+pub(crate) type Ours = (u32, u64, u64);
+
 impl Marks {
-    /// For a signals topic of `partitions`.
-    pub(crate) fn new(lateness: Lateness, partitions: u32) -> Self {
-        Self {
-            progress: Progress::new(lateness),
-            partitions,
-            clock: None,
-            behind: BTreeMap::new(),
-            rounds: 0,
-            number: 0,
+    /// For an input of so many partitions, and a signals topic of `partitions`.
+    pub(crate) fn new(lateness: Lateness, inputs: u32, partitions: u32) -> Self {
+        Self { lateness, inputs, partitions, own: BTreeMap::new() }
+    }
+
+    /// Forgets what belongs to others now; begins to listen to what has become ours.
+    pub(crate) fn keep(&mut self, held: impl Iterator<Item = Ours>) {
+        let mut before = std::mem::take(&mut self.own);
+        for (number, grant, read) in held {
+            let known = before.remove(&number).filter(|input| input.grant == grant);
+            let input = known.unwrap_or_else(|| Input {
+                grant,
+                read,
+                progress: Progress::new(self.lateness),
+                clock: None,
+                marks: None,
+                told: None,
+            });
+            self.own.insert(number, input);
         }
     }
 
-    /// Takes what batches told whose items are on the bus, each with its topic and partition. `read` is when everything
-    /// was read that there was; `None` while there is more to read than is taken at once: then what was taken in later is
-    /// still to come, so the clock goes by the partition that is furthest behind, and who waits there is not taken for
-    /// silent.
-    pub(crate) fn hear<'h>(
-        &mut self,
-        batches: impl Iterator<Item = ((&'h str, u32), &'h Heard)> + Clone,
-        read: Option<Timestamp>,
-    ) {
-        let until = read.or_else(|| self.processed(batches.clone()));
-        if read.is_some() {
-            self.behind.clear();
-        }
-        self.clock = self.clock.max(until);
-        let Some(clock) = self.clock else { return };
-        for (_, heard) in batches {
-            for (agency, sources) in &heard.sources {
-                for (source, at) in sources {
-                    self.progress.tell(agency, source, *at, clock);
-                }
-            }
-            for scope in &heard.waiting {
-                self.progress.wait(scope, clock);
+    /// Takes what a batch told whose items are on the bus, all of it up to the offset `read`. While more is to be read the
+    /// clock goes by when the events were taken in, so who waits there is not taken for silent; `now` is the latest that
+    /// can be.
+    pub(crate) fn hear(&mut self, number: u32, read: u64, heard: &Heard, now: Timestamp) {
+        let Some(input) = self.own.get_mut(&number) else { return };
+        input.read = input.read.max(read);
+        let clock = input.pass(heard.taken.min(now));
+        for (agency, sources) in &heard.sources {
+            for (source, at) in sources {
+                input.progress.tell(agency, source, *at, clock);
             }
         }
     }
 
-    /// Up to when all partitions are processed in which something may wait.
-    fn processed<'h>(
-        &mut self,
-        batches: impl Iterator<Item = ((&'h str, u32), &'h Heard)>,
-    ) -> Option<Timestamp> {
-        self.rounds += 1;
-        let now = self.rounds;
-        for ((topic, partition), heard) in batches {
-            self.behind.insert((topic.to_owned(), partition), (heard.taken, now));
+    /// Everything was processed that a part had at `at`.
+    pub(crate) fn caught_up(&mut self, number: u32, at: Timestamp) {
+        if let Some(input) = self.own.get_mut(&number) {
+            input.pass(at);
         }
-        self.behind.retain(|_, (_, round)| now - *round < ROUNDS);
-        self.behind.values().map(|(taken, _)| *taken).min()
     }
 
     /// What is to be told now, to every partition; nothing while nothing changed.
     pub(crate) fn records(&mut self) -> Result<Vec<Record>, AnalyzerError> {
-        // Before the first round there is no clock: listening for a while must begin when there is.
-        let Some(clock) = self.clock else { return Ok(Vec::new()) };
-        let marks = self.progress.watermarks(clock);
-        metrics::gauge!("analyzer_order_sources")
-            .set(f64::from(u32::try_from(self.progress.sources()).unwrap_or(u32::MAX)));
-        let Some(marks) = marks else { return Ok(Vec::new()) };
-        // By the clock, so that it rises over restarts, too.
-        self.number = u64::try_from(clock.nanos()).unwrap_or(0).max(self.number + 1);
-        Item::Watermarks { level: 0, from: 0, number: self.number, marks }.to_every_partition(self.partitions)
+        let sources: usize = self.own.values().map(|input| input.progress.sources()).sum();
+        metrics::gauge!("analyzer_order_sources").set(f64::from(u32::try_from(sources).unwrap_or(u32::MAX)));
+        let told = |(number, input): (&u32, &mut Input)| Some((*number, input.told()?));
+        let parts: BTreeMap<u32, Told> = self.own.iter_mut().filter_map(told).collect();
+        if parts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let behind_seconds = self.lateness.between_sources.as_secs();
+        Item::Told { of: self.inputs, behind_seconds, parts }.to_every_partition(self.partitions)
+    }
+}
+
+impl Input {
+    fn pass(&mut self, at: Timestamp) -> Timestamp {
+        let clock = self.clock.map_or(at, |clock| clock.max(at));
+        self.clock = Some(clock);
+        clock
+    }
+
+    /// What there is to tell.
+    fn told(&mut self) -> Option<Told> {
+        // Before anything was read there is no clock: listening for a while must begin when there is.
+        let clock = self.clock?;
+        let news = self.progress.watermarks(clock);
+        let due = news.is_some() || self.told.is_some_and(|told| clock.since(told) >= TOLD_AGAIN);
+        self.marks = news.or(self.marks.take());
+        let marks = self.marks.clone().filter(|_| due)?;
+        self.told = Some(clock);
+        Some(Told { read: self.read, clock, marks })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     /// What one event of `observer` told that was taken in at this second.
     fn heard(observer: &str, second: i64) -> Heard {
@@ -170,51 +184,79 @@ mod tests {
         heard
     }
 
-    /// The watermark of the records, if there are any.
-    fn told(records: &[Record]) -> Option<i64> {
-        let Item::Watermarks { marks, .. } = Item::from_record(records.first()?).unwrap() else {
-            return None;
-        };
-        marks.of("xa-a").map(Timestamp::seconds)
+    const LATE: Timestamp = Timestamp::from_seconds(2_000_000);
+
+    /// The watermarks that are told, by the number of the part.
+    fn told(marks: &mut Marks) -> Vec<(u32, Option<i64>)> {
+        let records = marks.records().unwrap();
+        let Some(record) = records.first() else { return Vec::new() };
+        let Item::Told { parts, .. } = Item::from_record(record).unwrap() else { panic!("{record:?}") };
+        let of = |told: &Told| told.marks.of("xa-a").map(Timestamp::seconds);
+        parts.iter().map(|(number, told)| (*number, of(told))).collect()
     }
 
     #[test]
     fn after_a_start_it_listens_however_long_the_first_round_took() {
         let lateness = Lateness { within_source: Duration::from_secs(5), ..Lateness::default() };
-        let mut marks = Marks::new(lateness, 1);
-        // The first round read nothing, but took so long that the records are due.
-        marks.hear(std::iter::empty(), None);
-        assert!(marks.records().unwrap().is_empty());
+        let mut marks = Marks::new(lateness, 1, 1);
+        marks.keep([(0, 1, 0)].into_iter());
+        // Nothing was read, but so much time has passed that the records are due.
+        assert_eq!(told(&mut marks), []);
         // A backlog: the slower source is in the second part of it.
-        let place = ("events", 0);
-        marks.hear([(place, &heard("quick", 1_000_005))].into_iter(), None);
-        assert!(marks.records().unwrap().is_empty(), "it does not know yet who speaks");
-        let both = [(place, &heard("slow", 1_000_004)), (("events", 1), &heard("quick", 1_000_014))];
-        marks.hear(both.into_iter(), None);
-        assert!(marks.records().unwrap().is_empty());
-        let both = [(place, &heard("slow", 1_000_009)), (("events", 1), &heard("quick", 1_000_015))];
-        marks.hear(both.into_iter(), None);
-        marks.hear(std::iter::empty(), Some(Timestamp::from_seconds(1_000_015)));
-        assert_eq!(told(&marks.records().unwrap()), Some(1_000_009 - 5 - 1));
+        marks.hear(0, 1, &heard("quick", 1_000_005), LATE);
+        assert_eq!(told(&mut marks), [], "it does not know yet who speaks");
+        marks.hear(0, 2, &heard("slow", 1_000_004), LATE);
+        marks.hear(0, 3, &heard("quick", 1_000_014), LATE);
+        assert_eq!(told(&mut marks), []);
+        marks.hear(0, 4, &heard("slow", 1_000_009), LATE);
+        marks.hear(0, 5, &heard("quick", 1_000_015), LATE);
+        assert_eq!(told(&mut marks), [(0, Some(1_000_009 - 5 - 1))]);
     }
 
     #[test]
-    fn a_partition_that_is_ahead_does_not_make_the_others_silent() {
-        let mut marks = Marks::new(Lateness::default(), 1);
-        let (events, unparsed) = (("events", 0), ("unparsed", 0));
+    fn each_part_tells_for_itself_and_begins_anew_with_its_reader() {
+        let mut marks = Marks::new(Lateness::default(), 2, 1);
+        let both = |grant| [(0, 1, 0), (1, grant, 0)].into_iter();
+        marks.keep(both(2));
+        let mut all = Vec::new();
         for second in 0..40 {
-            marks.hear([(events, &heard("node", 1_000_000 + second))].into_iter(), None);
+            marks.hear(0, 1, &heard("node", 1_000_000 + second), LATE);
+            marks.caught_up(1, Timestamp::from_seconds(1_000_000 + second));
+            all.extend(told(&mut marks));
         }
-        assert_eq!(told(&marks.records().unwrap()), Some(1_000_039 - 10 - 1));
-        // A flood that ends an hour later is read in a round of its own.
-        marks.hear([(unparsed, &heard("flood", 1_003_600))].into_iter(), None);
-        assert!(marks.records().unwrap().is_empty(), "the node still speaks, and nobody passes it by");
-        // The flood is over: sooner or later it does not count any more.
-        let rounds = i64::try_from(ROUNDS).unwrap();
-        for second in 40..=40 + rounds {
-            marks.hear([(events, &heard("node", 1_000_000 + second))].into_iter(), None);
+        assert_eq!(all.last(), Some(&(0, Some(1_000_039 - 10 - 1))));
+        let silent: Vec<_> = all.iter().filter(|(number, _)| *number == 1).collect();
+        assert_eq!(silent, [&(1, None); 3], "first after listening, and then each ten seconds");
+        // A flood that ends an hour later is read in a round of its own: it makes nobody else silent.
+        marks.hear(1, 1, &heard("flood", 1_003_600), LATE);
+        marks.hear(0, 2, &heard("node", 1_000_040), LATE);
+        assert_eq!(told(&mut marks), [(0, Some(1_000_040 - 10 - 1)), (1, Some(1_003_600 - 10 - 1))]);
+        // Part 1 was another's meanwhile: nothing is said of it before it was listened to.
+        marks.keep(both(3));
+        marks.caught_up(1, Timestamp::from_seconds(1_003_602));
+        assert_eq!(told(&mut marks), []);
+        marks.caught_up(1, Timestamp::from_seconds(1_003_612));
+        assert_eq!(told(&mut marks), [(1, None)]);
+        // Nothing changes, and that is told now and then.
+        marks.caught_up(1, Timestamp::from_seconds(1_003_621));
+        assert_eq!(told(&mut marks), []);
+        marks.caught_up(1, Timestamp::from_seconds(1_003_622));
+        assert_eq!(told(&mut marks), [(1, None)]);
+        marks.keep(std::iter::empty());
+        marks.hear(0, 3, &heard("node", 1_003_700), LATE);
+        assert_eq!(told(&mut marks), []);
+    }
+
+    #[test]
+    fn a_collector_whose_clock_is_ahead_makes_nobody_silent() {
+        let mut marks = Marks::new(Lateness::default(), 1, 1);
+        marks.keep([(0, 1, 0)].into_iter());
+        let now = |second| Timestamp::from_seconds(1_000_000 + second);
+        for second in 0..30 {
+            let hour = 3_600;
+            marks.hear(0, 1, &heard("ahead", 1_000_000 + hour + second), now(second));
+            marks.hear(0, 2, &heard("node", 1_000_000 + second), now(second));
         }
-        assert_eq!(marks.behind.len(), 1);
-        assert_eq!(marks.clock, Some(Timestamp::from_seconds(1_000_040 + rounds)));
+        assert_eq!(told(&mut marks), [(0, Some(1_000_029 - 10 - 1))]);
     }
 }

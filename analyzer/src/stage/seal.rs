@@ -7,13 +7,12 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use dongson_bus::Batch;
 use dongson_event::transparency::{MAX_CLASSES, Row, SegmentId, SegmentRoots};
 use dongson_registry::{Registry, Sealed, now};
 use dongson_store::{EventRows, Sealing, StoreClient};
-
 use tracing::warn;
 
+use super::reader::{Reader, Run};
 use crate::AnalyzerError;
 
 /// Rows after which a segment is sealed at once: verification reads a segment as a whole.
@@ -23,6 +22,8 @@ const DAY: i64 = 86_400_000;
 
 /// A segment that grows.
 struct Open {
+    /// As long as the partition is ours by this grant, nobody else writes rows of it.
+    grant: u64,
     id: SegmentId,
     /// The offset after what was stored of it.
     next: u64,
@@ -49,28 +50,24 @@ impl Sealer {
     }
 
     /// Where the rows of a batch stand; `None` for a topic that is not logged.
-    pub(crate) async fn place(&mut self, batch: &Batch) -> Result<Option<Sealing>, AnalyzerError> {
-        let Some(open) = self.of(batch).await? else { return Ok(None) };
-        let first = batch.first.checked_sub(open.id.first()).and_then(|first| u32::try_from(first).ok());
+    pub(crate) async fn place(&mut self, run: &Run) -> Result<Option<Sealing>, AnalyzerError> {
+        let Some(open) = self.of(run).await? else { return Ok(None) };
+        // The store may have its rows as they were when somebody else had begun it.
+        open.read_back |= run.repeated();
+        let first = run.batch.first.checked_sub(open.id.first()).and_then(|first| u32::try_from(first).ok());
         Ok(first.map(|first| Sealing { segment: open.id, first }))
     }
 
-    /// A batch that a process had begun before it ended: the store may have its rows as they were then.
-    pub(crate) async fn repeated(&mut self, batch: &Batch) -> Result<(), AnalyzerError> {
-        if let Some(open) = self.of(batch).await? {
-            open.read_back = true;
-        }
-        Ok(())
-    }
-
-    async fn of(&mut self, batch: &Batch) -> Result<Option<&mut Open>, AnalyzerError> {
+    async fn of(&mut self, run: &Run) -> Result<Option<&mut Open>, AnalyzerError> {
+        let batch = &run.batch;
         let key = (batch.topic.clone(), batch.partition);
-        if !self.open.contains_key(&key) {
+        if self.open.get(&key).is_none_or(|open| open.grant != run.grant()) {
             let sealed = self.registry.sealed_up_to(&batch.topic, batch.partition).await?;
             // What lies between the last segment and this batch was stored and not sealed.
             let first = sealed.filter(|next| *next <= batch.first).unwrap_or(batch.first);
             let Some(id) = SegmentId::new(&batch.topic, batch.partition, first) else { return Ok(None) };
             let open = Open {
+                grant: run.grant(),
                 id,
                 next: batch.first,
                 roots: SegmentRoots::default(),
@@ -83,17 +80,20 @@ impl Sealer {
     }
 
     /// The store has the rows of a batch.
-    pub(crate) fn stored(&mut self, batch: &Batch, blocks: &[EventRows]) {
+    pub(crate) fn stored(&mut self, run: &Run, blocks: &[EventRows]) {
+        let batch = &run.batch;
         let Some(open) = self.open.get_mut(&(batch.topic.clone(), batch.partition)) else { return };
-        open.next = batch.last + 1;
+        open.next = batch.last.saturating_add(1);
         if !open.read_back {
             blocks.iter().flat_map(EventRows::logged).for_each(|row| open.roots.push(row));
         }
     }
 
     /// Seals what is due, or all of it. What another process has taken over is left to that.
-    pub(crate) async fn seal(&mut self, assigned: &[(String, u32)], all: bool) -> Result<(), AnalyzerError> {
-        self.open.retain(|key, _| assigned.contains(key));
+    pub(crate) async fn seal(&mut self, reader: &Reader, all: bool) -> Result<(), AnalyzerError> {
+        let held: BTreeMap<(&str, u32), u64> =
+            reader.held().map(|held| ((held.topic, held.partition), held.grant)).collect();
+        self.open.retain(|(topic, partition), open| held.get(&(topic, *partition)) == Some(&open.grant));
         let every = self.every;
         let is_due = |open: &&mut Open| {
             let rows = open.next - open.id.first();
@@ -126,7 +126,7 @@ impl Sealer {
             let open = self.open.get_mut(&(id.topic().to_owned(), id.partition()));
             if let (Some(open), Some(id)) = (open, SegmentId::new(id.topic(), id.partition(), *next)) {
                 let (roots, since) = (SegmentRoots::default(), Instant::now());
-                *open = Open { id, next: *next, roots, read_back: false, since };
+                *open = Open { grant: open.grant, id, next: *next, roots, read_back: false, since };
             }
             for class in classes {
                 self.retention(class.days, at).await?;

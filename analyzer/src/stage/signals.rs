@@ -2,19 +2,23 @@
 //! grouped into alerts.
 //!
 //! What waits for its turn, the state of correlations and scripts, the counts of the alerts and the consumed offset
-//! are one transaction of the registry, so each signal counts once.
+//! are one transaction of the registry, so each signal counts once. The transaction is refused unless the registry still
+//! stands where the state in memory was loaded or last written: of two members that both believe a partition to be
+//! theirs, one changes nothing, and loads the state anew should the partition come back to it.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use dongson_bus::{Batch, Bus, Consumer, Record};
+use dongson_bus::{Bus, Record};
 use dongson_event::transparency::{Hash, leaf_hash};
 use dongson_event::{Alert, Signal, TOPIC_ALERTS, TOPIC_SIGNALS};
 use dongson_registry::{AlertUpsert, Consumed, Exception, ExceptionHit, Registry, Scope, Step, now};
 use dongson_store::StoreClient;
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
-use super::{BATCH_BYTES, POLL, begin, end, in_flight, partitions_of, token};
+use super::reader::{Reader, Run};
+use super::{BATCH_BYTES, POLL, partitions_of};
 use crate::AnalyzerError;
 use crate::detect::{Content, registry_level};
 use crate::partition::{Partition, Taken};
@@ -36,10 +40,19 @@ pub(crate) struct SignalsStage {
 
 /// The state of each partition, and the alerts that are known to exist.
 struct Memory {
-    partitions: BTreeMap<u32, Partition>,
+    partitions: BTreeMap<u32, Loaded>,
     /// How many the topic has.
     all: u32,
     known: HashSet<String>,
+}
+
+/// The state of a partition.
+struct Loaded {
+    /// As long as the partition is ours by this grant, nobody else changes it.
+    grant: u64,
+    /// Where the registry stood when it was loaded or last written.
+    next: u64,
+    partition: Partition,
 }
 
 /// What a batch leads to.
@@ -52,73 +65,75 @@ struct Found {
 impl SignalsStage {
     /// Runs until `stop`; the batch in hand is finished first.
     pub(crate) async fn run(&self, stop: CancellationToken) -> Result<(), AnalyzerError> {
-        let mut consumer = self.bus.consumer(GROUP, &[TOPIC_SIGNALS]).await?;
-        let mut memory = self.remember(consumer.assigned()).await?;
-        for batch in in_flight(consumer.as_mut()).await? {
-            self.take(consumer.as_mut(), &batch, &mut memory, true).await?;
-        }
+        let all = partitions_of(self.bus.as_ref(), TOPIC_SIGNALS).await?;
+        let mut reader = Reader::join(self.bus.as_ref(), GROUP, &[TOPIC_SIGNALS]).await?;
+        let mut memory = Memory { partitions: BTreeMap::new(), all, known: HashSet::new() };
         while !stop.is_cancelled() {
-            let batches = tokio::select! {
+            let runs = tokio::select! {
                 () = stop.cancelled() => break,
-                batches = consumer.poll(BATCH_RECORDS, BATCH_BYTES, POLL) => batches?,
+                runs = reader.poll(BATCH_RECORDS, BATCH_BYTES, POLL) => runs?,
             };
-            for batch in batches {
-                self.take(consumer.as_mut(), &batch, &mut memory, false).await?;
+            memory.keep(&reader);
+            for run in runs {
+                self.take(&mut reader, &run, &mut memory).await?;
             }
         }
         Ok(())
     }
 
-    /// The state that was saved with the offsets.
-    async fn remember(&self, assigned: Vec<(String, u32)>) -> Result<Memory, AnalyzerError> {
-        let all = partitions_of(self.bus.as_ref(), TOPIC_SIGNALS).await?;
-        let mut partitions = BTreeMap::new();
-        for (topic, number) in assigned {
-            let mut partition = Partition::new(&self.content, number, all);
-            let whole = self.registry.offset(GROUP, &topic, number).await?.and_then(|saved| saved.state);
-            let parts = self.registry.state_parts(GROUP, &topic, number).await?;
-            partition.restore(&parts, whole.as_deref());
-            partitions.insert(number, partition);
-        }
-        Ok(Memory { partitions, all, known: HashSet::new() })
+    /// The state that was saved with the offset.
+    async fn load(&self, run: &Run, all: u32) -> Result<Loaded, AnalyzerError> {
+        let (topic, number) = (&run.batch.topic, run.batch.partition);
+        let mut partition = Partition::new(&self.content, number, all);
+        let saved = self.registry.offset(GROUP, topic, number).await?;
+        let parts = self.registry.state_parts(GROUP, topic, number).await?;
+        let (next, whole) = saved.map_or((0, None), |saved| (saved.next, saved.state));
+        partition.restore(&parts, whole.as_deref());
+        Ok(Loaded { grant: run.grant(), next, partition })
     }
 
-    async fn take(
-        &self,
-        consumer: &mut dyn Consumer,
-        batch: &Batch,
-        memory: &mut Memory,
-        repeated: bool,
-    ) -> Result<(), AnalyzerError> {
-        begin(consumer, batch).await?;
-        let run = Consumed {
+    async fn take(&self, reader: &mut Reader, run: &Run, memory: &mut Memory) -> Result<(), AnalyzerError> {
+        if !reader.begin(run).await? {
+            return Ok(());
+        }
+        let number = run.batch.partition;
+        if memory.partitions.get(&number).is_none_or(|loaded| loaded.grant != run.grant()) {
+            let loaded = self.load(run, memory.all).await?;
+            memory.partitions.insert(number, loaded);
+        }
+        match self.apply(run, memory).await {
+            Err(AnalyzerError::Registry(error @ dongson_registry::Error::Moved { .. })) => {
+                metrics::counter!("analyzer_partitions_fenced_total").increment(1);
+                warn!(%error, partition = number, "another member has counted on; the state is loaded anew");
+                memory.forget(number);
+                reader.give_up(run);
+                return Ok(());
+            }
+            outcome => outcome?,
+        }
+        reader.end(run).await?;
+        Ok(())
+    }
+
+    /// Every effect of a run, unless it was applied before.
+    async fn apply(&self, run: &Run, memory: &mut Memory) -> Result<(), AnalyzerError> {
+        let batch = &run.batch;
+        let consumed = Consumed {
             group: GROUP.to_owned(),
             topic: batch.topic.clone(),
             partition: batch.partition,
             first: batch.first,
-            next: batch.last + 1,
+            next: batch.last.saturating_add(1),
         };
-        let done = self.registry.offset(GROUP, &batch.topic, batch.partition).await?;
-        if done.is_none_or(|saved| saved.next < run.next) {
-            self.apply(batch, &run, memory, repeated).await?;
+        let Some(loaded) = memory.partitions.get_mut(&batch.partition) else { return Ok(()) };
+        if loaded.next >= consumed.next {
+            return Ok(());
         }
-        end(consumer, batch).await
-    }
-
-    /// Every effect of a batch that was not applied before.
-    async fn apply(
-        &self,
-        batch: &Batch,
-        run: &Consumed,
-        memory: &mut Memory,
-        repeated: bool,
-    ) -> Result<(), AnalyzerError> {
-        let new = || Partition::new(&self.content, batch.partition, memory.all);
-        let partition = memory.partitions.entry(batch.partition).or_insert_with(new);
-        let Taken { signals, onward, parts } = partition.take(&self.content, batch)?;
+        let expected = Some(loaded.next);
+        let Taken { signals, onward, parts } = loaded.partition.take(&self.content, batch)?;
         let exceptions = self.registry.active_exceptions(now()).await?;
         let found = sort_out(&signals, &exceptions);
-        let token = token(batch);
+        let token = run.token();
         if !onward.is_empty() {
             // What completed correlations are to others around them goes to where those are counted.
             self.bus.produce_once(TOPIC_SIGNALS, &format!("{token}#onward"), onward).await?;
@@ -130,7 +145,7 @@ impl SignalsStage {
         self.publish(&fresh, &token).await?;
         // What the store took before a crash stays as it was then, whatever the rules say now: that is what is logged.
         let mut stored = BTreeMap::new();
-        for alert in fresh.iter().filter(|_| repeated) {
+        for alert in fresh.iter().filter(|_| run.repeated()) {
             if let Some(held) = self.store.alert(&dongson_store::Scope::All, &alert.id).await? {
                 stored.insert(held.id.clone(), facts(&held));
             }
@@ -148,8 +163,12 @@ impl SignalsStage {
             // What earlier versions saved as one was read at the start; now it is in the parts.
             state: Some(Vec::new()),
             parts,
+            expected,
         };
-        self.registry.apply_alerts(run, &step, now()).await?;
+        self.registry.apply_alerts(&consumed, &step, now()).await?;
+        if let Some(loaded) = memory.partitions.get_mut(&batch.partition) {
+            loaded.next = consumed.next;
+        }
         metrics::counter!("analyzer_alerts_total").increment(fresh.len() as u64);
         Ok(())
     }
@@ -187,6 +206,28 @@ impl SignalsStage {
             .collect::<Result<Vec<_>, AnalyzerError>>()?;
         self.bus.produce_once(TOPIC_ALERTS, token, records).await?;
         Ok(())
+    }
+}
+
+impl Memory {
+    /// Forgets what belongs to others now.
+    fn keep(&mut self, reader: &Reader) {
+        let ours: BTreeMap<u32, u64> = reader.held().map(|held| (held.partition, held.grant)).collect();
+        let gone: Vec<u32> = self
+            .partitions
+            .iter()
+            .filter(|(number, loaded)| ours.get(number) != Some(&loaded.grant))
+            .map(|(number, _)| *number)
+            .collect();
+        for number in gone {
+            self.forget(number);
+        }
+    }
+
+    fn forget(&mut self, number: u32) {
+        self.partitions.remove(&number);
+        // What was believed of its alerts may not have come about.
+        self.known.clear();
     }
 }
 

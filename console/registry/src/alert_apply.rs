@@ -76,6 +76,9 @@ pub struct Step {
     pub state: Option<Vec<u8>>,
     /// The parts of the state that the run changed.
     pub parts: StateParts,
+    /// Where the consumer stood when its state was loaded or last written: if it stands elsewhere now, the run is refused.
+    /// None where nobody else can be the consumer.
+    pub expected: Option<u64>,
 }
 
 /// What came of a step.
@@ -89,13 +92,14 @@ pub struct Applied {
 
 impl Registry {
     /// Applies a step and moves the consumer on, in one transaction. The same run again changes nothing; a run that
-    /// overlaps what was applied is refused ([`Error::Overlap`]) and must be cut at the stored offset.
+    /// overlaps what was applied is refused ([`Error::Overlap`]) and must be cut at the stored offset; one whose state is
+    /// not of where the consumer stands is refused, too ([`Error::Moved`]).
     ///
     /// A new alert about a silent source or sensor belongs to whoever answers for it, from the start.
     /// A new alert also enters the outbox of every notification channel that wants it.
     pub async fn apply_alerts(&self, run: &Consumed, step: &Step, now: Millis) -> Result<Applied> {
         let mut tx = self.write().await?;
-        if !consumed::advance(&mut tx, run, step.state.as_deref()).await? {
+        if !consumed::advance(&mut tx, run, step).await? {
             return Ok(Applied { fresh: false, created: Vec::new() });
         }
         consumed::keep(&mut tx, run, &step.parts).await?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::database::{Connection, query, query_as, query_scalar};
-use crate::{Error, Registry, Result};
+use crate::{Error, Registry, Result, Step};
 
 /// A run of records that a consumer has read: offsets `first..next` of one partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl Registry {
 }
 
 /// Moves the consumer on. False if this run was applied before: then nothing else may be done either.
-pub(crate) async fn advance(tx: &mut Connection, run: &Consumed, state: Option<&[u8]>) -> Result<bool> {
+pub(crate) async fn advance(tx: &mut Connection, run: &Consumed, step: &Step) -> Result<bool> {
     let next = i64::try_from(run.next).map_err(|_| Error::Range("offset"))?;
     let stored: Option<i64> = query_scalar(
         "SELECT next_offset FROM consumer_offset WHERE consumer = $1 AND topic = $2 AND part = $3",
@@ -82,6 +82,9 @@ pub(crate) async fn advance(tx: &mut Connection, run: &Consumed, state: Option<&
     if run.next <= stored {
         return Ok(false);
     }
+    if let Some(expected) = step.expected.filter(|expected| *expected != stored) {
+        return Err(Error::Moved { expected, stored });
+    }
     if run.first < stored {
         return Err(Error::Overlap { first: run.first, next: run.next, stored });
     }
@@ -94,7 +97,7 @@ pub(crate) async fn advance(tx: &mut Connection, run: &Consumed, state: Option<&
     .bind(&run.topic)
     .bind(i64::from(run.partition))
     .bind(next)
-    .bind(state)
+    .bind(step.state.as_deref())
     .execute(tx)
     .await?;
     Ok(true)

@@ -87,6 +87,14 @@ pub enum Error {
         /// Where the consumer stands.
         stored: u64,
     },
+    /// The consumer's state is not of where it stands now: somebody else has gone on.
+    #[error("the state is that of offset {expected}, the stored offset is {stored}: load it again")]
+    Moved {
+        /// Where the consumer stood when its state was loaded.
+        expected: u64,
+        /// Where it stands.
+        stored: u64,
+    },
     /// A number does not fit into the database.
     #[error("{0} is out of range")]
     Range(&'static str),

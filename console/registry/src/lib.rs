@@ -35,6 +35,7 @@ mod held;
 mod incident;
 mod incident_write;
 mod inventory;
+mod lease;
 mod ledger;
 mod ledger_runs;
 mod notification;
@@ -82,6 +83,7 @@ pub use incident_write::{Closing, IncidentPatch, NewIncident};
 pub use inventory::{
     Asset, AssetEdit, Imported, InventoryError, Located, locate_csv, locate_toml, parse_csv, parse_toml,
 };
+pub use lease::{Lease, PATIENCE as LEASE_PATIENCE};
 pub use ledger::{Gone, Held, Received, Signed, SpoolAccount, SpoolSummary, Stated};
 pub use notification::{Channel, ChannelEdit, ChannelKind, Delivery, DueDelivery, Outcome};
 pub use owner::{Owner, SILENCE_OWNER_SETTING};

@@ -72,6 +72,25 @@ async fn parts_of_a_state_are_written_and_removed_with_the_offset() {
 }
 
 #[tokio::test]
+async fn a_state_of_somewhere_else_is_refused_with_all_that_it_did() {
+    let (_folder, registry) = registry().await;
+    let step = |expected, id| {
+        let alerts = vec![alert(id, "a", Level::High)];
+        let parts = [("part".to_owned(), Some(id.into()))].into();
+        Step { alerts, parts, expected: Some(expected), ..Step::default() }
+    };
+    assert!(registry.apply_alerts(&run(0, 10), &step(0, "x"), START).await.unwrap().fresh);
+    // Two members believe that they go on from offset 10, with cuts of their own.
+    assert!(registry.apply_alerts(&run(10, 20), &step(10, "y"), START).await.unwrap().fresh);
+    let refused = registry.apply_alerts(&run(20, 30), &step(10, "z"), START).await;
+    assert!(matches!(refused, Err(Error::Moved { expected: 10, stored: 20 })), "{refused:?}");
+    assert!(!registry.apply_alerts(&run(10, 15), &step(10, "z"), START).await.unwrap().fresh);
+    assert!(matches!(registry.alert(&Scope::All, "z").await, Err(Error::NotFound(_))));
+    let kept = registry.state_parts("analyzer", "dongson.signals", 3).await.unwrap();
+    assert_eq!(kept.into_iter().collect::<Vec<_>>(), [("part".to_owned(), b"y".to_vec())]);
+}
+
+#[tokio::test]
 async fn of_two_that_take_an_alert_at_once_one_wins() {
     let (_folder, registry) = registry().await;
     let (an, binh) = (analyst(&registry, "an", None).await, analyst(&registry, "binh", None).await);

@@ -29,6 +29,11 @@ impl OpenBus {
         Ok(Self { bus, embedded: Some(embedded) })
     }
 
+    /// Whether this process alone has the log.
+    pub(crate) fn is_embedded(&self) -> bool {
+        self.embedded.is_some()
+    }
+
     /// For whoever writes or reads.
     pub(crate) fn bus(&self) -> Arc<dyn Bus> {
         Arc::clone(&self.bus)

@@ -25,7 +25,7 @@ pub(crate) use definition::rule_names;
 pub use definition::{Definition, depths};
 pub use keyed::{RuleMatchKeyed, is_shareable, keyed};
 pub use order::{Disorder, Outline, Place, Room, Sequencer, Timed};
-pub use progress::{Lateness, Progress, Watermarks};
+pub use progress::{Lateness, Progress, Told, Watermarks};
 pub use state::{Correlator, Eviction, StateError};
 
 /// The scope of correlations that count all agencies together; no agency has this id.

@@ -44,13 +44,6 @@ impl Default for Lateness {
     }
 }
 
-impl Lateness {
-    /// The longest that an item can wait for its turn while its agency's sources speak.
-    fn longest(&self) -> Duration {
-        self.idle + self.between_sources + self.within_source
-    }
-}
-
 /// A record of the log: up to when each agency has told everything. Agencies that are not named have nobody to wait for.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -62,16 +55,42 @@ impl Watermarks {
         self.0.get(agency).copied()
     }
 
-    /// The same, and nothing released of the agencies that it does not name although `others` do, which were told later:
-    /// of these, more is to come from who is behind.
+    /// What the parts of the input have told together: of each agency the least that a part names, but for those that are
+    /// further than `between_sources` behind the newest; and of all agencies together likewise. A part that does not
+    /// name an agency has nobody of it to wait for.
     #[must_use]
-    pub fn held_by<'o>(mut self, others: impl Iterator<Item = &'o Self>) -> Self {
-        for agency in others.flat_map(|other| other.0.keys()) {
-            if !self.0.contains_key(agency) {
-                self.0.insert(agency.clone(), NEVER);
+    pub fn together<'t>(parts: impl Iterator<Item = &'t Told> + Clone, between_sources: Duration) -> Self {
+        // What is later was read ahead, and displaces nobody who is still to be read.
+        let Some(clock) = parts.clone().map(|part| part.clock).min() else { return Self::default() };
+        let mut agencies: BTreeMap<&str, Vec<Timestamp>> = BTreeMap::new();
+        for (agency, at) in parts.flat_map(|part| &part.marks.0) {
+            agencies.entry(agency).or_default().push(*at);
+        }
+        let mut marks: BTreeMap<String, Timestamp> = agencies
+            .into_iter()
+            .filter_map(|(agency, all)| {
+                Some((agency.to_owned(), least(all.into_iter(), clock, between_sources)?))
+            })
+            .collect();
+        if let Some(least) = least(marks.values().copied(), clock, between_sources) {
+            marks.insert(PROVINCE.to_owned(), least);
+        }
+        Self(marks)
+    }
+
+    /// The least of several that tell the same at different times; nothing is released of the agencies that some name and
+    /// others do not (yet, or any more): they will soon say the same.
+    #[must_use]
+    pub fn least<'o>(all: impl IntoIterator<Item = &'o Self>) -> Self {
+        let all: Vec<&Self> = all.into_iter().collect();
+        let mut marks: BTreeMap<String, Timestamp> = BTreeMap::new();
+        for agency in all.iter().flat_map(|one| one.0.keys()) {
+            if !marks.contains_key(agency) {
+                let least = all.iter().map(|one| one.of(agency).unwrap_or(NEVER)).min();
+                marks.insert(agency.clone(), least.unwrap_or(NEVER));
             }
         }
-        self
+        Self(marks)
     }
 
     /// Before this nothing of `scope` follows in its order any more: its agency's watermark; without one, what is older
@@ -85,6 +104,17 @@ impl Watermarks {
     pub fn passed(&self, scope: &str) -> Option<Timestamp> {
         self.of(agency_of(scope)).or_else(|| self.0.values().max().copied())
     }
+}
+
+/// What one part of the input (a partition, which has one reader at a time) has told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// How far it is read: the offset of the next record.
+    pub read: u64,
+    /// Up to when it is processed, by the clock.
+    pub clock: Timestamp,
+    /// How far its sources have told.
+    pub marks: Watermarks,
 }
 
 impl<A: Into<String>> FromIterator<(A, Timestamp)> for Watermarks {
@@ -106,8 +136,6 @@ pub struct Progress {
     began: Option<Timestamp>,
     agencies: BTreeMap<String, BTreeMap<String, Source>>,
     sources: usize,
-    /// When something of an agency last came that waits for its turn, by the clock.
-    waiting: BTreeMap<String, Timestamp>,
     told: Option<Watermarks>,
 }
 
@@ -124,14 +152,7 @@ struct Source {
 impl Progress {
     /// Knows nobody yet. For [`Lateness::idle`] it listens and says nothing, so that it knows who speaks.
     pub fn new(lateness: Lateness) -> Self {
-        Self {
-            lateness,
-            began: None,
-            agencies: BTreeMap::new(),
-            sources: 0,
-            waiting: BTreeMap::new(),
-            told: None,
-        }
+        Self { lateness, began: None, agencies: BTreeMap::new(), sources: 0, told: None }
     }
 
     /// A source told events up to `at` (event time, no later than they were taken in). `now`, here and below, never
@@ -153,15 +174,6 @@ impl Progress {
         }
     }
 
-    /// Something of this scope waits for its turn from now on.
-    pub fn wait(&mut self, scope: &str, now: Timestamp) {
-        let agency = agency_of(scope);
-        match self.waiting.get_mut(agency) {
-            Some(since) => *since = now,
-            None => drop(self.waiting.insert(agency.to_owned(), now)),
-        }
-    }
-
     /// What is to be written into the log now; `None` while nothing changed.
     pub fn watermarks(&mut self, now: Timestamp) -> Option<Watermarks> {
         let began = *self.began.get_or_insert(now);
@@ -169,7 +181,7 @@ impl Progress {
         if now.since(began) < self.lateness.idle {
             return None;
         }
-        let marks = self.marks(now, began);
+        let marks = self.marks(now);
         if self.told.as_ref() == Some(&marks) {
             return None;
         }
@@ -182,56 +194,44 @@ impl Progress {
         self.sources
     }
 
-    /// Drops sources that are silent, and agencies of which nothing waits any more.
+    /// Drops sources that are silent.
     fn forget(&mut self, now: Timestamp) {
-        let (idle, longest) = (self.lateness.idle, self.lateness.longest());
+        let idle = self.lateness.idle;
         self.agencies.retain(|_, own| {
             own.retain(|_, source| now.since(source.heard) < idle);
             !own.is_empty()
         });
         self.sources = self.agencies.values().map(BTreeMap::len).sum();
-        self.waiting.retain(|_, since| now.since(*since) < longest);
     }
 
-    fn marks(&self, now: Timestamp, began: Timestamp) -> Watermarks {
-        // After a restart nobody knows for whom something waits.
-        let all = now.since(began) < self.lateness.idle + self.lateness.longest();
+    /// All agencies that speak: for whom something waits is known where it waits.
+    fn marks(&self, now: Timestamp) -> Watermarks {
         let is_moving = |source: &&Source| now.since(source.moved) < self.lateness.idle;
-        let is_wanted = |agency: &str| all || self.waiting.contains_key(agency);
-        let own: Vec<(&str, Timestamp)> = self
-            .agencies
+        self.agencies
             .iter()
-            .filter(|(agency, _)| is_wanted(agency) || is_wanted(PROVINCE))
             .filter_map(|(agency, sources)| {
                 let newest = sources.values().filter(is_moving).map(|source| source.newest);
                 Some((agency.as_str(), self.behind(newest, now)?))
             })
-            .collect();
-        let mut marks: BTreeMap<String, Timestamp> = own
-            .iter()
-            .filter(|(agency, _)| is_wanted(agency))
-            .map(|(id, at)| ((*id).to_owned(), *at))
-            .collect();
-        if is_wanted(PROVINCE)
-            && let Some(least) = self.least(own.iter().map(|(_, at)| *at), now)
-        {
-            marks.insert(PROVINCE.to_owned(), least);
-        }
-        Watermarks(marks)
+            .collect()
     }
 
     /// What sources that told up to `newest` have told completely.
     fn behind(&self, newest: impl Iterator<Item = Timestamp> + Clone, now: Timestamp) -> Option<Timestamp> {
         // Others of the same moment may follow: only what is older is complete.
-        let least = self.least(newest, now)?;
+        let least = least(newest, now, self.lateness.between_sources)?;
         Some(least.minus(self.lateness.within_source).minus(Duration::from_nanos(1)))
     }
+}
 
-    /// The earliest of those that are not too far behind the newest; what is later than the clock was read ahead.
-    fn least(&self, all: impl Iterator<Item = Timestamp> + Clone, now: Timestamp) -> Option<Timestamp> {
-        let since = all.clone().max()?.min(now).minus(self.lateness.between_sources);
-        all.filter(|at| *at >= since).min()
-    }
+/// The earliest of those that are not too far behind the newest; what is later than the clock was read ahead.
+fn least(
+    all: impl Iterator<Item = Timestamp> + Clone,
+    now: Timestamp,
+    between_sources: Duration,
+) -> Option<Timestamp> {
+    let since = all.clone().max()?.min(now).minus(between_sources);
+    all.filter(|at| *at >= since).min()
 }
 
 #[cfg(test)]
@@ -315,18 +315,39 @@ mod tests {
         assert_eq!(waited(&mut progress, 1_061), Some(0));
     }
 
+    fn told<const N: usize>(clock: i64, marks: [(&str, i64); N]) -> Told {
+        let marks = marks.into_iter().map(|(agency, at)| (agency, second(at))).collect();
+        Told { read: 0, clock: second(clock), marks }
+    }
+
     #[test]
-    fn only_agencies_for_which_something_waits_are_named() {
-        let mut progress = spoken(&[0], 2_000);
-        progress.tell("b", "s", second(1_990), second(2_000));
-        assert_eq!(progress.watermarks(second(2_000)), Some(Watermarks::default()));
-        progress.wait("b\u{1f}drill", second(2_000));
-        let marks = progress.watermarks(second(2_000)).unwrap();
-        assert_eq!((marks.of("a"), marks.of("b").map(Timestamp::seconds)), (None, Some(1_984)));
-        // What counts all agencies together waits for all, and for nobody by name.
-        progress.wait(PROVINCE, second(2_000));
-        let marks = progress.watermarks(second(2_000)).unwrap();
-        assert_eq!((marks.of("a"), marks.of(PROVINCE)), (None, marks.of("b")));
+    fn parts_of_the_input_wait_for_one_another() {
+        let together = |parts: &[Told]| {
+            let marks = Watermarks::together(parts.iter(), LATENESS.between_sources);
+            ["a", "b", PROVINCE].map(|agency| marks.of(agency).map(Timestamp::seconds))
+        };
+        let one = told(1_000, [("a", 990), ("b", 940)]);
+        assert_eq!(together(&[]), [None; 3]);
+        assert_eq!(together(std::slice::from_ref(&one)), [Some(990), Some(940), Some(940)]);
+        // The other part has a slower source of `a`, and none of `b`.
+        let other = told(1_000, [("a", 960)]);
+        assert_eq!(together(&[one.clone(), other]), [Some(960), Some(940), Some(940)]);
+        // A backlog is not waited for.
+        let backlog = told(1_000, [("a", 500)]);
+        assert_eq!(together(&[one.clone(), backlog]), [Some(990), Some(940), Some(940)]);
+        // But a part that is read late only seems to be one.
+        let late = told(560, [("a", 500)]);
+        assert_eq!(together(&[one, late]), [Some(500), Some(940), Some(500)]);
+    }
+
+    #[test]
+    fn who_is_a_record_behind_holds_what_it_does_not_name() {
+        let marks = |named: &[(&str, i64)]| -> Watermarks {
+            named.iter().map(|(agency, at)| (*agency, second(*at))).collect()
+        };
+        let (one, other) = (marks(&[("a", 7), ("b", 9)]), marks(&[("a", 5)]));
+        let least = Watermarks::least([&one, &other]);
+        assert_eq!((least.of("a"), least.of("b"), least.of("c")), (Some(second(5)), Some(NEVER), None));
     }
 
     #[test]

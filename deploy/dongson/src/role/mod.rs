@@ -98,6 +98,10 @@ async fn serve(role: Role, config: Config, paths: Paths, metrics: PrometheusHand
     let registry = Registry::open(&paths.registry()).await.context("opening the registry")?;
     let ground = Ground { role, config, paths, metrics, registry, stop };
     let log = if role.needs_bus() { Some(bus::open(&ground).await?) } else { None };
+    if log.as_ref().is_some_and(OpenBus::is_embedded) {
+        // Nobody else can be at work: the log is locked.
+        ground.registry.end_leases().await?;
+    }
     // `up` holds the lock of its log now, so whatever the file says is of a process that is gone.
     ground.paths.forget_running(role);
     let outcome = work(&ground, log.as_ref().map(OpenBus::bus)).await;

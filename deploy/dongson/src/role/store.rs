@@ -1,10 +1,15 @@
 //! The store: the engine in a child of `dongson up`, or one that runs by itself.
 
-use anyhow::{Context as _, Result};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
 use dongson_store::{ChildCommand, StoreClient, StoreOptions, Supervisor, engine_path};
 use tracing::info;
 
 use super::{Ground, Role};
+
+/// The lease of who brings the tables up.
+const LEASE: &str = "store-schema";
 
 /// The way to the store, and the child if it is ours.
 pub(super) struct Store {
@@ -38,9 +43,23 @@ pub(super) async fn open(ground: &Ground) -> Result<Store> {
         })?;
         Store { client, child: None }
     };
-    let schema = store.client.migrate().await.context("making the store's tables")?;
+    let schema = migrate(ground, &store.client).await?;
     info!(schema, "store ready");
     Ok(store)
+}
+
+/// Brings the tables up; of several processes that start at once, one after the other.
+async fn migrate(ground: &Ground, store: &StoreClient) -> Result<u32> {
+    let mut lease = ground.registry.lease(LEASE);
+    while !lease.hold(Instant::now()).await.context("asking the registry whose turn it is")? {
+        tokio::select! {
+            () = ground.stop.cancelled() => bail!("stopped before the store's tables were looked at"),
+            () = tokio::time::sleep(Duration::from_millis(200)) => {}
+        }
+    }
+    let schema = store.migrate().await.context("making the store's tables");
+    lease.release().await?;
+    schema
 }
 
 async fn start(ground: &Ground) -> Result<Supervisor> {
