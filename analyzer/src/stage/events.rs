@@ -135,7 +135,8 @@ impl EventsStage {
                 }
             }
             self.recycle(begun);
-            sealer.seal(&reader, false).await?;
+            sealer.keep(&reader);
+            sealer.seal(false).await?;
             if told.elapsed() >= MARKS_EVERY {
                 told = Instant::now();
                 marks.keep(ours(&reader, inputs));
@@ -143,7 +144,8 @@ impl EventsStage {
             }
             ready = next?;
         }
-        sealer.seal(&reader, true).await
+        sealer.keep(&reader);
+        sealer.seal(true).await
     }
 
     /// Puts on the bus how far our partitions have told, if there is something new to say.

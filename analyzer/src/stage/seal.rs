@@ -89,11 +89,15 @@ impl Sealer {
         }
     }
 
-    /// Seals what is due, or all of it. What another process has taken over is left to that.
-    pub(crate) async fn seal(&mut self, reader: &Reader, all: bool) -> Result<(), AnalyzerError> {
+    /// Forgets what belongs to others now: they seal it.
+    pub(crate) fn keep(&mut self, reader: &Reader) {
         let held: BTreeMap<(&str, u32), u64> =
             reader.held().map(|held| ((held.topic, held.partition), held.grant)).collect();
         self.open.retain(|(topic, partition), open| held.get(&(topic, *partition)) == Some(&open.grant));
+    }
+
+    /// Seals what is due, or all of it.
+    pub(crate) async fn seal(&mut self, all: bool) -> Result<(), AnalyzerError> {
         let every = self.every;
         let is_due = |open: &&mut Open| {
             let rows = open.next - open.id.first();

@@ -119,12 +119,12 @@ impl Witness {
     }
 
     /// Judges a head and keeps it if it continues the one before.
-    pub(super) fn hear(&mut self, heard: &Heard, now: Timestamp) -> Result<(), DesiredError> {
+    pub(super) fn hear(&mut self, said: &Heard, now: Timestamp) -> Result<(), DesiredError> {
         let before = self.kept.clone();
-        match self.judge(heard) {
+        match self.judge(said) {
             Ok(head) if self.head != Some(head) => {
-                self.kept.key.clone_from(&heard.key);
-                self.kept.note.clone_from(&heard.note);
+                self.kept.key.clone_from(&said.key);
+                self.kept.note.clone_from(&said.note);
                 self.head = Some(head);
             }
             Ok(_) => {}
@@ -132,7 +132,7 @@ impl Witness {
             Err(_) if self.kept.fork.is_some() => {}
             Err(reason) => {
                 error!(reason, "the centre's transparency log does not continue what this sensor witnessed");
-                let (note, key) = (heard.note.clone(), heard.key.clone());
+                let (note, key) = (said.note.clone(), said.key.clone());
                 self.kept.fork = Some(Fork { reason, note, key, at: now });
             }
         }
@@ -145,25 +145,25 @@ impl Witness {
     }
 
     /// The head, if it continues the one that is kept; else why not.
-    fn judge(&self, heard: &Heard) -> Result<Head, String> {
-        if self.head.is_some() && self.kept.key != heard.key {
+    fn judge(&self, said: &Heard) -> Result<Head, String> {
+        if self.head.is_some() && self.kept.key != said.key {
             return Err(format!("the log has another key than the one witnessed, {:?}", self.kept.key));
         }
-        let key = LogKey::parse(&heard.key).map_err(|error| error.to_string())?;
-        let head = Head::verify(&heard.note, &key).map_err(|error| error.to_string())?;
-        let Some(held) = self.head else { return Ok(head) };
-        if head.size < held.size {
+        let key = LogKey::parse(&said.key).map_err(|error| error.to_string())?;
+        let head = Head::verify(&said.note, &key).map_err(|error| error.to_string())?;
+        let Some(before) = self.head else { return Ok(head) };
+        if head.size < before.size {
             return Err(format!(
                 "the log has {} entries and had {}: entries were removed",
-                head.size, held.size
+                head.size, before.size
             ));
         }
-        if verify_consistency((held.size, &held.root), (head.size, &head.root), &heard.proof) {
+        if verify_consistency((before.size, &before.root), (head.size, &head.root), &said.proof) {
             return Ok(head);
         }
         Err(format!(
             "the log of {} entries does not begin with the {} that were witnessed: entries were changed",
-            head.size, held.size
+            head.size, before.size
         ))
     }
 }
