@@ -36,6 +36,15 @@ need_deb() {
     present "$1" || fail "$2 was installed, but $1 is still missing"
 }
 
+# PostgreSQL's programs, for servers that tests start themselves: without a cluster and service of the system's own.
+need_postgres() {
+    present '/usr/lib/postgresql/*/bin/initdb' && return 0
+    need_deb pg_createcluster postgresql-common
+    as_root mkdir -p /etc/postgresql-common/createcluster.d
+    echo 'create_main_cluster = false' | as_root tee /etc/postgresql-common/createcluster.d/none.conf >/dev/null
+    need_deb '/usr/lib/postgresql/*/bin/initdb' postgresql
+}
+
 # at_least HAVE WANT: true when version HAVE is WANT or newer.
 at_least() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
 
@@ -44,6 +53,14 @@ need_rust() {
     local have; have=$(rustc --version | awk '{print $2}')
     at_least "$have" 1.94.0 || fail "rustc $have is too old: install Rust 1.94 or newer"
     need_deb cc build-essential
+}
+
+# What the client library of Kafka is built with.
+need_kafka_client() {
+    need_deb '/usr/include/openssl/ssl.h' libssl-dev
+    need_deb pkg-config pkg-config
+    need_deb /usr/include/zlib.h zlib1g-dev
+    need_deb make make
 }
 
 need_node() {

@@ -6,9 +6,11 @@
 //! - [`system`], [`cost`]: the processes that are measured, and what they cost.
 //! - [`yardstick`]: what the store and the disk alone do on the same machine in the same minute.
 //! - [`live`]: frames over a virtual link into each way of receiving; [`sensor`]: captures through the sensor alone.
+//! - [`faults`]: numbered events through every way in, while processes are killed, links cut and disks filled.
 //! - [`ingest`], [`latency`]: the two measurements of a whole system; [`report`] prints them.
 
 mod cost;
+mod faults;
 mod ingest;
 mod lane;
 mod latency;
@@ -49,6 +51,12 @@ enum Command {
         after_help = "Needs root. Example:\n  dongson-bench live --seconds 60 --receiver ring,portable,libpcap"
     )]
     Live(live::Live),
+    /// Sends numbered events while processes are killed, links cut, answers lost and disks filled; then counts what was
+    /// lost or doubled.
+    Faults(faults::Faults),
+    /// One simulated sensor of `faults`.
+    #[command(name = faults::SENSOR, hide = true)]
+    FaultsSensor(faults::Simulated),
 }
 
 #[expect(clippy::print_stderr, reason = "the operator of a measurement reads its error here")]
@@ -60,6 +68,8 @@ fn main() -> ExitCode {
         Command::Latency(latency) => latency.run(),
         Command::Sensor(sensor) => sensor.run(),
         Command::Live(live) => live.run(),
+        Command::Faults(faults) => faults.run(),
+        Command::FaultsSensor(sensor) => sensor.run(),
     };
     done.unwrap_or_else(|error| {
         eprintln!("dongson-bench: {error:#}");

@@ -37,9 +37,59 @@ pub(crate) struct Running {
 
 /// How the store is reached (`store/connection.json`).
 #[derive(Debug, Deserialize)]
-struct Reach {
+pub(crate) struct Reach {
     url: String,
     writer_key: String,
+}
+
+impl Reach {
+    /// Of the system whose data is in `data`.
+    pub(crate) fn of(data: &Path) -> Result<Self> {
+        read(&data.join("store/connection.json")).context("reading how the store is reached")
+    }
+
+    /// Gives the store a statement (with `body` as the data of an insert) and answers what it says.
+    pub(crate) fn ask(&self, agent: &ureq::Agent, sql: &str, body: &[u8]) -> Result<Vec<u8>> {
+        let mut answer = agent
+            .post(&self.url)
+            .query("query", sql)
+            .header("x-clickhouse-user", "writer")
+            .header("x-clickhouse-key", &self.writer_key)
+            .send(body)
+            .with_context(|| format!("asking the store {sql:?}"))?;
+        let status = answer.status();
+        let said = answer.body_mut().with_config().limit(512 << 20).read_to_vec()?;
+        ensure!(status.is_success(), "the store refused {sql:?}: {}", String::from_utf8_lossy(&said).trim());
+        Ok(said)
+    }
+}
+
+/// Runs `dongson admin` over the data in `data` and answers what it says.
+pub(crate) fn admin(program: &Path, data: &Path, arguments: &[&str]) -> Result<serde_json::Value> {
+    let output = Command::new(program)
+        .arg("admin")
+        .args(arguments)
+        .args(["--format", "json", "--data"])
+        .arg(data)
+        .output()
+        .with_context(|| format!("starting {}", program.display()))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "dongson admin {arguments:?}: {}", said.trim());
+    serde_json::from_slice(&output.stdout).context("the answer of dongson admin is not JSON")
+}
+
+/// A client that trusts the collector whose data is in `data`.
+pub(crate) fn trusting(data: &Path) -> Result<ureq::Agent> {
+    let pem = fs::read(data.join("collector/ca/ca.pem")).context("reading the authority")?;
+    let root = Certificate::from_pem(&pem)?;
+    let roots = RootCerts::new_with_certs(&[root]);
+    Ok(client(TlsConfig::builder().root_certs(roots).build()))
+}
+
+/// A client for the store.
+pub(crate) fn store_agent() -> ureq::Agent {
+    let agent = ureq::Agent::config_builder().timeout_global(Some(REQUEST)).http_status_as_error(false);
+    agent.build().into()
 }
 
 /// A running system.
@@ -76,10 +126,9 @@ impl System {
         // From here on the process ends with this value, whatever fails.
         let mut guard = Guard(Some(process));
         let running: Running = guard.wait_for(&data.join("running.json"), folder.path())?;
-        let store = read(&data.join("store/connection.json")).context("reading how the store is reached")?;
+        let store = Reach::of(&data)?;
         let process = guard.0.take().context("the process is held until here")?;
-        let agent = ureq::Agent::config_builder().timeout_global(Some(REQUEST)).http_status_as_error(false);
-        Ok(Self { folder, program: program.to_owned(), process, running, store, agent: agent.build().into() })
+        Ok(Self { folder, program: program.to_owned(), process, running, store, agent: store_agent() })
     }
 
     /// Where it answers.
@@ -124,39 +173,17 @@ impl System {
     }
 
     fn admin(&self, arguments: &[&str]) -> Result<serde_json::Value> {
-        let output = Command::new(&self.program)
-            .arg("admin")
-            .args(arguments)
-            .args(["--format", "json", "--data"])
-            .arg(self.data())
-            .output()?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "dongson admin {arguments:?}: {}", said.trim());
-        serde_json::from_slice(&output.stdout).context("the answer of dongson admin is not JSON")
+        admin(&self.program, &self.data(), arguments)
     }
 
     /// A client that trusts the collector.
     pub(crate) fn client(&self) -> Result<ureq::Agent> {
-        let pem = fs::read(self.data().join("collector/ca/ca.pem")).context("reading the authority")?;
-        let root = Certificate::from_pem(&pem)?;
-        let roots = RootCerts::new_with_certs(&[root]);
-        Ok(client(TlsConfig::builder().root_certs(roots).build()))
+        trusting(&self.data())
     }
 
     /// Gives the store a statement (with `body` as the data of an insert) and answers what it says.
     pub(crate) fn store(&self, sql: &str, body: &[u8]) -> Result<Vec<u8>> {
-        let mut answer = self
-            .agent
-            .post(&self.store.url)
-            .query("query", sql)
-            .header("x-clickhouse-user", "writer")
-            .header("x-clickhouse-key", &self.store.writer_key)
-            .send(body)
-            .with_context(|| format!("asking the store {sql:?}"))?;
-        let status = answer.status();
-        let said = answer.body_mut().with_config().limit(512 << 20).read_to_vec()?;
-        ensure!(status.is_success(), "the store refused {sql:?}: {}", String::from_utf8_lossy(&said).trim());
-        Ok(said)
+        self.store.ask(&self.agent, sql, body)
     }
 
     /// The number that a query gives.
@@ -231,14 +258,21 @@ fn read<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T> {
     Ok(serde_json::from_slice(&fs::read(path)?)?)
 }
 
-fn word(answer: &serde_json::Value, name: &str) -> Result<String> {
+/// A text of an answer of `dongson admin`.
+pub(crate) fn word(answer: &serde_json::Value, name: &str) -> Result<String> {
     let word = answer.get(name).and_then(serde_json::Value::as_str);
     word.map(str::to_owned).with_context(|| format!("the answer of dongson admin has no {name}"))
 }
 
 /// The last lines of the log.
 fn tail(folder: &Path) -> String {
-    let text = fs::read_to_string(folder.join("log")).unwrap_or_default();
+    tail_of(&folder.join("log"))
+}
+
+/// The last lines of a file.
+pub(crate) fn tail_of(path: &Path) -> String {
+    let text = fs::read(path).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
     let lines: Vec<&str> = text.lines().collect();
     lines.get(lines.len().saturating_sub(20)..).unwrap_or_default().join("\n")
 }

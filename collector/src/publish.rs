@@ -211,6 +211,6 @@ fn chunks(items: Vec<Item>) -> Vec<Vec<Item>> {
 
 /// The present.
 pub(crate) fn now() -> Timestamp {
-    let nanos = jiff::Timestamp::now().as_nanosecond();
-    Timestamp::from_nanos(i64::try_from(nanos).unwrap_or(i64::MAX))
+    let nanos = i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX);
+    Timestamp::from_nanos(nanos.saturating_add(dongson_registry::clock_ahead().saturating_mul(1_000_000)))
 }

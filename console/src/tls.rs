@@ -69,7 +69,9 @@ pub(crate) fn server_config(config: &Config, folder: &Path) -> Result<Arc<Server
 /// The files of our own certificate in `folder`, made if they are missing. It is valid for ten years: browsers ask once.
 fn made(names: &[String], folder: &Path) -> Result<(PathBuf, PathBuf), TlsError> {
     let (chain, key) = (folder.join("console.crt.pem"), folder.join("console.key.pem"));
-    if chain.exists() && key.exists() {
+    // An empty file is what a power cut left of one that was not synced.
+    let whole = |path: &Path| fs::metadata(path).is_ok_and(|found| found.len() > 0);
+    if whole(&chain) && whole(&key) {
         return Ok((chain, key));
     }
     let file = |path: &Path| {
@@ -88,17 +90,20 @@ fn made(names: &[String], folder: &Path) -> Result<(PathBuf, PathBuf), TlsError>
     params.not_after = rcgen::date_time_ymd(i32::from(year) + 10, 1, 1);
     let pair = KeyPair::generate().map_err(failed)?;
     let certificate = params.self_signed(&pair).map_err(failed)?;
-    write_secret(&key, &pair.serialize_pem()).map_err(file(&key))?;
-    fs::write(&chain, certificate.pem()).map_err(file(&chain))?;
+    write_whole(&key, &pair.serialize_pem(), 0o600).map_err(file(&key))?;
+    write_whole(&chain, &certificate.pem(), 0o644).map_err(file(&chain))?;
     Ok((chain, key))
 }
 
-/// Writes a file that only its owner can read.
-fn write_secret(path: &Path, text: &str) -> io::Result<()> {
+/// Writes a file so that after a power cut it is there whole or not at all.
+fn write_whole(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _};
-    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    let fresh = path.with_extension("new");
+    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&fresh)?;
     file.write_all(text.as_bytes())?;
-    file.sync_all()
+    file.sync_all()?;
+    fs::rename(&fresh, path)?;
+    fs::File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
 }
 
 #[cfg(test)]
@@ -117,6 +122,16 @@ mod tests {
         assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
         server_config(&Config::default(), folder.path()).unwrap();
         assert_eq!(fs::read(&key).unwrap(), first);
+    }
+
+    #[test]
+    fn what_a_power_cut_left_empty_is_made_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["console.crt.pem", "console.key.pem"] {
+            server_config(&Config::default(), folder.path()).unwrap();
+            fs::write(folder.path().join(name), b"").unwrap();
+        }
+        server_config(&Config::default(), folder.path()).unwrap();
     }
 
     #[test]

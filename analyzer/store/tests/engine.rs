@@ -48,7 +48,8 @@ fn main() -> ExitCode {
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-const TESTS: [(&str, fn()); 10] = [
+const TESTS: [(&str, fn()); 11] = [
+    ("a_migration_whose_note_is_gone_is_repeated", a_migration_whose_note_is_gone_is_repeated),
     ("the_official_client_works", the_official_client_works),
     ("events_come_back_whole", events_come_back_whole),
     ("a_token_counts_once", a_token_counts_once),
@@ -256,6 +257,22 @@ fn events_come_back_whole() {
             0,
             "each table has organization_id"
         );
+    });
+}
+
+/// A crash, or a power cut, between a statement and the note of its migration.
+fn a_migration_whose_note_is_gone_is_repeated() {
+    with_store(|client| async move {
+        client.insert_events(&rows(&[event("so-yte", 1)]), "one").await.unwrap();
+        for done in [0, 1, 2, 3] {
+            let forget =
+                "DELETE FROM dongson.schema_migrations WHERE version > ? SETTINGS mutations_sync = 1";
+            client.writer().query(forget).bind(done).execute().await.unwrap();
+            assert_eq!(client.migrate().await.unwrap(), 5, "after {done}");
+        }
+        assert_eq!(count(&client, &Scope::All).await, 1);
+        let minutes = "SELECT sum(events) FROM dongson.events_per_minute";
+        assert_eq!(client.writer().query(minutes).fetch_one::<u64>().await.unwrap(), 1);
     });
 }
 

@@ -107,6 +107,59 @@ pub enum BusError {
     /// The store below failed.
     #[error("the log's store failed: {0}")]
     Storage(String),
+    /// No broker of Kafka answers in time.
+    #[error(
+        "Kafka at {bootstrap:?} does not answer: {reason}; see that its brokers run and that this machine reaches them"
+    )]
+    Unreachable {
+        /// The brokers that were asked.
+        bootstrap: String,
+        /// What the last of them did.
+        reason: String,
+    },
+    /// Kafka knows the user not, or lets it not do this.
+    #[error("Kafka refuses us: {reason}; check the user, its password and its rights (ACLs)")]
+    Unauthorised {
+        /// In Kafka's words.
+        reason: String,
+    },
+    /// A broker's certificate was not believed, or ours was not.
+    #[error(
+        "no TLS with Kafka: {reason}; check the authority's file, and the certificate and names of the brokers"
+    )]
+    BrokerCertificate {
+        /// In Kafka's words.
+        reason: String,
+    },
+    /// A broker cannot write.
+    #[error("a broker of Kafka cannot write: {reason}; see that its disk has room and works")]
+    BrokerDisk {
+        /// In Kafka's words.
+        reason: String,
+    },
+    /// Too few copies are in step for a record to be safe.
+    #[error("Kafka has too few copies in step: {reason}; see that all its brokers run")]
+    TooFewCopies {
+        /// In Kafka's words.
+        reason: String,
+    },
+    /// A topic cannot have so many copies.
+    #[error("Kafka has fewer brokers than bus.kafka.replication asks for: {reason}")]
+    TooFewBrokers {
+        /// In Kafka's words.
+        reason: String,
+    },
+    /// Anything else that Kafka says.
+    #[error("Kafka: {0}")]
+    Kafka(String),
+}
+
+impl BusError {
+    /// True when the same call may succeed later although nobody changes anything here: Kafka is away, or comes back
+    /// from something.
+    pub fn passes(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::TooFewCopies { .. } | Self::BrokerDisk { .. })
+    }
 }
 
 impl From<fjall::Error> for BusError {

@@ -4,18 +4,24 @@
 //! offset. Consumers of a group share the partitions, read in order and commit how far they came. What
 //! [`Bus::produce`] acknowledged is on disk; what a registered group has not committed is never deleted.
 //!
-//! [`EmbeddedBus`] keeps the log in one folder of this machine. Every implementation passes the tests of
+//! [`EmbeddedBus`] keeps the log in one folder of this machine; [`KafkaBus`] (feature `kafka`) keeps it in an Apache Kafka,
+//! and says what differs there. Every implementation passes the tests of
 //! `tests/contract/`.
 
 mod bus;
+mod checks;
 mod embedded;
 mod error;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod partition;
 mod record;
 
 pub use bus::{Bus, Consumer};
 pub use embedded::{Clock, EmbeddedBus, Options, Retention};
 pub use error::{BusError, Result};
+#[cfg(feature = "kafka")]
+pub use kafka::{KafkaBus, KafkaCompression, KafkaLogin, KafkaMechanism, KafkaOptions, KafkaTls};
 pub use partition::{VIRTUAL_PARTITIONS, partition_of, virtual_partition};
 pub use record::{Batch, Lag, Position, Record};
 

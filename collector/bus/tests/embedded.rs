@@ -19,7 +19,8 @@ const TOPIC: &str = "dongson.events";
 /// Tells the child process of `kill_loses_nothing` its folder.
 const CHILD: &str = "DONGSON_BUS_TEST_FOLDER";
 
-fn make() -> Fixture {
+#[expect(clippy::unused_async, reason = "others have to wait for theirs")]
+async fn make() -> Fixture {
     let folder = tempfile::tempdir().unwrap();
     let bus = EmbeddedBus::open(folder.path(), Options::default()).unwrap();
     Fixture { bus: Arc::new(bus), keep: Box::new(folder) }

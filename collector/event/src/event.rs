@@ -156,6 +156,11 @@ impl Event {
         self.fields.iter().map(|(name, value)| (name, value))
     }
 
+    /// The same as a list.
+    pub(crate) fn pairs(&self) -> &[(Name, Value)] {
+        &self.fields
+    }
+
     /// How many names it holds.
     pub fn len(&self) -> usize {
         self.fields.len()

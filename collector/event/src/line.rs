@@ -209,7 +209,7 @@ impl<'a> Line<'a> {
     pub fn print(&self, event: Option<&Event>, out: &mut String) {
         let begin = out.len();
         let mut own = self.fields.iter().peekable();
-        for (name, value) in event.into_iter().flat_map(Event::named) {
+        for (name, value) in event.map_or(&[][..], Event::pairs) {
             while let Some((before, value)) = own.next_if(|(held, _)| is_before(*held, name)) {
                 put(*before, *value, out);
             }

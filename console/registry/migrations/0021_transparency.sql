@@ -28,7 +28,7 @@ CREATE TABLE transparency_key (
     created_at BIGINT NOT NULL
 );
 
--- One row: whoever appends holds it until the end of the transaction.
+-- One row, made with the first entry: whoever appends holds it until the end of the transaction.
 CREATE TABLE transparency_state (
     id BIGINT NOT NULL PRIMARY KEY,
     size BIGINT NOT NULL,
@@ -37,7 +37,6 @@ CREATE TABLE transparency_state (
     head_at BIGINT NOT NULL,
     batches_at BIGINT NOT NULL
 );
-INSERT INTO transparency_state VALUES (1, 0, '', 0, 0);
 
 -- Up to where each partition of the bus is sealed.
 CREATE TABLE transparency_sealed (

@@ -207,6 +207,7 @@ async fn refuse_loop(tx: &mut Connection, id: &str, parent: Option<&str>) -> Res
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::support::{on_both, registry_for_test};
 
     fn edit(name: &str, parent: Option<&str>) -> OrganizationEdit {
         OrganizationEdit {
@@ -217,9 +218,8 @@ mod tests {
         }
     }
 
-    #[tokio::test]
     async fn scope_loops_and_versions() {
-        let registry = Registry::in_memory().await.unwrap();
+        let registry = registry_for_test().await;
         let change = Change::service("test", 1);
         registry.create_organization(&change, "tinh", &edit("Tỉnh", None)).await.unwrap();
         registry.create_organization(&change, "so-yte", &edit("Sở Y tế", Some("tinh"))).await.unwrap();
@@ -235,4 +235,6 @@ mod tests {
         assert_eq!(seen[0].parent, None, "a parent out of scope is hidden");
         assert!(matches!(registry.organization(&scope, "tinh").await, Err(Error::NotFound(_))));
     }
+
+    on_both!(scope_loops_and_versions,);
 }

@@ -153,10 +153,10 @@ impl Registry {
 mod tests {
     use super::*;
     use crate::OrganizationEdit;
+    use crate::support::{on_both, registry_for_test};
 
-    #[tokio::test]
     async fn a_revoked_key_opens_nothing() {
-        let registry = Registry::in_memory().await.unwrap();
+        let registry = registry_for_test().await;
         let change = Change::service("test", 1_000_000);
         let edit = OrganizationEdit { name: "A".into(), name_en: "A".into(), parent: None, level: 1 };
         registry.create_organization(&change, "a", &edit).await.unwrap();
@@ -173,4 +173,6 @@ mod tests {
         assert_eq!(registry.api_key_by_secret(&made.secret).await.unwrap(), None);
         assert_eq!(registry.api_keys(&Scope::All).await.unwrap()[0].last_used_at, Some(2_000_000));
     }
+
+    on_both!(a_revoked_key_opens_nothing,);
 }

@@ -225,10 +225,10 @@ impl Registry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::support::{on_both, registry_for_test};
 
-    #[tokio::test]
     async fn a_changed_entry_breaks_the_chain() {
-        let registry = Registry::in_memory().await.unwrap();
+        let registry = registry_for_test().await;
         for name in ["a", "b", "c"] {
             registry.audit_record(&Change::service("test", 1), "x", "y", name, None).await.unwrap();
         }
@@ -239,4 +239,6 @@ mod tests {
         query("DELETE FROM audit WHERE sequence = 2").execute(&registry.writer).await.unwrap();
         assert_eq!(registry.audit_verify().await.unwrap().broken_at, Some(3));
     }
+
+    on_both!(a_changed_entry_breaks_the_chain,);
 }

@@ -166,11 +166,11 @@ impl Registry {
 
 #[cfg(test)]
 mod tests {
-    use crate::{AccountEdit, Change, OrganizationEdit, Registry, Role};
+    use crate::support::{on_both, registry_for_test};
+    use crate::{AccountEdit, Change, OrganizationEdit, Role};
 
-    #[tokio::test]
     async fn entries_carry_names() {
-        let registry = Registry::in_memory().await.unwrap();
+        let registry = registry_for_test().await;
         let edit = AccountEdit {
             full_name: "Nguyễn An".into(),
             role: Role::Administrator,
@@ -216,4 +216,6 @@ mod tests {
             assert_eq!(super::Known::default().name(&mut connection, kind, "none").await.unwrap(), None);
         }
     }
+
+    on_both!(entries_carry_names,);
 }

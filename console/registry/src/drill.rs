@@ -108,10 +108,10 @@ impl Registry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::support::{on_both, registry_for_test};
 
-    #[tokio::test]
     async fn an_ended_session_is_no_drill() {
-        let registry = Registry::in_memory().await.unwrap();
+        let registry = registry_for_test().await;
         let made = registry.start_drill(&Change::service("drill", 1)).await.unwrap();
         assert!(registry.drill_by_nonce(&made.nonce).await.unwrap().is_some());
         registry.end_drill(&Change::service("drill", 2), &made.session.id).await.unwrap();
@@ -119,4 +119,6 @@ mod tests {
         assert!(registry.end_drill(&Change::service("drill", 3), &made.session.id).await.is_err());
         assert_eq!(registry.drills().await.unwrap()[0].ended_at, Some(2));
     }
+
+    on_both!(an_ended_session_is_no_drill,);
 }

@@ -1,6 +1,7 @@
 //! Why the registry refused, in terms that a caller can act on.
 
 use crate::database::PlaceError;
+use crate::export::ExportError;
 use crate::password::WeakPassword;
 
 /// The result of every call.
@@ -110,6 +111,9 @@ pub enum Error {
     /// The database cannot be reached or used.
     #[error(transparent)]
     Place(#[from] PlaceError),
+    /// The registry cannot be written to files, or made from them.
+    #[error(transparent)]
+    Export(#[from] ExportError),
     /// The schema cannot be brought up to date.
     #[error("schema: {0}")]
     Schema(#[from] sqlx::migrate::MigrateError),

@@ -222,12 +222,13 @@ impl Registry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::support::{on_both, place};
 
     const BEGUN: Millis = 1_000;
 
     async fn full_disk() -> (tempfile::TempDir, Registry, String, String) {
         let folder = tempfile::tempdir().unwrap();
-        let registry = Registry::open(&folder.path().join("registry.db")).await.unwrap();
+        let registry = Registry::open(place(&folder.path().join("registry.db"))).await.unwrap();
         let made = registry.create_first_administrator(1).await.unwrap().unwrap();
         registry.hold_writes(true).await.unwrap();
         (folder, registry, made.login, made.password)
@@ -240,7 +241,6 @@ mod tests {
         }
     }
 
-    #[tokio::test]
     async fn a_session_is_held_until_it_can_be_written() {
         let (folder, registry, login, password) = full_disk().await;
         let limits = SessionLimits::default();
@@ -256,12 +256,11 @@ mod tests {
         assert!(registry.held().sessions.is_empty());
         assert_eq!(registry.audit_verify().await.unwrap().entries, entries + 1);
         registry.close().await;
-        let again = Registry::open(&folder.path().join("registry.db")).await.unwrap();
+        let again = Registry::open(place(&folder.path().join("registry.db"))).await.unwrap();
         let found = again.session(&held.secret, limits, true, at + 2 * SETTLE_MS).await.unwrap().unwrap();
         assert_eq!((found.account.id, found.expires_at), (account.id, held.expires_at));
     }
 
-    #[tokio::test]
     async fn wrong_passwords_lock_without_a_disk_too() {
         let (_folder, registry, login, password) = full_disk().await;
         for _ in 0..MAX_FAILURES {
@@ -272,7 +271,6 @@ mod tests {
         assert!(enter(&registry, &login, &password, BEGUN + LOCK_MS).await.is_some());
     }
 
-    #[tokio::test]
     async fn sessions_end_without_a_disk_too() {
         let (_folder, registry, login, password) = full_disk().await;
         let limits = SessionLimits::default();
@@ -317,4 +315,10 @@ mod tests {
         assert_eq!(held.sessions.len(), MAX_SESSIONS);
         assert!(!held.sessions.contains_key("0") && held.sessions.contains_key("1004"));
     }
+
+    on_both!(
+        a_session_is_held_until_it_can_be_written,
+        wrong_passwords_lock_without_a_disk_too,
+        sessions_end_without_a_disk_too,
+    );
 }

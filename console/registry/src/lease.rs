@@ -152,10 +152,10 @@ impl Lease {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::support::{on_both, place, registry_for_test};
 
-    #[tokio::test]
     async fn one_holds_it_until_it_is_dead_or_lets_go() {
-        let registry = Registry::in_memory().await.unwrap();
+        let registry = registry_for_test().await;
         let begin = Instant::now();
         let at = |seconds| begin + Duration::from_secs(seconds);
         let (mut one, mut other) = (registry.lease("work"), registry.lease("work"));
@@ -179,10 +179,9 @@ mod tests {
         assert!(other.hold(at(84)).await.unwrap());
     }
 
-    #[tokio::test]
     async fn without_a_registry_a_holder_gives_up_before_others_take_over() {
         let folder = tempfile::tempdir().unwrap();
-        let registry = Registry::open(&folder.path().join("registry.db")).await.unwrap();
+        let registry = Registry::open(place(&folder.path().join("registry.db"))).await.unwrap();
         let begin = Instant::now();
         let at = |seconds| begin + Duration::from_secs(seconds);
         let mut lease = registry.lease("work");
@@ -195,10 +194,9 @@ mod tests {
         assert!(lease.hold(at(28)).await.unwrap());
     }
 
-    #[tokio::test(flavor = "multi_thread")]
     async fn of_many_at_once_one_takes_it() {
         let folder = tempfile::tempdir().unwrap();
-        let registry = Registry::open(&folder.path().join("registry.db")).await.unwrap();
+        let registry = Registry::open(place(&folder.path().join("registry.db"))).await.unwrap();
         let now = Instant::now();
         let tries = (0..8).map(|_| {
             let mut lease = registry.lease("work");
@@ -210,4 +208,10 @@ mod tests {
         }
         assert_eq!(held, 1);
     }
+
+    on_both!(
+        one_holds_it_until_it_is_dead_or_lets_go,
+        without_a_registry_a_holder_gives_up_before_others_take_over,
+        of_many_at_once_one_takes_it,
+    );
 }

@@ -30,6 +30,7 @@ mod drill;
 mod enrolment;
 mod error;
 mod exception;
+mod export;
 mod fold;
 mod held;
 mod incident;
@@ -69,7 +70,7 @@ pub use alert_triage::{Action, AlertRef, Triaged};
 pub use api_key::{ApiKey, NewApiKey};
 pub use audit::{AuditEntry, AuditProof};
 pub use audit_names::NamedEntry;
-pub use change::{Change, Millis, new_id, now};
+pub use change::{Change, Millis, clock_ahead, new_id, now, set_clock_ahead};
 pub use consumed::{Consumed, Saved, StateParts};
 pub use database::{Place, PlaceError, Postgres};
 pub use deadline::Deadline;
@@ -77,6 +78,7 @@ pub use drill::{DrillSession, NewDrill};
 pub use enrolment::{EnrolmentToken, NewToken, Redeemed, SensorCertificate};
 pub use error::{Error, Result};
 pub use exception::{Exception, ExceptionEdit};
+pub use export::{ExportError, Exported, ExportedTable};
 pub use fold::fold;
 pub use incident::{Class, Incident, IncidentFilter, IncidentStatus, LegalCategory, Severity};
 pub use incident_write::{Closing, IncidentPatch, NewIncident};
@@ -100,6 +102,12 @@ pub use transparency::{Finding, LogCheck, Logged, LoggedEntry, Problem, Sealed, 
 pub use trust::{Desired, Offer, Pack, SensorRequest, WantedVersions};
 pub use user::{Account, AccountEdit, FirstPassword, NewAccount, Role, SignIn};
 
+#[cfg(test)]
+extern crate self as dongson_registry;
+#[cfg(test)]
+#[path = "../tests/support/postgres.rs"]
+mod support;
+
 /// The open database. Cheap to clone; all clones share the connections.
 #[derive(Debug, Clone)]
 pub struct Registry {
@@ -115,12 +123,17 @@ impl Registry {
     ///
     /// Several processes may have it open at once, of one machine with a file; a writer waits up to ten seconds for another.
     pub async fn open(place: impl Into<Place>) -> Result<Self> {
-        let place = place.into();
-        let ((writer, readers), folder) = match &place {
+        let opened = Self::connect(&place.into()).await?;
+        migrate(&opened.writer).await?;
+        Ok(opened)
+    }
+
+    /// The connections, whatever the schema is.
+    async fn connect(place: &Place) -> Result<Self> {
+        let ((writer, readers), folder) = match place {
             Place::File(path) => (database::open_file(path).await?, path.parent().map(Path::to_owned)),
             Place::Postgres(server) => (server.connect().await?, None),
         };
-        migrate(&writer).await?;
         Ok(Self { writer, readers, folder, held: Arc::default() })
     }
 

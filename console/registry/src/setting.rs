@@ -72,10 +72,10 @@ impl Registry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::support::{on_both, registry_for_test};
 
-    #[tokio::test]
     async fn the_second_writer_of_a_version_loses() {
-        let registry = Registry::in_memory().await.unwrap();
+        let registry = registry_for_test().await;
         let change = Change::service("test", 5);
         registry.set_setting(&change, "a", &1.into(), 0).await.unwrap();
         registry.set_setting(&change, "a", &2.into(), 1).await.unwrap();
@@ -85,4 +85,6 @@ mod tests {
         ));
         assert_eq!(registry.setting("a").await.unwrap().unwrap().value, 2);
     }
+
+    on_both!(the_second_writer_of_a_version_loses,);
 }

@@ -508,6 +508,7 @@ async fn record(
 mod tests {
     use super::*;
     use crate::OrganizationEdit;
+    use crate::support::{on_both, registry_for_test};
 
     fn edit() -> SourceEdit {
         SourceEdit {
@@ -528,13 +529,12 @@ mod tests {
     }
 
     async fn registry() -> Registry {
-        let registry = Registry::in_memory().await.unwrap();
+        let registry = registry_for_test().await;
         let organization = OrganizationEdit { name: "A".into(), name_en: "A".into(), parent: None, level: 1 };
         registry.create_organization(&Change::service("test", 0), "a", &organization).await.unwrap();
         registry
     }
 
-    #[tokio::test]
     async fn each_silence_and_each_return_is_told_once() {
         let registry = registry().await;
         let made = registry.create_source(&Change::service("test", 0), &edit()).await.unwrap();
@@ -556,7 +556,6 @@ mod tests {
         assert_eq!((now.events, now.unparsed, now.silent_since), (10, 2, None));
     }
 
-    #[tokio::test]
     async fn bad_edits_are_refused_and_matching_is_by_the_narrowest_network() {
         let registry = registry().await;
         let change = Change::service("test", 0);
@@ -578,7 +577,6 @@ mod tests {
         assert!(matches!(stale, Err(Error::Stale { .. })));
     }
 
-    #[tokio::test]
     async fn every_value_without_sense_is_named() {
         let registry = registry().await;
         let change = Change::service("test", 0);
@@ -627,7 +625,6 @@ mod tests {
         }
     }
 
-    #[tokio::test]
     async fn fingerprints_are_stored_as_intake_makes_them() {
         let registry = registry().await;
         let change = Change::service("test", 0);
@@ -645,7 +642,6 @@ mod tests {
         assert_eq!(again.certificate, made.certificate);
     }
 
-    #[tokio::test]
     async fn listeners_exist_and_addresses_are_stored_as_peers_have_them() {
         let registry = registry().await;
         let change = Change::service("test", 0);
@@ -671,7 +667,6 @@ mod tests {
         assert!(matches!(registry.create_source(&change, &same).await, Err(Error::SameMarks { .. })));
     }
 
-    #[tokio::test]
     async fn two_sources_can_be_told_apart() {
         let registry = registry().await;
         let change = Change::service("test", 0);
@@ -703,4 +698,13 @@ mod tests {
         assert!(matches!(refused, Err(Error::SameMarks { .. })));
         registry.update_source(&Scope::All, &change, &made.id, made.version, &edit()).await.unwrap();
     }
+
+    on_both!(
+        each_silence_and_each_return_is_told_once,
+        bad_edits_are_refused_and_matching_is_by_the_narrowest_network,
+        every_value_without_sense_is_named,
+        fingerprints_are_stored_as_intake_makes_them,
+        listeners_exist_and_addresses_are_stored_as_peers_have_them,
+        two_sources_can_be_told_apart,
+    );
 }

@@ -1,6 +1,6 @@
 //! The alert queue through the public API: exactly-once steps, triage by several people at once, undo, pages.
 
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops at the first surprise")]
 
 mod support;
 
@@ -9,13 +9,13 @@ use dongson_registry::{
     ExceptionEdit, ExceptionHit, Level, Outcome, Registry, Scope, State, Step, Verdict,
 };
 use proptest::prelude::*;
-use support::{START, alert, analyst, apply, only, registry};
+use support::on_both;
+use support::{START, alert, analyst, apply, database, only, place, registry};
 
 fn run(first: u64, next: u64) -> Consumed {
     Consumed { group: "analyzer".into(), topic: "dongson.signals".into(), partition: 3, first, next }
 }
 
-#[tokio::test]
 async fn the_same_run_again_changes_nothing() {
     let (folder, registry) = registry().await;
     let exception = ExceptionEdit {
@@ -43,7 +43,7 @@ async fn the_same_run_again_changes_nothing() {
     ));
     registry.close().await;
 
-    let registry = Registry::open(&folder.path().join("registry.sqlite")).await.unwrap();
+    let registry = Registry::open(place(&folder.path().join("registry.sqlite"))).await.unwrap();
     assert!(!registry.apply_alerts(&run(0, 10), &step, START).await.unwrap().fresh);
     let saved = registry.offset("analyzer", "dongson.signals", 3).await.unwrap().unwrap();
     assert_eq!((saved.next, saved.state.as_deref()), (10, Some(b"state-1".as_slice())));
@@ -51,7 +51,6 @@ async fn the_same_run_again_changes_nothing() {
     assert_eq!(registry.exceptions(&Scope::All).await.unwrap()[0].hits, 2);
 }
 
-#[tokio::test]
 async fn parts_of_a_state_are_written_and_removed_with_the_offset() {
     let (_folder, registry) = registry().await;
     let step = |parts: &[(&str, Option<&str>)]| {
@@ -71,7 +70,6 @@ async fn parts_of_a_state_are_written_and_removed_with_the_offset() {
     assert_eq!(kept, [("b", b"3".as_slice()), ("c", b"".as_slice())]);
 }
 
-#[tokio::test]
 async fn a_state_of_somewhere_else_is_refused_with_all_that_it_did() {
     let (_folder, registry) = registry().await;
     let step = |expected, id| {
@@ -90,7 +88,6 @@ async fn a_state_of_somewhere_else_is_refused_with_all_that_it_did() {
     assert_eq!(kept.into_iter().collect::<Vec<_>>(), [("part".to_owned(), b"y".to_vec())]);
 }
 
-#[tokio::test]
 async fn of_two_that_take_an_alert_at_once_one_wins() {
     let (_folder, registry) = registry().await;
     let (an, binh) = (analyst(&registry, "an", None).await, analyst(&registry, "binh", None).await);
@@ -109,7 +106,6 @@ async fn of_two_that_take_an_alert_at_once_one_wins() {
     assert_eq!(registry.alert(&Scope::All, "x").await.unwrap().owner, winner.owner);
 }
 
-#[tokio::test]
 async fn an_act_can_be_taken_back_once_by_the_same_person() {
     let (_folder, registry) = registry().await;
     let (an, binh) = (analyst(&registry, "an", None).await, analyst(&registry, "binh", None).await);
@@ -130,7 +126,6 @@ async fn an_act_can_be_taken_back_once_by_the_same_person() {
     assert_eq!((now.state, now.count, now.owner, now.verdict), (State::New, 2, None, None));
 }
 
-#[tokio::test]
 async fn what_is_out_of_scope_is_missing() {
     let (_folder, registry) = registry().await;
     let an = analyst(&registry, "an", Some(vec!["a".into()])).await;
@@ -155,7 +150,6 @@ async fn what_is_out_of_scope_is_missing() {
     );
 }
 
-#[tokio::test]
 async fn words_are_found_without_their_marks() {
     let (_folder, registry) = registry().await;
     apply(&registry, vec![alert("x", "a", Level::High)]).await;
@@ -167,7 +161,6 @@ async fn words_are_found_without_their_marks() {
     }
 }
 
-#[tokio::test]
 async fn a_new_alert_enters_the_outbox_of_those_who_want_it_once() {
     let (_folder, registry) = registry().await;
     let change = Change::service("test", START);
@@ -209,6 +202,50 @@ async fn a_new_alert_enters_the_outbox_of_those_who_want_it_once() {
     assert_eq!(log[0].detail.as_deref(), Some("b@example.org: 550 no such user"), "the reason is kept");
 }
 
+/// Applies `runs`, some of them twice, and compares what the queue says with what was applied.
+async fn counts_and_pages(registry: &Registry, runs: &[Vec<(u8, u64, i64)>], repeats: &[bool], limit: u32) {
+    let mut expected = std::collections::BTreeMap::<String, i64>::new();
+    for (place, matches) in (0_u64..).zip(runs) {
+        let alerts = matches
+            .iter()
+            .map(|(id, added, at)| {
+                let id = format!("alert-{id}");
+                *expected.entry(id.clone()).or_default() += i64::try_from(*added).unwrap();
+                AlertUpsert { added: *added, last_seen: START + at, ..alert(&id, "a", Level::Low) }
+            })
+            .collect();
+        let step = Step { alerts, ..Step::default() };
+        registry.apply_alerts(&run(place, place + 1), &step, START).await.unwrap();
+        if repeats.get(usize::try_from(place).unwrap()).copied().unwrap_or(false) {
+            registry.apply_alerts(&run(place, place + 1), &step, START).await.unwrap();
+        }
+    }
+    let mut seen = Vec::new();
+    let mut cursor = None;
+    loop {
+        let page = registry
+            .alerts(
+                &Scope::All,
+                &AlertFilter::default(),
+                AlertSort::LastSeen,
+                false,
+                cursor.as_deref(),
+                limit,
+            )
+            .await
+            .unwrap();
+        assert_eq!(usize::try_from(page.total).unwrap(), expected.len());
+        seen.extend(page.alerts);
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert!(seen.is_sorted_by_key(|one| std::cmp::Reverse((one.last_seen, one.id.clone()))));
+    let counts: std::collections::BTreeMap<_, _> = seen.into_iter().map(|one| (one.id, one.count)).collect();
+    assert_eq!(counts, expected);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
@@ -222,37 +259,22 @@ proptest! {
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let registry = Registry::in_memory().await.unwrap();
-            let mut expected = std::collections::BTreeMap::<String, i64>::new();
-            for (place, matches) in (0_u64..).zip(&runs) {
-                let alerts = matches.iter().map(|(id, added, at)| {
-                    let id = format!("alert-{id}");
-                    *expected.entry(id.clone()).or_default() += i64::try_from(*added).unwrap();
-                    AlertUpsert { added: *added, last_seen: START + at, ..alert(&id, "a", Level::Low) }
-                }).collect();
-                let step = Step { alerts, ..Step::default() };
-                registry.apply_alerts(&run(place, place + 1), &step, START).await.unwrap();
-                if repeats.get(usize::try_from(place).unwrap()).copied().unwrap_or(false) {
-                    registry.apply_alerts(&run(place, place + 1), &step, START).await.unwrap();
-                }
-            }
-            let mut seen = Vec::new();
-            let mut cursor = None;
-            loop {
-                let page = registry
-                    .alerts(&Scope::All, &AlertFilter::default(), AlertSort::LastSeen, false, cursor.as_deref(), limit)
-                    .await
-                    .unwrap();
-                assert_eq!(usize::try_from(page.total).unwrap(), expected.len());
-                seen.extend(page.alerts);
-                cursor = page.next;
-                if cursor.is_none() {
-                    break;
-                }
-            }
-            assert!(seen.is_sorted_by_key(|one| std::cmp::Reverse((one.last_seen, one.id.clone()))));
-            let counts: std::collections::BTreeMap<_, _> = seen.into_iter().map(|one| (one.id, one.count)).collect();
-            assert_eq!(counts, expected);
+            let memory = Registry::in_memory().await.unwrap();
+            counts_and_pages(&memory, &runs, &repeats, limit).await;
+            let server = Registry::open(database()).await.unwrap();
+            counts_and_pages(&server, &runs, &repeats, limit).await;
+            server.close().await;
         });
     }
 }
+
+on_both!(
+    the_same_run_again_changes_nothing,
+    parts_of_a_state_are_written_and_removed_with_the_offset,
+    a_state_of_somewhere_else_is_refused_with_all_that_it_did,
+    of_two_that_take_an_alert_at_once_one_wins,
+    an_act_can_be_taken_back_once_by_the_same_person,
+    what_is_out_of_scope_is_missing,
+    words_are_found_without_their_marks,
+    a_new_alert_enters_the_outbox_of_those_who_want_it_once,
+);

@@ -1,11 +1,12 @@
 //! Enrolment tokens and sensors through the public API.
 
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops at the first surprise")]
 
 mod support;
 
 use dongson_registry::{Change, Error, Scope, SensorCertificate, new_id};
 use serde_json::json;
+use support::on_both;
 use support::{START, only, registry};
 
 fn certificate(mark: &str) -> SensorCertificate {
@@ -17,7 +18,6 @@ fn certificate(mark: &str) -> SensorCertificate {
     }
 }
 
-#[tokio::test]
 async fn of_two_that_redeem_at_once_one_wins() {
     let (_folder, registry) = registry().await;
     let made =
@@ -33,7 +33,6 @@ async fn of_two_that_redeem_at_once_one_wins() {
     assert_eq!(registry.sensors(&Scope::All).await.unwrap().len(), 1);
 }
 
-#[tokio::test]
 async fn expired_revoked_and_unknown_tokens_open_nothing() {
     let (_folder, registry) = registry().await;
     let change = Change::service("test", START);
@@ -50,7 +49,6 @@ async fn expired_revoked_and_unknown_tokens_open_nothing() {
     assert!(registry.create_enrolment_token(&change, "a", "gw", 0).await.is_err());
 }
 
-#[tokio::test]
 async fn a_renewed_sensor_keeps_its_old_certificate_until_it_expires() {
     let (_folder, registry) = registry().await;
     let change = Change::service("test", START);
@@ -70,7 +68,6 @@ async fn a_renewed_sensor_keeps_its_old_certificate_until_it_expires() {
     assert!(matches!(registry.renew_sensor(&next, START).await, Err(Error::Refused { .. })));
 }
 
-#[tokio::test]
 async fn silence_and_return_of_a_sensor_are_told_once() {
     let (_folder, registry) = registry().await;
     let made =
@@ -85,3 +82,10 @@ async fn silence_and_return_of_a_sensor_are_told_once() {
     assert_eq!((now.silent_since, now.health), (None, Some(json!({ "drops": 0 }))));
     assert!(matches!(registry.sensor(&only("b"), &sensor.id).await, Err(Error::NotFound(_))));
 }
+
+on_both!(
+    of_two_that_redeem_at_once_one_wins,
+    expired_revoked_and_unknown_tokens_open_nothing,
+    a_renewed_sensor_keeps_its_old_certificate_until_it_expires,
+    silence_and_return_of_a_sensor_are_told_once,
+);

@@ -1,6 +1,6 @@
 //! Incidents through the public API: numbers, linking, versions, closing, the time line's chain, scope.
 
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops at the first surprise")]
 
 mod support;
 
@@ -8,6 +8,7 @@ use dongson_registry::{
     AlertUpsert, Change, Class, Closing, Entry, EntryKind, Error, Incident, IncidentFilter, IncidentPatch,
     IncidentStatus, LegalCategory, Level, NewIncident, Scope, Severity, State, Verdict,
 };
+use support::on_both;
 use support::{START, alert, analyst, apply, only, registry};
 
 fn new(alerts: &[&str]) -> NewIncident {
@@ -24,7 +25,6 @@ fn new(alerts: &[&str]) -> NewIncident {
     }
 }
 
-#[tokio::test]
 async fn from_alerts_to_a_lesson() {
     let (_folder, registry) = registry().await;
     let an = analyst(&registry, "an", None).await;
@@ -86,7 +86,6 @@ async fn from_alerts_to_a_lesson() {
     assert_eq!(registry.audit_verify().await.unwrap().broken_at, None);
 }
 
-#[tokio::test]
 async fn numbers_have_no_gaps_when_raising_fails() {
     let (_folder, registry) = registry().await;
     let an = analyst(&registry, "an", None).await;
@@ -102,7 +101,6 @@ async fn numbers_have_no_gaps_when_raising_fails() {
     assert_eq!(next.number, "SC-2027-0001");
 }
 
-#[tokio::test]
 async fn other_agencies_incidents_do_not_exist_and_do_not_count() {
     let (_folder, registry) = registry().await;
     let centre = analyst(&registry, "centre", None).await;
@@ -150,7 +148,6 @@ async fn other_agencies_incidents_do_not_exist_and_do_not_count() {
     assert_eq!(registry.incidents(&Scope::All, &of_drills(false), 10).await.unwrap().len(), 3);
 }
 
-#[tokio::test]
 async fn drills_are_numbered_apart_and_take_no_real_alert() {
     let (_folder, registry) = registry().await;
     let an = analyst(&registry, "an", None).await;
@@ -177,3 +174,10 @@ async fn drills_are_numbered_apart_and_take_no_real_alert() {
     let found = IncidentFilter { text: Some("dt-2026".into()), ..IncidentFilter::default() };
     assert_eq!(registry.incidents(&Scope::All, &found, 10).await.unwrap().len(), 1);
 }
+
+on_both!(
+    from_alerts_to_a_lesson,
+    numbers_have_no_gaps_when_raising_fails,
+    other_agencies_incidents_do_not_exist_and_do_not_count,
+    drills_are_numbered_apart_and_take_no_real_alert,
+);

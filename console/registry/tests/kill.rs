@@ -7,14 +7,13 @@ mod support;
 use std::{
     env,
     io::{BufRead as _, BufReader},
-    path::Path,
     process::{Command, Stdio},
 };
 
-use dongson_registry::{AlertUpsert, Consumed, Level, Registry, Scope, Step};
-use support::{START, alert};
+use dongson_registry::{AlertUpsert, Consumed, Level, Place, Postgres, Registry, Scope, Step};
+use support::{START, alert, on_both, place};
 
-/// Names the child's folder; set for the child alone.
+/// Names the child's registry, a file or a server's URL; set for the child alone.
 const CHILD: &str = "DONGSON_REGISTRY_KILL_CHILD";
 
 fn run(offset: u64) -> Consumed {
@@ -22,8 +21,12 @@ fn run(offset: u64) -> Consumed {
 }
 
 /// What the child does: one match for each offset, told on stdout when it is stored.
-async fn work(folder: &Path) {
-    let registry = Registry::open(&folder.join("registry.sqlite")).await.unwrap();
+async fn work(place: &str) {
+    let place = match place.strip_prefix("postgres:") {
+        Some(_) => Place::Postgres(Postgres { url: place.to_owned(), password_file: None, ca: None }),
+        None => Place::File(place.into()),
+    };
+    let registry = Registry::open(place).await.unwrap();
     let first = registry.offset("g", "t", 0).await.unwrap().map_or(0, |saved| saved.next);
     for offset in first.. {
         let alerts = vec![AlertUpsert { added: 2, ..alert("x", "a", Level::Low) }];
@@ -33,16 +36,21 @@ async fn work(folder: &Path) {
     }
 }
 
+/// The child, when it is one.
 #[tokio::test]
-async fn counts_and_offset_agree_after_kill() {
-    if let Some(folder) = env::var_os(CHILD) {
-        return work(Path::new(&folder)).await;
+async fn child() {
+    if let Ok(place) = env::var(CHILD) {
+        work(&place).await;
     }
+}
+
+async fn counts_and_offset_agree_after_kill() {
     let folder = tempfile::tempdir().unwrap();
+    let place = place(&folder.path().join("registry.sqlite"));
     for round in 1..=5_u64 {
         let mut child = Command::new(env::current_exe().unwrap())
-            .args(["--exact", "counts_and_offset_agree_after_kill", "--nocapture"])
-            .env(CHILD, folder.path())
+            .args(["--exact", "child", "--nocapture"])
+            .env(CHILD, place.to_string())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -53,7 +61,7 @@ async fn counts_and_offset_agree_after_kill() {
         let last = lines.filter_map(told).find(|offset| offset % 20 == 10 + round).unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
-        let registry = Registry::open(&folder.path().join("registry.sqlite")).await.unwrap();
+        let registry = Registry::open(&place).await.unwrap();
         let saved = registry.offset("g", "t", 0).await.unwrap().unwrap();
         assert!(saved.next > last, "what was told is stored");
         assert_eq!(saved.state.unwrap(), (saved.next - 1).to_string().into_bytes());
@@ -62,3 +70,5 @@ async fn counts_and_offset_agree_after_kill() {
         registry.close().await;
     }
 }
+
+on_both!(counts_and_offset_agree_after_kill);

@@ -1,6 +1,6 @@
 //! Accounts of sensors through the public API.
 
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops at the first surprise")]
 
 mod support;
 
@@ -9,6 +9,7 @@ use dongson_registry::{
     Change, Gone, Held, Received, Registry, Scope, SensorCertificate, Signed, Stated, new_id,
 };
 use std::collections::BTreeMap;
+use support::on_both;
 use support::{START, only, registry};
 
 async fn sensor(registry: &Registry) -> String {
@@ -40,7 +41,6 @@ fn counts(pairs: &[(&str, u64)]) -> BTreeMap<String, u64> {
     pairs.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect()
 }
 
-#[tokio::test]
 async fn every_sequence_is_received_held_gone_or_unaccounted() {
     let (_folder, registry) = registry().await;
     let id = sensor(&registry).await;
@@ -87,7 +87,6 @@ async fn every_sequence_is_received_held_gone_or_unaccounted() {
     assert_eq!(registry.batch_root(&id, u64::MAX, 6).await.unwrap(), None);
 }
 
-#[tokio::test]
 async fn what_a_sensor_holds_beyond_its_list_is_held() {
     let (_folder, registry) = registry().await;
     let id = sensor(&registry).await;
@@ -99,7 +98,6 @@ async fn what_a_sensor_holds_beyond_its_list_is_held() {
     assert_eq!((summary.held, summary.unaccounted), (4, 2));
 }
 
-#[tokio::test]
 async fn only_the_newest_spools_are_remembered() {
     let (_folder, registry) = registry().await;
     let id = sensor(&registry).await;
@@ -114,7 +112,6 @@ async fn only_the_newest_spools_are_remembered() {
     assert_eq!(registry.batch_root(&id, 3, 1).await.unwrap(), None);
 }
 
-#[tokio::test]
 async fn statements_that_make_no_sense_are_refused() {
     let (_folder, registry) = registry().await;
     let id = sensor(&registry).await;
@@ -126,7 +123,6 @@ async fn statements_that_make_no_sense_are_refused() {
     assert!(registry.sensor_accounts(&Scope::All, &id).await.unwrap().is_empty(), "nothing of it is kept");
 }
 
-#[tokio::test]
 async fn a_refused_batch_is_in_the_audit() {
     let (_folder, registry) = registry().await;
     let id = sensor(&registry).await;
@@ -137,3 +133,11 @@ async fn a_refused_batch_is_in_the_audit() {
     assert_eq!((entries[0].action.as_str(), &entries[0].object), ("refuse", &id));
     assert!(entries[0].after.as_ref().unwrap().contains("its root is another"));
 }
+
+on_both!(
+    every_sequence_is_received_held_gone_or_unaccounted,
+    what_a_sensor_holds_beyond_its_list_is_held,
+    only_the_newest_spools_are_remembered,
+    statements_that_make_no_sense_are_refused,
+    a_refused_batch_is_in_the_audit,
+);

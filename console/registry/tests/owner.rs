@@ -1,6 +1,6 @@
 //! A silence always has an owner.
 
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops at the first surprise")]
 
 mod support;
 
@@ -8,6 +8,7 @@ use dongson_registry::{
     AccountEdit, AlertUpsert, Change, Error, Level, Registry, Role, SILENCE_OWNER_SETTING, Scope, Sensor,
     SensorCertificate, SourceEdit, SourceKind, new_id,
 };
+use support::on_both;
 use support::{START, alert, analyst, apply, only, registry};
 
 /// A sensor of agency `a` whose token `who` made.
@@ -76,7 +77,6 @@ async fn administrator(registry: &Registry, login: &str, at: i64) -> String {
     registry.create_account(&Change::service("test", at), login, &edit).await.unwrap().account.id
 }
 
-#[tokio::test]
 async fn a_sensor_belongs_to_who_made_its_token_then_to_who_is_named_then_to_an_administrator() {
     let (_folder, registry) = registry().await;
     let first = administrator(&registry, "first", START).await;
@@ -108,7 +108,6 @@ async fn a_sensor_belongs_to_who_made_its_token_then_to_who_is_named_then_to_an_
     assert_eq!(owner_of_alert(&registry, &thing).await, Some(first));
 }
 
-#[tokio::test]
 async fn a_source_belongs_to_its_owner_in_words_and_to_an_account_in_the_queue() {
     let (_folder, registry) = registry().await;
     let first = administrator(&registry, "first", START).await;
@@ -134,3 +133,8 @@ async fn a_source_belongs_to_its_owner_in_words_and_to_an_account_in_the_queue()
     apply(&registry, vec![other]).await;
     assert_eq!(registry.alert(&Scope::All, "other").await.unwrap().owner, None);
 }
+
+on_both!(
+    a_sensor_belongs_to_who_made_its_token_then_to_who_is_named_then_to_an_administrator,
+    a_source_belongs_to_its_owner_in_words_and_to_an_account_in_the_queue,
+);

@@ -1,12 +1,17 @@
 //! What `dongson up` is told: a data folder, and a file for what differs from the defaults.
 
+mod kafka;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use dongson_analyzer::Lateness;
+use dongson_registry::{Place, Postgres};
 use serde::Deserialize;
+
+pub(crate) use kafka::KafkaConfig;
 
 use crate::role::Role;
 
@@ -24,6 +29,8 @@ pub(crate) struct Config {
     pub(crate) analyzer: AnalyzerConfig,
     /// How long the log between the services keeps what is written to the store already.
     pub(crate) bus: BusConfig,
+    /// The database of people, agencies, sources, triage and incidents.
+    pub(crate) registry: RegistryConfig,
     /// The store's engine.
     pub(crate) store: StoreConfig,
     /// Where `/metrics` and `/healthz` answer in plain HTTP, for this machine's own monitoring; `"off"` = nowhere.
@@ -38,8 +45,53 @@ impl Default for Config {
             collector: CollectorConfig::default(),
             analyzer: AnalyzerConfig::default(),
             bus: BusConfig::default(),
+            registry: RegistryConfig::default(),
             store: StoreConfig::default(),
             metrics: Listen(Some(SocketAddr::from(([127, 0, 0, 1], 9_464)))),
+        }
+    }
+}
+
+/// Where the registry is. Without a URL it is a file in the data folder.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RegistryConfig {
+    /// `postgres://user@host:port/database` of a PostgreSQL server, 14 or newer.
+    pub(crate) url: Option<String>,
+    /// The file whose first line is the password.
+    pub(crate) password_file: Option<PathBuf>,
+    /// Certificates (PEM) that the server's must come from; default: those of the public web.
+    pub(crate) ca: Option<PathBuf>,
+}
+
+impl RegistryConfig {
+    /// As the registry takes it.
+    pub(crate) fn place(&self, paths: &Paths) -> Place {
+        match &self.url {
+            None => Place::File(paths.registry()),
+            Some(url) => Place::Postgres(Postgres {
+                url: url.clone(),
+                password_file: self.password_file.clone(),
+                ca: self.ca.clone(),
+            }),
+        }
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let given = [("password_file", &self.password_file), ("ca", &self.ca)];
+        match &self.url {
+            None => match given.into_iter().find(|(_, path)| path.is_some()) {
+                Some((key, _)) => Err(format!("registry.{key}: is of use with registry.url only")),
+                None => Ok(()),
+            },
+            Some(url) => {
+                let server = Postgres {
+                    url: url.clone(),
+                    password_file: self.password_file.clone(),
+                    ca: self.ca.clone(),
+                };
+                server.check().map_err(|error| format!("registry: {error}"))
+            }
         }
     }
 }
@@ -174,7 +226,7 @@ impl AnalyzerConfig {
     }
 }
 
-/// The log between the services.
+/// The log between the services: in the data folder, or in a Kafka.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct BusConfig {
@@ -182,11 +234,13 @@ pub(crate) struct BusConfig {
     pub(crate) retention_hours: u64,
     /// Most bytes on disk; past them producers wait and clients are told to come again.
     pub(crate) max_bytes: u64,
+    /// A Kafka instead of the data folder; the two above say nothing then.
+    pub(crate) kafka: Option<KafkaConfig>,
 }
 
 impl Default for BusConfig {
     fn default() -> Self {
-        Self { retention_hours: 24, max_bytes: 20 << 30 }
+        Self { retention_hours: 24, max_bytes: 20 << 30, kafka: None }
     }
 }
 
@@ -210,7 +264,7 @@ impl Default for StoreConfig {
 const LEAST_LOG_BYTES: u64 = 1 << 30;
 
 /// Refuses a number outside `least..=most`.
-fn within(key: &str, value: u64, least: u64, most: u64) -> Result<(), String> {
+pub(crate) fn within(key: &str, value: u64, least: u64, most: u64) -> Result<(), String> {
     if (least..=most).contains(&value) {
         return Ok(());
     }
@@ -257,6 +311,8 @@ impl Config {
         within("analyzer.idle_seconds", self.analyzer.idle_seconds, 1, 3_600)?;
         within("bus.retention_hours", self.bus.retention_hours, 1, 24 * 366)?;
         within("bus.max_bytes", self.bus.max_bytes, LEAST_LOG_BYTES, 1 << 50)?;
+        self.registry.check()?;
+        self.bus.kafka.as_ref().map_or(Ok(()), KafkaConfig::check)?;
         within("store.memory_mib", self.store.memory_mib, 512, 1 << 20)
     }
 }
@@ -294,6 +350,11 @@ impl Paths {
 
     pub(crate) fn bus(&self) -> PathBuf {
         self.0.join("bus")
+    }
+
+    /// The names of this installation for a Kafka, one for each process that runs at once.
+    pub(crate) fn kafka_node(&self, number: u32) -> PathBuf {
+        self.0.join(format!("kafka-node-{number}"))
     }
 
     pub(crate) fn store(&self) -> PathBuf {
@@ -340,6 +401,12 @@ mod tests {
         for (text, said) in [
             ("[bus]\nmax_bytes = 1", "bus.max_bytes: 1 makes no sense: 1073741824 to"),
             ("[bus]\nretention_hours = 0", "bus.retention_hours"),
+            ("[bus.kafka]\nbootstrap = \"\"", "bus.kafka.bootstrap"),
+            ("[bus.kafka]\nbootstrap = \"a:1\"\nsecurity = \"sasl\"", "bus.kafka.username"),
+            ("[bus.kafka]\nbootstrap = \"a:1\"\nusername = \"u\"", "bus.kafka.username"),
+            ("[bus.kafka]\nbootstrap = \"a:1\"\nca_file = \"/nowhere\"", "bus.kafka.ca_file"),
+            ("[bus.kafka]\nbootstrap = \"a:1\"\npartitions = 0", "bus.kafka.partitions"),
+            ("[bus.kafka]\nbootstrap = \"a:1\"\nsecurity = \"ssl\"", "security"),
             ("[store]\nmemory_mib = 0", "store.memory_mib"),
             ("[collector.limits]\ndatagram_queue = 0", "collector.limits.datagram_queue"),
             ("[collector.silence]\nquiet_percent = 100", "collector.silence.quiet_percent"),
@@ -408,7 +475,8 @@ mod tests {
             line.split_once(" = ")
                 .is_some_and(|(key, _)| key.bytes().all(|sign| sign.is_ascii_lowercase() || sign == b'_'))
         };
-        let bare = |line: &'static str| line.strip_prefix("# ").filter(|rest| is_key(rest)).unwrap_or(line);
+        let counts = |rest: &&str| is_key(rest) || *rest == "[bus.kafka]";
+        let bare = |line: &'static str| line.strip_prefix("# ").filter(counts).unwrap_or(line);
         let example = include_str!("../../dongson.example.toml");
         let example =
             example.lines().map(bare).collect::<Vec<_>>().join("\n").parse::<toml::Table>().unwrap();

@@ -32,6 +32,9 @@ struct Arguments {
     /// How the log on standard error is written.
     #[arg(long, global = true, value_enum, default_value = "text", env = "DONGSON_LOG_FORMAT")]
     log_format: process::LogFormat,
+    /// By how many seconds the clock of this process is ahead of the machine's: for tests of wrong clocks.
+    #[arg(long, global = true, hide = true, default_value_t = 0, allow_negative_numbers = true)]
+    clock_offset: i64,
     #[command(subcommand)]
     command: Command,
 }
@@ -40,6 +43,7 @@ struct Arguments {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     process::prepare(arguments.log_format);
+    dongson_registry::set_clock_ahead(arguments.clock_offset.saturating_mul(1_000));
     match arguments.command.run() {
         Ok(code) => code,
         Err(error) => {

@@ -36,6 +36,8 @@ fn every_command_has_help_with_an_example() {
         &["admin", "token"],
         &["admin", "key"],
         &["admin", "sensor-owner"],
+        &["admin", "backup"],
+        &["admin", "restore"],
         &["admin", "trust", "init"],
         &["admin", "trust", "draft"],
         &["admin", "pack", "sign"],
@@ -368,4 +370,45 @@ fn the_root_of_trust_is_made_and_rotated() {
     bad(&publish, "root document 2 does not follow 2");
     fs::write(&next, fs::read_to_string(&next).unwrap().replace("\"sig\": \"", "\"sig\": \"AAAA")).unwrap();
     bad(&publish, "the signature of key");
+}
+
+#[test]
+fn a_backup_is_restored_into_an_empty_place_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (data, other, backup) = (path("data"), path("other"), path("backup"));
+    assert!(dongson(&["admin", "first-password", "--data", &data]).status.success());
+    assert!(
+        dongson(&["admin", "agency", "--data", &data, "xa-a", "UBND xã A", "--name-en", "A"])
+            .status
+            .success()
+    );
+    let made = dongson(&["admin", "backup", "--data", &data, &backup]);
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    let refused = |args: &[&str], said: &str| {
+        let output = dongson(&[&["admin"][..], args].concat());
+        let error = text(&output.stderr);
+        assert!(!output.status.success() && error.contains(said), "{error}");
+    };
+    refused(&["backup", "--data", &data, &backup], "is not empty");
+    refused(&["restore", "--data", &data, &backup], "is not empty: table account has rows");
+    refused(
+        &["restore", "--data", &other, &path("nothing")],
+        "it is no backup, or one that was not finished",
+    );
+    let restored = dongson(&["admin", "restore", "--data", &other, &backup]);
+    assert!(restored.status.success(), "{}", text(&restored.stderr));
+    for data in [&data, &other] {
+        let listed = dongson(&["admin", "agencies", "--data", data, "--format", "json"]);
+        let listed: serde_json::Value = serde_json::from_slice(&listed.stdout).unwrap();
+        assert_eq!(listed[0]["id"], "xa-a");
+    }
+    // The next backup, of what was restored, has the same tables.
+    let again = path("again");
+    assert!(dongson(&["admin", "backup", "--data", &other, &again]).status.success());
+    let tables = |backup: &str| {
+        let manifest = fs::read(Path::new(backup).join("manifest.json")).unwrap();
+        serde_json::from_slice::<serde_json::Value>(&manifest).unwrap()["registry"].clone()
+    };
+    assert_eq!(tables(&backup), tables(&again));
 }

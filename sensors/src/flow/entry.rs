@@ -17,7 +17,7 @@ use super::record::{Label, Scene};
 use super::stream::{Budget, Chunk};
 use super::table::Place;
 use super::tcp::{Connection, Peer, Segment, State};
-use crate::layer::{Bytes, Carrier, Datagram, Path, Tunnel, reaches_many};
+use crate::layer::{Around, Bytes, Datagram, Tunnel, reaches_many};
 use crate::odd;
 use crate::protocol::{self, Kind};
 use crate::told::Outbox;
@@ -55,7 +55,7 @@ pub(crate) struct Flow {
     /// What a model wants to know, where that is asked for.
     features: Option<Box<Features>>,
     /// Surroundings of the first packet, as though the originator had sent it.
-    path: Path,
+    around: Around,
     label: Option<Box<Label>>,
     /// Community ID of the flow that carries this one.
     carrier: Option<Box<CommunityId>>,
@@ -99,7 +99,7 @@ impl Flow {
             queued: Timestamp::from_nanos(i64::MAX),
             last: datagram.path.at,
             turned,
-            path: datagram.path,
+            around: Around::of(&datagram.path),
             originator: Count::default(),
             responder: Count::default(),
             history: History::default(),
@@ -130,7 +130,7 @@ impl Flow {
 
     /// When its first packet came.
     fn first(&self) -> Timestamp {
-        self.path.at
+        self.around.at()
     }
 
     /// Says which flow carries this one.
@@ -165,8 +165,8 @@ impl Flow {
 
     /// Community ID and identifier, made when first asked for.
     pub(crate) fn label(&mut self) -> &Label {
-        let (tuple, path) = (self.tuple(), &self.path);
-        self.label.get_or_insert_with(|| Box::new(Label::of(&tuple, path)))
+        let (tuple, around) = (self.tuple(), &self.around);
+        self.label.get_or_insert_with(|| Box::new(Label::of(&tuple, &around.path())))
     }
 
     /// Whether `datagram`, which has the addresses and ports of this flow, begins another one.
@@ -313,8 +313,7 @@ impl Flow {
 
     fn turn_round(&mut self) {
         self.turned = !self.turned;
-        self.path.macs = self.path.macs.map(|(source, destination)| (destination, source));
-        self.path.carrier = self.path.carrier.map(Carrier::reversed);
+        self.around.turn_round();
         std::mem::swap(&mut self.originator, &mut self.responder);
         if let Some(features) = &mut self.features {
             features.turn_round();
@@ -403,7 +402,7 @@ impl Flow {
     }
 
     fn scene(&mut self) -> Scene {
-        let (tuple, path, parent) = (self.tuple(), self.path, self.carrier.as_deref().copied());
+        let (tuple, path, parent) = (self.tuple(), self.around.path(), self.carrier.as_deref().copied());
         Scene { tuple, path, label: *self.label(), parent }
     }
 

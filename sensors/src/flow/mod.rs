@@ -7,6 +7,7 @@
 
 mod checksum;
 mod conn;
+mod deadline;
 mod entry;
 mod expected;
 mod features;

@@ -6,14 +6,12 @@
 //! deadline came nearer; entries that came too early are put back. When the table is full, the oldest attempt ends first:
 //! a flood of SYNs pushes out nothing but itself.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-
 use ahash::RandomState;
 use dongson_event::Timestamp;
 use hashbrown::HashTable;
 
 use super::checksum;
+use super::deadline::Deadlines;
 use super::entry::{Desk, Flow, Found};
 use super::expected::Announced;
 use super::features::Memory;
@@ -82,8 +80,6 @@ pub(super) struct Place {
     slot: u32,
 }
 
-type Deadlines = BinaryHeap<Reverse<(Timestamp, Place)>>;
-
 /// The live flows.
 pub struct FlowTable {
     /// Places in `slots`, found by the hash of the key.
@@ -92,9 +88,9 @@ pub struct FlowTable {
     slots: Vec<Option<Box<Flow>>>,
     free: Vec<u32>,
     /// Of connections that nobody answered yet.
-    attempts: Deadlines,
+    attempts: Deadlines<Place>,
     /// Of all others.
-    deadlines: Deadlines,
+    deadlines: Deadlines<Place>,
     /// No entry of both is earlier.
     earliest: Timestamp,
     limits: Limits,
@@ -119,8 +115,8 @@ impl FlowTable {
             hashes: RandomState::new(),
             slots: Vec::new(),
             free: Vec::new(),
-            attempts: BinaryHeap::new(),
-            deadlines: BinaryHeap::new(),
+            attempts: Deadlines::default(),
+            deadlines: Deadlines::default(),
             earliest: Timestamp::from_nanos(i64::MAX),
             limits,
             checksums,
@@ -155,10 +151,10 @@ impl FlowTable {
             return false;
         }
         loop {
-            // What is earliest is greatest in a queue, and a queue with nothing in it is less than any other.
-            let attempt_first = self.attempts.peek() > self.deadlines.peek();
-            let queue = if attempt_first { &mut self.attempts } else { &mut self.deadlines };
-            let next = queue.peek().map(|Reverse(entry)| *entry);
+            let (attempt, other) = (self.attempts.peek(), self.deadlines.peek());
+            let attempt_first = attempt.is_some_and(|first| other.is_none_or(|other| first < other));
+            let (next, queue) =
+                if attempt_first { (attempt, &mut self.attempts) } else { (other, &mut self.deadlines) };
             self.earliest = next.map_or(Timestamp::from_nanos(i64::MAX), |(deadline, _)| deadline);
             let Some((deadline, place)) = next.filter(|(deadline, _)| *deadline <= self.now) else {
                 return false;
@@ -316,7 +312,7 @@ impl FlowTable {
             flow.queued = deadline;
             self.earliest = self.earliest.min(deadline);
             let queue = if flow.is_attempt() { &mut self.attempts } else { &mut self.deadlines };
-            queue.push(Reverse((deadline, place)));
+            queue.push(deadline, place);
         }
     }
 
@@ -337,7 +333,7 @@ impl FlowTable {
         if let Some(flow) = self.at(place) {
             flow.queued = deadline;
             let queue = if flow.is_attempt() { &mut self.attempts } else { &mut self.deadlines };
-            queue.push(Reverse((deadline, place)));
+            queue.push(deadline, place);
         }
     }
 
@@ -359,7 +355,7 @@ impl FlowTable {
 
     /// Ends the oldest attempt, or where there is none the flow with the nearest deadline.
     fn evict(&mut self, out: &mut Outbox) {
-        while let Some(Reverse((deadline, place))) = self.attempts.pop().or_else(|| self.deadlines.pop()) {
+        while let Some((deadline, place)) = self.attempts.pop().or_else(|| self.deadlines.pop()) {
             let Some(flow) = self.at(place).filter(|flow| flow.queued == deadline) else { continue };
             let (real, is_attempt) = (flow.deadline(), flow.is_attempt());
             if real > deadline {

@@ -25,7 +25,7 @@ pub(crate) use arp::Arp;
 pub(crate) use bytes::Bytes;
 use fragment::Fragments;
 pub use fragment::Limits as FragmentLimits;
-pub(crate) use path::VlanKey;
+pub(crate) use path::{Around, VlanKey};
 pub use path::{Carrier, Mac, Path, Vlans};
 pub use tunnel::Tunnel;
 pub(crate) use tunnel::reaches_many;

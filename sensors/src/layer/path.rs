@@ -177,9 +177,84 @@ impl Path {
     }
 }
 
+/// A path as a flow keeps it: in few bytes where there is no tunnel.
+#[derive(Debug, Clone)]
+pub(crate) struct Around {
+    at: Timestamp,
+    /// Source and destination address of the Ethernet or 802.11 header.
+    macs: Option<(Mac, Mac)>,
+    separate: Vlans,
+    vlan_count: u8,
+    vlans: [u16; MAX_VLANS],
+    /// The whole path of what came through a tunnel.
+    tunnelled: Option<Box<Path>>,
+}
+
+impl Around {
+    pub(crate) fn of(path: &Path) -> Self {
+        let Path { at, macs, separate, vlan_count, vlans, .. } = *path;
+        let tunnelled = (path.depth > 0 || path.carrier.is_some()).then(|| Box::new(*path));
+        Self { at, macs, separate, vlan_count, vlans, tunnelled }
+    }
+
+    /// When the frame was captured.
+    pub(crate) fn at(&self) -> Timestamp {
+        self.at
+    }
+
+    /// The path, without the length of its frame and what was counted on the way.
+    pub(crate) fn path(&self) -> Path {
+        if let Some(path) = &self.tunnelled {
+            return **path;
+        }
+        let mut path = Path { at: self.at, macs: self.macs, separate: self.separate, ..Path::default() };
+        for vlan in self.vlans.iter().take(usize::from(self.vlan_count)) {
+            path.push_vlan(*vlan);
+        }
+        path
+    }
+
+    /// As though the other end had sent it.
+    pub(crate) fn turn_round(&mut self) {
+        self.macs = self.macs.map(|(source, destination)| (destination, source));
+        if let Some(path) = &mut self.tunnelled {
+            path.macs = self.macs;
+            path.carrier = path.carrier.map(Carrier::reversed);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn flows_keep_their_paths() {
+        let mac = |last| Mac([2, 0, 0, 0, 0, last]);
+        let mut path = Path {
+            at: Timestamp::from_nanos(5),
+            macs: Some((mac(1), mac(2))),
+            separate: Vlans::Separate,
+            ..Path::default()
+        };
+        for vlan in [7, 0, 9] {
+            path.push_vlan(vlan);
+        }
+        let kept = |path: &Path| format!("{:?}", Around::of(path).path());
+        assert_eq!(kept(&path), format!("{path:?}"));
+        assert!(kept(&Path { separate: Vlans::Ignore, ..Path::default() }).contains("Ignore"));
+        let ends = [10, 0, 0, 1].map(|last| IpAddr::from([10, 0, 0, last]));
+        let [source, destination, ..] = ends;
+        path.carrier = Some(Carrier { source, destination, ports: Some((1, 2)), identifier: Some(3) });
+        let mut inside = path.inside(Tunnel::Gre, Some(9)).unwrap();
+        inside.push_network(77);
+        assert_eq!(kept(&inside), format!("{inside:?}"));
+        let mut around = Around::of(&inside);
+        around.turn_round();
+        let turned = around.path();
+        assert_eq!(turned.macs, Some((mac(2), mac(1))));
+        assert_eq!(turned.carrier, inside.carrier.map(Carrier::reversed));
+    }
 
     #[test]
     fn addresses_are_written_as_ecs_does() {

@@ -46,7 +46,8 @@ pub(crate) const SEARCHED: [&str; 11] = [
 pub async fn migrate(client: &Client) -> Result<u32> {
     client.query("CREATE DATABASE IF NOT EXISTS dongson ENGINE = Atomic").execute().await?;
     let versions = "CREATE TABLE IF NOT EXISTS dongson.schema_migrations (version UInt32, applied DateTime64(3, 'UTC') \
-                    DEFAULT now64(3)) ENGINE = MergeTree ORDER BY version";
+                    DEFAULT now64(3)) ENGINE = MergeTree ORDER BY version \
+                    SETTINGS fsync_after_insert = 1, fsync_part_directory = 1";
     client.query(versions).execute().await?;
     let found: u32 = client.query("SELECT max(version) FROM dongson.schema_migrations").fetch_one().await?;
     let known = MIGRATIONS.last().map_or(0, |(version, _)| *version);
@@ -55,7 +56,7 @@ pub async fn migrate(client: &Client) -> Result<u32> {
     }
     for (version, text) in MIGRATIONS.iter().filter(|(version, _)| *version > found) {
         for statement in statements(text) {
-            client.query_raw(&statement).execute().await?;
+            client.query_raw(&repeatable(&statement)).execute().await?;
         }
         let note = "INSERT INTO dongson.schema_migrations (version) SELECT ?";
         client.query(note).bind(*version).execute().await?;
@@ -63,6 +64,15 @@ pub async fn migrate(client: &Client) -> Result<u32> {
     }
     add_columns(client).await?;
     Ok(known)
+}
+
+/// A statement that does nothing when it was done already: the end may have come before the note of its migration.
+fn repeatable(statement: &str) -> String {
+    let made = ["CREATE TABLE ", "CREATE MATERIALIZED VIEW "];
+    match made.iter().find_map(|verb| Some((verb, statement.strip_prefix(verb)?))) {
+        Some((verb, rest)) if !rest.starts_with("IF NOT EXISTS ") => format!("{verb}IF NOT EXISTS {rest}"),
+        _ => statement.to_owned(),
+    }
 }
 
 #[derive(Row, Deserialize)]
@@ -156,6 +166,15 @@ mod tests {
         let names: Vec<String> = columns().map(Field::column_name).chain(["original".to_owned()]).collect();
         for column in SEARCHED {
             assert!(names.iter().any(|name| name == column), "{column}");
+        }
+    }
+
+    #[test]
+    fn what_makes_something_can_be_repeated() {
+        for statement in MIGRATIONS.iter().flat_map(|(_, text)| statements(text)) {
+            let repeatable = repeatable(&statement);
+            assert_eq!(statement.starts_with("CREATE "), repeatable != statement, "{statement}");
+            assert!(!repeatable.contains(" ADD ") || repeatable.contains(" IF NOT EXISTS "), "{statement}");
         }
     }
 

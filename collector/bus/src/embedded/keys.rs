@@ -13,18 +13,6 @@ pub(super) const TOKENS: &[u8] = b"p\0";
 /// Prefix of the tokens by age in `tokens`.
 pub(super) const TOKEN_AGES: &[u8] = b"a\0";
 
-/// Longest name of a topic or group.
-const NAME_BYTES: usize = 200;
-
-/// Checks the name of a topic or group.
-pub(super) fn check_name(name: &str) -> Result<()> {
-    let sign = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
-    if (1..=NAME_BYTES).contains(&name.len()) && name.bytes().all(sign) {
-        return Ok(());
-    }
-    Err(BusError::BadName(name.chars().take(NAME_BYTES).collect()))
-}
-
 fn join(prefix: &[u8], parts: &[&[u8]]) -> Vec<u8> {
     [prefix, &parts.join(&0_u8)].concat()
 }
@@ -157,14 +145,6 @@ fn damaged(what: &str) -> BusError {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-
-    #[test]
-    fn names() {
-        assert!(check_name("dongson.events").is_ok());
-        for bad in ["", "a b", "a\0b", "ừ", &"x".repeat(201)] {
-            assert!(matches!(check_name(bad), Err(BusError::BadName(_))), "{bad:?}");
-        }
-    }
 
     proptest! {
         #[test]

@@ -20,8 +20,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use async_trait::async_trait;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
+use crate::checks::{check_name, check_sizes};
 use crate::{Bus, BusError, Consumer, Lag, Position, Record, Result};
-use crate::{MAX_PRODUCE_BYTES, MAX_RECORD_BYTES, MAX_TOKEN_BYTES};
 use consumer::EmbeddedConsumer;
 use state::Shared;
 use writer::{Command, Reply};
@@ -175,23 +175,6 @@ impl EmbeddedBus {
     }
 }
 
-fn check_sizes(token: Option<&str>, records: &[Record]) -> Result<usize> {
-    let check = |what, bytes, limit| {
-        if bytes > limit { Err(BusError::TooLarge { what, bytes, limit }) } else { Ok(()) }
-    };
-    check("token", token.map_or(0, str::len), MAX_TOKEN_BYTES)?;
-    let mut total = 0;
-    for record in records {
-        check("record", record.size(), MAX_RECORD_BYTES)?;
-        check("number of headers", record.headers.len(), usize::from(u16::MAX))?;
-        let longest = record.headers.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-        check("name of a header", longest, usize::from(u16::MAX))?;
-        total += record.size() + 32;
-    }
-    check("batch", total, MAX_PRODUCE_BYTES)?;
-    Ok(total)
-}
-
 /// Sends a command and waits for its answer.
 async fn ask<T>(queue: &mpsc::Sender<Command>, command: impl FnOnce(Reply<T>) -> Command) -> Result<T> {
     let (reply, answer) = oneshot::channel();
@@ -214,7 +197,7 @@ async fn sweep_now_and_then(queue: mpsc::WeakSender<Command>, every: Duration) {
 #[async_trait]
 impl Bus for EmbeddedBus {
     async fn create_topic(&self, topic: &str, partitions: u32) -> Result<()> {
-        keys::check_name(topic)?;
+        check_name(topic)?;
         let (name, partitions) = (topic.to_owned(), partitions.clamp(1, MAX_PARTITIONS));
         ask(&self.queue, |reply| Command::CreateTopic { name, partitions, reply }).await
     }
@@ -232,7 +215,7 @@ impl Bus for EmbeddedBus {
     }
 
     async fn consumer(&self, group: &str, topics: &[&str]) -> Result<Box<dyn Consumer>> {
-        keys::check_name(group)?;
+        check_name(group)?;
         let names: BTreeSet<String> = topics.iter().map(|&topic| topic.to_owned()).collect();
         for name in &names {
             self.shared.topic(name)?;

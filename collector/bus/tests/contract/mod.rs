@@ -1,4 +1,4 @@
-//! What every implementation of the log must do. `contract!(make)` turns each law into a test; `make` is a
+//! What every implementation of the log must do. `contract!(make)` turns each law into a test; `make` is an async
 //! function that answers an empty [`Fixture`].
 
 use std::any::Any;
@@ -227,7 +227,7 @@ macro_rules! contract {
     ($make:path: $($law:ident),* $(,)?) => {$(
         #[tokio::test(flavor = "multi_thread")]
         async fn $law() {
-            let fixture = $make();
+            let fixture = $make().await;
             contract::$law(fixture.bus.as_ref()).await;
             drop(fixture.keep);
         }

@@ -51,7 +51,8 @@ impl QueryBuilder {
         Separated { query: self, separator, begun: false }
     }
 
-    fn build(self) -> Query {
+    /// The query; it has no rows.
+    pub(crate) fn build(self) -> Query {
         Query::with(AssertSqlSafe(self.sql).into_sql_str(), self.arguments)
     }
 

@@ -17,12 +17,14 @@ mod connection;
 mod migrate;
 mod place;
 mod query;
+mod rows;
 mod value;
 
 pub(crate) use builder::QueryBuilder;
 pub(crate) use connection::{Connection, Pool, Transaction};
-pub(crate) use migrate::migrate;
+pub(crate) use migrate::{applied, migrate, migrate_by, versions};
 pub use place::{Place, PlaceError, Postgres};
 pub(crate) use place::{in_memory, open_file};
 pub(crate) use query::{query, query_as, query_scalar};
+pub(crate) use rows::{Kind, Value};
 pub(crate) use value::{Flag, JsonText};

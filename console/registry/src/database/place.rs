@@ -52,9 +52,11 @@ pub enum PlaceError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The password file cannot be read.
-    #[error("password file {}: {error}", path.display())]
-    PasswordFile {
+    /// A file that belongs to it cannot be read.
+    #[error("{what} {}: {error}", path.display())]
+    File {
+        /// Which.
+        what: &'static str,
         /// The file.
         path: PathBuf,
         /// What the system says.
@@ -114,6 +116,11 @@ impl std::fmt::Display for Place {
 }
 
 impl Postgres {
+    /// Whether it can be used as it is written: the URL, and that the password file can be read. Nobody is asked.
+    pub fn check(&self) -> Result<(), PlaceError> {
+        self.options().map(drop)
+    }
+
     fn options(&self) -> Result<PgConnectOptions, PlaceError> {
         let bad = |reason: String| PlaceError::Url { url: self.url.clone(), reason };
         let url = url::Url::parse(&self.url).map_err(|error| bad(error.to_string()))?;
@@ -141,11 +148,19 @@ impl Postgres {
             });
         }
         if let Some(ca) = &self.ca {
+            std::fs::File::open(ca).map_err(|error| PlaceError::File {
+                what: "ca",
+                path: ca.clone(),
+                error,
+            })?;
             options = options.ssl_root_cert(ca);
         }
         if let Some(path) = &self.password_file {
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| PlaceError::PasswordFile { path: path.clone(), error })?;
+            let text = std::fs::read_to_string(path).map_err(|error| PlaceError::File {
+                what: "password_file",
+                path: path.clone(),
+                error,
+            })?;
             options = options.password(text.lines().next().unwrap_or_default());
         }
         let patience = PATIENCE.as_millis().to_string();
@@ -210,4 +225,47 @@ pub(crate) async fn in_memory() -> sqlx::Result<Pool> {
         .connect_with(options)
         .await?;
     Ok(Pool::Sqlite(pool))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(url: &str, expected: &str) {
+        let server = Postgres { url: url.to_owned(), password_file: None, ca: None };
+        let said = server.options().err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(said.contains(expected) && said.is_empty() == expected.is_empty(), "{url}: {said}");
+    }
+
+    #[test]
+    fn urls_are_looked_at_before_the_server_is() {
+        check("postgres://dongson@db.example/dongson", "");
+        check("postgres://dongson@db.example", "it names no database");
+        check("mysql://dongson@db.example/dongson", "\"mysql\" is another scheme");
+        check("postgres://dongson:secret@db.example/dongson", "the password belongs into password_file");
+        check("registry.sqlite", "is not of the form");
+        let hidden = Postgres { url: "postgres://a:secret@b/c".to_owned(), password_file: None, ca: None };
+        assert!(!hidden.options().unwrap_err().to_string().contains("secret"));
+    }
+
+    #[test]
+    fn a_server_elsewhere_shows_a_certificate_unless_it_is_said_otherwise() {
+        let mode = |url: &str| {
+            let server = Postgres { url: url.to_owned(), password_file: None, ca: None };
+            server.options().unwrap().get_ssl_mode()
+        };
+        assert!(matches!(mode("postgres://a@db.example/b"), PgSslMode::VerifyFull));
+        assert!(matches!(mode("postgres://a@127.0.0.1/b"), PgSslMode::Prefer));
+        assert!(matches!(mode("postgres://a@localhost/b?host=/run/postgresql"), PgSslMode::Prefer));
+        assert!(matches!(mode("postgres://a@db.example/b?sslmode=require"), PgSslMode::Require));
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_not_there_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("postgres://a@localhost/b?host={}", folder.path().display());
+        let server = Postgres { url, password_file: None, ca: None };
+        let said = server.connect().await.unwrap_err().to_string();
+        assert!(said.starts_with("PostgreSQL at ") && said.contains("/b: "), "{said}");
+    }
 }

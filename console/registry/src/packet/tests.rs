@@ -5,6 +5,7 @@ use dongson_event::trust::{
 use sha2::{Digest as _, Sha256};
 
 use super::*;
+use crate::support::{on_both, registry_for_test};
 use crate::{
     Account, AccountEdit, Change, Class, Closing, Entry, Error, Incident, LegalCategory, NewIncident,
     OrganizationEdit, Registry, Role, Scope, SensorCertificate, Severity, Verdict, hash_secret,
@@ -37,7 +38,7 @@ fn by(account: &Account, at: i64) -> Change {
 
 /// Agencies `a` and `b`, sensors `s-a` and `s-b`, two analysts, and an incident of `a`.
 async fn world() -> World {
-    let registry = Registry::in_memory().await.unwrap();
+    let registry = registry_for_test().await;
     let change = Change::service("test", NOW);
     for id in ["a", "b"] {
         let edit = OrganizationEdit { name: id.into(), name_en: id.into(), parent: None, level: 1 };
@@ -126,7 +127,6 @@ fn reason(error: &Error) -> &str {
     }
 }
 
-#[tokio::test]
 async fn two_people_then_the_sensor_then_the_packets() {
     let world = world().await;
     let registry = &world.registry;
@@ -197,7 +197,6 @@ async fn two_people_then_the_sensor_then_the_packets() {
     assert!(reason(&gone).contains("no packets"), "{gone}");
 }
 
-#[tokio::test]
 async fn the_sensors_refusal_and_the_end_of_time() {
     let world = world().await;
     let registry = &world.registry;
@@ -231,7 +230,6 @@ async fn the_sensors_refusal_and_the_end_of_time() {
     assert!(reason(&again.unwrap_err()).contains("decided already"));
 }
 
-#[tokio::test]
 async fn what_does_not_fit_is_refused() {
     let world = world().await;
     let registry = &world.registry;
@@ -290,3 +288,9 @@ async fn what_does_not_fit_is_refused() {
     registry.close_incident(&all, &change, &province.id, province.version, &closing).await.unwrap();
     refuse(&all, wide, "closed").await;
 }
+
+on_both!(
+    two_people_then_the_sensor_then_the_packets,
+    the_sensors_refusal_and_the_end_of_time,
+    what_does_not_fit_is_refused,
+);

@@ -25,8 +25,14 @@ impl State {
         let row: Option<Row> = query_as(
             "UPDATE transparency_state SET size = size WHERE id = 1 RETURNING size, frontier, head_at",
         )
-        .fetch_optional(tx)
+        .fetch_optional(&mut *tx)
         .await?;
+        if row.is_none() {
+            query("INSERT INTO transparency_state (id, size, frontier, head_at, batches_at) VALUES (1, 0, $1, 0, 0)")
+                .bind(Vec::<u8>::new())
+                .execute(tx)
+                .await?;
+        }
         Self::of(row)
     }
 
@@ -39,7 +45,7 @@ impl State {
     }
 
     fn of(row: Option<Row>) -> Result<Self> {
-        let (size, frontier, head_at) = row.ok_or(DAMAGED)?;
+        let (size, frontier, head_at) = row.unwrap_or_default();
         let size = u64::try_from(size).map_err(|_| DAMAGED)?;
         let tree = Frontier::from_bytes(size, &frontier).ok_or(DAMAGED)?;
         Ok(Self { tree, head_at })

@@ -4,6 +4,7 @@ use dongson_event::trust::{
     Trust, TrustError,
 };
 
+use crate::support::{on_both, registry_for_test};
 use crate::{Change, Error, OrganizationEdit, Registry, Scope, SensorCertificate, hash_secret};
 
 const NOW: i64 = 1_000_000;
@@ -34,7 +35,7 @@ fn signed(root: &Root) -> Envelope {
 
 /// A registry with the agencies `a` and `b`, and a sensor of `a`; its id.
 async fn world() -> (Registry, String) {
-    let registry = Registry::in_memory().await.unwrap();
+    let registry = registry_for_test().await;
     for id in ["a", "b"] {
         let edit = OrganizationEdit { name: id.into(), name_en: id.into(), parent: None, level: 1 };
         registry.create_organization(&change(), id, &edit).await.unwrap();
@@ -61,7 +62,6 @@ fn filter(text: &str) -> Configuration {
     Configuration { filter: Some(text.to_owned()), ..Configuration::default() }
 }
 
-#[tokio::test]
 async fn without_a_root_document_nothing_is_signed() {
     let (registry, _) = world().await;
     let refused = registry.set_desired(&Scope::All, &change(), &Target::All, 0, &filter("tcp")).await;
@@ -75,7 +75,6 @@ async fn without_a_root_document_nothing_is_signed() {
     assert!(matches!(refused, Err(Error::Refused { what: "root document", .. })), "{refused:?}");
 }
 
-#[tokio::test]
 async fn versions_go_up_over_all_targets_and_a_sensor_takes_them() {
     let (registry, sensor) = trusted().await;
     let own = Target::Sensor(sensor.clone());
@@ -110,7 +109,6 @@ async fn versions_go_up_over_all_targets_and_a_sensor_takes_them() {
     assert!(entries.iter().any(|entry| entry.kind == "desired" && entry.object == own.to_string()));
 }
 
-#[tokio::test]
 async fn an_agency_sets_its_own_sensors_only() {
     let (registry, sensor) = trusted().await;
     let theirs = Scope::Organizations(vec!["b".to_owned()]);
@@ -130,7 +128,6 @@ async fn an_agency_sets_its_own_sensors_only() {
     }
 }
 
-#[tokio::test]
 async fn a_rotation_signs_anew_what_the_new_root_would_not_take() {
     let (registry, sensor) = trusted().await;
     let before = registry.set_desired(&Scope::All, &change(), &Target::All, 0, &filter("tcp")).await.unwrap();
@@ -148,7 +145,6 @@ async fn a_rotation_signs_anew_what_the_new_root_would_not_take() {
     assert!(trust.verify(Purpose::Configuration, before.envelope.as_ref().unwrap(), now).is_err());
 }
 
-#[tokio::test]
 async fn an_expired_root_signs_nothing() {
     let (registry, _) = trusted().await;
     let late = Change::service("test", NOW * 2);
@@ -156,7 +152,6 @@ async fn an_expired_root_signs_nothing() {
     assert!(matches!(refused, Err(Error::Trust(TrustError::RootExpired { .. }))), "{refused:?}");
 }
 
-#[tokio::test]
 async fn requests_are_open_until_they_are_closed_or_end() {
     let (registry, sensor) = trusted().await;
     let mark = registry.desired_mark().await.unwrap();
@@ -171,7 +166,6 @@ async fn requests_are_open_until_they_are_closed_or_end() {
     assert!(registry.offer("a", "another", 0, NOW).await.unwrap().requests.is_empty());
 }
 
-#[tokio::test]
 async fn packs_go_up_and_need_the_content_key() {
     let (registry, sensor) = trusted().await;
     let manifest = |version| PackManifest {
@@ -196,10 +190,20 @@ async fn packs_go_up_and_need_the_content_key() {
     assert_eq!(registry.offer("a", &sensor, 0, NOW).await.unwrap().packs.len(), 1);
 }
 
-#[tokio::test]
 async fn a_revocation_moves_the_mark() {
     let (registry, sensor) = trusted().await;
     let mark = registry.desired_mark().await.unwrap();
     registry.revoke_sensor(&Scope::All, &change(), &sensor, "lost").await.unwrap();
     assert!(registry.desired_mark().await.unwrap() > mark);
 }
+
+on_both!(
+    without_a_root_document_nothing_is_signed,
+    versions_go_up_over_all_targets_and_a_sensor_takes_them,
+    an_agency_sets_its_own_sensors_only,
+    a_rotation_signs_anew_what_the_new_root_would_not_take,
+    an_expired_root_signs_nothing,
+    requests_are_open_until_they_are_closed_or_end,
+    packs_go_up_and_need_the_content_key,
+    a_revocation_moves_the_mark,
+);

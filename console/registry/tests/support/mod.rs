@@ -7,13 +7,18 @@ use dongson_registry::{
 };
 use tempfile::TempDir;
 
+mod postgres;
+
+#[allow(unused_imports, reason = "not every test file needs all of it")]
+pub(crate) use postgres::{database, on_both, on_postgres, place, registry_for_test};
+
 /// The time at which tests begin: 2026-11-23 00:00 UTC.
 pub(crate) const START: i64 = 1_795_392_000_000;
 
-/// A registry on disk with agencies `a` and `b`.
+/// A registry with agencies `a` and `b`.
 pub(crate) async fn registry() -> (TempDir, Registry) {
     let folder = tempfile::tempdir().unwrap();
-    let registry = Registry::open(&folder.path().join("registry.sqlite")).await.unwrap();
+    let registry = Registry::open(place(&folder.path().join("registry.sqlite"))).await.unwrap();
     for id in ["a", "b"] {
         let edit =
             OrganizationEdit { name: id.to_uppercase(), name_en: id.to_uppercase(), parent: None, level: 2 };

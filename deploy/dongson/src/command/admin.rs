@@ -10,6 +10,7 @@ use clap::{Args, Subcommand};
 use dongson_registry::{Change, OrganizationEdit, Registry, Scope, Sensor, SpoolSummary, now};
 use serde_json::json;
 
+use super::backup::{Backup, Restore};
 use super::pack::PackCommand;
 use super::trust::TrustCommand;
 use crate::output::{self, Format};
@@ -23,6 +24,9 @@ pub(crate) struct Place {
     /// The data folder of `dongson up`.
     #[arg(long, env = "DONGSON_DATA")]
     data: PathBuf,
+    /// The configuration of `dongson up`, if it names a registry elsewhere ([registry] url).
+    #[arg(long, env = "DONGSON_CONFIG")]
+    config: Option<PathBuf>,
     /// How the answer is printed.
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
@@ -120,6 +124,10 @@ pub(crate) enum Admin {
     /// Content for sensors.
     #[command(subcommand)]
     Pack(PackCommand),
+    /// Writes a backup into a folder.
+    Backup(Backup),
+    /// Restores a backup into an empty place.
+    Restore(Restore),
     /// Reads the inventory of systems from a CSV or TOML file.
     #[command(
         after_help = "columns: organization,name,address,host,level,owner; example: dongson admin inventory --data /var/lib/dongson systems.csv"
@@ -170,6 +178,8 @@ impl Admin {
             }
             Self::Trust(command) => command.execute().await,
             Self::Pack(command) => command.execute().await,
+            Self::Backup(backup) => backup.execute().await,
+            Self::Restore(restore) => restore.execute().await,
             Self::Inventory { file, place } => inventory(&place, &file).await,
         }
     }
@@ -177,15 +187,28 @@ impl Admin {
 
 impl Place {
     pub(super) async fn open(&self) -> Result<Registry> {
-        let path = crate::config::Paths::new(&self.data).registry();
-        if !path.exists() {
+        let place = self.registry()?;
+        if let dongson_registry::Place::File(path) = &place
+            && !path.exists()
+        {
             bail!(
                 "{} holds no registry: start `dongson up --data {}` first",
                 self.data.display(),
                 self.data.display()
             );
         }
-        Registry::open(&path).await.with_context(|| format!("opening {}", path.display()))
+        Registry::open(&place).await.with_context(|| format!("opening {place}"))
+    }
+
+    /// Where the registry is.
+    pub(super) fn registry(&self) -> Result<dongson_registry::Place> {
+        let config = crate::config::Config::load(self.config.as_deref())?;
+        Ok(config.registry.place(&crate::config::Paths::new(&self.data)))
+    }
+
+    /// Makes the data folder where it is missing.
+    pub(super) fn make_folder(&self) -> Result<()> {
+        crate::config::Paths::new(&self.data).make()
     }
 
     /// How the answer is printed.
@@ -226,7 +249,7 @@ fn change() -> Change {
 async fn first_password(place: &Place) -> Result<()> {
     let paths = crate::config::Paths::new(&place.data);
     paths.make()?;
-    let registry = Registry::open(&paths.registry()).await?;
+    let registry = Registry::open(&place.registry()?).await?;
     match registry.create_first_administrator(now()).await? {
         Some(made) => place.print(&[("login", &made.login), ("password", &made.password)]),
         None => place.print(&[(

@@ -23,6 +23,9 @@ pub(crate) enum Drill {
         /// The data folder of the running `dongson up`.
         #[arg(long, env = "DONGSON_DATA")]
         data: PathBuf,
+        /// Its configuration, if that names a registry elsewhere ([registry] url).
+        #[arg(long, env = "DONGSON_CONFIG")]
+        config: Option<PathBuf>,
         /// The same seed makes the same attack.
         #[arg(long, default_value_t = 38)]
         seed: u64,
@@ -43,8 +46,8 @@ pub(crate) enum Drill {
 impl Drill {
     pub(super) fn run(self) -> Result<ExitCode> {
         match self {
-            Self::Run { data, seed, format } => {
-                let outcome = run(&data, seed)?;
+            Self::Run { data, config, seed, format } => {
+                let outcome = run(&data, config.as_deref(), seed)?;
                 match format {
                     Format::Table => print_table(&outcome)?,
                     Format::Json => print_json(&outcome)?,

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod admin;
+mod backup;
 mod detect;
 mod drill;
 mod fields;

@@ -17,7 +17,7 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 use super::expected::{COMMUNE, EXPECTED, Expected, PORTAL};
 use super::{LENGTH, make, write};
-use crate::config::Paths;
+use crate::config::{Config, Paths};
 use crate::role::{Role, Running};
 
 /// How long the alerts are waited for after everything was acknowledged.
@@ -41,8 +41,9 @@ pub(crate) struct Outcome {
 }
 
 /// Runs the drill against the system of the data folder `data`, which must be running on this machine.
-pub(crate) fn run(data: &Path, seed: u64) -> Result<Outcome> {
+pub(crate) fn run(data: &Path, config: Option<&Path>, seed: u64) -> Result<Outcome> {
     let paths = Paths::new(data);
+    let place = Config::load(config)?.registry.place(&paths);
     let text = std::fs::read_to_string(paths.running(Role::All)).with_context(|| {
         format!("no system runs on {}: start `dongson up --data {}`", data.display(), data.display())
     })?;
@@ -59,7 +60,7 @@ pub(crate) fn run(data: &Path, seed: u64) -> Result<Outcome> {
         )
     })?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let registry = runtime.block_on(Registry::open(&paths.registry()))?;
+    let registry = runtime.block_on(Registry::open(&place))?;
     let began = now();
     let drill = runtime.block_on(prepare(&registry))?;
     let authority = Authority::open(&paths.collector(), began)?;

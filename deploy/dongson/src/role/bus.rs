@@ -13,10 +13,10 @@ use crate::bus::OpenBus;
 
 /// Opens the log, with its topics.
 pub(super) async fn open(ground: &Ground) -> Result<OpenBus> {
-    if ground.role != Role::All {
+    if ground.role != Role::All && ground.config.bus.kafka.is_none() {
         bail!(
-            "`dongson {}` is one of several processes, and the log of one machine belongs to one process: run \
-             everything in one process with `dongson up`",
+            "`dongson {}` is one of several processes, and the log of one machine belongs to one process: name a Kafka \
+             in [bus.kafka] of the configuration, or run everything in one process with `dongson up`",
             ground.role.name()
         );
     }

@@ -95,7 +95,7 @@ pub(crate) fn run(role: Role, config: Config, paths: Paths) -> Result<()> {
 
 async fn serve(role: Role, config: Config, paths: Paths, metrics: PrometheusHandle) -> Result<()> {
     let stop = process::stop_on_signal()?;
-    let registry = Registry::open(&paths.registry()).await.context("opening the registry")?;
+    let registry = Registry::open(config.registry.place(&paths)).await.context("opening the registry")?;
     let ground = Ground { role, config, paths, metrics, registry, stop };
     let log = if role.needs_bus() { Some(bus::open(&ground).await?) } else { None };
     if log.as_ref().is_some_and(OpenBus::is_embedded) {

@@ -25,6 +25,9 @@ pub(crate) struct EvidenceCommand {
     /// The data folder of `dongson up`.
     #[arg(long, env = "DONGSON_DATA")]
     data: PathBuf,
+    /// The configuration of `dongson up`, if it names a registry elsewhere ([registry] url).
+    #[arg(long, env = "DONGSON_CONFIG")]
+    config: Option<PathBuf>,
     /// The file that is written; standard output where not given.
     #[arg(long)]
     output: Option<PathBuf>,
@@ -47,7 +50,7 @@ impl EvidenceCommand {
     }
 
     async fn write(&self) -> Result<ExitCode> {
-        let opened = Opened::open(&self.data, self.of != Of::Audit).await?;
+        let opened = Opened::open(&self.data, self.config.as_deref(), self.of != Of::Audit).await?;
         let subject = match self.of {
             Of::Event => Subject::Event,
             Of::Alert => Subject::Alert,

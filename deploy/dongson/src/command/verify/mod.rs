@@ -28,6 +28,9 @@ pub(crate) struct Verify {
     /// The data folder of `dongson up`.
     #[arg(long, env = "DONGSON_DATA")]
     data: PathBuf,
+    /// The configuration of `dongson up`, if it names a registry elsewhere ([registry] url).
+    #[arg(long, env = "DONGSON_CONFIG")]
+    config: Option<PathBuf>,
     /// Reads the rows of so many segments and so many alerts, chosen evenly, the newest among them; all where not given.
     #[arg(long)]
     sample: Option<u64>,
@@ -61,7 +64,7 @@ impl Verify {
 
     async fn verify(&self) -> Result<ExitCode> {
         let heads = self.heads.iter().map(|path| head(path)).collect::<Result<Vec<_>>>()?;
-        let opened = Opened::open(&self.data, !self.log_only).await?;
+        let opened = Opened::open(&self.data, self.config.as_deref(), !self.log_only).await?;
         let mut bar = Bar::new("log");
         let mut check = opened.registry.check_transparency(&heads, |done, of| bar.show(done, of)).await?;
         let mut compared = Compared::default();

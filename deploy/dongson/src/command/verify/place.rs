@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use dongson_registry::Registry;
 use dongson_store::{ChildCommand, StoreClient, StoreOptions, Supervisor, engine_path};
 
-use crate::config::Paths;
+use crate::config::{Config, Paths};
 
 /// What a data folder holds, open.
 pub(super) struct Opened {
@@ -17,13 +17,15 @@ pub(super) struct Opened {
 
 impl Opened {
     /// Opens the registry, and the store where it is wanted.
-    pub(super) async fn open(data: &Path, store: bool) -> Result<Self> {
+    pub(super) async fn open(data: &Path, config: Option<&Path>, store: bool) -> Result<Self> {
         let paths = Paths::new(data);
-        let path = paths.registry();
-        if !path.exists() {
+        let place = Config::load(config)?.registry.place(&paths);
+        if let dongson_registry::Place::File(path) = &place
+            && !path.exists()
+        {
             bail!("{} holds no registry: is it the data folder of `dongson up`?", data.display());
         }
-        let registry = Registry::open(&path).await.with_context(|| format!("opening {}", path.display()))?;
+        let registry = Registry::open(&place).await.with_context(|| format!("opening {place}"))?;
         if !store {
             return Ok(Self { registry, store: None, child: None });
         }
