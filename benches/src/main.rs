@@ -7,10 +7,12 @@
 //! - [`yardstick`]: what the store and the disk alone do on the same machine in the same minute.
 //! - [`live`]: frames over a virtual link into each way of receiving; [`sensor`]: captures through the sensor alone.
 //! - [`faults`]: numbered events through every way in, while processes are killed, links cut and disks filled.
+//! - [`fleet`]: many sensors at once, some of them cut off.
 //! - [`ingest`], [`latency`]: the two measurements of a whole system; [`report`] prints them.
 
 mod cost;
 mod faults;
+mod fleet;
 mod ingest;
 mod lane;
 mod latency;
@@ -54,6 +56,8 @@ enum Command {
     /// Sends numbered events while processes are killed, links cut, answers lost and disks filled; then counts what was
     /// lost or doubled.
     Faults(faults::Faults),
+    /// Sends as many sensors at once, a third of them cut off in turn; fails when something was lost or doubled.
+    Fleet(fleet::Fleet),
     /// One simulated sensor of `faults`.
     #[command(name = faults::SENSOR, hide = true)]
     FaultsSensor(faults::Simulated),
@@ -69,6 +73,7 @@ fn main() -> ExitCode {
         Command::Sensor(sensor) => sensor.run(),
         Command::Live(live) => live.run(),
         Command::Faults(faults) => faults.run(),
+        Command::Fleet(fleet) => fleet.run(),
         Command::FaultsSensor(sensor) => sensor.run(),
     };
     done.unwrap_or_else(|error| {

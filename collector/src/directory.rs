@@ -83,6 +83,7 @@ impl Directory {
             format: Format::Records(by_content()),
             zone: self.zone.clone(),
             clock: ClockPolicy::default(),
+            way: None,
         }
     }
 
@@ -104,6 +105,7 @@ impl Directory {
                 offset_nanos: source.clock_offset_ms.saturating_mul(-1_000_000),
                 ..ClockPolicy::default()
             },
+            way: None,
         }
     }
 
@@ -129,6 +131,7 @@ impl Directory {
             format: Format::Records(by_content()),
             zone: self.zone.clone(),
             clock: ClockPolicy::default(),
+            way: None,
         }
     }
 
@@ -150,6 +153,7 @@ impl Directory {
                 longest_spool: SENSOR_SPOOL,
                 ..ClockPolicy::default()
             },
+            way: None,
         }
     }
 }

@@ -142,6 +142,7 @@ fn origin(format: Format, right: Setter) -> Origin {
         format,
         zone: TimeZone::UTC,
         clock: ClockPolicy::default(),
+        way: None,
     }
 }
 

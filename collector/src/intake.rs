@@ -4,17 +4,22 @@
 //! Pure: the time is an argument. Every record gives at least one event; what no parser takes, and what does not fit
 //! into one event, becomes one or more events of dataset `dongson.unparsed`.
 
+mod relayed;
+
 use crate::parse::{Context, Parsed, Parser, Refusal, json};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use dongson_event::authority::{Principal, admit};
 use dongson_event::clock::ClockPolicy;
 use dongson_event::fields::Setter;
+use dongson_event::relay;
 use dongson_event::{Event, MAX_EVENT_BYTES, Timestamp, UNPARSED, Value, identity};
 use jiff::tz::TimeZone;
 use sha2::{Digest as _, Sha256};
 use std::borrow::Cow;
 use uuid::Uuid;
+
+pub use relayed::Way;
 
 /// Bytes of a record that is no text which are kept as text too; thrice as many when none of them is.
 const LOSSY_BYTES: usize = 64 << 10;
@@ -45,6 +50,8 @@ pub struct Origin {
     pub zone: TimeZone,
     /// What is known of its clock.
     pub clock: ClockPolicy,
+    /// How a record came through a sensor that did not make it.
+    pub way: Option<Way>,
 }
 
 /// One event, ready for the bus.
@@ -92,6 +99,14 @@ pub fn record(origin: &Origin, raw: &[u8], id: Uuid, now: Timestamp, out: &mut V
         Ok(parsed) => parsed,
         Err(refusal) => return oversize(origin, raw, id, now, &refusal.to_string(), out),
     };
+    if matches!(origin.format, Format::Events) && parsed.event.dataset() == relay::DATASET {
+        return relayed::record(origin, &parsed.event, raw, id, now, out);
+    }
+    settle(origin, parsed, raw, id, now, out);
+}
+
+/// The event of what was read, or several where it does not fit into one.
+fn settle(origin: &Origin, parsed: Parsed, raw: &[u8], id: Uuid, now: Timestamp, out: &mut Vec<Normal>) {
     let event = stamp(origin, parsed, raw, id, now);
     let json = event.to_json();
     if json.len() <= MAX_EVENT_BYTES {
@@ -117,11 +132,11 @@ fn too_big(origin: &Origin, mut event: Event, raw: &[u8], id: Uuid, now: Timesta
     }
 }
 
-fn read(origin: &Origin, raw: &[u8], now: Timestamp) -> Result<Parsed, Refusal> {
+fn read(origin: &Origin, raw: &[u8], received: Timestamp) -> Result<Parsed, Refusal> {
     match origin.format {
         Format::Events => json::read(raw),
         Format::Records(parser) => {
-            let received = jiff::Timestamp::from_nanosecond(i128::from(now.nanos())).unwrap_or_default();
+            let received = jiff::Timestamp::from_nanosecond(i128::from(received.nanos())).unwrap_or_default();
             (parser.parse)(raw, &Context { received, zone: &origin.zone })
         }
     }
@@ -149,6 +164,9 @@ fn stamp(origin: &Origin, parsed: Parsed, raw: &[u8], id: Uuid, now: Timestamp) 
 
 fn identify(origin: &Origin, event: &mut Event, id: Uuid, now: Timestamp) {
     admit(event, &origin.principal, id, now, &origin.clock);
+    if let Some(way) = &origin.way {
+        way.mark(event);
+    }
 }
 
 /// `event.original` is what we received; answers what the client put there, if it is something else.
@@ -278,6 +296,7 @@ mod tests {
             format: Format::Records(crate::parse::by_name("auto").unwrap()),
             zone: TimeZone::UTC,
             clock: ClockPolicy::default(),
+            way: None,
         }
     }
 

@@ -8,6 +8,7 @@
 //! - [`protocol`]: what the streams say: DNS, HTTP, TLS.
 //! - [`confine`]: what the process gives up once its sockets are open.
 //! - [`local`]: indicators and rules at the sensor, for when the centre cannot be reached.
+//! - [`relay`]: the site's own logs on their way to the centre.
 //! - [`ship`]: the spool and the link to the collector.
 //! - [`desired`]: what the centre wants of this sensor: asked for, verified, kept.
 //! - [`engine`]: the three of them in a row; [`read_file`] runs it over a capture, [`mod@follow`] over one that grows, [`live`] over an interface.
@@ -33,6 +34,7 @@ mod odd;
 pub mod packets;
 pub mod protocol;
 mod read;
+pub mod relay;
 pub mod ship;
 mod told;
 

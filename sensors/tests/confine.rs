@@ -43,9 +43,14 @@ fn a_confined_process_reaches_its_folder_and_nothing_else() {
     let home = tempfile::tempdir().unwrap();
     let (folder, outside) = (home.path().join("data"), home.path().join("outside"));
     fs::create_dir(&folder).unwrap();
+    let logs = home.path().join("logs");
+    fs::create_dir(&logs).unwrap();
+    fs::write(logs.join("eve.json"), "{}").unwrap();
     fs::write(&outside, "x").unwrap();
     if is_root() {
-        chown(&folder, Some(NOBODY), Some(NOBODY)).unwrap();
+        for path in [&folder, &logs, &logs.join("eve.json")] {
+            chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+        }
         // So that landlock, and not the rights of the files, is what refuses.
         chown(&outside, Some(NOBODY), Some(NOBODY)).unwrap();
         chown(home.path(), Some(NOBODY), Some(NOBODY)).unwrap();
@@ -64,7 +69,8 @@ fn in_the_child() {
     let (folder, outside) = (from_environment(FOLDER), from_environment(OUTSIDE));
     let (landlock, seccomp) = offered();
     let root = is_root();
-    let report = confine(&[&folder]).unwrap();
+    let logs = folder.parent().unwrap().join("logs");
+    let report = confine(&[&folder], &[&logs]).unwrap();
     assert_eq!((report.files, report.calls), (landlock, seccomp));
     if root {
         assert_eq!(report.user, NOBODY);
@@ -73,6 +79,8 @@ fn in_the_child() {
     fs::rename(folder.join("made"), folder.join("other")).unwrap();
     fs::rename(folder.join("other"), folder.join("made")).unwrap();
     fs::read("/etc/hosts").unwrap();
+    assert_eq!(fs::read(logs.join("eve.json")).unwrap(), b"{}");
+    assert_eq!(fs::read_dir(&logs).unwrap().count(), 1);
     let refused = |result: std::io::Result<()>| {
         assert_eq!(result.unwrap_err().kind(), ErrorKind::PermissionDenied);
     };
@@ -80,6 +88,9 @@ fn in_the_child() {
         refused(fs::read(&outside).map(drop));
         refused(fs::write(&outside, "y"));
         refused(fs::write("/etc/dongson-test", "y"));
+        refused(fs::write(logs.join("eve.json"), "y"));
+        refused(fs::write(logs.join("new"), "y"));
+        refused(fs::rename(logs.join("eve.json"), logs.join("eve.json.1")));
         refused(fs::write(folder.parent().unwrap().join("new"), "y"));
     }
     if landlock == Fence::Whole {

@@ -104,21 +104,25 @@ fn succeed(output: &Output, words: &[&str]) {
 }
 
 /// Runs the test `name` of this file in namespaces of its own.
-#[expect(clippy::print_stdout, reason = "a skipped test says why")]
+#[expect(clippy::print_stdout, reason = "what was found there")]
 fn in_a_namespace(name: &str) {
-    if !caps::has_cap(None, caps::CapSet::Effective, caps::Capability::CAP_SYS_ADMIN).unwrap() {
-        println!("skipped: needs root, to make network namespaces");
-        return;
-    }
+    let is_root = caps::has_cap(None, caps::CapSet::Effective, caps::Capability::CAP_SYS_ADMIN).unwrap();
+    let user: &[&str] = if is_root { &[] } else { &["--user", "--map-root-user"] };
     let this = std::env::current_exe().unwrap();
     let output = Command::new("unshare")
+        .args(user)
         .args(["--net", "--mount"])
         .arg(this)
         .args(["--exact", name, "--ignored", "--test-threads=1", "--nocapture"])
         .output()
-        .unwrap();
+        .unwrap_or_else(|error| panic!("unshare: {error} (install util-linux)"));
     let words = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{words}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{words}{}\nthis test makes network namespaces: run it as root, or allow user namespaces (sysctl \
+         kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns)",
+        String::from_utf8_lossy(&output.stderr)
+    );
     assert!(words.contains("1 passed"), "{words}");
     println!("{words}");
 }

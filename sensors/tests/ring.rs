@@ -1,7 +1,9 @@
-//! The packet ring on the loopback interface: needs `CAP_NET_RAW`, and says so where it is missing.
+//! The packet ring on the loopback interface: needs `CAP_NET_RAW`, and says how to get it where it is missing.
 
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream, UdpSocket};
@@ -31,16 +33,12 @@ fn small() -> RingOptions {
     }
 }
 
-/// A small ring on `lo`, or `None` where the process may not capture.
-#[expect(clippy::print_stdout, reason = "a skipped test says why")]
-fn open() -> Option<Ring> {
+/// A small ring on `lo`.
+#[track_caller]
+fn open() -> Ring {
     match Ring::open(&["lo".to_owned()], None, small()) {
-        Ok(ring) => Some(ring),
-        Err(RingError::NotPermitted { .. }) => {
-            println!("skipped: needs CAP_NET_RAW");
-            None
-        }
-        Err(error) => panic!("{error}"),
+        Ok(ring) => ring,
+        Err(error) => panic!("{error}: {}", support::HOW_TO_CAPTURE),
     }
 }
 
@@ -69,7 +67,7 @@ fn talk() -> (u16, u16) {
 
 #[test]
 fn the_ring_sees_each_packet_once_with_the_kernels_time() {
-    let Some(mut ring) = open() else { return };
+    let mut ring = open();
     let mut engine = Engine::new(Options::default());
     let mut events: Vec<Event> = Vec::new();
     let (udp, tcp) = talk();
@@ -110,9 +108,7 @@ fn the_ring_sees_each_packet_once_with_the_kernels_time() {
 
 #[test]
 fn the_kernel_filters_and_leaves_out_other_interfaces() {
-    if open().is_none() {
-        return;
-    }
+    drop(open());
     let lo = || "lo".to_owned();
     let (udp, _tcp) = talk();
     let filter = Filter::parse(&format!("udp and port {udp}")).unwrap();
@@ -137,9 +133,7 @@ fn the_kernel_filters_and_leaves_out_other_interfaces() {
 #[test]
 fn threads_share_the_flows() {
     let _alone = GROUP.lock().unwrap_or_else(PoisonError::into_inner);
-    if open().is_none() {
-        return;
-    }
+    drop(open());
     let live = LiveOptions { interfaces: vec!["lo".to_owned()], threads: 2, ..LiveOptions::default() };
     let mut capture = Capture::open(&live, &Options::default()).unwrap();
     let ports: Vec<(u16, u16)> = (0..8).map(|_| talk()).collect();
@@ -165,9 +159,7 @@ fn threads_share_the_flows() {
 #[test]
 fn what_the_threads_capture_is_kept_and_found_again() {
     let _alone = GROUP.lock().unwrap_or_else(PoisonError::into_inner);
-    if open().is_none() {
-        return;
-    }
+    drop(open());
     let folder = tempfile::tempdir().unwrap();
     let packets = Packets::start(folder.path(), Limits { bytes: 64 << 20, ..Limits::default() }).unwrap();
     let live = LiveOptions { interfaces: vec!["lo".to_owned()], threads: 2, ..LiveOptions::default() };
@@ -195,7 +187,7 @@ fn what_the_threads_capture_is_kept_and_found_again() {
 
 #[test]
 fn a_filter_changes_without_losing_a_frame() {
-    let Some(mut ring) = open() else { return };
+    let mut ring = open();
     let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
     let port = receiver.local_addr().unwrap().port();
     let filter = |text: &str| Filter::parse(&text.replace("PORT", &port.to_string())).unwrap();
@@ -250,9 +242,7 @@ fn a_filter_changes_without_losing_a_frame() {
 #[test]
 fn settings_change_in_every_thread() {
     let _alone = GROUP.lock().unwrap_or_else(PoisonError::into_inner);
-    if open().is_none() {
-        return;
-    }
+    drop(open());
     for threads in [1, 2] {
         let live = LiveOptions { interfaces: vec!["lo".to_owned()], threads, ..LiveOptions::default() };
         let mut capture = Capture::open(&live, &Options::default()).unwrap();

@@ -4,6 +4,7 @@
 //! complete. That is said after the batches' signals are on the bus, so a record that was lost in a crash is made up for
 //! by a later one, and one that is repeated says nothing new.
 
+use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -236,9 +237,10 @@ impl EventsStage {
     /// Decodes, enriches and matches, on all cores and away from the tasks that wait for disks.
     async fn work(&self, run: Run) -> Result<Ready, AnalyzerError> {
         let run = Arc::new(run);
+        let present = Arc::new(if run.is_repeated() { self.present(&run).await? } else { HashSet::new() });
         let parts = pieces(&run.batch.records).into_iter().map(|piece| {
-            let (stage, run) = (self.clone(), Arc::clone(&run));
-            let work = move || stage.work_now(&run.batch, piece);
+            let (stage, run, present) = (self.clone(), Arc::clone(&run), Arc::clone(&present));
+            let work = move || stage.work_now(&run.batch, piece, &present);
             async { tokio::task::spawn_blocking(work).await.map_err(AnalyzerError::Panicked)? }
         });
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
@@ -253,16 +255,41 @@ impl EventsStage {
         Ok((run, worked))
     }
 
-    /// Some records of a batch, by their numbers in it.
-    fn work_now(&self, batch: &Batch, piece: Range<usize>) -> Result<Worked, AnalyzerError> {
+    /// Which events of a run the store has already.
+    async fn present(&self, run: &Arc<Run>) -> Result<HashSet<String>, AnalyzerError> {
+        let theirs = Arc::clone(run);
+        let named = tokio::task::spawn_blocking(move || {
+            let numbered = (theirs.batch.first..).zip(&theirs.batch.records);
+            let named = numbered.map(|(offset, record)| {
+                let event = event_of(&theirs.batch, offset, record);
+                (event.id().to_owned(), event.time("event.ingested").unwrap_or(record.timestamp))
+            });
+            named.collect::<Vec<_>>()
+        });
+        let (ids, times): (Vec<String>, Vec<Timestamp>) =
+            named.await.map_err(AnalyzerError::Panicked)?.into_iter().unzip();
+        let Some(span) = times.iter().min().copied().zip(times.iter().max().copied()) else {
+            return Ok(HashSet::new());
+        };
+        let present = self.store.present_events(&ids, span).await?;
+        metrics::counter!("analyzer_rows_present_total").increment(present.len() as u64);
+        Ok(present)
+    }
+
+    /// Some records of a batch, by their numbers in it; rows of those that are not `present` in the store.
+    fn work_now(
+        &self,
+        batch: &Batch,
+        piece: Range<usize>,
+        present: &HashSet<String>,
+    ) -> Result<Worked, AnalyzerError> {
         let inventory = Arc::clone(&self.inventory.borrow());
         let intel = Arc::clone(&self.intel.borrow());
         let mut detector = lock(&self.detectors).pop().unwrap_or_else(|| Detector::new(&self.content));
         let (mut worked, mut rows) = (Worked::default(), lock(&self.spare).pop().unwrap_or_default());
         let records = (batch.first..).zip(&batch.records).skip(piece.start).take(piece.len());
         for (offset, record) in records {
-            let mut event = decode(record);
-            complete(&mut event, record, || format!("{}/{}/{offset}", batch.topic, batch.partition));
+            let mut event = event_of(batch, offset, record);
             inventory.enrich(&mut event);
             let met = intel.signals(&mut event);
             let matches = detector.signals(&event);
@@ -274,7 +301,11 @@ impl EventsStage {
                 let items = items(&self.content.rules, rule, signal, &mut detector, &event);
                 worked.items.extend(items);
             }
-            rows.push(&event, &self.config.retention)?;
+            if present.contains(event.id()) {
+                rows.skip();
+            } else {
+                rows.push(&event, &self.config.retention)?;
+            }
         }
         worked.rows.push(rows);
         lock(&self.detectors).push(detector);
@@ -305,6 +336,13 @@ fn ours(reader: &Reader, inputs: Inputs) -> impl Iterator<Item = Ours> {
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The event of the record at `offset` of `batch`, with everything that the store needs.
+fn event_of(batch: &Batch, offset: u64, record: &Record) -> Event {
+    let mut event = decode(record);
+    complete(&mut event, record, || format!("{}/{}/{offset}", batch.topic, batch.partition));
+    event
 }
 
 /// The event of a record; a record that is none (another program wrote to the topic) is kept as unparsed.

@@ -30,8 +30,8 @@ impl Run {
         self.grant
     }
 
-    /// True when somebody had begun it before: some of its effects may have happened.
-    pub(crate) fn repeated(&self) -> bool {
+    /// True when it was in flight before: the store may have some of it without knowing the token any more.
+    pub(crate) fn is_repeated(&self) -> bool {
         self.repeated
     }
 

@@ -53,7 +53,7 @@ impl Sealer {
     pub(crate) async fn place(&mut self, run: &Run) -> Result<Option<Sealing>, AnalyzerError> {
         let Some(open) = self.of(run).await? else { return Ok(None) };
         // The store may have its rows as they were when somebody else had begun it.
-        open.read_back |= run.repeated();
+        open.read_back |= run.is_repeated();
         let first = run.batch.first.checked_sub(open.id.first()).and_then(|first| u32::try_from(first).ok());
         Ok(first.map(|first| Sealing { segment: open.id, first }))
     }

@@ -6,6 +6,7 @@
 //! stands where the state in memory was loaded or last written: of two members that both believe a partition to be
 //! theirs, one changes nothing, and loads the state anew should the partition come back to it.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
@@ -138,14 +139,14 @@ impl SignalsStage {
             // What completed correlations are to others around them goes to where those are counted.
             self.bus.produce_once(TOPIC_SIGNALS, &format!("{token}#onward"), onward).await?;
         }
-        self.store.insert_signals(&signals, &token).await?;
+        self.store.insert_signals(&self.absent_signals(run, &signals).await?, &token).await?;
         let fresh = self.fresh(&found, &mut memory.known).await?;
-        self.store.insert_alerts(&fresh, &token).await?;
+        self.store.insert_alerts(&self.absent_alerts(run, &fresh).await?, &token).await?;
         // Before the registry has them: afterwards a run that is repeated would find none of them new.
         self.publish(&fresh, &token).await?;
         // What the store took before a crash stays as it was then, whatever the rules say now: that is what is logged.
         let mut stored = BTreeMap::new();
-        for alert in fresh.iter().filter(|_| run.repeated()) {
+        for alert in fresh.iter().filter(|_| run.is_repeated()) {
             if let Some(held) = self.store.alert(&dongson_store::Scope::All, &alert.id).await? {
                 stored.insert(held.id.clone(), facts(&held));
             }
@@ -171,6 +172,34 @@ impl SignalsStage {
         }
         metrics::counter!("analyzer_alerts_total").increment(fresh.len() as u64);
         Ok(())
+    }
+
+    /// What the store does not have yet of the signals of a run.
+    async fn absent_signals<'s>(
+        &self,
+        run: &Run,
+        signals: &'s [Signal],
+    ) -> Result<Cow<'s, [Signal]>, AnalyzerError> {
+        if !run.is_repeated() {
+            return Ok(signals.into());
+        }
+        let ids: Vec<String> = signals.iter().map(|signal| signal.id.clone()).collect();
+        let present = self.store.present_signals(&ids).await?;
+        Ok(signals.iter().filter(|signal| !present.contains(&signal.id)).cloned().collect())
+    }
+
+    /// What the store does not have yet of the alerts of a run.
+    async fn absent_alerts<'a>(
+        &self,
+        run: &Run,
+        alerts: &'a [Alert],
+    ) -> Result<Cow<'a, [Alert]>, AnalyzerError> {
+        if !run.is_repeated() {
+            return Ok(alerts.into());
+        }
+        let ids: Vec<String> = alerts.iter().map(|alert| alert.id.clone()).collect();
+        let present = self.store.present_alerts(&ids).await?;
+        Ok(alerts.iter().filter(|alert| !present.contains(&alert.id)).cloned().collect())
     }
 
     /// The alerts of the batch that did not exist before.

@@ -158,11 +158,12 @@ impl StoreClient {
         let mut insert = writing.insert_formatted_with(sql);
         let mut piece = BytesMut::with_capacity(PIECE_BYTES.min(bytes) + 4_096);
         let mut sealing = sealing;
-        for block in blocks.iter().filter(|block| !block.is_empty()) {
-            block.write(&mut piece, sealing);
-            // A batch has far fewer rows than a number of 32 bits counts.
-            let rows = u32::try_from(block.len()).unwrap_or(u32::MAX);
-            sealing = sealing.map(|one| Sealing { first: one.first.saturating_add(rows), ..one });
+        for block in blocks {
+            if !block.is_empty() {
+                block.write(&mut piece, sealing);
+            }
+            let records = block.records();
+            sealing = sealing.map(|one| Sealing { first: one.first.saturating_add(records), ..one });
             if piece.len() >= PIECE_BYTES {
                 insert.send(piece.split().freeze()).await?;
             }

@@ -13,6 +13,7 @@ mod error;
 mod facts;
 mod migrations;
 mod package;
+mod present;
 mod query;
 mod row;
 mod server;

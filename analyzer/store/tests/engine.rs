@@ -48,7 +48,8 @@ fn main() -> ExitCode {
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-const TESTS: [(&str, fn()); 11] = [
+const TESTS: [(&str, fn()); 12] = [
+    ("what_is_there_is_known_without_tokens", what_is_there_is_known_without_tokens),
     ("a_migration_whose_note_is_gone_is_repeated", a_migration_whose_note_is_gone_is_repeated),
     ("the_official_client_works", the_official_client_works),
     ("events_come_back_whole", events_come_back_whole),
@@ -257,6 +258,29 @@ fn events_come_back_whole() {
             0,
             "each table has organization_id"
         );
+    });
+}
+
+/// A power cut: the rows are synced, the engine's memory of tokens is not.
+fn what_is_there_is_known_without_tokens() {
+    with_store(|client| async move {
+        let events: Vec<Event> = (0..6_000).map(|number| event("so-yte", number)).collect();
+        let ids: Vec<String> = events.iter().map(|event| event.id().to_owned()).collect();
+        let at = |number: i64| Timestamp::from_seconds(START + number + 5);
+        let (there, _) = events.split_at(5_500);
+        client.insert_events(&rows(there), "one").await.unwrap();
+        let present = client.present_events(&ids, (at(0), at(5_999))).await.unwrap();
+        assert_eq!(present, ids.iter().take(5_500).cloned().collect());
+        assert_eq!(client.present_events(&ids, (at(3), at(4))).await.unwrap().len(), 2);
+        let one = signal("so-yte", 1);
+        client.insert_signals(std::slice::from_ref(&one), "one").await.unwrap();
+        let ids = [one.id.clone(), "another".to_owned()];
+        assert_eq!(client.present_signals(&ids).await.unwrap(), [one.id.clone()].into());
+        let alert = Alert::of(one);
+        client.insert_alerts(std::slice::from_ref(&alert), "one").await.unwrap();
+        let ids = [alert.id];
+        assert_eq!(client.present_alerts(&ids).await.unwrap(), ids.into());
+        assert!(client.present_alerts(&[]).await.unwrap().is_empty());
     });
 }
 

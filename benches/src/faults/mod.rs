@@ -15,7 +15,7 @@ mod link;
 mod machine;
 mod mark;
 mod pace;
-mod road;
+pub(crate) mod road;
 mod schedule;
 mod sensor;
 mod syslog;

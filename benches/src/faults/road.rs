@@ -1,5 +1,5 @@
 //! A road between a client and the collector: it carries bytes both ways, and can lose an answer, break inside a
-//! request.
+//! request, or be closed.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result};
 
 /// More bytes in a row from the client than this are a request, not a handshake.
 const REQUEST: u64 = 1_024;
-/// How often a road looks whether it has ended.
+/// How often a closed road looks whether it is open again.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// What the next exchange meets, in [`Orders::next`].
@@ -23,7 +23,9 @@ const BREAK_REQUEST: u64 = 2;
 #[derive(Debug, Default)]
 struct Orders {
     next: AtomicU64,
+    closed: AtomicBool,
     ended: AtomicBool,
+    connections: AtomicU64,
 }
 
 /// A road; it ends with the value.
@@ -53,6 +55,16 @@ impl Road {
         let order = if early { BREAK_REQUEST } else { LOSE_ANSWER };
         self.orders.next.store(order, Ordering::Relaxed);
     }
+
+    /// Closes the road (what runs on it breaks), or opens it again.
+    pub(crate) fn close(&self, closed: bool) {
+        self.orders.closed.store(closed, Ordering::Relaxed);
+    }
+
+    /// Connections that it has carried so far.
+    pub(crate) fn connections(&self) -> u64 {
+        self.orders.connections.load(Ordering::Relaxed)
+    }
 }
 
 impl Drop for Road {
@@ -69,8 +81,12 @@ fn carry(listener: &TcpListener, target: SocketAddr, orders: &Arc<Orders>) {
             return;
         }
         let Ok(client) = client else { continue };
+        if orders.closed.load(Ordering::Relaxed) {
+            continue;
+        }
         // A collector that is down refuses, and so does the road.
         let Ok(server) = TcpStream::connect(target) else { continue };
+        orders.connections.fetch_add(1, Ordering::Relaxed);
         let (Ok(client_too), Ok(server_too)) = (client.try_clone(), server.try_clone()) else { continue };
         let (orders, theirs) = (Arc::clone(orders), Arc::clone(orders));
         let asked = Arc::new(AtomicU64::new(0));
@@ -94,12 +110,12 @@ fn take(orders: &Orders, order: u64) -> bool {
     orders.next.compare_exchange(order, NOTHING, Ordering::Relaxed, Ordering::Relaxed).is_ok()
 }
 
-/// Copies until one side ends, the road ends, or `breaks` says so of what was read (answers are lost before
+/// Copies until one side ends, the road is closed, or `breaks` says so of what was read (answers are lost before
 /// they are written, requests break after).
 fn copy(mut from: TcpStream, mut to: TcpStream, orders: &Orders, breaks: impl Fn(u64) -> bool) {
     let mut buffer = vec![0; 64 << 10];
     let timed = from.set_read_timeout(Some(LOOK));
-    while timed.is_ok() && !orders.ended.load(Ordering::Relaxed) {
+    while timed.is_ok() && !orders.closed.load(Ordering::Relaxed) && !orders.ended.load(Ordering::Relaxed) {
         let length = match from.read(&mut buffer) {
             Ok(0) => break,
             Ok(length) => length,
@@ -161,5 +177,18 @@ mod tests {
             assert!(ask_again(&mut stream).is_err());
             stream = ask(&road).unwrap();
         }
+        assert_eq!(road.connections(), 3);
+    }
+
+    #[test]
+    fn a_closed_road_carries_nothing() {
+        let road = Road::open(server()).unwrap();
+        let mut stream = ask(&road).unwrap();
+        road.close(true);
+        // What runs on it breaks as soon as the road has looked.
+        while ask_again(&mut stream).is_ok() {}
+        assert!(ask(&road).is_err());
+        road.close(false);
+        ask(&road).unwrap();
     }
 }

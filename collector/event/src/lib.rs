@@ -19,6 +19,7 @@ mod index;
 mod json;
 mod line;
 mod name;
+pub mod relay;
 mod timestamp;
 pub mod transparency;
 pub mod trust;

@@ -51,6 +51,12 @@ pub(crate) struct Settings {
     /// Most MiB of the sensor's disk for events that wait: 16 to 1,048,576.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     spool_mib: Option<u64>,
+    /// Most MiB that the sensor sends in a day (UTC): 1 to 1,048,576; 0: as many as there are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    daily_mib: Option<u64>,
+    /// The inputs of the sensor's relay that are on, by their names; the others are off. At most 16.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    relay: Option<Vec<String>>,
 }
 
 impl Settings {
@@ -75,6 +81,8 @@ impl Settings {
             checksums: serde_json::from_value(checksums).unwrap_or_default(),
             observer: self.observer,
             spool_mib: self.spool_mib,
+            daily_mib: self.daily_mib,
+            relay: self.relay,
         };
         configuration
             .check()

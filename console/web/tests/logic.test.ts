@@ -18,7 +18,7 @@ import { replaced } from '../src/pages/alerts/triage';
 import { filled, nearest, urgency } from '../src/pages/incident/clocks';
 import { spans } from '../src/pages/overview/spans';
 import { logsource, matches } from '../src/pages/rules/search';
-import { accountWord, configurationWord, reading, sensorState } from '../src/pages/sensors/state';
+import { accountWord, configurationWord, packVersions, queueLosses, reading, relayInputs, sensorState } from '../src/pages/sensors/state';
 import { passwordProblem } from '../src/pages/signin/password';
 import { keyName } from '../src/shell/keyboard';
 
@@ -158,6 +158,24 @@ describe('sensors', () => {
     expect(accountWord({ ...none, held: 2 })).toEqual({ word: 'sensors.held', n: 2 });
     expect(accountWord({ ...none, held: 2, gone: 1, gone_events: { file: 3, conn: 4 } })).toEqual({ word: 'sensors.gone', n: 7 });
     expect(accountWord({ ...none, gone: 1, gone_events: { file: 3 }, unaccounted: 5 })).toEqual({ word: 'sensors.unaccounted', n: 5 });
+  });
+
+  test('what it tells of queues, packs and its relay, and what it does not tell', () => {
+    const health = {
+      kept_packets: { queue_lost: 7, disk_lost: 0 },
+      desired: { packs: { indicators: 12 } },
+      relay: { firewall: { on: true, records: 9, dropped: 2, problem: null }, suricata: { on: false, problem: 'no file' } },
+    };
+    expect(queueLosses(health)).toEqual([{ word: 'sensors.queueLost', n: 7 }, { word: 'sensors.diskLost', n: 0 }]);
+    expect(packVersions(health)).toEqual(['indicators 12']);
+    expect(relayInputs(health)).toEqual([
+      { name: 'firewall', on: true, records: 9, dropped: 2, problem: null },
+      { name: 'suricata', on: false, records: 0, dropped: 0, problem: 'no file' },
+    ]);
+    for (const none of [null, {}, { relay: [1], desired: 'x', kept_packets: null }]) {
+      expect([queueLosses(none), packVersions(none)]).toEqual([[], []]);
+    }
+    expect(relayInputs(null)).toEqual([]);
   });
 
   test('states', () => {

@@ -19,7 +19,7 @@ use dongson_sensor::answer::{Answerer, Deed, Rules, read_journal};
 use dongson_sensor::capture::{CaptureFile, Frame, LinkType};
 use dongson_sensor::desired::Desired;
 use dongson_sensor::packets::{Flow, Limits, Ring};
-use dongson_sensor::ship::{Identity, enrol};
+use dongson_sensor::ship::{Identity, Meter, enrol};
 use etherparse::PacketBuilder;
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
@@ -161,8 +161,8 @@ fn fill(folder: &Path) -> Flow {
 /// A sensor that asks and answers as long as this lives.
 fn serve(data: &Path, rules: Rules) -> (Desired, Answerer) {
     let identity = Identity::load(data).unwrap();
-    let (desired, requests) = Desired::start(data, &identity).unwrap();
-    let answerer = Answerer::start(data, &identity, rules, requests).unwrap();
+    let (desired, requests) = Desired::start(data, &identity, Meter::default()).unwrap();
+    let answerer = Answerer::start(data, &identity, rules, Meter::default(), requests).unwrap();
     (desired, answerer)
 }
 

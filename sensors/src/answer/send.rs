@@ -10,7 +10,7 @@ use dongson_event::trust::PacketAnswer;
 use serde::Deserialize;
 use ureq::Agent;
 
-use crate::ship::{Identity, IdentityError};
+use crate::ship::{Identity, IdentityError, Meter};
 
 /// Bytes of a part.
 pub(super) const PART_BYTES: u64 = 1 << 20;
@@ -43,17 +43,18 @@ struct Received {
 pub(super) struct Road {
     agent: Agent,
     url: String,
+    meter: Meter,
 }
 
 impl Road {
     /// With the identity that `folder` has now; it may have been renewed.
-    pub(super) fn open(folder: &Path) -> Result<Self, SendError> {
+    pub(super) fn open(folder: &Path, meter: &Meter) -> Result<Self, SendError> {
         let identity = Identity::load(folder)?;
         let config = Agent::config_builder()
             .tls_config(identity.tls(folder)?)
             .timeout_global(Some(TIMEOUT))
             .http_status_as_error(false);
-        Ok(Self { agent: config.build().into(), url: identity.url })
+        Ok(Self { agent: config.build().into(), url: identity.url, meter: meter.clone() })
     }
 
     /// Sends what the collector has not got of `file`; goes on while `wanted`.
@@ -61,6 +62,7 @@ impl Road {
         let mut file = File::open(file)?;
         let length = file.metadata()?.len();
         let url = format!("{}/v1/packets/{id}", self.url);
+        self.meter.spend(0);
         let mut received = told(self.agent.get(&url).call())?;
         if received > length {
             // The rest of another try: from the beginning.
@@ -73,6 +75,7 @@ impl Road {
             file.seek(SeekFrom::Start(received))?;
             let mut part = Vec::new();
             file.by_ref().take(PART_BYTES).read_to_end(&mut part)?;
+            self.meter.spend(part.len() as u64);
             let request = self.agent.post(format!("{url}?offset={received}"));
             let now = told(request.header("content-type", "application/octet-stream").send(&part[..]))?;
             if now <= received {
@@ -86,7 +89,9 @@ impl Road {
     /// Ends the request.
     pub(super) fn end(&self, id: &str, answer: &PacketAnswer) -> Result<(), SendError> {
         let request = self.agent.post(format!("{}/v1/packets/{id}/answer", self.url));
-        body(request.send_json(answer)).map(drop)
+        let text = serde_json::to_string(answer).map_err(std::io::Error::other)?;
+        self.meter.spend(text.len() as u64);
+        body(request.header("content-type", "application/json").send(&text)).map(drop)
     }
 }
 

@@ -18,7 +18,7 @@ use super::send::{Road, SendError};
 use crate::capture::portable::now;
 use crate::desired::{DesiredError, SignedRequest, trusted};
 use crate::packets::{Found, PacketError, Query, find};
-use crate::ship::{Identity, write_whole};
+use crate::ship::{Identity, Meter, write_whole};
 
 /// Pause after the first failure to reach the collector; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -56,12 +56,13 @@ impl Answerer {
         folder: &Path,
         identity: &Identity,
         rules: Rules,
+        meter: Meter,
         requests: Receiver<SignedRequest>,
     ) -> Result<Self, JournalError> {
         let stop = Arc::<Stop>::default();
         let (folder, identity, journal) =
             (folder.to_owned(), identity.clone(), Journal::open(folder, now())?);
-        let desk = Desk { folder, identity, rules, journal, stop: Arc::clone(&stop) };
+        let desk = Desk { folder, identity, rules, meter, journal, stop: Arc::clone(&stop) };
         let spawned =
             std::thread::Builder::new().name("answer".to_owned()).spawn(move || run(desk, &requests));
         spawned.map_err(|error| JournalError::Disk { path: PathBuf::from("a thread"), error })?;
@@ -108,6 +109,7 @@ pub(super) struct Desk {
     folder: PathBuf,
     identity: Identity,
     rules: Rules,
+    meter: Meter,
     journal: Journal,
     stop: Arc<Stop>,
 }
@@ -117,7 +119,7 @@ impl Desk {
     pub(super) fn new(folder: &Path, identity: &Identity, rules: Rules) -> Self {
         let (folder, identity) = (folder.to_owned(), identity.clone());
         let journal = Journal::open(&folder, now()).expect("a journal in a new folder");
-        Self { folder, identity, rules, journal, stop: Arc::default() }
+        Self { folder, identity, rules, meter: Meter::default(), journal, stop: Arc::default() }
     }
 
     /// From now on nobody is waited for.
@@ -261,7 +263,7 @@ impl Desk {
     ) -> Result<(), ServeError> {
         let mut pause = FIRST_PAUSE;
         loop {
-            let error = match Road::open(&self.folder).and_then(|road| what(&road)) {
+            let error = match Road::open(&self.folder, &self.meter).and_then(|road| what(&road)) {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
             };

@@ -9,6 +9,7 @@ pub(crate) mod journal;
 mod keep;
 pub(crate) mod packets;
 pub(crate) mod read;
+mod relay;
 pub(crate) mod run;
 mod scope;
 mod sink;

@@ -13,9 +13,11 @@ use dongson_sensor::capture::filter::Filter;
 use dongson_sensor::capture::portable;
 #[cfg(target_os = "linux")]
 use dongson_sensor::confine::{Report, confine};
-use dongson_sensor::desired::apply::Base;
+use dongson_sensor::desired::apply::{Base, Shipping};
 use dongson_sensor::layer::Vlans;
 use dongson_sensor::live::{Backend, Capture, Counts, LiveError, LiveOptions, Sources};
+use dongson_sensor::packets::Packets;
+use dongson_sensor::relay::Opened;
 use dongson_sensor::ship::{Health, Seen, ShipError, SpoolError};
 #[cfg(target_os = "linux")]
 use tracing::info;
@@ -23,6 +25,7 @@ use tracing::warn;
 
 use super::detect::Detect;
 use super::keep::Keep;
+use super::relay::Inputs;
 use super::say;
 use super::scope::Scope;
 use super::sink::{Ship, Sink};
@@ -70,6 +73,8 @@ pub(crate) struct Run {
     no_confine: bool,
     #[command(flatten)]
     keep: Keep,
+    #[command(flatten)]
+    inputs: Inputs,
     #[command(flatten)]
     scope: Scope,
     #[command(flatten)]
@@ -136,16 +141,27 @@ fn capture(arguments: &Run, interfaces: Vec<String>) -> anyhow::Result<()> {
     };
     let mut sources = Sources::open(&live)?;
     let limits = arguments.steer.limits()?;
+    let inputs = arguments.inputs.read(folder)?;
+    let shipping = Shipping {
+        spool_bytes: arguments.ship.spool_bytes(),
+        daily_bytes: arguments.ship.daily_bytes(),
+        inputs: inputs.names(),
+    };
+    let opened = Opened::open(inputs)?;
     // Before the first thread: what is given up is given up by this one and those that it starts.
-    give_up_rights(arguments, folder)?;
+    give_up_rights(arguments, folder, &opened)?;
     let mut sink = arguments.ship.open(&mut options)?;
     arguments.detect.start(folder, &mut sink)?;
     let packets = arguments.keep.start()?;
     if let Some(packets) = &packets {
         sources.keep(packets);
     }
-    let base = Base::new(arguments.filter.clone(), &options, arguments.ship.spool_bytes());
-    let mut steering = Steering::start(folder, base, limits, &arguments.keep)?;
+    let base = Base::new(arguments.filter.clone(), &options, shipping);
+    let mut steering = Steering::start(folder, base, limits, &arguments.keep, &arguments.ship, &sink)?;
+    if let Sink::Ship(shipping) = &mut sink {
+        let places = shipping.shipper.places();
+        shipping.relay = Some(opened.start(&places)?);
+    }
     let mut capture = sources.start(&options)?;
     if let Some(steering) = &mut steering {
         steering.begin(&mut capture, &mut sink);
@@ -153,7 +169,7 @@ fn capture(arguments: &Run, interfaces: Vec<String>) -> anyhow::Result<()> {
     let end = arguments.seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
     let is_over = || STOP.load(Ordering::Relaxed) || end.is_some_and(|end| Instant::now() >= end);
     // Whatever ends the capture, the events that were seen are given on.
-    let captured = follow(&mut capture, &mut sink, &mut steering, is_over);
+    let captured = follow(&mut capture, &mut sink, &mut steering, packets.as_ref(), is_over);
     if let Some(steering) = steering.as_mut().filter(|_| captured.is_ok()) {
         steering.stop();
     }
@@ -174,14 +190,14 @@ fn capture(arguments: &Run, interfaces: Vec<String>) -> anyhow::Result<()> {
 
 /// Confines the process and says how far that went.
 #[cfg(target_os = "linux")]
-fn give_up_rights(arguments: &Run, folder: Option<&Path>) -> anyhow::Result<()> {
+fn give_up_rights(arguments: &Run, folder: Option<&Path>, relay: &Opened) -> anyhow::Result<()> {
     if arguments.no_confine {
         warn!("not confined, as --no-confine asks: for debugging only");
         return Ok(());
     }
     arguments.keep.prepare(folder).context("making the folder of --packets")?;
     let folders: Vec<&Path> = folder.into_iter().chain(arguments.keep.folder()).collect();
-    let Report { user, files, calls } = confine(&folders)?;
+    let Report { user, files, calls } = confine(&folders, &relay.folders())?;
     info!(user, %files, %calls, "confined: no capabilities; files by landlock, calls by seccomp");
     if user == 0 {
         warn!("running as root without capabilities: give the folder of --data to another user");
@@ -190,7 +206,7 @@ fn give_up_rights(arguments: &Run, folder: Option<&Path>) -> anyhow::Result<()> 
 }
 
 #[cfg(not(target_os = "linux"))]
-fn give_up_rights(_: &Run, _: Option<&Path>) -> anyhow::Result<()> {
+fn give_up_rights(_: &Run, _: Option<&Path>, _: &Opened) -> anyhow::Result<()> {
     warn!("not confined: this system has no landlock and no seccomp");
     Ok(())
 }
@@ -204,6 +220,7 @@ fn follow(
     capture: &mut Capture,
     sink: &mut Sink,
     steering: &mut Option<Steering>,
+    packets: Option<&Packets>,
     is_over: impl Fn() -> bool,
 ) -> Result<(), LiveError> {
     let mut health = Health::new();
@@ -214,6 +231,9 @@ fn follow(
         if told.is_none_or(|told| told.elapsed() >= HEALTH_EVERY) {
             told = Some(Instant::now());
             let counts = capture.counts()?;
+            if let Some(packets) = packets {
+                health.set_kept(packets.counts());
+            }
             failed = tell(&mut health, &counts, sink).and(failed);
             if let Some(steering) = steering {
                 steering.turn(capture, sink, &counts, &mut health);
@@ -238,6 +258,9 @@ fn follow(
 /// Tells the centre how the sensor is, when events are shipped.
 fn tell(health: &mut Health, counts: &Counts, sink: &mut Sink) -> Result<(), SpoolError> {
     let Sink::Ship(shipping) = sink else { return Ok(()) };
+    if let Some(relay) = &shipping.relay {
+        health.set_relay(relay.counts());
+    }
     let seen = Seen { packets: counts.frames, dropped: counts.dropped, flows: counts.flows };
     health.tell(seen, portable::now(), &mut shipping.shipper)
 }

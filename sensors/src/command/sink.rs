@@ -8,6 +8,7 @@ use dongson_event::Event;
 use dongson_event::batch::Class;
 use dongson_sensor::desired::HeldPack;
 use dongson_sensor::local::Local;
+use dongson_sensor::relay::Relay;
 use dongson_sensor::ship::{
     BudgetOptions, Counts, Identity, IdentityError, ShipError, ShipOptions, Shipper, SpoolError, secret_key,
 };
@@ -26,11 +27,13 @@ pub(crate) struct Ship {
         value_parser = clap::value_parser!(u64).range(1..=1 << 30))]
     spool_mib: u64,
     /// Most MiB that are sent to the collector in a day, for poor links: they come in evenly over the day, and what does
-    /// not go waits in the spool. Without it: as much as there is.
+    /// not go waits in the spool. Without it: as much as there is. The centre may say another number within the owner's
+    /// limits.
     #[arg(long, value_name = "N", requires = "data", value_parser = clap::value_parser!(u64).range(1..=1 << 30))]
     daily_mib: Option<u64>,
-    /// With --daily-mib: what goes in any case is this and all that is more urgent (alert, context, conn, protocol, file).
-    #[arg(long, value_name = "CLASS", default_value = "alert", requires = "daily_mib", value_parser = class)]
+    /// With a daily budget, of --daily-mib or of the centre: what goes in any case is this and all that is more urgent
+    /// (alert, context, conn, protocol, file).
+    #[arg(long, value_name = "CLASS", default_value = "alert", requires = "data", value_parser = class)]
     always_send: Class,
 }
 
@@ -54,6 +57,7 @@ pub(crate) struct Shipping {
     pub(crate) shipper: Shipper,
     failed: Option<SpoolError>,
     local: Option<(Local, Duration)>,
+    pub(crate) relay: Option<Relay>,
 }
 
 impl Shipping {
@@ -84,16 +88,26 @@ impl Ship {
         self.spool_mib << 20
     }
 
+    /// Most bytes that are sent in a day.
+    pub(crate) fn daily_bytes(&self) -> Option<u64> {
+        self.daily_mib.map(|mib| mib << 20)
+    }
+
+    /// What a daily budget lets go in any case.
+    pub(crate) fn always(&self) -> Class {
+        self.always_send
+    }
+
     /// Opens the way for the events and gives `options` the key for secrets of shipped traffic.
     pub(crate) fn open(&self, options: &mut Options) -> anyhow::Result<Sink> {
         let Some(data) = &self.data else { return Ok(Sink::Print(Lines::new())) };
         let identity = Identity::load(data)?;
         options.protocol.secret_key = secret_key(data)?;
         let always = self.always_send;
-        let budget = self.daily_mib.map(|mib| BudgetOptions { daily_bytes: mib << 20, always });
+        let budget = self.daily_bytes().map(|daily_bytes| BudgetOptions { daily_bytes, always });
         let shipping = ShipOptions { quota_bytes: self.spool_bytes(), drill: None, budget };
         let shipper = Shipper::start(data, &identity, shipping)?;
-        Ok(Sink::Ship(Box::new(Shipping { shipper, failed: None, local: None })))
+        Ok(Sink::Ship(Box::new(Shipping { shipper, failed: None, local: None, relay: None })))
     }
 }
 
@@ -133,6 +147,9 @@ impl Sink {
                 Ok(())
             }
             Self::Ship(shipping) => {
+                if let Some(relay) = &shipping.relay {
+                    relay.drain(&mut shipping.shipper)?;
+                }
                 shipping.shipper.flush_old()?;
                 shipping.failed.take().map_or(Ok(()), Err)
             }
@@ -155,7 +172,10 @@ impl Sink {
                 Ok(None)
             }
             Self::Ship(shipping) => {
-                let Shipping { shipper, failed, .. } = *shipping;
+                let Shipping { mut shipper, mut failed, relay, .. } = *shipping;
+                if let Some(Err(error)) = relay.map(|relay| relay.finish(&mut shipper)) {
+                    failed = Some(error);
+                }
                 let counts = shipper.finish(patience);
                 if let Some(error) = failed {
                     return Err(ShipError::from(error).into());

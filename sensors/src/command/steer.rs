@@ -4,16 +4,17 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
+use dongson_event::batch::Class;
 use dongson_sensor::answer::Answerer;
 use dongson_sensor::desired::apply::{Applier, Base, Limits, LimitsError, Plan};
 use dongson_sensor::desired::{self, Desired};
 use dongson_sensor::live::{Capture, Counts};
-use dongson_sensor::ship::{Health, Identity};
+use dongson_sensor::ship::{BudgetOptions, Health, Identity};
 use serde_json::json;
 use tracing::{error, warn};
 
 use super::keep::Keep;
-use super::sink::Sink;
+use super::sink::{Ship, Sink};
 
 /// Where the owner's limits are looked for when none are named.
 const LIMITS: &str = "/etc/dongson-sensor/limits.toml";
@@ -33,6 +34,8 @@ pub(crate) struct Steering {
     applier: Applier,
     /// To begin with.
     plan: Plan,
+    /// What a daily budget of the plan lets go in any case.
+    always: Class,
     /// Serves requests as long as it lives.
     _answerer: Option<Answerer>,
 }
@@ -55,16 +58,19 @@ impl Steering {
         base: Base,
         limits: Limits,
         keep: &Keep,
+        ship: &Ship,
+        sink: &Sink,
     ) -> anyhow::Result<Option<Self>> {
-        let Some(folder) = folder else { return Ok(None) };
+        let (Some(folder), Sink::Ship(shipping)) = (folder, sink) else { return Ok(None) };
+        let meter = shipping.shipper.meter();
         let identity = Identity::load(folder)?;
         let (applier, plan) = Applier::open(folder, base, limits)?;
-        let (desired, requests) = Desired::start(folder, &identity)?;
+        let (desired, requests) = Desired::start(folder, &identity, meter.clone())?;
         // Without a whole journal nothing may leave; the capture goes on.
-        let answerer = Answerer::start(folder, &identity, keep.rules(), requests);
+        let answerer = Answerer::start(folder, &identity, keep.rules(), meter, requests);
         let answerer =
             answerer.inspect_err(|error| error!(%error, "no request for packets is answered")).ok();
-        Ok(Some(Self { desired, applier, plan, _answerer: answerer }))
+        Ok(Some(Self { desired, applier, plan, always: ship.always(), _answerer: answerer }))
     }
 
     /// Puts the settings into force that a former run left.
@@ -103,11 +109,21 @@ impl Steering {
     }
 
     fn put(&mut self, plan: &Plan, capture: &mut Capture, sink: &mut Sink) {
-        if let Sink::Ship(shipping) = sink {
-            shipping.shipper.set_quota(plan.spool_bytes);
-        }
+        self.put_shipping(plan, sink);
         if let Err(error) = capture.change(&plan.capture) {
             self.back(&error.to_string(), capture, sink);
+        }
+    }
+
+    /// What of the plan the capture has nothing to do with.
+    fn put_shipping(&self, plan: &Plan, sink: &Sink) {
+        let Sink::Ship(shipping) = sink else { return };
+        shipping.shipper.set_quota(plan.spool_bytes);
+        let always = self.always;
+        let budget = plan.daily_bytes.map(|daily_bytes| BudgetOptions { daily_bytes, always });
+        shipping.shipper.meter().set(budget);
+        if let Some(relay) = &shipping.relay {
+            relay.set_on(plan.relay.as_deref());
         }
     }
 
@@ -115,9 +131,7 @@ impl Steering {
     fn back(&mut self, reason: &str, capture: &mut Capture, sink: &mut Sink) {
         match self.applier.failed(reason) {
             Ok(Some(plan)) => {
-                if let Sink::Ship(shipping) = sink {
-                    shipping.shipper.set_quota(plan.spool_bytes);
-                }
+                self.put_shipping(&plan, sink);
                 if let Err(error) = capture.change(&plan.capture) {
                     error!(%error, "the settings before could not be put back: the capture stays as it is");
                 }
@@ -141,6 +155,11 @@ impl Steering {
             wanted: standing.wanted,
             problem: standing.why_not.clone(),
             log: state.log.clone(),
+            packs: state
+                .packs
+                .iter()
+                .map(|pack| format!("{} {}", pack.manifest.name, pack.manifest.version))
+                .collect(),
             report: json!({
                 "root": state.root,
                 "applied": standing.applied,

@@ -29,9 +29,9 @@ const READ: [&str; 11] = [
     "/sys/class/net",
 ];
 
-/// Lets the thread, and those it starts, write to `folders` only, read what [`READ`] names, listen nowhere, and send
-/// signals to nobody outside.
-pub(super) fn restrict(folders: &[&Path]) -> Result<Fence, ConfineError> {
+/// Lets the thread, and those it starts, write to `folders` only, read those, `more` and what [`READ`] names, listen nowhere,
+/// and send signals to nobody outside.
+pub(super) fn restrict(folders: &[&Path], more: &[&Path]) -> Result<Fence, ConfineError> {
     let rules = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(NEWEST))?
@@ -39,7 +39,8 @@ pub(super) fn restrict(folders: &[&Path]) -> Result<Fence, ConfineError> {
         .scope(Scope::from_all(NEWEST))?
         .create()?;
     let read = AccessFs::ReadFile | AccessFs::ReadDir;
-    let mut rules = READ.iter().try_fold(rules, |rules, path| allow(rules, Path::new(path), read))?;
+    let paths = READ.iter().map(Path::new).chain(more.iter().copied());
+    let mut rules = paths.into_iter().try_fold(rules, |rules, path| allow(rules, path, read))?;
     rules = allow(rules, Path::new("/dev/null"), AccessFs::ReadFile | AccessFs::WriteFile)?;
     for folder in folders {
         let without = AccessFs::Execute | AccessFs::IoctlDev | AccessFs::MakeBlock | AccessFs::MakeChar;

@@ -1,6 +1,6 @@
 //! Confinement: what a sensor gives up once its sockets are open, so that a packet that breaks a parser gains nothing.
 //!
-//! In: the folders that it writes to. Out: a [`Report`] of what was given up. In this order: the user (root becomes the
+//! In: the folders that it writes to, and those in which it reads logs of the site. Out: a [`Report`] of what was given up. In this order: the user (root becomes the
 //! owner of the first one), the capabilities (all of them), files and listening (landlock), system calls (seccomp). What the
 //! kernel does not have is left out and named; what it has and refuses is an error.
 //!
@@ -83,12 +83,12 @@ pub struct Report {
 }
 
 /// Gives up all that a sensor with open sockets does not need; `folders` are what it still writes to, the first one's owner is
-/// as whom root goes on.
-pub fn confine(folders: &[&Path]) -> Result<Report, ConfineError> {
+/// as whom root goes on; `read` are folders in which it only reads.
+pub fn confine(folders: &[&Path], read: &[&Path]) -> Result<Report, ConfineError> {
     let owner = folders.first().map(|folder| user::owner(folder)).transpose()?;
     user::leave_root(owner)?;
     user::drop_capabilities()?;
-    let files = files::restrict(folders)?;
+    let files = files::restrict(folders, read)?;
     let calls = calls::restrict()?;
     Ok(Report { user: user::current(), files, calls })
 }
@@ -100,7 +100,7 @@ pub fn become_owner(folder: &Path) -> Result<(), ConfineError> {
 
 /// What this kernel has, in a thread of its own: nothing is given up by asking.
 pub fn offered() -> (Fence, Fence) {
-    let asked = std::thread::spawn(|| (files::restrict(&[]).ok(), calls::restrict().ok()));
+    let asked = std::thread::spawn(|| (files::restrict(&[], &[]).ok(), calls::restrict().ok()));
     let (files, calls) = asked.join().unwrap_or_default();
     (files.unwrap_or(Fence::Absent), calls.unwrap_or(Fence::Absent))
 }

@@ -17,7 +17,7 @@ use super::pack::Packs;
 use super::witness::{Heard, Witness};
 use super::{DesiredError, Shared, SignedRequest, State, anchor, lock};
 use crate::capture::portable::now;
-use crate::ship::{Identity, IdentityError};
+use crate::ship::{Identity, IdentityError, Meter};
 
 /// Longest answer in bytes.
 pub(super) const MAX_ANSWER_BYTES: u64 = 32 << 20;
@@ -155,10 +155,11 @@ pub(super) struct Asker {
     standing: Standing,
     /// SHA-256 of the requests that were given on.
     given: HashSet<[u8; 32]>,
+    meter: Meter,
 }
 
 impl Asker {
-    pub(super) fn open(folder: &Path, identity: &Identity) -> Result<Self, DesiredError> {
+    pub(super) fn open(folder: &Path, identity: &Identity, meter: Meter) -> Result<Self, DesiredError> {
         let trust = anchor::load(folder)?;
         Ok(Self {
             folder: folder.to_owned(),
@@ -171,6 +172,7 @@ impl Asker {
             problem: None,
             standing: Standing::Unknown,
             given: HashSet::new(),
+            meter,
         })
     }
 
@@ -238,6 +240,7 @@ impl Asker {
     /// something is to be tried again: a pack broke off, or requests found nobody who takes them.
     pub(super) fn turn(&mut self, requests: &SyncSender<SignedRequest>) -> Result<bool, DesiredError> {
         self.renew_link()?;
+        self.meter.spend(0);
         let Asked { news, heard } = self.link.ask(self.root(), self.etag.as_deref(), self.witness.size())?;
         if let Some(heard) = heard {
             self.witness.hear(&heard, now())?;

@@ -36,7 +36,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use dongson_event::trust::{Configuration, Envelope, TrustError};
 
-use crate::ship::{Identity, IdentityError};
+use crate::ship::{Identity, IdentityError, Meter};
 
 /// Most requests that wait for whoever serves them; more are taken from a later answer.
 const WAITING_REQUESTS: usize = 16;
@@ -107,6 +107,8 @@ pub struct Told {
     pub problem: Option<String>,
     /// The centre's transparency log.
     pub log: Witnessed,
+    /// The packs that lie whole on the disk, each with its version.
+    pub packs: Vec<String>,
     /// All of it, for the console.
     pub report: serde_json::Value,
 }
@@ -140,12 +142,13 @@ impl Shared {
 
 impl Desired {
     /// Begins to ask with the identity of `folder`; what was kept there is in force at once. Requests come to the
-    /// receiver, each once in the life of this process.
+    /// receiver, each once in the life of this process. What asking takes is counted by `meter`.
     pub fn start(
         folder: &Path,
         identity: &Identity,
+        meter: Meter,
     ) -> Result<(Self, Receiver<SignedRequest>), DesiredError> {
-        let mut asker = ask::Asker::open(folder, identity)?;
+        let mut asker = ask::Asker::open(folder, identity, meter)?;
         let (sender, requests) = sync_channel(WAITING_REQUESTS);
         let shared = Arc::new(Shared {
             state: Mutex::new(Arc::new(asker.state())),

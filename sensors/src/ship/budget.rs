@@ -61,10 +61,23 @@ impl Budget {
         Self { options, path, state }
     }
 
+    /// Another budget from now on: what was sent and what is owed stays, and no more than an hour of it is saved up.
+    pub fn set(&mut self, options: BudgetOptions, now_ms: i64) {
+        self.pass(now_ms);
+        self.options = options;
+        self.state.saved = self.state.saved.clamp(-self.whole(), self.whole() / 24);
+    }
+
     /// True when a batch of `class` may go now.
     pub fn may(&mut self, class: Class, now_ms: i64) -> bool {
         self.pass(now_ms);
         class <= self.options.always || self.state.saved > 0
+    }
+
+    /// True when more was sent than has come in.
+    pub fn owes(&mut self, now_ms: i64) -> bool {
+        self.pass(now_ms);
+        self.state.saved < 0
     }
 
     /// Takes what a batch with a body of `bytes` took.
@@ -142,6 +155,20 @@ mod tests {
         assert_eq!(budget.spent(HOUR_MS).0, (1 << 20) + OVERHEAD);
         fs::write(folder.path().join("budget.json"), "x").unwrap();
         assert!(!Budget::open(folder.path(), OPTIONS, 0).may(Class::File, 0));
+    }
+
+    #[test]
+    fn another_budget_keeps_what_was_sent() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut budget = Budget::open(folder.path(), OPTIONS, 0);
+        budget.spend(12 << 20, HOUR_MS).unwrap();
+        let less = BudgetOptions { daily_bytes: 1 << 20, ..OPTIONS };
+        budget.set(less, HOUR_MS);
+        assert_eq!(budget.spent(HOUR_MS), ((12 << 20) + OVERHEAD, 1 << 20));
+        assert!(!budget.may(Class::File, 24 * HOUR_MS), "at most a day is owed");
+        assert!(budget.may(Class::File, 26 * HOUR_MS));
+        budget.set(OPTIONS, 26 * HOUR_MS);
+        assert!(budget.may(Class::File, 27 * HOUR_MS));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! Packets, drops and lost events of an event are those since the health event before it, so that an alert about a loss
 //! ends when the loss ends. An event that did not reach the spool counts as not said: the next one tells its share too.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use dongson_event::{Event, Timestamp};
@@ -13,6 +14,8 @@ use super::clock::Offset;
 use super::sight::{Sight, percent};
 use super::{Shipper, SpoolError};
 use crate::desired::Told;
+use crate::packets::Counts as Kept;
+use crate::relay::Counts as Relayed;
 
 /// Ticks of a second in `/proc/self/stat` (`USER_HZ`, proc(5)): 100 on every machine that Linux still runs on.
 const TICKS: f64 = 100.0;
@@ -44,6 +47,37 @@ pub struct Health {
     blind: Option<f64>,
     /// How the sensor stands to what the centre wants of it.
     desired: Option<Told>,
+    /// What the relay's inputs have done since the start.
+    relay: BTreeMap<String, Relayed>,
+    /// What the rolling capture has done since the start; `None` where no packets are kept.
+    kept: Option<Kept>,
+    /// What the last event told of queues, disk and collector.
+    losses_told: Losses,
+}
+
+/// What was taken and lost behind the capture since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Losses {
+    /// Records that the relay's inputs took.
+    relayed: u64,
+    /// Records for which the relay had no room.
+    relay_dropped: u64,
+    /// Frames that were not kept, because a queue was full or the disk refused.
+    unkept: u64,
+    /// Events that the collector refused for good.
+    refused: u64,
+}
+
+impl Losses {
+    /// What came since `told`.
+    fn since(self, told: Self) -> Self {
+        Self {
+            relayed: self.relayed.saturating_sub(told.relayed),
+            relay_dropped: self.relay_dropped.saturating_sub(told.relay_dropped),
+            unkept: self.unkept.saturating_sub(told.unkept),
+            refused: self.refused.saturating_sub(told.refused),
+        }
+    }
 }
 
 /// How the process and its shipping are.
@@ -70,6 +104,9 @@ impl Health {
             ticks: processor_ticks(),
             blind: None,
             desired: None,
+            relay: BTreeMap::new(),
+            kept: None,
+            losses_told: Losses::default(),
         }
     }
 
@@ -81,6 +118,16 @@ impl Health {
     /// Has the next reports say how the sensor stands to what the centre wants of it.
     pub fn set_desired(&mut self, told: Told) {
         self.desired = Some(told);
+    }
+
+    /// Has the next reports say what the relay's inputs have done since the start.
+    pub fn set_relay(&mut self, counts: BTreeMap<String, Relayed>) {
+        self.relay = counts;
+    }
+
+    /// Has the next reports say what the rolling capture has done since the start.
+    pub fn set_kept(&mut self, counts: Kept) {
+        self.kept = Some(counts);
     }
 
     /// Notes an event of the capture: conversations tell what was not seen.
@@ -104,6 +151,7 @@ impl Health {
         };
         let new = seen.packets.saturating_sub(self.told.packets);
         let dropped = seen.dropped.map(|all| all.saturating_sub(self.told.dropped.unwrap_or_default()));
+        let losses = self.losses(shipper.counts().refused);
         let millis = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
         shipper.report(json!({
             "packets_per_second": seen.packets.saturating_sub(packets).saturating_mul(1_000) / millis,
@@ -123,24 +171,56 @@ impl Health {
             "flows": seen.flows,
             "memory_bytes": memory,
             "version": env!("CARGO_PKG_VERSION"),
+            "relay": self.relay,
+            "refused_events": losses.refused,
+            "barred": shipper.is_barred(),
+            "kept_packets": self.kept.map(|kept| json!({
+                "frames": kept.frames,
+                "cut_frames": kept.cut_frames,
+                "queue_lost": kept.queue_lost,
+                "disk_lost": kept.disk_lost,
+                "files_aged": kept.files_aged,
+                "files_for_room": kept.files_for_room,
+            })),
             "desired": self.desired.as_ref().map(|told| &told.report),
         }));
         let (told, sight) = (self.told, self.sight);
         let dropped = seen.dropped.unwrap_or_default().saturating_sub(told.dropped.unwrap_or_default());
         self.blind = sight.blind(seen.packets.saturating_sub(told.packets), dropped).map(percent);
         let desired = self.desired.as_ref();
+        let fresh = losses.since(self.losses_told);
+        let (relays, keeps) = (!self.relay.is_empty(), self.kept.is_some());
         let kept = shipper.tell_lost(|lost| {
             let mut event = event(seen, told, sight, state, lost, now);
             if let Some(told) = desired {
                 tell_desired(&mut event, told);
             }
+            if relays {
+                event.set("dongson.health.relay.records", fresh.relayed);
+                event.set("dongson.health.relay.dropped", fresh.relay_dropped);
+            }
+            if keeps {
+                event.set("dongson.health.packets_not_kept", fresh.unkept);
+            }
+            event.set("dongson.health.refused", fresh.refused);
             event
         })?;
         if kept {
             self.told = seen;
+            self.losses_told = losses;
             self.sight = Sight::default();
         }
         Ok(())
+    }
+
+    fn losses(&self, refused: u64) -> Losses {
+        let sum = |of: fn(&Relayed) -> u64| self.relay.values().map(of).sum();
+        Losses {
+            relayed: sum(|counts| counts.records),
+            relay_dropped: sum(|counts| counts.dropped),
+            unkept: self.kept.map_or(0, |kept| kept.queue_lost.saturating_add(kept.disk_lost)),
+            refused,
+        }
     }
 
     /// The share of a core that this process took in `elapsed`; 1 is a whole core.
@@ -203,6 +283,9 @@ fn tell_desired(event: &mut Event, told: &Told) {
         event.set("dongson.health.log.size", told.log.size);
     }
     event.set_some("dongson.health.log.fork", told.log.fork.as_deref());
+    if !told.packs.is_empty() {
+        event.set("dongson.health.packs", told.packs.clone());
+    }
 }
 
 /// Processor time of this process in ticks (proc(5), `stat`: utime and stime, after the name in brackets).
@@ -264,6 +347,39 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} in {text}");
         }
+    }
+
+    #[test]
+    fn losses_are_told_once() {
+        let mut health = Health::new();
+        health.set_kept(Kept { queue_lost: 5, disk_lost: 2, ..Kept::default() });
+        let counts = |records, dropped| Relayed {
+            on: true,
+            records,
+            bytes: 0,
+            dropped,
+            cut: 0,
+            refused: 0,
+            problem: None,
+        };
+        health.set_relay(BTreeMap::from([("a".to_owned(), counts(9, 1)), ("b".to_owned(), counts(3, 0))]));
+        let told = health.losses(4);
+        assert_eq!(told, Losses { relayed: 12, relay_dropped: 1, unkept: 7, refused: 4 });
+        health.set_relay(BTreeMap::from([("a".to_owned(), counts(10, 3))]));
+        let fresh = health.losses(4).since(Losses { relayed: 9, ..told });
+        assert_eq!(fresh, Losses { relayed: 1, relay_dropped: 2, unkept: 0, refused: 0 });
+    }
+
+    #[test]
+    fn packs_are_told_with_their_versions() {
+        let mut event = Event::of("sensor.health", Timestamp::from_seconds(1));
+        let told = Told { packs: vec!["indicators 7".to_owned()], ..Told::default() };
+        tell_desired(&mut event, &told);
+        assert!(
+            event.to_json().contains("\"dongson.health.packs\":[\"indicators 7\"]"),
+            "{}",
+            event.to_json()
+        );
     }
 
     #[test]

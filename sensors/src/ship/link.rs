@@ -138,16 +138,20 @@ impl Link {
 
     /// Tells the collector how the sensor is; true when it took the report. A report that is lost is not sent again:
     /// the next one says more.
-    pub fn health(&self, report: &serde_json::Value) -> bool {
-        let request = self.agent.post(format!("{}/v1/health", self.identity.url));
-        let answer = request.config().timeout_global(Some(HEALTH_TIMEOUT)).build().send_json(report);
-        answer.is_ok_and(|answer| answer.status().is_success())
+    pub fn health(&self, report: &str) -> bool {
+        self.tell("health", report)
     }
 
     /// Tells the collector how the spool is; true when it took the statement.
-    pub fn account(&self, statement: &serde_json::Value) -> bool {
-        let request = self.agent.post(format!("{}/v1/account", self.identity.url));
-        let answer = request.config().timeout_global(Some(HEALTH_TIMEOUT)).build().send_json(statement);
+    pub fn account(&self, statement: &str) -> bool {
+        self.tell("account", statement)
+    }
+
+    /// Sends JSON; true when it was taken.
+    fn tell(&self, what: &str, json: &str) -> bool {
+        let request = self.agent.post(format!("{}/v1/{what}", self.identity.url));
+        let request = request.config().timeout_global(Some(HEALTH_TIMEOUT)).build();
+        let answer = request.header("content-type", "application/json").send(json);
         answer.is_ok_and(|answer| answer.status().is_success())
     }
 

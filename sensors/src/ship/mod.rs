@@ -4,7 +4,8 @@
 //! [`spool`] keeps every batch on disk until the collector has acknowledged it; [`link`] sends them in order and
 //! never gives one up because of the network; [`enrol()`] makes the key (which never leaves this machine) and gets the
 //! certificate; [`renew`] replaces both before the certificate ends; [`identity`] is what enrolment leaves on disk;
-//! [`signer`] signs the batches; [`budget`] holds back what a poor link cannot carry; [`clock`] measures this clock by the
+//! [`signer`] signs the batches; [`budget`] holds back what a poor link cannot carry, and [`meter`] counts all
+//! that is sent; [`clock`] measures this clock by the
 //! collector's; [`health`] is what the sensor says about itself, [`sight`] how much it did not see.
 
 pub mod budget;
@@ -13,6 +14,7 @@ pub mod enrol;
 pub mod health;
 pub mod identity;
 pub mod link;
+pub mod meter;
 pub mod renew;
 pub mod shipper;
 pub mod sight;
@@ -24,6 +26,7 @@ pub use enrol::{EnrolError, enrol};
 pub use health::{Health, Seen};
 pub use identity::{Identity, IdentityError, secret_key};
 pub use link::{Link, LinkError, Sent};
+pub use meter::Meter;
 pub use renew::RenewError;
 pub use shipper::{Counts, ShipError, ShipOptions, Shipper};
 pub use spool::{Batch, Spool, SpoolError, Stored};

@@ -8,18 +8,19 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use dongson_event::Event;
 use dongson_event::batch::Class;
 use serde_json::json;
 use tracing::{error, info, warn};
 
-use super::budget::{Budget, BudgetOptions};
+use super::budget::BudgetOptions;
 use super::clock::{Clock, Offset};
 use super::link::{Link, Sent};
 use super::spool::Waiting;
-use super::{Batch, Identity, LinkError, Spool, SpoolError, Stored};
+use super::{Batch, Identity, LinkError, Meter, Spool, SpoolError, Stored};
+use crate::relay::Place;
 
 /// Most events of a batch.
 pub const BATCH_EVENTS: u64 = 2_000;
@@ -30,6 +31,8 @@ pub const BATCH_AGE: Duration = Duration::from_secs(1);
 /// How long the end waits for a batch that is on its way; the spool has it in any case.
 const FAREWELL: Duration = Duration::from_secs(2);
 
+/// How often the centre is told how the sensor is, while it has sent more than its budget.
+const REPORT_IN_DEBT: Duration = Duration::from_mins(1);
 /// How often this clock is measured by the collector's.
 const CLOCK_EVERY: Duration = Duration::from_mins(1);
 
@@ -69,7 +72,7 @@ struct Shared {
     /// When the link's certificate ends, in seconds since 1970 UTC.
     certificate_end: Mutex<Option<i64>>,
     clock: Mutex<Clock>,
-    budget: Option<Mutex<Budget>>,
+    meter: Meter,
     begun: Instant,
     /// When the collector answered last, in milliseconds since `begun`.
     answered: AtomicU64,
@@ -124,6 +127,8 @@ pub struct Shipper {
     /// What is gathered, by [`Class::index`].
     buffers: [Batch; Class::ALL.len()],
     since: Option<Instant>,
+    /// How far files were read with what was gathered, by the names of their inputs.
+    places: BTreeMap<String, Place>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -132,6 +137,8 @@ impl Shipper {
     pub fn start(folder: &Path, identity: &Identity, options: ShipOptions) -> Result<Self, ShipError> {
         let link = Link::new(identity, folder, options.drill)?;
         let spool = Spool::open(&folder.join("spool"), options.quota_bytes)?;
+        let meter = Meter::new(folder);
+        meter.set(options.budget);
         let shared = Arc::new(Shared {
             spool: Mutex::new(spool),
             changed: Condvar::new(),
@@ -139,7 +146,7 @@ impl Shipper {
             report: Mutex::default(),
             certificate_end: Mutex::new(link.certificate_end()),
             clock: Mutex::default(),
-            budget: options.budget.map(|budget| Mutex::new(Budget::open(folder, budget, now_ms()))),
+            meter,
             barred: AtomicBool::new(false),
             begun: Instant::now(),
             answered: AtomicU64::new(0),
@@ -152,7 +159,13 @@ impl Shipper {
                 send_all(&theirs, link);
             })
             .map_err(ShipError::Thread)?;
-        Ok(Self { shared, buffers: Class::ALL.map(Batch::new), since: None, thread: Some(thread) })
+        Ok(Self {
+            shared,
+            buffers: Class::ALL.map(Batch::new),
+            since: None,
+            places: BTreeMap::new(),
+            thread: Some(thread),
+        })
     }
 
     /// Takes an event; spools its batch when it is full, and all when they are old. After an error what was in them is
@@ -163,6 +176,19 @@ impl Shipper {
     )]
     pub fn push(&mut self, event: Event) -> Result<(), SpoolError> {
         if self.gather(&event) { self.flush().map(|_| ()) } else { self.flush_old() }
+    }
+
+    /// Notes that with what is pushed next the file of `input` was read up to `place`.
+    pub fn mark(&mut self, input: &str, place: Place) {
+        match self.places.get_mut(input) {
+            Some(held) => *held = place,
+            None => drop(self.places.insert(input.to_owned(), place)),
+        }
+    }
+
+    /// How far files were read with what is in the spool or was sent.
+    pub fn places(&self) -> BTreeMap<String, Place> {
+        lock(&self.shared.spool).places().clone()
     }
 
     /// Adds an event to the batch of its class; true when that is full.
@@ -185,13 +211,13 @@ impl Shipper {
     pub fn flush(&mut self) -> Result<bool, SpoolError> {
         self.since = None;
         let fresh = Class::ALL.map(Batch::new);
-        let full: Vec<Batch> = std::mem::replace(&mut self.buffers, fresh)
+        let mut full: Vec<Batch> = std::mem::replace(&mut self.buffers, fresh)
             .into_iter()
             .filter(|batch| batch.events() > 0)
             .collect();
-        if full.is_empty() {
-            return Ok(true);
-        }
+        // With the last one: when that is safe, all are.
+        let Some(last) = full.last_mut() else { return Ok(true) };
+        last.set_places(std::mem::take(&mut self.places));
         let (events, stored) = lock(&self.shared.spool).store_all(&full);
         self.shared.changed.notify_all();
         if events > 0 {
@@ -243,6 +269,11 @@ impl Shipper {
         (spool.bytes(), spool.batches(), spool.total_lost())
     }
 
+    /// Whether the collector refuses this sensor.
+    pub fn is_barred(&self) -> bool {
+        self.shared.barred.load(Ordering::Relaxed)
+    }
+
     /// How long the collector has not answered, or since the start.
     pub fn unanswered(&self) -> Duration {
         let answered = Duration::from_millis(self.shared.answered.load(Ordering::Relaxed));
@@ -267,7 +298,12 @@ impl Shipper {
 
     /// Bytes that were sent on this day (UTC), and those of the budget; `None` without a budget.
     pub fn budget(&self) -> Option<(u64, u64)> {
-        self.shared.budget.as_ref().map(|budget| lock(budget).spent(now_ms()))
+        self.shared.meter.spent()
+    }
+
+    /// The budget, for others who send to the centre and for who changes it.
+    pub fn meter(&self) -> Meter {
+        self.shared.meter.clone()
     }
 
     /// Events lost since the spool was made, by the name of their class.
@@ -347,7 +383,7 @@ fn send_all(shared: &Shared, mut link: Link) {
             (spool.epoch(), spool.take_next())
         };
         match batch {
-            Some(batch) if may_go(shared, &batch) => {
+            Some(batch) if shared.meter.may(batch.class) => {
                 if let Some(pause) = send_one(shared, &mut link, epoch, &batch) {
                     pause_for(shared, pause);
                 } else {
@@ -371,17 +407,9 @@ fn send_all(shared: &Shared, mut link: Link) {
     }
 }
 
-fn may_go(shared: &Shared, batch: &Waiting) -> bool {
-    shared.budget.as_ref().is_none_or(|budget| lock(budget).may(batch.class, now_ms()))
-}
-
 /// Sends one batch; when it must wait, says how long.
 fn send_one(shared: &Shared, link: &mut Link, epoch: u64, batch: &Waiting) -> Option<Duration> {
-    if let Some(budget) = &shared.budget
-        && let Err(error) = lock(budget).spend(batch.bytes, now_ms())
-    {
-        error!(%error, "the budget's state could not be kept");
-    }
+    shared.meter.spend(batch.bytes);
     match link.send(epoch, batch) {
         Ok(Sent::Acknowledged) => {
             shared.answered();
@@ -429,12 +457,21 @@ struct Telling {
     stated: Option<(u64, usize)>,
     /// When the clock was last measured.
     measured: Option<Instant>,
+    /// When a report was last sent.
+    reported: Option<Instant>,
 }
 
 impl Telling {
     /// Sends the newest health report; with it, what has changed in the spool, and now and then a look at the clock.
     fn report(&mut self, shared: &Shared, link: &Link) {
         let Some(report) = lock(&shared.report).take() else { return };
+        let reported = self.reported.is_some_and(|reported| reported.elapsed() < REPORT_IN_DEBT);
+        if reported && shared.meter.owes() {
+            return;
+        }
+        let report = report.to_string();
+        shared.meter.spend(report.len() as u64);
+        self.reported = Some(Instant::now());
         if !link.health(&report) {
             info!("the collector did not take a health report");
             return;
@@ -442,6 +479,7 @@ impl Telling {
         shared.answered();
         self.account(shared, link);
         if self.measured.is_none_or(|measured| measured.elapsed() >= CLOCK_EVERY) {
+            shared.meter.spend(0);
             if let Some(times) = link.clock() {
                 lock(&shared.clock).note(Instant::now(), times);
             }
@@ -468,6 +506,8 @@ impl Telling {
             });
             (statement, stated, gone)
         };
+        let statement = statement.to_string();
+        shared.meter.spend(statement.len() as u64);
         if !link.account(&statement) {
             info!("the collector did not take the account of the spool");
             return;
@@ -520,12 +560,6 @@ fn pause_for(shared: &Shared, pause: Duration) {
         }
         (spool, _) = shared.changed.wait_timeout(spool, left).unwrap_or_else(PoisonError::into_inner);
     }
-}
-
-/// Milliseconds since 1970 UTC.
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// A lock whose holder panicked still guards whole data: every change is one assignment.

@@ -301,20 +301,10 @@ fn a_running_sensor_does_what_the_centre_wants() {
     stub.state().desired = Some(wanted(1, r#"{"filter":"udp or tcp","only":["conn"]}"#));
     let mut command = sensor(&["run", "--interface", "lo", "--data"]);
     command.arg(&data).arg("--limits").arg(&limits).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
+    let mut child = running(&mut command);
     let told = |state: &stub::State, field: &str, value: serde_json::Value| {
         state.reports.iter().any(|report| report["desired"][field] == value)
     };
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
-    while stub.state().reports.is_empty() && std::time::Instant::now() < deadline {
-        if let Some(ended) = child.try_wait().unwrap() {
-            let said = child.wait_with_output().unwrap();
-            assert!(words(&said).contains("CAP_NET_RAW"), "{ended}: {}", words(&said));
-            println!("skipped: needs CAP_NET_RAW");
-            return;
-        }
-        std::thread::yield_now();
-    }
     stub.wait(|state| told(state, "applied", 1.into()));
     stub.wait(|state| {
         state
@@ -406,17 +396,13 @@ fn a_renewal_that_fails_leaves_the_old_certificate_in_use() {
     assert_eq!(keys.count(), 1, "the key that was not needed is gone");
 }
 
-/// `run` on the loopback interface; `None` where the process may not capture.
+/// A sensor that captures on the loopback interface.
 #[cfg(target_os = "linux")]
-#[expect(clippy::print_stdout, reason = "a skipped test says why")]
-fn run(data: &Path) -> Option<Child> {
+fn running(command: &mut Command) -> Child {
     use dongson_sensor::capture::ring::{Ring, RingOptions};
-    if let Err(error) = Ring::open(&["lo".to_owned()], None, RingOptions::default()) {
-        println!("skipped: {error}");
-        return None;
-    }
-    let mut command = sensor(&["run", "--interface", "lo", "--data"]);
-    Some(command.arg(data).stderr(Stdio::piped()).spawn().unwrap())
+    let opened = Ring::open(&["lo".to_owned()], None, RingOptions::default());
+    assert!(opened.is_ok(), "{:?}: {}", opened.err(), support::HOW_TO_CAPTURE);
+    command.spawn().unwrap()
 }
 
 #[cfg(target_os = "linux")]
@@ -427,7 +413,8 @@ fn a_running_sensor_tells_its_health_and_ends_on_sigterm() {
     let authority = Arc::new(Authority::new());
     let stub = Stub::start(&authority, Mode::TakeThenHang(1), true);
     authority.enrolled(data, stub.address, 90);
-    let Some(child) = run(data) else { return };
+    let mut command = sensor(&["run", "--interface", "lo", "--data"]);
+    let child = running(command.arg(data).stderr(Stdio::piped()));
     // The first batch is the first health event; what was captured of sending it waits when the end comes.
     stub.wait(|state| !state.reports.is_empty() && !state.batches.is_empty());
     let killed = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();

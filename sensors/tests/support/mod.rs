@@ -12,6 +12,10 @@ use dongson_event::Event;
 use dongson_sensor::{Options, Summary, read_file};
 use etherparse::PacketBuilder;
 
+/// What a test says that may not capture.
+pub(crate) const HOW_TO_CAPTURE: &str = "this test captures on the loopback interface and needs CAP_NET_RAW: run it as root, \
+    or: unshare -Urn sh -c 'ip link set lo up && cargo test -p dongson-sensor'";
+
 /// The moment of the first packet, in seconds.
 pub(crate) const START: u32 = 1_700_000_000;
 

@@ -57,6 +57,8 @@ pub struct EventRows {
     words: Vec<u8>,
     /// What the transparency log knows of each row.
     logged: Vec<Row>,
+    /// The place of each row among the records of the block, and how many records that are.
+    places: (Vec<u32>, u32),
 }
 
 /// Where rows stand in the transparency log.
@@ -97,6 +99,7 @@ impl EventRows {
             retention: Vec::new(),
             words: Vec::new(),
             logged: Vec::new(),
+            places: (Vec::new(), 0),
         }
     }
 
@@ -166,9 +169,21 @@ impl EventRows {
         let days = retention.days(event.dataset());
         self.retention.extend_from_slice(&days.to_le_bytes());
         self.logged.push(Row::of(event, days));
+        self.places.0.push(self.places.1);
+        self.skip();
         binary::put_text(&mut self.words, &words);
         self.rows += 1;
         Ok(())
+    }
+
+    /// Leaves out a record whose row the store has already.
+    pub fn skip(&mut self) {
+        self.places.1 = self.places.1.saturating_add(1);
+    }
+
+    /// How many records its rows were made of, those that were left out among them.
+    pub(crate) fn records(&self) -> u32 {
+        self.places.1
     }
 
     fn put_rest(&mut self, rest: &[(&str, &Value)]) {
@@ -186,18 +201,20 @@ impl EventRows {
 
     /// Takes all rows out and keeps the memory.
     pub fn clear(&mut self) {
-        let Self { rows, cells, original, rest: (names, values), retention, words, logged } = self;
+        let Self { rows, cells, original, rest: (names, values), retention, words, logged, places } = self;
         *rows = 0;
         logged.clear();
+        places.0.clear();
+        places.1 = 0;
         cells.iter_mut().chain([original, names]).for_each(Filling::clear);
         [values, retention, words].into_iter().for_each(Vec::clear);
     }
 
     /// Bytes of memory that it holds, also of rows that were taken out.
     pub fn capacity(&self) -> usize {
-        let Self { rows: _, cells, original, rest: (names, values), retention, words, logged } = self;
+        let Self { rows: _, cells, original, rest: (names, values), retention, words, logged, places } = self;
         let fillings = cells.iter().chain([original, names]).map(Filling::capacity);
-        let logged = logged.capacity() * size_of::<Row>();
+        let logged = logged.capacity() * size_of::<Row>() + places.0.capacity() * size_of::<u32>();
         fillings.chain([values, retention, words].map(Vec::capacity)).sum::<usize>() + logged
     }
 
@@ -244,7 +261,7 @@ impl EventRows {
         put_head(bytes, "segment", "UInt64");
         self.logged.iter().for_each(|_| bytes.put_u64_le(segment.number()));
         put_head(bytes, "place", "UInt32");
-        self.logged.iter().zip(first..).for_each(|(_, place)| bytes.put_u32_le(place));
+        self.places.0.iter().for_each(|place| bytes.put_u32_le(first.saturating_add(*place)));
         put_head(bytes, "leaf", "UInt16");
         self.logged.iter().for_each(|row| bytes.put_u16_le(row.check()));
     }

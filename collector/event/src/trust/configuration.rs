@@ -126,6 +126,12 @@ pub struct Configuration {
     /// Most MiB of the disk for events that wait for the collector: 16 to 1,048,576.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spool_mib: Option<u64>,
+    /// Most MiB that are sent to the collector in a day (UTC): 1 to 1,048,576; 0: as many as there are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub daily_mib: Option<u64>,
+    /// The inputs of the sensor's relay that are on, by their names; the others are off. At most 16.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relay: Option<Vec<String>>,
 }
 
 impl Configuration {
@@ -140,6 +146,8 @@ impl Configuration {
             checksums: self.checksums.or(wider.checksums),
             observer: self.observer.or(wider.observer),
             spool_mib: self.spool_mib.or(wider.spool_mib),
+            daily_mib: self.daily_mib.or(wider.daily_mib),
+            relay: self.relay.or(wider.relay),
         }
     }
 
@@ -166,6 +174,16 @@ impl Configuration {
         }
         if self.spool_mib.is_some_and(|mib| !(16..=1 << 20).contains(&mib)) {
             return Err(("spool_mib", "must be 16 to 1048576"));
+        }
+        if self.daily_mib.is_some_and(|mib| mib > 1 << 20) {
+            return Err(("daily_mib", "must be 0 (no budget) to 1048576"));
+        }
+        let input = |name: &String| {
+            let sign = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
+            (1..=40).contains(&name.len()) && name.bytes().all(sign)
+        };
+        if self.relay.as_ref().is_some_and(|names| names.len() > 16 || !names.iter().all(input)) {
+            return Err(("relay", "must be at most 16 names of inputs, each 1 to 40 of a-z, 0-9, - and _"));
         }
         Ok(())
     }
@@ -257,6 +275,9 @@ mod tests {
         assert_eq!(check(r#"{"max_flows":999}"#), Some("max_flows"));
         assert_eq!(check(r#"{"observer":" "}"#), Some("observer"));
         assert_eq!(check(r#"{"spool_mib":1}"#), Some("spool_mib"));
+        assert_eq!(check(r#"{"daily_mib":0,"relay":["firewall"]}"#), None);
+        assert_eq!(check(r#"{"daily_mib":1048577}"#), Some("daily_mib"));
+        assert_eq!(check(r#"{"relay":["A"]}"#), Some("relay"));
         assert_eq!(check(r#"{"only":["conn","dsn"]}"#), Some("only"));
         assert_eq!(
             check(r#"{"without":["dns","dns","dns","dns","dns","dns","dns","dns"]}"#),

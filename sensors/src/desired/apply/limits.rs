@@ -12,7 +12,8 @@ use serde::Deserialize;
 use crate::protocol::{Kind, Kinds};
 
 /// Names of the settings that there are.
-const SETTINGS: [&str; 7] = ["filter", "only", "without", "max_flows", "checksums", "observer", "spool_mib"];
+const SETTINGS: [&str; 9] =
+    ["filter", "only", "without", "max_flows", "checksums", "observer", "spool_mib", "daily_mib", "relay"];
 
 /// Why the limits cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +47,10 @@ pub struct Limits {
     pub kinds_kept: Vec<Kind>,
     /// Least MiB that the centre may give the spool.
     pub spool_mib_least: u64,
+    /// Least MiB a day that the centre may let the sensor send.
+    pub daily_mib_least: u64,
+    /// Most MiB a day that the centre may let the sensor send; 0: any number, and no budget at all.
+    pub daily_mib_most: u64,
     /// How many points of percent blinder the sensor may become by new settings: 0 to 100.
     pub blind_points: u8,
     /// How long new settings are on trial.
@@ -60,6 +65,8 @@ impl Default for Limits {
             filter_hides_percent: 90,
             kinds_kept: Vec::new(),
             spool_mib_least: 16,
+            daily_mib_least: 1,
+            daily_mib_most: 0,
             blind_points: 10,
             trial: Duration::from_mins(5),
         }
@@ -74,6 +81,8 @@ struct File {
     filter_hides_percent: Option<u8>,
     kinds_kept: Option<Vec<String>>,
     spool_mib_least: Option<u64>,
+    daily_mib_least: Option<u64>,
+    daily_mib_most: Option<u64>,
     blind_points: Option<u8>,
     trial_seconds: Option<u64>,
 }
@@ -101,6 +110,13 @@ impl Limits {
             return Err(format!("trial_seconds is {}: it must be 1 to 3600", trial.as_secs()));
         }
         let kinds = file.kinds_kept.unwrap_or_default();
+        let daily_mib_least = file.daily_mib_least.unwrap_or(usual.daily_mib_least);
+        let daily_mib_most = file.daily_mib_most.unwrap_or(usual.daily_mib_most);
+        if (1..daily_mib_least).contains(&daily_mib_most) {
+            return Err(format!(
+                "daily_mib_most is {daily_mib_most}, below daily_mib_least, which is {daily_mib_least}"
+            ));
+        }
         Ok(Self {
             settings: file.settings,
             filter_hides_percent: percent(
@@ -110,6 +126,8 @@ impl Limits {
             )?,
             kinds_kept: kinds.iter().map(|name| kind(name)).collect::<Result<_, _>>()?,
             spool_mib_least: file.spool_mib_least.unwrap_or(usual.spool_mib_least),
+            daily_mib_least,
+            daily_mib_most,
             blind_points: percent("blind_points", file.blind_points, usual.blind_points)?,
             trial,
         })
@@ -117,8 +135,17 @@ impl Limits {
 
     /// Refuses settings that the owner forbids.
     pub(super) fn allow(&self, configuration: &Configuration) -> Result<(), String> {
-        let Configuration { filter, only, without, max_flows, checksums, observer, spool_mib } =
-            configuration;
+        let Configuration {
+            filter,
+            only,
+            without,
+            max_flows,
+            checksums,
+            observer,
+            spool_mib,
+            daily_mib,
+            relay,
+        } = configuration;
         let given = [
             filter.is_some(),
             only.is_some(),
@@ -127,6 +154,8 @@ impl Limits {
             checksums.is_some(),
             observer.is_some(),
             spool_mib.is_some(),
+            daily_mib.is_some(),
+            relay.is_some(),
         ];
         let allowed = |name: &str| self.settings.iter().all(|list| list.iter().any(|one| one == name));
         let forbidden = SETTINGS.into_iter().zip(given).find(|(name, given)| *given && !allowed(name));
@@ -139,7 +168,20 @@ impl Limits {
                 self.spool_mib_least
             ));
         }
-        Ok(())
+        daily_mib.map_or(Ok(()), |mib| self.allow_daily(mib))
+    }
+
+    fn allow_daily(&self, mib: u64) -> Result<(), String> {
+        match (mib, self.daily_mib_least, self.daily_mib_most) {
+            (0, _, 0) => Ok(()),
+            (1.., least, _) if mib < least => {
+                Err(format!("the owner of this sensor wants {least} MiB a day at least"))
+            }
+            (_, _, most) if most > 0 && (mib == 0 || mib > most) => {
+                Err(format!("the owner of this sensor allows {most} MiB a day at most"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Refuses to leave out kinds that the owner wants.
@@ -185,6 +227,7 @@ mod tests {
             ("kinds_kept = [\"dsn\"]", "\"dsn\" is no kind of events; there are: conn, dns"),
             ("trial_seconds = 0", "must be 1 to 3600"),
             ("hidden = 1", "unknown field"),
+            ("daily_mib_least = 9\ndaily_mib_most = 8", "daily_mib_most is 8, below"),
         ] {
             let error = Limits::parse(wrong).unwrap_err();
             assert!(error.contains(said), "{wrong}: {error}");
@@ -211,6 +254,16 @@ mod tests {
         assert_eq!(with(r#"{"only":["conn"],"spool_mib":100}"#), Ok(()));
         assert!(with(r#"{"filter":"tcp"}"#).unwrap_err().contains("not set filter"));
         assert!(with(r#"{"spool_mib":99}"#).unwrap_err().contains("100 MiB"));
+        let metered = Limits::parse("daily_mib_least = 50\ndaily_mib_most = 500").unwrap();
+        let with =
+            |mib: u64| metered.allow(&Configuration { daily_mib: Some(mib), ..Configuration::default() });
+        assert_eq!((with(50), with(500)), (Ok(()), Ok(())));
+        assert!(with(49).unwrap_err().contains("50 MiB a day at least"));
+        for mib in [501, 0] {
+            assert!(with(mib).unwrap_err().contains("500 MiB a day at most"), "{mib}");
+        }
+        let free = Configuration { daily_mib: Some(0), ..Configuration::default() };
+        assert_eq!(Limits::default().allow(&free), Ok(()));
         let kept = Limits::parse("kinds_kept = [\"dns\"]").unwrap();
         assert!(kept.allow_kinds(Kinds::of(&[Kind::Conn])).unwrap_err().contains("leave out dns"));
         assert_eq!(kept.allow_kinds(Kinds::default()), Ok(()));

@@ -21,7 +21,7 @@ mod sight;
 mod tests;
 
 pub use limits::{Limits, LimitsError};
-pub use plan::{Base, Plan};
+pub use plan::{Base, Plan, Shipping};
 
 use std::path::Path;
 use std::time::{Duration, Instant};

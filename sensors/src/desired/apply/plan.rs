@@ -9,12 +9,26 @@ use crate::flow::Checksums;
 use crate::live::Settings;
 use crate::protocol::{Kind, Kinds};
 
+/// What the command line and the relay's file say about shipping.
+#[derive(Debug, Clone, Default)]
+pub struct Shipping {
+    /// Most bytes in the spool.
+    pub spool_bytes: u64,
+    /// Most bytes that are sent in a day.
+    pub daily_bytes: Option<u64>,
+    /// The names of the relay's inputs.
+    pub inputs: Vec<String>,
+}
+
 /// What the command line says: it holds where the centre says nothing.
 #[derive(Debug, Clone)]
 pub struct Base {
     filter: Option<Filter>,
     engine: Change,
     spool_bytes: u64,
+    daily_bytes: Option<u64>,
+    /// The names of the relay's inputs.
+    inputs: Vec<String>,
 }
 
 /// What is to be in force.
@@ -24,24 +38,29 @@ pub struct Plan {
     pub capture: Settings,
     /// Most bytes in the spool.
     pub spool_bytes: u64,
+    /// Most bytes that are sent in a day; `None`: as many as there are.
+    pub daily_bytes: Option<u64>,
+    /// The inputs of the relay that are on; `None`: as their owner's file says.
+    pub relay: Option<Vec<String>>,
 }
 
 impl Base {
     /// From the options that the capture begins with.
-    pub fn new(filter: Option<Filter>, options: &Options, spool_bytes: u64) -> Self {
+    pub fn new(filter: Option<Filter>, options: &Options, shipping: Shipping) -> Self {
+        let Shipping { spool_bytes, daily_bytes, inputs } = shipping;
         let engine = Change {
             observer: options.observer.clone(),
             flows: options.limits.flows,
             checksums: options.checksums,
             kinds: options.protocol.kinds,
         };
-        Self { filter, engine, spool_bytes }
+        Self { filter, engine, spool_bytes, daily_bytes, inputs }
     }
 
     /// The command line without the centre.
     pub(super) fn alone(&self) -> Plan {
         let capture = Settings { filter: self.filter.clone(), engine: self.engine.clone() };
-        Plan { capture, spool_bytes: self.spool_bytes }
+        Plan { capture, spool_bytes: self.spool_bytes, daily_bytes: self.daily_bytes, relay: None }
     }
 
     /// The centre's settings over the command line; an error says what cannot be done.
@@ -73,7 +92,27 @@ impl Base {
         if let Some(mib) = wanted.spool_mib {
             plan.spool_bytes = mib.saturating_mul(1 << 20);
         }
+        match wanted.daily_mib {
+            Some(0) => plan.daily_bytes = None,
+            Some(mib) => plan.daily_bytes = Some(mib.saturating_mul(1 << 20)),
+            None => {}
+        }
+        if let Some(names) = &wanted.relay {
+            if let Some(unknown) = names.iter().find(|name| !self.inputs.contains(name)) {
+                return Err(self.no_input(unknown));
+            }
+            plan.relay = Some(names.clone());
+        }
         Ok(plan)
+    }
+}
+
+impl Base {
+    fn no_input(&self, name: &str) -> String {
+        match self.inputs.as_slice() {
+            [] => format!("there is no input {name:?}: the owner of this sensor lets it relay no logs"),
+            inputs => format!("there is no input {name:?}; the sensor's relay has: {}", inputs.join(", ")),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 use dongson_event::trust::Configuration;
 use tempfile::TempDir;
 
-use super::{Applier, Base, Limits, Plan};
+use super::{Applier, Base, Limits, Plan, Shipping};
 use crate::capture::filter::Filter;
 use crate::desired::State;
 use crate::engine::Options;
@@ -12,7 +12,8 @@ use crate::flow::Checksums;
 use crate::protocol::{Kind, Kinds};
 
 fn base() -> Base {
-    Base::new(Some(Filter::parse("udp").unwrap()), &Options::default(), 64 << 20)
+    let shipping = Shipping { spool_bytes: 64 << 20, daily_bytes: None, inputs: vec!["firewall".to_owned()] };
+    Base::new(Some(Filter::parse("udp").unwrap()), &Options::default(), shipping)
 }
 
 fn wants(version: u64, text: &str) -> State {
@@ -207,4 +208,22 @@ fn the_centre_over_the_command_line() {
     assert_eq!((engine.flows, engine.checksums), (5_000, Checksums::Verify));
     assert_eq!(engine.observer.as_deref(), Some("gw"));
     assert_eq!(plan(r#"{"only":[]}"#).capture.engine.kinds, Kinds::default());
+}
+
+#[test]
+fn the_budget_and_the_relay_are_what_the_centre_says_or_the_owner() {
+    let base = base();
+    let plan = |text: &str| base.with(&serde_json::from_str(text).unwrap());
+    let budget = plan(r#"{"daily_mib":100,"relay":["firewall"]}"#).unwrap();
+    assert_eq!(budget.daily_bytes, Some(100 << 20));
+    assert_eq!(budget.relay, Some(vec!["firewall".to_owned()]));
+    assert_eq!(plan(r#"{"relay":[]}"#).unwrap().relay, Some(Vec::new()));
+    let silent = plan("{}").unwrap();
+    assert_eq!((silent.daily_bytes, silent.relay), (None, None));
+    let unknown = plan(r#"{"relay":["suricata"]}"#).unwrap_err();
+    assert!(unknown.contains("no input \"suricata\"; the sensor's relay has: firewall"), "{unknown}");
+    let metered = Shipping { daily_bytes: Some(7), ..Shipping::default() };
+    let metered = Base::new(None, &Options::default(), metered);
+    let with = |text: &str| metered.with(&serde_json::from_str(text).unwrap()).unwrap().daily_bytes;
+    assert_eq!((with("{}"), with(r#"{"daily_mib":0}"#)), (Some(7), None));
 }

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use dongson_event::Event;
 use dongson_event::batch::{Class, Hash, root};
 
+use crate::relay::Place;
+
 /// Lines of one class.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
@@ -12,12 +14,14 @@ pub struct Batch {
     lines: Vec<u8>,
     events: u64,
     datasets: BTreeMap<String, u64>,
+    /// How far followed files were read, when this batch is safe.
+    places: BTreeMap<String, Place>,
 }
 
 impl Batch {
     /// An empty batch.
     pub fn new(class: Class) -> Self {
-        Self { class, lines: Vec::new(), events: 0, datasets: BTreeMap::new() }
+        Self { class, lines: Vec::new(), events: 0, datasets: BTreeMap::new(), places: BTreeMap::new() }
     }
 
     /// Adds an event.
@@ -61,6 +65,16 @@ impl Batch {
     /// How many events of which dataset.
     pub fn datasets(&self) -> &BTreeMap<String, u64> {
         &self.datasets
+    }
+
+    /// Notes how far followed files were read when it is safe, by the names of their inputs.
+    pub fn set_places(&mut self, places: BTreeMap<String, Place>) {
+        self.places = places;
+    }
+
+    /// How far followed files were read when it is safe.
+    pub fn places(&self) -> &BTreeMap<String, Place> {
+        &self.places
     }
 
     /// The Merkle tree hash of its lines.

@@ -13,6 +13,7 @@ use dongson_event::batch::Class;
 use serde::{Deserialize, Serialize};
 
 use super::batch::root_of;
+use crate::relay::Place;
 
 const SUFFIX: &str = ".ndjson.zst";
 /// One of the sixteen magic numbers of skippable frames, as it stands in the file.
@@ -49,6 +50,9 @@ pub struct Head {
     /// How many events of which dataset; none of a file of a former version.
     #[serde(default)]
     pub datasets: BTreeMap<String, u64>,
+    /// How far followed files were read with this batch, by the names of their inputs.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub places: BTreeMap<String, Place>,
 }
 
 /// The file's name.
@@ -151,8 +155,11 @@ mod tests {
     fn a_head_is_found_again_and_zstd_reads_past_it() {
         let lines = b"{}\n{\"a\":1}\n";
         let packed = zstd::encode_all(&lines[..], 3).unwrap();
-        let head =
-            Head { root: hex::encode(root_of(lines)), datasets: BTreeMap::from([("d".to_owned(), 2)]) };
+        let head = Head {
+            root: hex::encode(root_of(lines)),
+            datasets: BTreeMap::from([("d".to_owned(), 2)]),
+            ..Head::default()
+        };
         let file = pack(&head, &packed).unwrap();
         assert_eq!(zstd::decode_all(&file[..]).unwrap(), lines);
         assert_eq!(unpack(file).unwrap(), (head.clone(), packed.clone()));

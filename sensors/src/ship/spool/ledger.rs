@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use dongson_event::batch::Class;
 use serde::{Deserialize, Serialize};
 
+use crate::relay::Place;
+
 /// Most runs of gone batches that wait to be told; what comes beyond is counted by class alone.
 const MAX_RUNS: usize = 4_096;
 
@@ -55,6 +57,9 @@ pub(super) struct Ledger {
     /// Events of gone batches that found no room in `gone`, by class.
     #[serde(default)]
     pub(super) unlisted: BTreeMap<String, u64>,
+    /// How far followed files were read, by the names of their inputs.
+    #[serde(default)]
+    pub(super) places: BTreeMap<String, Place>,
 }
 
 impl Ledger {
@@ -67,6 +72,7 @@ impl Ledger {
             told: 0,
             gone: Vec::new(),
             unlisted: BTreeMap::new(),
+            places: BTreeMap::new(),
         }
     }
 

@@ -32,6 +32,7 @@ use ledger::Ledger;
 pub use ledger::{Run, Why};
 
 use super::write_whole;
+use crate::relay::Place;
 
 /// Level of zstd: about a third of the bytes at 2 us an event.
 const ZSTD_LEVEL: i32 = 3;
@@ -126,6 +127,13 @@ impl Spool {
         if ledger.next > file::MAX_SEQUENCE {
             let reason = format!("its next sequence is {}, which no spool reaches", ledger.next);
             return Err(SpoolError::State { path, reason });
+        }
+        // Batches that came on the disk after the state did know better how far files were read.
+        let mut newer: Vec<&Waiting> = found.iter().filter(|batch| batch.sequence >= ledger.next).collect();
+        newer.sort_by_key(|batch| batch.sequence);
+        for batch in newer {
+            let head = file::head(&batch.path).map_err(|error| disk(&batch.path, error))?;
+            ledger.places.extend(head.unwrap_or_default().places);
         }
         if let Some(newest) = found.iter().map(|waiting| waiting.sequence).max() {
             ledger.next = ledger.next.max(newest.saturating_add(1));
@@ -265,6 +273,11 @@ impl Spool {
         self.save()
     }
 
+    /// How far followed files were read with the batches so far, by the names of their inputs.
+    pub fn places(&self) -> &BTreeMap<String, Place> {
+        &self.ledger.places
+    }
+
     /// Events lost to the quota, or to a disk that refused, since the spool was made, by dataset.
     pub fn lost(&self) -> &BTreeMap<String, u64> {
         &self.ledger.lost
@@ -314,6 +327,7 @@ impl Spool {
     fn put(&mut self, batch: &Batch) -> Result<Stored, SpoolError> {
         let (sequence, class, events) = (self.ledger.next, batch.class(), batch.events());
         self.ledger.next = sequence.saturating_add(1);
+        self.ledger.places.extend(batch.places().clone());
         self.unsaved = true;
         let kept = self.keep(sequence, batch);
         if !matches!(kept, Ok(true)) {
@@ -326,7 +340,11 @@ impl Spool {
 
     /// Writes the batch; false when the quota is reached.
     fn keep(&mut self, sequence: u64, batch: &Batch) -> Result<bool, SpoolError> {
-        let head = Head { root: hex::encode(batch.root()), datasets: batch.datasets().clone() };
+        let head = Head {
+            root: hex::encode(batch.root()),
+            datasets: batch.datasets().clone(),
+            places: batch.places().clone(),
+        };
         let packed =
             zstd::encode_all(batch.lines(), ZSTD_LEVEL).and_then(|packed| file::pack(&head, &packed));
         let packed = packed.map_err(|error| disk(&self.folder, error))?;

@@ -126,6 +126,36 @@ fn an_unfinished_batch_is_no_batch() {
 }
 
 #[test]
+fn how_far_files_were_read_is_known_with_each_batch() {
+    let place = |offset: u64| -> Place {
+        let text = format!(r#"{{"device":1,"inode":2,"head_bytes":0,"head":"","offset":{offset}}}"#);
+        serde_json::from_str(&text).unwrap()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let mut spool = Spool::open(folder.path(), 1 << 20).unwrap();
+    let mut first = batch(1);
+    first.set_places(BTreeMap::from([("eve".to_owned(), place(10))]));
+    spool.store(&first).unwrap();
+    let state = fs::read(folder.path().join("state.json")).unwrap();
+    let mut second = batch(1);
+    second.set_places(BTreeMap::from([("eve".to_owned(), place(20)), ("fw".to_owned(), place(5))]));
+    spool.store(&second).unwrap();
+    assert_eq!(spool.places().get("eve"), Some(&place(20)));
+    drop(spool);
+    // Killed between the batch and the state: the batch knows.
+    fs::write(folder.path().join("state.json"), state).unwrap();
+    let spool = Spool::open(folder.path(), 1 << 20).unwrap();
+    assert_eq!(spool.places(), &BTreeMap::from([("eve".to_owned(), place(20)), ("fw".to_owned(), place(5))]));
+    drop(spool);
+    // A batch that was lost was read all the same: its loss is counted, it does not come again.
+    let mut spool = Spool::open(folder.path(), 1).unwrap();
+    let mut third = batch(1);
+    third.set_places(BTreeMap::from([("eve".to_owned(), place(30))]));
+    assert_eq!(spool.store(&third).unwrap(), Stored::Lost(1));
+    assert_eq!(spool.places().get("eve"), Some(&place(30)));
+}
+
+#[test]
 fn a_spoilt_state_is_named() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("state.json"), b"{").unwrap();

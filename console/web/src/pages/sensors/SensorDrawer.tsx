@@ -14,6 +14,7 @@ import { Outside, Time } from '../../look/Text';
 import { Configure } from './Configure';
 import { FIGURES, SIGHT, accountWord, configurationWord, reading, sensorState } from './state';
 import { State } from './State';
+import { Told } from './Told';
 
 interface Fields {
   owner?: string;
@@ -90,6 +91,7 @@ export function SensorDrawer({ sensor, edits, close, revoke }: { sensor: Sensor;
             const value = reading(sensor.health, [name]);
             return value === null ? null : [<dt key={word}>{t(word)}</dt>, <dd key={`${word} value`}>{number(value, digits)}</dd>];
           })}
+          <Told health={sensor.health} />
           {account !== null && <><dt>{t('sensors.account')}</dt><dd data-test="sensor-account">{t(account.word, { n: account.n })}</dd></>}
           <Configuration of={sensor.configuration} />
           <dt>{t('sensors.enrolledAt')}</dt><dd><Time at={sensor.enrolled_at} /></dd>

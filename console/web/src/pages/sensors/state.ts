@@ -15,6 +15,7 @@ export const SIGHT = [
   { word: 'sensors.blind', name: 'blind_percent', digits: 2 },
   { word: 'sensors.gaps', name: 'gaps_percent', digits: 2 },
   { word: 'sensors.clock', name: 'clock_offset_ms', digits: 0 },
+  { word: 'sensors.budget', name: 'budget_spent', digits: 0 },
 ] as const satisfies readonly { word: Key; name: string; digits: number }[];
 
 /** What the account of a sensor comes to, the worst first: nobody knows of some, some will never come, nothing is missing. */
@@ -41,6 +42,49 @@ export function reading(health: Record<string, unknown> | null, names: readonly 
     if (typeof value === 'number' && Number.isFinite(value)) return value;
   }
   return null;
+}
+
+type Json = Record<string, unknown>;
+
+const object = (value: unknown): Json | null => (typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Json) : null);
+
+/** What the rolling capture of a sensor lost; nothing where it keeps no packets. */
+export function queueLosses(health: Json | null): { word: Key; n: number }[] {
+  const kept = object(health?.kept_packets);
+  const losses = [['sensors.queueLost', 'queue_lost'], ['sensors.diskLost', 'disk_lost']] as const;
+  return losses.flatMap(([word, name]) => {
+    const n = reading(kept, [name]);
+    return n === null ? [] : [{ word, n }];
+  });
+}
+
+/** The packs in force, each with its version. */
+export function packVersions(health: Json | null): string[] {
+  const packs = object(object(health?.desired)?.packs) ?? {};
+  return Object.entries(packs).map(([name, version]) => `${name} ${String(version)}`);
+}
+
+export interface RelayInput {
+  name: string;
+  on: boolean;
+  records: number;
+  dropped: number;
+  problem: string | null;
+}
+
+/** What the inputs of a sensor's relay have done; none where it relays nothing. */
+export function relayInputs(health: Json | null): RelayInput[] {
+  return Object.entries(object(health?.relay) ?? {}).map(([name, told]) => {
+    const input = object(told);
+    const problem = input?.problem;
+    return {
+      name,
+      on: input?.on === true,
+      records: reading(input, ['records']) ?? 0,
+      dropped: reading(input, ['dropped']) ?? 0,
+      problem: typeof problem === 'string' ? problem : null,
+    };
+  });
 }
 
 /** How a sensor stands to what the centre wants of it: the word, and whether somebody should look. */
