@@ -2,7 +2,6 @@
 
 use async_trait::async_trait;
 use dongson_registry::{Millis, Scope};
-use dongson_store::StoreClient;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -179,10 +178,6 @@ pub trait Facts: Send + Sync + 'static {
         field: &str,
         limit: u32,
     ) -> Result<Frequent, FactsError>;
-    /// The store itself, for proofs; `None` where there is none.
-    fn store(&self) -> Option<&StoreClient> {
-        None
-    }
     /// Whether the store answers.
     async fn ping(&self) -> Result<(), FactsError>;
 }

@@ -248,10 +248,6 @@ impl Facts for StoreFacts {
         Ok(Frequent { values, with_field: whole(top.with_field) })
     }
 
-    fn store(&self) -> Option<&StoreClient> {
-        Some(&self.client)
-    }
-
     async fn ping(&self) -> Result<(), FactsError> {
         self.client.ping().await.map_err(failed)
     }

@@ -20,7 +20,6 @@ mod sensors;
 mod session;
 mod sources;
 mod stream;
-mod transparency;
 mod triage;
 mod users;
 mod why;
@@ -113,9 +112,6 @@ pub(crate) fn router() -> OpenApiRouter<Console> {
         .routes(routes!(users::people))
         .routes(routes!(audit::list))
         .routes(routes!(audit::verify))
-        .routes(routes!(transparency::head))
-        .routes(routes!(transparency::consistency))
-        .routes(routes!(transparency::evidence))
         .routes(routes!(rules::list))
         .routes(routes!(rules::one))
         .routes(routes!(events::search))
