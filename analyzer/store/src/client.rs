@@ -8,11 +8,13 @@ use clickhouse::query::Query;
 use clickhouse::{Client, Compression};
 use dongson_event::{Alert, Signal};
 
+use crate::connect::{Account, ServerOptions};
 use crate::facts::{AlertRow, SignalRow};
+use crate::migrations::{self, Layout};
 use crate::row::{EventRows, Sealing};
 use crate::server::Reach;
-use crate::shim::{READER, SCOPE_SETTING, WRITER};
-use crate::{Result, StoreError, migrations};
+use crate::shim::{READER, SCOPE_SETTING, WRITER, quote};
+use crate::{Result, StoreError};
 
 /// Most rows of one insert: a larger one might be cut into several blocks, and a block is what a token protects.
 pub const MAX_INSERT_ROWS: usize = 100_000;
@@ -61,14 +63,24 @@ impl Scope {
 pub struct StoreClient {
     writer: Client,
     reader: Client,
-    embedded: bool,
+    migrator: Client,
+    layout: Layout,
+    /// How long a question may run, in seconds, on a server; the embedded store sets the limits itself.
+    server: Option<u32>,
 }
 
 impl StoreClient {
     /// The embedded store at `url` with the secrets of its two users.
     pub fn new(url: &str, writer_key: &str, reader_key: &str) -> Self {
         let client = |user, key| base(url).with_user(user).with_password(key);
-        Self { writer: client(WRITER, writer_key), reader: client(READER, reader_key), embedded: true }
+        let writer = client(WRITER, writer_key);
+        Self {
+            migrator: writer.clone(),
+            writer,
+            reader: client(READER, reader_key),
+            layout: Layout::Single,
+            server: None,
+        }
     }
 
     /// The store whose data is in the folder `data` of this machine, as it wrote when it last started.
@@ -80,16 +92,29 @@ impl StoreClient {
         Ok(Self::new(&reach.url, &reach.writer_key, &reach.reader_key))
     }
 
-    /// A `ClickHouse` server. `user` must be allowed to create the database `dongson`; the scope is sent as
-    /// `additional_table_filters` with each question.
-    pub fn external(url: &str, user: &str, password: &str) -> Self {
-        let client = base(url).with_user(user).with_password(password);
-        Self { writer: client.clone(), reader: client, embedded: false }
+    /// A `ClickHouse` server or cluster. The scope of each question is sent as `additional_table_filters` and, for row
+    /// policies (`grants.rs`), as a setting: the server must know settings that begin with `SQL_`, as it does by default.
+    ///
+    /// # Errors
+    /// For an address that is none, or authorities that cannot be read. Nothing is asked of the server yet.
+    pub fn server(options: &ServerOptions) -> Result<Self> {
+        let client = options.client()?;
+        let of = |account: &Account| client.clone().with_user(&account.user).with_password(&account.password);
+        Ok(Self {
+            writer: of(&options.writer),
+            reader: of(&options.reader),
+            // A statement for all servers is done when all have done it, or fails.
+            migrator: of(&options.migrator)
+                .with_setting("distributed_ddl_task_timeout", "180")
+                .with_setting("distributed_ddl_output_mode", "throw"),
+            layout: options.layout.clone(),
+            server: Some(options.search_seconds),
+        })
     }
 
     /// Makes the tables or brings them up; answers their version.
     pub async fn migrate(&self) -> Result<u32> {
-        migrations::migrate(&self.writer).await
+        migrations::migrate(&self.migrator, &self.layout).await
     }
 
     /// Asks whether the store answers.
@@ -107,13 +132,10 @@ impl StoreClient {
     pub fn ask(&self, scope: &Scope, sql: &str) -> Result<Query> {
         let query = self.reader.query(sql);
         let value = scope.setting()?;
-        if self.embedded {
-            return Ok(query.with_setting(SCOPE_SETTING, value));
-        }
-        // The embedded store sets the same limit itself.
-        let query = query.with_setting("max_execution_time", "60");
+        let query = query.with_setting(SCOPE_SETTING, value);
+        let Some(seconds) = self.server else { return Ok(query) };
+        let query = query.with_setting("max_execution_time", seconds.to_string());
         let Scope::Organizations(ids) = scope else { return Ok(query) };
-        let quote = |text: &str| format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"));
         let list: Vec<String> = ids.iter().map(|id| quote(id)).collect();
         let filter = quote(&format!("organization_id IN ({})", list.join(",")));
         let tables: Vec<String> =
@@ -204,6 +226,9 @@ impl StoreClient {
             .with_setting("async_insert", "0")
             .with_setting("insert_deduplicate", "1")
             .with_setting("insert_deduplication_token", token)
+            .with_setting("deduplicate_blocks_in_dependent_materialized_views", "1")
+            // On a cluster: answered when every shard has its rows, each under the same token.
+            .with_setting("distributed_foreground_insert", "1")
             // However many blocks are sent, they become one: the token is for all of them.
             .with_setting("min_insert_block_size_rows", "1000000000")
             .with_setting("min_insert_block_size_bytes", "4294967296")

@@ -46,6 +46,14 @@ pub enum StoreError {
         /// Why.
         source: std::io::Error,
     },
+    /// A file of authorities cannot be used.
+    #[error("{path:?} names no authority that can be trusted: {why}")]
+    Authority {
+        /// The PEM file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
     /// The child process does not answer.
     #[error("the store does not answer: {0}")]
     NotReady(String),

@@ -24,6 +24,9 @@ const CLOSE_TIME: Duration = Duration::from_secs(5);
 /// The file in the data folder that says how to reach the store.
 const CONNECTION_FILE: &str = "connection.json";
 
+/// The folder below the data folder into which `BACKUP ... TO File('NAME')` writes.
+pub const BACKUPS: &str = "backups";
+
 /// How long a reader's question may run when nobody says otherwise, in seconds.
 const SEARCH_SECONDS: u32 = 60;
 
@@ -34,6 +37,8 @@ pub struct StoreOptions {
     pub data: PathBuf,
     /// Path of `libchdb.so`.
     pub engine: PathBuf,
+    /// XML file of the engine's own server settings (clusters, macros, caches), if any.
+    pub engine_config: Option<PathBuf>,
     /// Address to listen on; when `None`, 127.0.0.1 and the port of the last start if it is free, else any.
     pub listen: Option<SocketAddr>,
     /// Most memory that statements and merges may take, in bytes.
@@ -53,6 +58,7 @@ impl StoreOptions {
         Self {
             data,
             engine,
+            engine_config: None,
             listen: None,
             memory_bytes: 2 << 30,
             search_seconds: SEARCH_SECONDS,
@@ -181,14 +187,21 @@ async fn listen(
 fn arguments(options: &StoreOptions) -> Result<Vec<String>> {
     let data = options.data.canonicalize().map_err(StoreError::io(&options.data))?;
     let cache = (options.memory_bytes / 16).max(64 << 20);
-    Ok(vec![
-        format!("--path={}", data.join("engine").display()),
-        format!("--max_server_memory_usage={}", options.memory_bytes),
-        format!("--mark_cache_size={cache}"),
-        format!("--index_mark_cache_size={cache}"),
-        "--background_pool_size=2".to_owned(),
-        "--async_insert=0".to_owned(),
-    ])
+    let backups = data.join(BACKUPS);
+    std::fs::create_dir_all(&backups).map_err(StoreError::io(&backups))?;
+    let config = options.engine_config.as_ref().map(|path| format!("--config-file={}", path.display()));
+    Ok(config
+        .into_iter()
+        .chain([
+            format!("--path={}", data.join("engine").display()),
+            format!("--backups.allowed_path={}", backups.display()),
+            format!("--max_server_memory_usage={}", options.memory_bytes),
+            format!("--mark_cache_size={cache}"),
+            format!("--index_mark_cache_size={cache}"),
+            "--background_pool_size=2".to_owned(),
+            "--async_insert=0".to_owned(),
+        ])
+        .collect())
 }
 
 /// Opens the folder; the process that held it may still be dying.

@@ -70,7 +70,7 @@ impl Supervisor {
     /// Starts the store and waits until it serves. Blocks; call it outside async code or through `spawn_blocking`.
     ///
     /// The child is started as `COMMAND --data DIR --engine PATH --listen ADDRESS --memory BYTES
-    /// --search-seconds SECONDS --child`.
+    /// --search-seconds SECONDS --child`, with `--engine-config FILE` when there is one.
     ///
     /// # Errors
     /// `EngineMissing` before anything is started; `NotReady` with the child's last words.
@@ -210,6 +210,9 @@ fn spawn(command: &ChildCommand, options: &StoreOptions) -> Result<Child> {
     child.arg("--data").arg(&options.data).arg("--engine").arg(&options.engine);
     if let Some(listen) = options.listen {
         child.arg("--listen").arg(listen.to_string());
+    }
+    if let Some(config) = &options.engine_config {
+        child.arg("--engine-config").arg(config);
     }
     child.arg("--memory").arg(options.memory_bytes.to_string());
     child.arg("--search-seconds").arg(options.search_seconds.to_string()).arg("--child");

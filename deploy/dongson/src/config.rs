@@ -1,6 +1,7 @@
 //! What `dongson up` is told: a data folder, and a file for what differs from the defaults.
 
 mod kafka;
+mod store;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use dongson_registry::{Place, Postgres};
 use serde::Deserialize;
 
 pub(crate) use kafka::KafkaConfig;
+pub(crate) use store::StoreConfig;
 
 use crate::role::Role;
 
@@ -31,7 +33,7 @@ pub(crate) struct Config {
     pub(crate) bus: BusConfig,
     /// The database of people, agencies, sources, triage and incidents.
     pub(crate) registry: RegistryConfig,
-    /// The store's engine.
+    /// The store's engine, or a server.
     pub(crate) store: StoreConfig,
     /// Where `/metrics` and `/healthz` answer in plain HTTP, for this machine's own monitoring; `"off"` = nowhere.
     pub(crate) metrics: Listen,
@@ -244,22 +246,6 @@ impl Default for BusConfig {
     }
 }
 
-/// The store's engine.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct StoreConfig {
-    /// Path of `libchdb.so`; default: where `deploy/fetch-engine` puts it.
-    pub(crate) engine: Option<PathBuf>,
-    /// Most memory of the engine in MiB.
-    pub(crate) memory_mib: u64,
-}
-
-impl Default for StoreConfig {
-    fn default() -> Self {
-        Self { engine: None, memory_mib: 2_048 }
-    }
-}
-
 /// The least sensible size of the log: the largest batches, the journal and what a stopped store leaves in it.
 const LEAST_LOG_BYTES: u64 = 1 << 30;
 
@@ -313,6 +299,7 @@ impl Config {
         within("bus.max_bytes", self.bus.max_bytes, LEAST_LOG_BYTES, 1 << 50)?;
         self.registry.check()?;
         self.bus.kafka.as_ref().map_or(Ok(()), KafkaConfig::check)?;
+        self.store.check()?;
         within("store.memory_mib", self.store.memory_mib, 512, 1 << 20)
     }
 }
@@ -408,6 +395,15 @@ mod tests {
             ("[bus.kafka]\nbootstrap = \"a:1\"\npartitions = 0", "bus.kafka.partitions"),
             ("[bus.kafka]\nbootstrap = \"a:1\"\nsecurity = \"ssl\"", "security"),
             ("[store]\nmemory_mib = 0", "store.memory_mib"),
+            ("[store]\nurl = \"clickhouse:8443\"", "store.url: "),
+            ("[store]\nuser = \"w\"", "store.user: "),
+            ("[store]\nurl = \"https://c:8443\"\nengine = \"/e\"", "store.engine: "),
+            ("[store]\nurl = \"https://c:8443\"\ncluster = \"a b\"", "store.cluster: "),
+            ("[store]\nurl = \"https://c:8443\"\npassword_file = \"/nowhere/p\"", "store.password_file: "),
+            (
+                "[store]\nurl = \"https://c:8443\"\nreader_password_file = \"/p\"",
+                "store.reader_password_file: ",
+            ),
             ("[collector.limits]\ndatagram_queue = 0", "collector.limits.datagram_queue"),
             ("[collector.silence]\nquiet_percent = 100", "collector.silence.quiet_percent"),
             ("[collector]\ntime_zone = \"Mars/Base\"", "collector.time_zone"),

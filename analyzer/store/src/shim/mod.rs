@@ -2,7 +2,7 @@
 //!
 //! `POST /?query=...&setting=...` with SQL, multipart parameters or rows in the body; `GET /ping`. Two users: `writer`
 //! may do everything; `reader` may only SELECT and only sees the agencies it names in the setting
-//! `dongson_organizations` (`gate.rs`, `scope.rs`). Answers are streamed; an insert is handed to the engine as it
+//! `SQL_dongson_organizations` (`gate.rs`, `scope.rs`). Answers are streamed; an insert is handed to the engine as it
 //! arrives, and one that breaks off commits nothing.
 
 mod body;
@@ -23,9 +23,11 @@ use sha2::{Digest, Sha256};
 
 pub(crate) use pool::Pool;
 pub(crate) use request::Refusal;
+pub(crate) use scope::quote;
 
-/// The setting in which a reader names its agencies: `*` or a JSON list of ids.
-pub(crate) const SCOPE_SETTING: &str = "dongson_organizations";
+/// The setting in which a reader names its agencies: `*` or a JSON list of ids. A server takes settings of its users'
+/// own that begin so, and its row policies ask for this one.
+pub const SCOPE_SETTING: &str = "SQL_dongson_organizations";
 /// The user who may do everything.
 pub(crate) const WRITER: &str = "writer";
 /// The user who may only read, inside a scope.

@@ -14,7 +14,7 @@ const MAX_ORGANIZATIONS: usize = 10_000;
 /// Without a value, or with one that is neither `*` nor a list of ids.
 pub(super) fn limits(scope: Option<&str>, seconds: u32) -> Result<Vec<String>, Refusal> {
     let filter = match scope {
-        None => return Err(refused("a reader must name its agencies in dongson_organizations")),
+        None => return Err(refused("a reader must name its agencies in SQL_dongson_organizations")),
         Some("*") => None,
         Some(list) => Some(filter(list)?),
     };
@@ -31,16 +31,16 @@ pub(super) fn limits(scope: Option<&str>, seconds: u32) -> Result<Vec<String>, R
 
 fn filter(list: &str) -> Result<String, Refusal> {
     let ids: Vec<String> = serde_json::from_str(list)
-        .map_err(|_| refused("dongson_organizations is neither `*` nor a JSON list of ids"))?;
+        .map_err(|_| refused("SQL_dongson_organizations is neither `*` nor a JSON list of ids"))?;
     if ids.is_empty() || ids.len() > MAX_ORGANIZATIONS {
-        return Err(refused("dongson_organizations must hold 1 to 10000 ids"));
+        return Err(refused("SQL_dongson_organizations must hold 1 to 10000 ids"));
     }
     let ids: Vec<String> = ids.iter().map(|id| quote(id)).collect();
     Ok(format!("organization_id IN ({})", ids.join(",")))
 }
 
 /// A string literal of `ClickHouse`.
-pub(super) fn quote(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('\'');
     for sign in text.chars() {

@@ -1,4 +1,4 @@
-//! The store: the engine in a child of `dongson up`, or one that runs by itself.
+//! The store: a ClickHouse server, the engine in a child of `dongson up`, or an engine that runs by itself.
 
 use std::time::{Duration, Instant};
 
@@ -30,14 +30,18 @@ impl Store {
 
 /// Starts or finds the store, and brings its tables up.
 pub(super) async fn open(ground: &Ground) -> Result<Store> {
-    let store = if ground.role == Role::All {
+    let store = if let Some(server) = ground.config.store.server(ground.config.console.search_seconds)? {
+        let client = StoreClient::server(&server).context("store.url")?;
+        client.ping().await.with_context(|| format!("asking the server at store.url, {}", server.url))?;
+        Store { client, child: None }
+    } else if ground.role == Role::All {
         let child = start(ground).await?;
         Store { client: child.client(), child: Some(child) }
     } else {
         let folder = ground.paths.store();
         let client = StoreClient::running(&folder).with_context(|| {
             format!(
-                "finding a store: start `dongson store --data {}`, or `dongson up` for everything in one process",
+                "finding a store: start `dongson store --data {}`, or `dongson up` for everything in one process; a ClickHouse server is named by `[store] url`",
                 folder.display()
             )
         })?;
