@@ -178,6 +178,10 @@ impl From<RegistryError> for ApiError {
                     detail: None,
                 }
             }
+            other if other.is_server() => {
+                tracing::error!(cause = %other, "the registry's server does not answer or cannot write");
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "database_away")
+            }
             other if other.is_disk() => {
                 tracing::error!(cause = %other, "the registry cannot be written");
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, DISK_FULL)

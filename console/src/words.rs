@@ -96,6 +96,13 @@ const CODES: &[(&str, &str, &str)] = &[
          on. Free some space, then repeat this; a restart is not needed.",
     ),
     (
+        "database_away",
+        "Máy chủ cơ sở dữ liệu không trả lời hoặc không ghi được. Chưa có gì thay đổi. Hãy thử lại sau ít phút; nếu vẫn vậy, \
+         hãy báo quản trị.",
+        "The database server does not answer, or cannot write. Nothing was changed. Try again in a few minutes; if it stays \
+         so, tell the administrator.",
+    ),
+    (
         "internal",
         "Lỗi bên trong hệ thống. Hãy báo mã yêu cầu cho quản trị.",
         "Internal error. Tell the administrator the request id.",

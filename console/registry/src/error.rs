@@ -162,6 +162,23 @@ impl Error {
         }
     }
 
+    /// Whether a PostgreSQL server cannot be reached, is going down or coming up, or cannot write ([`DISK_STATES`], classes 08,
+    /// 53 and 57, a lock that was not got in time). The same call works again when the server does.
+    pub fn is_server(&self) -> bool {
+        match self {
+            Self::Place(PlaceError::Server { .. })
+            | Self::Database(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::Tls(_)) => true,
+            Self::Database(sqlx::Error::Database(inner)) => {
+                let server = inner.try_downcast_ref::<sqlx::postgres::PgDatabaseError>();
+                server.is_some_and(|error| {
+                    let away = ["08", "53", "57"].iter().any(|class| error.code().starts_with(class));
+                    away || DISK_STATES.contains(&error.code()) || error.code() == "55P03"
+                })
+            }
+            _ => false,
+        }
+    }
+
     /// `Stale` when versions differ.
     pub(crate) fn check_version(what: &'static str, seen: i64, now: i64) -> Result<()> {
         if seen == now { Ok(()) } else { Err(Self::Stale { what, seen, now }) }

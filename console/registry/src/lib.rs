@@ -201,6 +201,45 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_server_that_refuses_or_ends_a_connection_is_told_apart_and_met_again() {
+        support::on_postgres(async {
+            let registry = support::registry_for_test().await;
+            let (change, value) = (Change::service("test", 1), serde_json::Value::from(1));
+            registry.hold_writes(true).await.unwrap();
+            let refused = registry.set_setting(&change, "a", &value, 0).await.unwrap_err();
+            assert!(refused.is_disk() && refused.is_server(), "{refused}");
+            assert!(registry.settings().await.unwrap().is_empty(), "reading goes on");
+            registry.hold_writes(false).await.unwrap();
+            // As when the server is started anew: all our connections are gone.
+            let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()
+                       AND datname = current_database()";
+            database::query(end).execute(&registry.readers).await.unwrap();
+            registry.set_setting(&change, "a", &value, 0).await.unwrap();
+            assert!(!Error::NotFound("alert").is_server());
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn who_stands_still_in_a_transaction_blocks_nobody_for_ever() {
+        support::on_postgres(async {
+            let registry = support::registry_for_test().await;
+            let other = Registry::open(support::place(Path::new("none"))).await.unwrap();
+            let held = registry.write().await.unwrap();
+            // Nobody else writes meanwhile, and who waits is told in time.
+            database::query("SET lock_timeout = '100ms'")
+                .execute(&mut *other.writer.acquire().await.unwrap())
+                .await
+                .unwrap();
+            let waited = other.writer.begin_write().await.unwrap_err();
+            assert!(Error::from(waited).is_server());
+            held.rollback().await.unwrap();
+            other.ping().await.unwrap();
+        })
+        .await;
+    }
+
+    #[tokio::test]
     async fn a_full_disk_is_told_apart_and_reading_goes_on() {
         let folder = tempfile::tempdir().unwrap();
         let registry = Registry::open(&folder.path().join("registry.db")).await.unwrap();

@@ -8,7 +8,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::table::{Table, tables};
 use super::{ExportError, Exported, ExportedTable, file_of};
-use crate::database::{Connection, Kind, QueryBuilder, Value, applied, migrate_by, query_scalar, versions};
+use crate::database::{
+    Connection, Kind, QueryBuilder, Value, applied, migrate_by, query, query_scalar, versions,
+};
 use crate::{Place, Registry, Result};
 
 /// Most rows of one statement, and most bytes of their lines, unless one row alone has more.
@@ -39,6 +41,9 @@ impl Registry {
         for table in &tables {
             let wanted = exported.tables.iter().find(|one| one.name == table.name);
             let wanted = wanted.ok_or_else(|| ExportError::Tables(table.name.clone()))?;
+            if table.seeds > 0 {
+                query(sqlx::AssertSqlSafe(format!("DELETE FROM {}", table.name))).execute(&mut *tx).await?;
+            }
             Reading::begin(table, folder)?.all(&mut tx, wanted).await?;
         }
         let strange = exported.tables.iter().find(|one| tables.iter().all(|table| table.name != one.name));
@@ -52,9 +57,10 @@ impl Registry {
 
     async fn refuse_rows(&self, place: &Place, schema: &[i64]) -> Result<()> {
         for table in tables(schema).await? {
-            let sql = format!("SELECT COUNT(*) FROM (SELECT 1 FROM {} LIMIT 1) AS found", table.name);
-            let rows: i64 = query_scalar(sqlx::AssertSqlSafe(sql)).fetch_one(&self.readers).await?;
-            if rows > 0 {
+            let sql = format!("SELECT COUNT(*) FROM (SELECT 1 FROM {} LIMIT $1) AS found", table.name);
+            let found: i64 =
+                query_scalar(sqlx::AssertSqlSafe(sql)).bind(table.seeds + 1).fetch_one(&self.readers).await?;
+            if found > table.seeds {
                 return Err(ExportError::NotEmpty { place: place.to_string(), table: table.name }.into());
             }
         }

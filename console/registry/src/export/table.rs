@@ -10,6 +10,8 @@ pub(super) struct Table {
     pub(super) columns: Vec<(String, Kind)>,
     /// Columns of the primary key.
     pub(super) key: Vec<String>,
+    /// Rows that the migrations themselves enter.
+    pub(super) seeds: i64,
 }
 
 impl Table {
@@ -36,10 +38,13 @@ pub(super) async fn tables(versions: &[i64]) -> Result<Vec<Table>> {
                 .bind(&name)
                 .fetch_all(&pool)
                 .await?;
+        let count = format!("SELECT COUNT(*) FROM {name}");
+        let seeds = query_scalar(sqlx::AssertSqlSafe(count)).fetch_one(&pool).await?;
         let mut key: Vec<_> = columns.iter().filter(|(.., place)| *place > 0).collect();
         key.sort_by_key(|(.., place)| *place);
         tables.push(Table {
             name,
+            seeds,
             key: key.into_iter().map(|(name, ..)| name.clone()).collect(),
             columns: columns.into_iter().map(|(name, kind, _)| (name, Kind::of_sql(&kind))).collect(),
         });
