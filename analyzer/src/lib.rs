@@ -71,6 +71,8 @@ pub struct Config {
     pub gather_below: usize,
     /// How long it waits: the batches of quiet hours get larger, their alerts that much later.
     pub gather: Duration,
+    /// How long stored events wait at most until the transparency log has them.
+    pub seal_every: Duration,
     /// How long correlations and scripts wait for events that belong before those that came.
     pub lateness: Lateness,
     /// Files and folders of indicators (CSV, MISP JSON, STIX 2.1); read again when they change.
@@ -87,6 +89,7 @@ impl Default for Config {
             retention: RetentionPolicy::default(),
             gather_below: 20_000,
             gather: Duration::from_millis(400),
+            seal_every: Duration::from_secs(30),
             lateness: Lateness::default(),
             indicators: Vec::new(),
             indicators_allowed: Vec::new(),
@@ -119,6 +122,7 @@ pub async fn run(config: Config, parts: Parts, stop: CancellationToken) -> Resul
     let events = EventsStage {
         bus: Arc::clone(&parts.bus),
         store: parts.store.clone(),
+        registry: parts.registry.clone(),
         content: parts.content.clone(),
         inventory,
         intel,

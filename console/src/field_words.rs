@@ -1075,6 +1075,8 @@ const MEANINGS: &[(&str, &str)] = &[
     ("dongson.health.configuration.applied", "Phiên bản cấu hình đang áp dụng; 0: chỉ theo dòng lệnh"),
     ("dongson.health.configuration.wanted", "Phiên bản cấu hình mà trung tâm yêu cầu"),
     ("dongson.health.configuration.problem", "Vì sao cấu hình được yêu cầu chưa được áp dụng"),
+    ("dongson.health.log.size", "Số mục của nhật ký minh bạch của trung tâm, theo đầu nhật ký mới nhất mà cảm biến làm chứng"),
+    ("dongson.health.log.fork", "Vì sao đầu nhật ký minh bạch sau không nối tiếp đầu đã chứng kiến: có người đã sửa những gì đã ghi"),
 ];
 
 /// What a field means, in Vietnamese; in English where nobody has written it yet.

@@ -12,6 +12,7 @@ mod api;
 mod auth;
 mod config;
 mod error;
+mod evidence;
 mod extract;
 mod facts;
 mod field_words;
@@ -30,6 +31,7 @@ mod words;
 pub use api::openapi;
 pub use config::{CertificateFiles, Config};
 pub use error::Problem;
+pub use evidence::{EvidenceFailure, Proof, evidence};
 pub use facts::{
     Around, Condition, EventBucket, EventPage, EventQuery, Facts, FactsError, FieldCondition, Frequent,
     MatchedField, SignalFact,

@@ -31,7 +31,7 @@ impl StoreFacts {
 }
 
 /// The store's form of a scope; `None` if it sees nothing, which the store refuses to be asked.
-fn scope_of(scope: &Scope) -> Option<dongson_store::Scope> {
+pub(crate) fn scope_of(scope: &Scope) -> Option<dongson_store::Scope> {
     match scope {
         Scope::All => Some(dongson_store::Scope::All),
         Scope::Organizations(list) if list.is_empty() => None,

@@ -23,6 +23,7 @@ async fn start() -> (tempfile::TempDir, Registry) {
 
 async fn drill_alert(registry: &Registry) {
     let alert = AlertUpsert {
+        facts: [0; 32],
         id: "drill-1".into(),
         organization: "a".into(),
         node: None,

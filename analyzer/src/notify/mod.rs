@@ -257,6 +257,7 @@ mod tests {
             added: 1,
             risk: 50,
             tags: Vec::new(),
+            facts: [0; 32],
             drill: false,
         }
     }

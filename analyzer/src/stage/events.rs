@@ -14,8 +14,8 @@ use dongson_bus::{Batch, Bus, Record};
 use dongson_event::{
     Event, TOPIC_EVENTS, TOPIC_SIGNALS, TOPIC_UNPARSED, Timestamp, UNPARSED, Value, identity,
 };
-use dongson_registry::now;
-use dongson_store::{EventRows, REQUIRED, StoreClient};
+use dongson_registry::{Registry, now};
+use dongson_store::{EventRows, REQUIRED, Sealing, StoreClient};
 use futures::future::try_join_all;
 use futures::stream::{StreamExt as _, TryStreamExt as _};
 use tokio::sync::watch;
@@ -24,6 +24,7 @@ use tracing::warn;
 
 use super::marks::{Heard, Marks, Ours};
 use super::reader::{Reader, Run};
+use super::seal::Sealer;
 use super::{BATCH_BYTES, BATCH_RECORDS, POLL, partitions_of};
 use crate::detect::{Content, Detector};
 use crate::indicators::Intel;
@@ -54,6 +55,7 @@ const UNASSIGNED: &str = "unassigned";
 pub(crate) struct EventsStage {
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) store: StoreClient,
+    pub(crate) registry: Registry,
     pub(crate) content: Content,
     pub(crate) inventory: watch::Receiver<Arc<Inventory>>,
     pub(crate) intel: watch::Receiver<Arc<Intel>>,
@@ -106,21 +108,26 @@ impl EventsStage {
         let mut marks = Marks::new(self.config.lateness, inputs.all(), partitions);
         let mut reader = Reader::join(bus, GROUP, &[TOPIC_EVENTS, TOPIC_UNPARSED]).await?;
         let mut told = Instant::now();
+        let mut sealer = Sealer::new(self.registry.clone(), self.store.clone(), self.config.seal_every);
         let mut ready: Vec<Ready> = Vec::new();
         while !(stop.is_cancelled() && ready.is_empty()) {
-            let mut begun = Vec::with_capacity(ready.len());
+            let (mut begun, mut places) = (Vec::with_capacity(ready.len()), Vec::with_capacity(ready.len()));
             for (run, worked) in ready {
                 if reader.begin(&run).await? {
+                    places.push(sealer.place(&run).await?);
                     begun.push((run, worked));
                 }
             }
-            let effects = try_join_all(begun.iter().map(|(run, worked)| self.effects(run, worked)));
+            let effects =
+                begun.iter().zip(places).map(|((run, worked), place)| self.effects(run, worked, place));
+            let effects = try_join_all(effects);
             let records = begun.iter().map(|(run, _)| run.batch.records.len()).sum();
             let (done, next) = tokio::join!(effects, self.next(&mut reader, records, &stop));
             done?;
             marks.keep(ours(&reader, inputs));
             for (run, worked) in &begun {
                 if reader.end(run).await? {
+                    sealer.stored(run, &worked.rows);
                     let batch = &run.batch;
                     metrics::counter!("analyzer_events_total").increment(batch.records.len() as u64);
                     let number = inputs.number(&batch.topic, batch.partition);
@@ -129,6 +136,8 @@ impl EventsStage {
                 }
             }
             self.recycle(begun);
+            sealer.keep(&reader);
+            sealer.seal(false).await?;
             if told.elapsed() >= MARKS_EVERY {
                 told = Instant::now();
                 marks.keep(ours(&reader, inputs));
@@ -136,7 +145,8 @@ impl EventsStage {
             }
             ready = next?;
         }
-        Ok(())
+        sealer.keep(&reader);
+        sealer.seal(true).await
     }
 
     /// Puts on the bus how far our partitions have told, if there is something new to say.
@@ -188,9 +198,15 @@ impl EventsStage {
 
     /// Rows and signals of one batch; the same batch again has no further effect. Neither waits for the other: an alert
     /// need not wait for the store to sync.
-    async fn effects(&self, run: &Run, worked: &Worked) -> Result<(), AnalyzerError> {
+    async fn effects(&self, run: &Run, worked: &Worked, place: Option<Sealing>) -> Result<(), AnalyzerError> {
         let token = run.token();
-        let rows = async { Ok(self.store.insert_events(&worked.rows, &token).await?) };
+        let rows = async {
+            match place {
+                Some(place) => self.store.insert_segment(&worked.rows, &token, place).await?,
+                None => self.store.insert_events(&worked.rows, &token).await?,
+            }
+            Ok(())
+        };
         tokio::try_join!(rows, self.publish(&worked.items, &token))?;
         Ok(())
     }
@@ -285,7 +301,9 @@ impl EventsStage {
                 let items = items(&self.content.rules, rule, signal, &mut detector, &event);
                 worked.items.extend(items);
             }
-            if !present.contains(event.id()) {
+            if present.contains(event.id()) {
+                rows.skip();
+            } else {
                 rows.push(&event, &self.config.retention)?;
             }
         }

@@ -7,6 +7,7 @@
 pub(crate) mod events;
 pub(crate) mod marks;
 pub(crate) mod reader;
+pub(crate) mod seal;
 pub(crate) mod signals;
 
 use std::time::Duration;

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use dongson_bus::{Bus, Record};
+use dongson_event::transparency::{Hash, leaf_hash};
 use dongson_event::{Alert, Signal, TOPIC_ALERTS, TOPIC_SIGNALS};
 use dongson_registry::{AlertUpsert, Consumed, Exception, ExceptionHit, Registry, Scope, Step, now};
 use dongson_store::StoreClient;
@@ -143,11 +144,21 @@ impl SignalsStage {
         self.store.insert_alerts(&self.absent_alerts(run, &fresh).await?, &token).await?;
         // Before the registry has them: afterwards a run that is repeated would find none of them new.
         self.publish(&fresh, &token).await?;
+        // What the store took before a crash stays as it was then, whatever the rules say now: that is what is logged.
+        let mut stored = BTreeMap::new();
+        for alert in fresh.iter().filter(|_| run.is_repeated()) {
+            if let Some(held) = self.store.alert(&dongson_store::Scope::All, &alert.id).await? {
+                stored.insert(held.id.clone(), facts(&held));
+            }
+        }
         let step = Step {
             alerts: found
                 .alerts
                 .values()
-                .map(|(alert, signals)| upsert(alert, signals, &self.content))
+                .map(|(alert, signals)| {
+                    let facts = stored.get(&alert.id).copied().unwrap_or_else(|| facts(alert));
+                    AlertUpsert { facts, ..upsert(alert, signals, &self.content) }
+                })
                 .collect(),
             hits: found.hits.into_values().collect(),
             // What earlier versions saved as one was read at the start; now it is in the parts.
@@ -279,6 +290,12 @@ fn sort_out(signals: &[Signal], exceptions: &[Exception]) -> Found {
     found
 }
 
+/// What the transparency log says of an alert: the leaf hash of its JSON.
+fn facts(alert: &Alert) -> Hash {
+    // Numbers and texts always print.
+    leaf_hash(&serde_json::to_vec(alert).unwrap_or_default())
+}
+
 fn upsert(alert: &Alert, signals: &[Signal], content: &Content) -> AlertUpsert {
     let first = &alert.signal;
     let times = || signals.iter().map(|signal| signal.timestamp.millis());
@@ -300,6 +317,7 @@ fn upsert(alert: &Alert, signals: &[Signal], content: &Content) -> AlertUpsert {
         added: signals.len() as u64,
         risk: i64::from(alert.risk),
         tags: first.tags.clone(),
+        facts: Hash::default(),
         drill: first.drill.is_some(),
     }
 }

@@ -11,7 +11,7 @@ use dongson_event::{Alert, Signal};
 use crate::connect::{Account, ServerOptions};
 use crate::facts::{AlertRow, SignalRow};
 use crate::migrations::{self, Layout};
-use crate::row::EventRows;
+use crate::row::{EventRows, Sealing};
 use crate::server::Reach;
 use crate::shim::{READER, SCOPE_SETTING, WRITER, quote};
 use crate::{Result, StoreError};
@@ -148,6 +148,16 @@ impl StoreClient {
     /// # Errors
     /// `InsertTooLarge` above [`MAX_INSERT_ROWS`] or [`MAX_INSERT_BYTES`]; cut the batch at fixed places then.
     pub async fn insert_events(&self, blocks: &[EventRows], token: &str) -> Result<()> {
+        self.insert(blocks, token, None).await
+    }
+
+    /// Writes events that the transparency log will know: with each row its segment, its place there and two bytes of its
+    /// hash. Otherwise as [`StoreClient::insert_events`].
+    pub async fn insert_segment(&self, blocks: &[EventRows], token: &str, sealing: Sealing) -> Result<()> {
+        self.insert(blocks, token, Some(sealing)).await
+    }
+
+    async fn insert(&self, blocks: &[EventRows], token: &str, sealing: Option<Sealing>) -> Result<()> {
         let rows: usize = blocks.iter().map(EventRows::len).sum();
         let bytes: usize = blocks.iter().map(EventRows::size).sum();
         if rows > MAX_INSERT_ROWS || bytes > MAX_INSERT_BYTES {
@@ -160,15 +170,22 @@ impl StoreClient {
         let filled = EventRows::filled(blocks);
         let names: Vec<String> = filled.iter().map(|field| format!("`{}`", field.column_name())).collect();
         let names = names.join(",");
-        let sql =
-            format!("INSERT INTO dongson.events ({names},original,rest,retention_days,words) FORMAT Native");
+        let logged = if sealing.is_some() { ",segment,place,leaf" } else { "" };
+        let sql = format!(
+            "INSERT INTO dongson.events ({names},original,rest,retention_days,words{logged}) FORMAT Native"
+        );
         // Merges build the indexes: with every insert they would cost more than the rows do. Rows without them are few
         // and young, and are found by reading them.
         let writing = self.writing(token).with_setting("materialize_skip_indexes_on_insert", "0");
         let mut insert = writing.insert_formatted_with(sql);
         let mut piece = BytesMut::with_capacity(PIECE_BYTES.min(bytes) + 4_096);
-        for block in blocks.iter().filter(|block| !block.is_empty()) {
-            block.write(&mut piece);
+        let mut sealing = sealing;
+        for block in blocks {
+            if !block.is_empty() {
+                block.write(&mut piece, sealing);
+            }
+            let records = block.records();
+            sealing = sealing.map(|one| Sealing { first: one.first.saturating_add(records), ..one });
             if piece.len() >= PIECE_BYTES {
                 insert.send(piece.split().freeze()).await?;
             }

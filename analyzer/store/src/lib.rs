@@ -31,9 +31,9 @@ pub use migrations::{Layout, schema};
 pub use package::{ENGINE_FILE, ENGINE_INTEGRITY, ENGINE_PACKAGE, engine_path, install_engine};
 pub use query::{
     AlertBucket, Around, Condition, Count, EventBucket, EventFilter, LISTED_CHARS, Listed, Listing,
-    MAX_EVENTS, Period, Span, StoredAlert, TopValues,
+    MAX_EVENTS, Period, Span, StoredAlert, StoredProof, TopValues,
 };
-pub use row::{EventRows, REQUIRED, RetentionPolicy};
+pub use row::{EventRows, LoggedRow, REQUIRED, RetentionPolicy, Sealing};
 pub use server::{BACKUPS, StoreOptions, run_store};
 pub use shim::SCOPE_SETTING;
 pub use supervise::{ChildCommand, READER_KEY_VARIABLE, Supervisor, WRITER_KEY_VARIABLE};

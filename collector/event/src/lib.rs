@@ -1,4 +1,5 @@
-//! The event: the schema that every room of Dongson shares, and the trust between the centre and its sensors ([`trust`]).
+//! The event: the schema that every room of Dongson shares, the trust between the centre and its sensors ([`trust`]),
+//! and the log that nobody can change unseen ([`transparency`]).
 //!
 //! An [`Event`] is one flat JSON object with ECS dotted names. [`fields::FIELDS`] is the one table of the names
 //! we know: it generates the documentation ([`fields::markdown`]), the `ClickHouse` columns and says who may set a
@@ -20,6 +21,7 @@ mod line;
 mod name;
 pub mod relay;
 mod timestamp;
+pub mod transparency;
 pub mod trust;
 mod value;
 

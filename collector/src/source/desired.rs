@@ -5,6 +5,10 @@
 //!    envelopes ([`dongson_event::trust`]); header `etag`. With `If-None-Match: <that etag>` the answer waits until there is
 //!    something else, as long as `Prefer: wait=SECONDS` (RFC 7240, 4.3) asks, at most 30 s; then 304. A sensor that is
 //!    revoked meanwhile is answered 403 at once.
+//!    With the header `x-dongson-log-size: N`, the size of the head of the transparency log that the sensor knows (0: none), each
+//!    answer, 304 too, has the headers `x-dongson-log-key` (C2SP signed-note: `NAME+ID+KEY`), `x-dongson-log-head` (the signed
+//!    note, lines joined by `|`, the dash before a signature written `--`) and `x-dongson-log-proof` (RFC 9162, 2.1.4:
+//!    hashes in hexadecimal, joined by commas; empty where none is needed).
 //! 2. `GET /v1/pack/{sha256}`, with the client certificate: the pack's bytes. `Range: bytes=FIRST-` and `bytes=FIRST-LAST` go
 //!    on where a broken answer ended (RFC 9110, 14): 206, or 416. One answer holds at most 4 MiB: ask for the rest again.
 //!    404: there is no such pack for this sensor.
@@ -103,6 +107,7 @@ async fn desired(
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
     let Query(asked) = asked.map_err(|error| Refused::Bad(error.body_text()))?;
+    let log = log_size(&headers);
     let known = headers.get(header::IF_NONE_MATCH).cloned();
     let until = Instant::now() + if known.is_some() { wait(&headers) } else { Duration::ZERO };
     let mut mark = app.news.mark.clone();
@@ -115,7 +120,8 @@ async fn desired(
             HeaderValue::try_from(etag).map_err(|_| Refused::Bad("the answer has no mark".to_owned()))?;
         if known.as_ref() != Some(&etag) {
             let kind = HeaderValue::from_static("application/json");
-            return Ok(([(header::ETAG, etag), (header::CONTENT_TYPE, kind)], body).into_response());
+            let head = log_headers(&app, log).await;
+            return Ok((head, [(header::ETAG, etag), (header::CONTENT_TYPE, kind)], body).into_response());
         }
         let news = tokio::select! {
             changed = mark.changed() => changed.is_ok(),
@@ -125,7 +131,8 @@ async fn desired(
         if !news {
             // Who was revoked without news learns it too.
             by_certificate(&app.hall, &certificate).await?;
-            return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
+            let head = log_headers(&app, log).await;
+            return Ok((StatusCode::NOT_MODIFIED, head, [(header::ETAG, etag)]).into_response());
         }
     }
 }
@@ -138,6 +145,45 @@ async fn told(app: &App, sensor: &Sensor, root: u64) -> Result<String, Refused> 
     let told =
         Told { roots: offer.roots, desired: offer.desired, packs: offer.packs, requests: offer.requests };
     serde_json::to_string(&told).map_err(|error| Refused::unavailable(&error))
+}
+
+/// The size of the log's head that the sensor knows; `None` from one that does not witness.
+fn log_size(headers: &HeaderMap) -> Option<u64> {
+    headers.get("x-dongson-log-size")?.to_str().ok()?.parse().ok()
+}
+
+/// What a witness is told of the transparency log. Without it the answer is as good: the log is told with the next.
+async fn log_headers(app: &App, known: Option<u64>) -> HeaderMap {
+    let Some(known) = known else { return HeaderMap::new() };
+    let registry = app.hall.directory.registry();
+    match head_of(registry, known).await {
+        Ok(headers) => headers,
+        Err(error) => {
+            tracing::warn!(%error, "a sensor is not told of the transparency log");
+            HeaderMap::new()
+        }
+    }
+}
+
+async fn head_of(registry: &Registry, known: u64) -> Result<HeaderMap, dongson_registry::Error> {
+    let mut headers = HeaderMap::new();
+    let Some(head) = registry.transparency_head(now().millis()).await? else { return Ok(headers) };
+    let Some(key) = registry.transparency_key().await? else { return Ok(headers) };
+    let size = head.size.cast_unsigned();
+    let proof = if known < size { registry.transparency_consistency(known, size).await? } else { Vec::new() };
+    let proof: Vec<String> = proof.iter().map(hex::encode).collect();
+    let note = head.note.replace('\n', "|").replace('\u{2014}', "--");
+    for (name, value) in [
+        ("x-dongson-log-key", key.to_string()),
+        ("x-dongson-log-head", note),
+        ("x-dongson-log-proof", proof.join(",")),
+    ] {
+        // Base64, digits and hexadecimal are signs of headers.
+        if let Ok(value) = HeaderValue::try_from(value) {
+            headers.insert(name, value);
+        }
+    }
+    Ok(headers)
 }
 
 /// How long the client wants to wait (RFC 7240, 4.3), in bounds.

@@ -2,6 +2,7 @@
 
 use crate::world::{World, change};
 use dongson_event::Timestamp;
+use dongson_event::transparency::{Head, LogKey, parse_hash, verify_consistency};
 use dongson_event::trust::{
     Configuration, Directive, Envelope, PackKind, PackManifest, PublicKey, Purpose, Root, SigningKey, Target,
     Trust,
@@ -116,6 +117,43 @@ async fn news_reach_who_waits_and_revocation_too() {
     world.registry.revoke_sensor(&Scope::All, &change(), &sensor, "lost").await.unwrap();
     assert_eq!(waiting.await.unwrap().0, 403);
     assert!(begun.elapsed().as_secs() < 15, "{:?}", begun.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn witnesses_are_told_of_the_transparency_log() {
+    let world = World::new().await;
+    let (_, client, _) = enrolled(&world).await;
+    let told = |known: Option<u64>| {
+        let mut request =
+            client.get(format!("https://localhost:{}/v1/desired?root=0", world.at.https.port()));
+        if let Some(known) = known {
+            request = request.header("x-dongson-log-size", known.to_string());
+        }
+        tokio::task::spawn_blocking(move || {
+            let answer = request.call().unwrap();
+            let headers = ["x-dongson-log-key", "x-dongson-log-head", "x-dongson-log-proof"];
+            headers.map(|name| answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned()))
+        })
+    };
+    assert_eq!(told(None).await.unwrap(), [None, None, None], "one that does not witness");
+    let read = |said: [Option<String>; 3]| {
+        let [key, note, proof] = said.map(Option::unwrap);
+        let key = LogKey::parse(&key).unwrap();
+        let head = Head::verify(&note.replace('|', "\n").replace("-- ", "\u{2014} "), &key).unwrap();
+        let hashes = proof.split(',').filter(|hash| !hash.is_empty()).map(|hash| parse_hash(hash).unwrap());
+        (head, hashes.collect::<Vec<_>>())
+    };
+    let (first, proof) = read(told(Some(0)).await.unwrap());
+    assert!(first.size > 2 && proof.is_empty());
+    for number in 0..5 {
+        let change = change();
+        world.registry.audit_record(&change, "export", "report", &number.to_string(), None).await.unwrap();
+    }
+    // A newer head is signed for who asks, though not more often than every ten seconds.
+    let later = world.registry.transparency_head(dongson_registry::now() + 20_000).await.unwrap().unwrap();
+    let (second, proof) = read(told(Some(first.size)).await.unwrap());
+    assert_eq!((second.size, later.size.cast_unsigned()), (first.size + 5, first.size + 5));
+    assert!(verify_consistency((first.size, &first.root), (second.size, &second.root), &proof));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,12 +1,14 @@
 //! What the analyzer does to alerts: a step of matches, exception hits, state and the consumed offset in one transaction.
 
+use dongson_event::transparency::{Entry, Hash};
+
 use crate::database::{Connection, query};
 use crate::{
     Consumed, Error, Level, Millis, Registry, Result, StateParts,
     alert::{CHANGES, next_number},
     consumed,
     fold::fold,
-    notification, owner,
+    notification, owner, transparency,
 };
 
 /// Matches of one alert in a step of the analyzer.
@@ -44,6 +46,10 @@ pub struct AlertUpsert {
     pub risk: i64,
     /// ATT&CK tags.
     pub tags: Vec<String>,
+    /// The leaf hash of its facts, as the transparency log has them when the alert is new ([`leaf_hash`]).
+    ///
+    /// [`leaf_hash`]: dongson_event::transparency::leaf_hash
+    pub facts: Hash,
     /// Whether it belongs to a drill. Fixed by the first match: a drill has alert ids of its own.
     pub drill: bool,
 }
@@ -97,13 +103,20 @@ impl Registry {
             return Ok(Applied { fresh: false, created: Vec::new() });
         }
         consumed::keep(&mut tx, run, &step.parts).await?;
-        let mut created = Vec::new();
+        let (mut created, mut entries) = (Vec::new(), Vec::new());
         for alert in &step.alerts {
             if upsert(&mut tx, alert, now).await? {
                 notification::enqueue(&mut tx, alert, now).await?;
                 created.push(alert.id.clone());
+                entries.push(Entry::Alert {
+                    at: now,
+                    name: alert.id.clone(),
+                    organization: alert.organization.clone(),
+                    hash: hex::encode(alert.facts),
+                });
             }
         }
+        transparency::append(&mut tx, &entries).await?;
         for hit in &step.hits {
             let added = i64::try_from(hit.added).map_err(|_| Error::Range("hits"))?;
             query(

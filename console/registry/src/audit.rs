@@ -8,6 +8,7 @@ use crate::database::{Connection, query, query_as};
 use crate::{
     Change, Millis, Registry, Result,
     chain::{ORIGIN, link},
+    transparency,
 };
 
 /// One change.
@@ -82,6 +83,8 @@ pub(crate) async fn record(tx: &mut Connection, change: &Change, deed: Deed<'_>)
         hash: String::new(),
     };
     entry.hash = hash_of(&entry);
+    // Before the entry itself is there: a log that begins with it says where the audit stood before.
+    transparency::append(tx, &[entry.logged()]).await?;
     query("INSERT INTO audit VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)")
         .bind(entry.sequence)
         .bind(entry.at)
@@ -101,24 +104,55 @@ pub(crate) async fn record(tx: &mut Connection, change: &Change, deed: Deed<'_>)
 }
 
 /// The hash that an entry must carry.
-fn hash_of(entry: &AuditEntry) -> String {
-    let sequence = entry.sequence.to_string();
-    let at = entry.at.to_string();
-    link(
-        &entry.previous,
-        &[
-            Some(&sequence),
-            Some(&at),
-            Some(&entry.who),
-            entry.address.as_deref(),
-            Some(&entry.action),
-            Some(&entry.kind),
-            Some(&entry.object),
-            entry.organization.as_deref(),
-            entry.before.as_deref(),
-            entry.after.as_deref(),
-        ],
-    )
+pub(crate) fn hash_of(entry: &AuditEntry) -> String {
+    let parts = entry.parts();
+    let parts: Vec<Option<&str>> = parts.iter().map(Option::as_deref).collect();
+    link(&entry.previous, &parts)
+}
+
+impl AuditEntry {
+    /// What its hash covers beside the hash before it.
+    fn parts(&self) -> [Option<String>; 10] {
+        let Self { sequence, at, who, address, action, kind, object, organization, before, after, .. } = self;
+        let text = |text: &String| Some(text.clone());
+        [
+            Some(sequence.to_string()),
+            Some(at.to_string()),
+            text(who),
+            address.clone(),
+            text(action),
+            text(kind),
+            text(object),
+            organization.clone(),
+            before.clone(),
+            after.clone(),
+        ]
+    }
+
+    /// The entry as evidence shows it: a JSON list of the hash before and all that its own hash covers.
+    pub fn content(&self) -> String {
+        let mut all = vec![Some(self.previous.clone())];
+        all.extend(self.parts());
+        // Texts always print.
+        serde_json::to_string(&all).unwrap_or_default()
+    }
+
+    /// What the transparency log says of it.
+    fn logged(&self) -> dongson_event::transparency::Entry {
+        use dongson_event::transparency::{Entry, Link};
+        let link = Link {
+            at: self.at,
+            name: self.sequence.to_string(),
+            action: self.action.clone(),
+            object_kind: self.kind.clone(),
+            object: self.object.clone(),
+            hash: self.hash.clone(),
+        };
+        match self.action.as_str() {
+            "approve" | "decline" => Entry::Approval(link),
+            _ => Entry::Audit(link),
+        }
+    }
 }
 
 impl Registry {
@@ -131,6 +165,14 @@ impl Registry {
             .fetch_all(&self.readers)
             .await?;
         Ok(rows)
+    }
+
+    /// One entry by its place in the chain. For administrators only.
+    pub async fn audit_entry(&self, sequence: i64) -> Result<Option<AuditEntry>> {
+        Ok(query_as("SELECT * FROM audit WHERE sequence = $1")
+            .bind(sequence)
+            .fetch_optional(&self.readers)
+            .await?)
     }
 
     /// Appends an entry for something that changes no table of ours (a sign-in refused, an export).

@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use crate::audit::{self, Deed};
 use crate::database::{Connection, JsonText, QueryBuilder, query, query_as, query_scalar};
 use crate::ledger_runs::{Run, Runs};
-use crate::{Change, Error, Millis, Registry, Result, Scope};
+use crate::{Change, Error, Millis, Registry, Result, Scope, transparency};
 
 /// How many spools of a sensor are remembered.
 const EPOCHS: i64 = 16;
@@ -221,6 +221,9 @@ impl Registry {
         for batch in batches {
             known.push(note(&mut tx, batch).await?);
         }
+        if let Some(newest) = batches.iter().map(|batch| batch.at).max() {
+            transparency::seal_batches(&mut tx, newest).await?;
+        }
         tx.commit().await?;
         Ok(known)
     }
@@ -388,7 +391,8 @@ async fn note(tx: &mut Connection, batch: &Received) -> Result<bool> {
     .await?;
     let Some(signed) = &batch.signed else { return Ok(false) };
     query(
-        "INSERT INTO sensor_batch VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        "INSERT INTO sensor_batch (sensor, epoch, sequence, class, events, received_at, root, signature, certificate)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
          ON CONFLICT (sensor, epoch, sequence) DO UPDATE SET class = excluded.class, events = excluded.events,
          received_at = excluded.received_at, root = excluded.root, signature = excluded.signature,
          certificate = excluded.certificate",

@@ -6,7 +6,7 @@
 //!
 //! - every list of things that belong to an agency takes a [`Scope`], and what lies outside it does not exist;
 //! - every change by a person names a [`Change`] (who, from where, when) and leaves an entry in the audit chain
-//!   in the same transaction;
+//!   and in the transparency log in the same transaction;
 //! - secrets (tokens, keys, passwords, nonces) are stored as hashes and returned once, when they are made;
 //! - rows that people edit carry a `version`; an edit names the version that it saw, and loses if another was first;
 //! - time is an argument ([`Millis`]), never read from a clock here, so that tests and replays say what time it is.
@@ -50,6 +50,7 @@ mod session;
 mod setting;
 mod source;
 mod timeline;
+mod transparency;
 mod trust;
 mod user;
 
@@ -97,6 +98,7 @@ pub use session::{NewSession, SessionLimits, SignedIn};
 pub use setting::Setting;
 pub use source::{LISTENERS, Source, SourceCount, SourceEdit, SourceKind};
 pub use timeline::{Entry, EntryKind};
+pub use transparency::{Finding, LogCheck, Logged, LoggedEntry, Problem, Sealed, SignedHead};
 pub use trust::{Desired, Offer, Pack, SensorRequest, WantedVersions};
 pub use user::{Account, AccountEdit, FirstPassword, NewAccount, Role, SignIn};
 

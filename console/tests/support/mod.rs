@@ -260,6 +260,7 @@ pub(crate) async fn alert(registry: &Registry, id: &str, organization: &str) {
         added: 3,
         risk: 80,
         tags: vec!["attack.t1110".into()],
+        facts: [0; 32],
         drill: false,
     };
     let first = registry.offset("test", "signals", 0).await.unwrap().map_or(0, |saved| saved.next);

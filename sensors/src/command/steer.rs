@@ -154,6 +154,7 @@ impl Steering {
             applied: standing.applied,
             wanted: standing.wanted,
             problem: standing.why_not.clone(),
+            log: state.log.clone(),
             packs: state
                 .packs
                 .iter()
@@ -166,6 +167,8 @@ impl Steering {
                 "trial": standing.trial,
                 "why_not": standing.why_not,
                 "packs": packs,
+                "log_size": state.log.size,
+                "log_fork": state.log.fork,
             }),
         });
     }

@@ -14,6 +14,7 @@ use ureq::Agent;
 
 use super::keep::Kept;
 use super::pack::Packs;
+use super::witness::{Heard, Witness};
 use super::{DesiredError, Shared, SignedRequest, State, anchor, lock};
 use crate::capture::portable::now;
 use crate::ship::{Identity, IdentityError, Meter};
@@ -67,6 +68,12 @@ struct Answer {
     requests: Vec<Envelope>,
 }
 
+/// What came back.
+struct Asked {
+    news: Option<(Answer, Option<String>)>,
+    heard: Option<Heard>,
+}
+
 impl Link {
     /// A link with the identity of `folder`.
     pub fn new(folder: &Path, identity: &Identity) -> Result<Self, IdentityError> {
@@ -77,21 +84,28 @@ impl Link {
         Ok(Self { agent: config.build().into(), identity: identity.clone() })
     }
 
-    /// Asks; `None` when there is no news. The new etag comes with the answer.
-    fn ask(&self, root: u64, etag: Option<&str>) -> Result<Option<(Answer, Option<String>)>, DesiredError> {
-        let mut request = self.agent.get(format!("{}/v1/desired?root={root}", self.identity.url));
+    /// Asks; the answer is `None` when there is no news. The new etag comes with the answer, and with each what the
+    /// collector says of the transparency log to who knows `log` entries of it.
+    fn ask(&self, root: u64, etag: Option<&str>, log: u64) -> Result<Asked, DesiredError> {
+        let request = self.agent.get(format!("{}/v1/desired?root={root}", self.identity.url));
+        let mut request = request.header("x-dongson-log-size", log.to_string());
         if let Some(etag) = etag {
             request = request.header("if-none-match", etag).header("prefer", format!("wait={WAIT_SECONDS}"));
         }
         let mut answer = request.call().map_err(|error| unreachable(&error))?;
-        let etag = answer.headers().get("etag").and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok());
+        let etag = header("etag").map(str::to_owned);
+        let said = header("x-dongson-log-key").zip(header("x-dongson-log-head"));
+        let heard = said.and_then(|(key, note)| {
+            Heard::read(key, note, header("x-dongson-log-proof").unwrap_or_default())
+        });
         if answer.status().as_u16() == 304 {
-            return Ok(None);
+            return Ok(Asked { news: None, heard });
         }
         let body = body(&mut answer, MAX_ANSWER_BYTES)?;
         let told = serde_json::from_slice(&body)
             .map_err(|error| DesiredError::Unreachable(format!("the answer is not understood: {error}")))?;
-        Ok(Some((told, etag)))
+        Ok(Asked { news: Some((told, etag)), heard })
     }
 
     /// A part of a pack from `offset` on.
@@ -135,6 +149,7 @@ pub(super) struct Asker {
     trust: Option<Trust>,
     kept: Kept,
     packs: Packs,
+    witness: Witness,
     etag: Option<String>,
     problem: Option<String>,
     standing: Standing,
@@ -151,6 +166,7 @@ impl Asker {
             link: Link::new(folder, identity)?,
             kept: Kept::open(folder, identity, trust.as_ref())?,
             packs: Packs::open(folder, trust.as_ref())?,
+            witness: Witness::open(folder)?,
             trust,
             etag: None,
             problem: None,
@@ -169,6 +185,7 @@ impl Asker {
             packs: self.packs.held(),
             problem: self.problem.clone(),
             standing: self.standing,
+            log: self.witness.state(),
         }
     }
 
@@ -224,9 +241,11 @@ impl Asker {
     pub(super) fn turn(&mut self, requests: &SyncSender<SignedRequest>) -> Result<bool, DesiredError> {
         self.renew_link()?;
         self.meter.spend(0);
-        let Some((answer, etag)) = self.link.ask(self.root(), self.etag.as_deref())? else {
-            return Ok(true);
-        };
+        let Asked { news, heard } = self.link.ask(self.root(), self.etag.as_deref(), self.witness.size())?;
+        if let Some(heard) = heard {
+            self.witness.hear(&heard, now())?;
+        }
+        let Some((answer, etag)) = news else { return Ok(true) };
         let mut problems = Vec::new();
         let mut full = false;
         let mut again = false;

@@ -5,6 +5,7 @@
 //! | `anchor` | the root document that is trusted, and its rotation |
 //! | `keep` | the newest documents, on disk |
 //! | `pack` | packs: fetched in parts, checked, kept |
+//! | `witness` | the newest signed head of the centre's transparency log, and whether a later one continued it |
 //! | `ask` | the thread that asks, and what it does with the answers |
 //! | [`apply`] | settings put into force, on trial at first |
 //!
@@ -20,11 +21,13 @@ mod keep;
 mod pack;
 #[cfg(test)]
 mod tests;
+mod witness;
 
 pub(crate) use anchor::load as trusted;
 pub use anchor::take_roots;
 pub use ask::{Link, Standing};
 pub use pack::HeldPack;
+pub use witness::Witnessed;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -89,6 +92,8 @@ pub struct State {
     pub problem: Option<String>,
     /// How the sensor stands with the collector.
     pub standing: Standing,
+    /// The centre's transparency log, as this sensor witnesses it.
+    pub log: Witnessed,
 }
 
 /// How the sensor stands to what is wanted, for health.
@@ -100,6 +105,8 @@ pub struct Told {
     pub wanted: u64,
     /// Why they differ.
     pub problem: Option<String>,
+    /// The centre's transparency log.
+    pub log: Witnessed,
     /// The packs that lie whole on the disk, each with its version.
     pub packs: Vec<String>,
     /// All of it, for the console.

@@ -279,6 +279,10 @@ fn tell_desired(event: &mut Event, told: &Told) {
     event.set("dongson.health.configuration.applied", told.applied);
     event.set("dongson.health.configuration.wanted", told.wanted);
     event.set_some("dongson.health.configuration.problem", told.problem.as_deref());
+    if told.log.size > 0 {
+        event.set("dongson.health.log.size", told.log.size);
+    }
+    event.set_some("dongson.health.log.fork", told.log.fork.as_deref());
     if !told.packs.is_empty() {
         event.set("dongson.health.packs", told.packs.clone());
     }

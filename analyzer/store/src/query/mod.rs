@@ -4,6 +4,8 @@ mod counts;
 mod events;
 mod group;
 pub(crate) mod listing;
+mod logged;
+mod prove;
 
 use dongson_event::{Alert, Signal, Timestamp};
 
@@ -14,6 +16,7 @@ pub use counts::{AlertBucket, Count, EventBucket};
 pub use events::{Around, Condition, EventFilter, MAX_EVENTS};
 pub use group::{Span, TopValues};
 pub use listing::{LISTED_CHARS, Listed, Listing};
+pub use prove::StoredProof;
 
 /// A time from `from` up to, not with, `to`, by the time of the events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -99,6 +99,16 @@ pub(super) fn take_u16(bytes: &mut &[u8]) -> Option<u16> {
     take_array(bytes).map(u16::from_le_bytes)
 }
 
+/// Takes a `UInt32`.
+pub(super) fn take_u32(bytes: &mut &[u8]) -> Option<u32> {
+    take_array(bytes).map(u32::from_le_bytes)
+}
+
+/// Takes a `UInt64`.
+pub(super) fn take_u64(bytes: &mut &[u8]) -> Option<u64> {
+    take_array(bytes).map(u64::from_le_bytes)
+}
+
 fn take_array<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
     let (taken, rest) = bytes.split_first_chunk::<N>()?;
     *bytes = rest;

@@ -6,6 +6,7 @@
 
 use bytes::BufMut;
 use dongson_event::fields::{self, FIELDS, Field, Kind};
+use dongson_event::transparency::{Row, SegmentId};
 use dongson_event::{Event, Name, Value};
 use std::sync::LazyLock;
 
@@ -54,6 +55,19 @@ pub struct EventRows {
     rest: (Filling, Vec<u8>),
     retention: Vec<u8>,
     words: Vec<u8>,
+    /// What the transparency log knows of each row.
+    logged: Vec<Row>,
+    /// The place of each row among the records of the block, and how many records that are.
+    places: (Vec<u32>, u32),
+}
+
+/// Where rows stand in the transparency log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sealing {
+    /// The segment.
+    pub segment: SegmentId,
+    /// The place of the first row in it.
+    pub first: u32,
 }
 
 /// What one column holds so far: of the first `rows` rows; the others have nothing in it.
@@ -84,6 +98,8 @@ impl EventRows {
             rest: (Filling::default(), Vec::new()),
             retention: Vec::new(),
             words: Vec::new(),
+            logged: Vec::new(),
+            places: (Vec::new(), 0),
         }
     }
 
@@ -150,10 +166,24 @@ impl EventRows {
             self.original.put(Kind::Text, self.rows, &Cell::Text(original.into()));
         }
         self.put_rest(&rest);
-        self.retention.extend_from_slice(&retention.days(event.dataset()).to_le_bytes());
+        let days = retention.days(event.dataset());
+        self.retention.extend_from_slice(&days.to_le_bytes());
+        self.logged.push(Row::of(event, days));
+        self.places.0.push(self.places.1);
+        self.skip();
         binary::put_text(&mut self.words, &words);
         self.rows += 1;
         Ok(())
+    }
+
+    /// Leaves out a record whose row the store has already.
+    pub fn skip(&mut self) {
+        self.places.1 = self.places.1.saturating_add(1);
+    }
+
+    /// How many records its rows were made of, those that were left out among them.
+    pub(crate) fn records(&self) -> u32 {
+        self.places.1
     }
 
     fn put_rest(&mut self, rest: &[(&str, &Value)]) {
@@ -171,17 +201,21 @@ impl EventRows {
 
     /// Takes all rows out and keeps the memory.
     pub fn clear(&mut self) {
-        let Self { rows, cells, original, rest: (names, values), retention, words } = self;
+        let Self { rows, cells, original, rest: (names, values), retention, words, logged, places } = self;
         *rows = 0;
+        logged.clear();
+        places.0.clear();
+        places.1 = 0;
         cells.iter_mut().chain([original, names]).for_each(Filling::clear);
         [values, retention, words].into_iter().for_each(Vec::clear);
     }
 
     /// Bytes of memory that it holds, also of rows that were taken out.
     pub fn capacity(&self) -> usize {
-        let Self { rows: _, cells, original, rest: (names, values), retention, words } = self;
+        let Self { rows: _, cells, original, rest: (names, values), retention, words, logged, places } = self;
         let fillings = cells.iter().chain([original, names]).map(Filling::capacity);
-        fillings.chain([values, retention, words].map(Vec::capacity)).sum()
+        let logged = logged.capacity() * size_of::<Row>() + places.0.capacity() * size_of::<u32>();
+        fillings.chain([values, retention, words].map(Vec::capacity)).sum::<usize>() + logged
     }
 
     /// Bytes that its rows take, about.
@@ -199,10 +233,15 @@ impl EventRows {
         columns().enumerate().filter(|(number, _)| filled(*number)).map(|(_, field)| field).collect()
     }
 
+    /// What the transparency log is told of each row.
+    pub fn logged(&self) -> &[Row] {
+        &self.logged
+    }
+
     /// Appends the block. Columns in which nothing stands are left out: the engine fills them in.
-    pub(crate) fn write(&self, bytes: &mut impl BufMut) {
+    pub(crate) fn write(&self, bytes: &mut impl BufMut, sealing: Option<Sealing>) {
         let filled = || columns().zip(&self.cells).filter(|(_, cells)| cells.rows > 0);
-        put_count(bytes, filled().count() + 4);
+        put_count(bytes, filled().count() + 4 + sealing.map_or(0, |_| 3));
         put_count(bytes, self.rows);
         for (field, cells) in filled() {
             put_head(bytes, &field.column_name(), kind_name(field));
@@ -218,6 +257,13 @@ impl EventRows {
         bytes.put_slice(&self.retention);
         put_head(bytes, "words", "String");
         bytes.put_slice(&self.words);
+        let Some(Sealing { segment, first }) = sealing else { return };
+        put_head(bytes, "segment", "UInt64");
+        self.logged.iter().for_each(|_| bytes.put_u64_le(segment.number()));
+        put_head(bytes, "place", "UInt32");
+        self.places.0.iter().for_each(|place| bytes.put_u32_le(first.saturating_add(*place)));
+        put_head(bytes, "leaf", "UInt16");
+        self.logged.iter().for_each(|row| bytes.put_u16_le(row.check()));
     }
 }
 
@@ -480,7 +526,7 @@ mod tests {
             prop_assert_eq!(&rows, &first);
             prop_assert_eq!(rows.len(), events.len());
             let mut written = Vec::new();
-            rows.write(&mut written);
+            rows.write(&mut written, None);
             prop_assert_eq!(read_block(&written), events);
         }
     }

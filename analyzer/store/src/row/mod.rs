@@ -15,9 +15,10 @@ use std::collections::BTreeMap;
 
 use dongson_event::Event;
 use dongson_event::fields::{self, Field};
+use dongson_event::transparency::SegmentId;
 
 use crate::{Result, StoreError};
-pub use block::EventRows;
+pub use block::{EventRows, Sealing};
 pub(crate) use selected::Selected;
 
 /// The fields that every stored event has; their columns are not nullable.
@@ -80,6 +81,44 @@ pub(crate) fn read_event(bytes: &mut &[u8]) -> Result<Option<Event>> {
     binary::take_u16(bytes)
         .ok_or_else(|| StoreError::Unreadable("a row of events ends too early".to_owned()))?;
     Ok(Some(event))
+}
+
+/// Names of the columns that [`read_logged`] takes.
+pub(crate) fn logged_names() -> Vec<String> {
+    column_names().into_iter().chain(["segment", "place", "leaf"].map(str::to_owned)).collect()
+}
+
+/// A stored event and where it stands in the transparency log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoggedRow {
+    /// The event.
+    pub event: Event,
+    /// How many days it is kept.
+    pub days: u16,
+    /// Its segment; `None` of rows from before the log.
+    pub segment: Option<SegmentId>,
+    /// Its place there.
+    pub place: u32,
+    /// The first two bytes of the hash that it had when it was written.
+    pub check: u16,
+}
+
+/// Takes the next row of [`logged_names`] off `bytes`; `None` at the end.
+///
+/// # Errors
+/// `Unreadable` when the bytes are not rows of this version's columns.
+pub(crate) fn read_logged(bytes: &mut &[u8]) -> Result<Option<LoggedRow>> {
+    let fields: Vec<&'static Field> = columns().collect();
+    let whole = Selected { columns: &fields, original: true, most_chars: usize::MAX };
+    let Some((event, _)) = whole.take(bytes)? else { return Ok(None) };
+    let mut numbers = || {
+        let days = binary::take_u16(bytes)?;
+        let segment = SegmentId::from_number(binary::take_u64(bytes)?);
+        Some((days, segment, binary::take_u32(bytes)?, binary::take_u16(bytes)?))
+    };
+    let (days, segment, place, check) =
+        numbers().ok_or_else(|| StoreError::Unreadable("a row of events ends too early".to_owned()))?;
+    Ok(Some(LoggedRow { event, days, segment, place, check }))
 }
 
 #[cfg(test)]

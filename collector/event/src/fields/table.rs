@@ -1135,4 +1135,6 @@ pub const FIELDS: &[Field] = &[
     f("dongson.health.configuration.applied", Long, "", Sensor, Plain, REST, "Dongson", "Version of the desired settings in force; 0: the command line alone"),
     f("dongson.health.configuration.wanted", Long, "", Sensor, Plain, REST, "Dongson", "Version of the settings that the centre wants"),
     f("dongson.health.configuration.problem", Keyword, "", Sensor, Plain, REST, "Dongson", "Why the wanted settings are not in force"),
+    f("dongson.health.log.size", Long, "", Sensor, Plain, REST, "Dongson", "Entries of the centre's transparency log under the newest head that the sensor witnesses"),
+    f("dongson.health.log.fork", Keyword, "", Sensor, Plain, REST, "Dongson", "Why a later head of the transparency log did not continue the one witnessed: somebody changed what was logged"),
 ];

@@ -40,6 +40,16 @@ impl PublicKey {
         bytes_of(text).map(Self).ok_or(TrustError::NotAKey("the public key"))
     }
 
+    /// The key of 32 bytes; `None` of more or fewer.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
+
+    /// Its 32 bytes.
+    pub(crate) fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// Its id.
     pub fn id(&self) -> KeyId {
         KeyId(hex::encode(Sha256::digest(self.0)))
@@ -109,7 +119,7 @@ impl SigningKey {
     }
 
     /// The signature over `message`: 64 bytes.
-    pub(super) fn sign(&self, message: &[u8]) -> Vec<u8> {
+    pub(crate) fn sign(&self, message: &[u8]) -> Vec<u8> {
         self.pair.sign(message).as_ref().to_vec()
     }
 }

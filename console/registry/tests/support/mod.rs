@@ -52,6 +52,7 @@ pub(crate) fn alert(id: &str, organization: &str, level: Level) -> AlertUpsert {
         added: 1,
         risk: 50,
         tags: vec!["attack.t1110".into()],
+        facts: [0; 32],
         drill: false,
     }
 }

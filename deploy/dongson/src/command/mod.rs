@@ -13,6 +13,7 @@ mod rules;
 mod store;
 mod trust;
 mod up;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -45,6 +46,10 @@ pub(crate) enum Command {
     /// Agencies, tokens, keys and sources, at the data folder of this machine.
     #[command(subcommand)]
     Admin(admin::Admin),
+    /// Compares all that is stored with the transparency log and names what was changed.
+    Verify(verify::Verify),
+    /// Writes the proof of one event, alert or audit entry.
+    Evidence(verify::EvidenceCommand),
     /// The store's engine: its process, and its installation.
     Store(store::StoreCommand),
     /// Prints the table of fields as Markdown.
@@ -63,6 +68,8 @@ impl Command {
             Self::Intel(intel) => intel.run(),
             Self::Drill(drill) => drill.run(),
             Self::Admin(admin) => admin.run(),
+            Self::Verify(verify) => verify.run(),
+            Self::Evidence(evidence) => evidence.run(),
             Self::Store(store) => store.run(),
             Self::Fields => fields::run(),
         }

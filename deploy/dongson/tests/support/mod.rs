@@ -150,6 +150,24 @@ impl System {
         ask(&self.data, sql).unwrap_or_else(|error| panic!("{sql}: {error}\n{}", self.log()))
     }
 
+    /// What the store answers to a statement, as whoever may do everything there.
+    pub(crate) fn ask(&self, sql: &str) -> String {
+        let reach = self.data.join("store/connection.json");
+        let text = fs::read_to_string(&reach).unwrap_or_else(|error| panic!("{}: {error}", reach.display()));
+        let reach: Value = serde_json::from_str(&text).unwrap();
+        let mut answer = ureq::post(reach["url"].as_str().unwrap())
+            .header("x-clickhouse-user", "writer")
+            .header("x-clickhouse-key", reach["writer_key"].as_str().unwrap())
+            .config()
+            .http_status_as_error(false)
+            .build()
+            .send(sql)
+            .unwrap_or_else(|error| panic!("{sql}: {error}\n{}", self.log()));
+        let (status, text) = (answer.status(), answer.body_mut().read_to_string().unwrap());
+        assert!(status.is_success(), "{sql}: {status} {text}\n{}", self.log());
+        text.trim().to_owned()
+    }
+
     fn machine(&self, path: &str) -> (u16, String) {
         let address = self.running().unwrap()["metrics"].as_str().unwrap().to_owned();
         let mut answer = ureq::get(format!("http://{address}{path}")).call().unwrap();
