@@ -14,6 +14,12 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use support::{System, command};
 
+/// What the store answers to a statement.
+#[track_caller]
+fn ask(system: &System, sql: &str) -> String {
+    support::said(Path::new(system.data()), sql).unwrap_or_else(|error| panic!("{sql}: {error}"))
+}
+
 /// What `dongson verify` says, and whether it was content.
 fn verify(system: &System, more: &[&str]) -> (bool, Value) {
     let output = command(&[&["verify", "--data", system.data(), "--format", "json"], more].concat());
@@ -118,13 +124,14 @@ fn whatever_is_changed_behind_the_log_is_named() {
     system.start();
     let (good, sample) = verify(&system, &["--sample", "1"]);
     assert!(good && sample["store"]["segments_checked"] == 1, "{sample}");
-    let events = system.ask(
+    let events = ask(
+        &system,
         "SELECT event_id FROM dongson.events WHERE segment > 0 AND event_dataset != 'dongson.health' \
          ORDER BY place, event_id LIMIT 5 FORMAT TabSeparated",
     );
     let events: Vec<&str> = events.lines().collect();
     let alerts =
-        system.ask("SELECT alert_id FROM dongson.alerts ORDER BY alert_id LIMIT 2 FORMAT TabSeparated");
+        ask(&system, "SELECT alert_id FROM dongson.alerts ORDER BY alert_id LIMIT 2 FORMAT TabSeparated");
     let alerts: Vec<&str> = alerts.lines().collect();
 
     // Each proof is taken by the checker that shares no code with this, and none of it can be changed.
@@ -154,29 +161,35 @@ fn whatever_is_changed_behind_the_log_is_named() {
     // Row by row, in the engine itself.
     let now = "SETTINGS mutations_sync = 1";
     let id = events[1];
-    system.ask(&format!(
-        "ALTER TABLE dongson.events UPDATE rest = mapUpdate(rest, map('a.b', '\"c\"')) WHERE event_id = '{id}' {now}"
-    ));
+    ask(
+        &system,
+        &format!(
+            "ALTER TABLE dongson.events UPDATE rest = mapUpdate(rest, map('a.b', '\"c\"')) WHERE event_id = '{id}' {now}"
+        ),
+    );
     named(&system, "row", id, "changed");
     let (id, place) = (events[2], format!("WHERE event_id = '{}'", events[2]));
     let offset =
         system.count(&format!("SELECT bitAnd(segment, 281474976710655) + place FROM dongson.events {place}"));
-    system.ask(&format!("ALTER TABLE dongson.events DELETE WHERE event_id = '{id}' {now}"));
+    ask(&system, &format!("ALTER TABLE dongson.events DELETE WHERE event_id = '{id}' {now}"));
     named(&system, "row", &format!("/{offset}"), "removed");
     named(&system, "segment", "dongson.events/", "removed");
     let id = "0198c1de-0000-8000-8000-0000000000ff";
-    system.ask(&format!(
-        "INSERT INTO dongson.events SELECT * REPLACE ('{id}' AS event_id) \
+    ask(
+        &system,
+        &format!(
+            "INSERT INTO dongson.events SELECT * REPLACE ('{id}' AS event_id) \
          FROM (SELECT * FROM dongson.events WHERE event_id = '{}')",
-        events[3]
-    ));
+            events[3]
+        ),
+    );
     named(&system, "row", id, "inserted");
-    system.ask(&format!(
-        "ALTER TABLE dongson.alerts UPDATE risk = 99 - risk WHERE alert_id = '{}' {now}",
-        alerts[0]
-    ));
+    ask(
+        &system,
+        &format!("ALTER TABLE dongson.alerts UPDATE risk = 99 - risk WHERE alert_id = '{}' {now}", alerts[0]),
+    );
     named(&system, "alert", alerts[0], "changed");
-    system.ask(&format!("ALTER TABLE dongson.alerts DELETE WHERE alert_id = '{}' {now}", alerts[1]));
+    ask(&system, &format!("ALTER TABLE dongson.alerts DELETE WHERE alert_id = '{}' {now}", alerts[1]));
     named(&system, "alert", alerts[1], "removed");
     // What was changed has no proof any more.
     let output = command(&["evidence", events[1], "--data", system.data()]);

@@ -15,12 +15,13 @@ use crate::row::{REQUIRED, columns};
 use crate::{Result, StoreError};
 
 /// Version and text of each migration, in order. The fourth was never released.
-const MIGRATIONS: [(u32, &str); 5] = [
+const MIGRATIONS: [(u32, &str); 6] = [
     (1, include_str!("0001_facts.sql")),
     (2, include_str!("0002_rollups.sql")),
     (3, include_str!("0003_clamped.sql")),
     (5, include_str!("0005_words.sql")),
     (6, include_str!("0006_segments.sql")),
+    (7, include_str!("0007_synced_merges.sql")),
 ];
 
 /// Tables whose rows belong to agencies: a reader's scope filters each of them by `organization_id`.

@@ -125,7 +125,7 @@ fn with_store<F: Future<Output = ()>>(test: impl FnOnce(StoreClient) -> F) {
             Some(store) => store.client(),
             None => remote::fresh().await,
         };
-        assert_eq!(client.migrate().await.unwrap(), 6);
+        assert_eq!(client.migrate().await.unwrap(), 7);
         assert_eq!(client.migrate().await.unwrap(), 6, "twice is as good as once");
         test(client).await;
     });

@@ -121,7 +121,7 @@ pub(super) fn a_server_is_reached_over_tls() {
             StoreClient::server(&options).unwrap()
         };
         let client = at("localhost", Some(&ca));
-        assert_eq!(client.migrate().await.unwrap(), 6);
+        assert_eq!(client.migrate().await.unwrap(), 7);
         client.insert_events(&rows(&[event("so-yte", 1), event("xa-hamrong", 1)]), "t").await.unwrap();
         let any = EventFilter::default();
         for (scope, expected) in [(Scope::All, 2), (Scope::organization("so-yte"), 1)] {
