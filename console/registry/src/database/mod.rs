@@ -1,6 +1,6 @@
 //! The database under the registry: an `SQLite` file on one machine, a PostgreSQL server in a cluster, one set of queries.
 //!
-//! The names are those of sqlx ([`query`], [`query_as`], [`query_scalar`], [`QueryBuilder`]), so that a query reads as it
+//! The names are those of sqlx ([`query()`], [`query_as`], [`query_scalar`], [`QueryBuilder`]), so that a query reads as it
 //! does everywhere; which database answers it is found when it runs. What both understand is written:
 //!
 //! - placeholders `$1`; types TEXT, BIGINT, BLOB (flags are BIGINT 0 or 1, lists and objects JSON text);

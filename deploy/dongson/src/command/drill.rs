@@ -23,7 +23,7 @@ pub(crate) enum Drill {
         /// The data folder of the running `dongson up`.
         #[arg(long, env = "DONGSON_DATA")]
         data: PathBuf,
-        /// Its configuration, if that names a registry elsewhere ([registry] url).
+        /// Its configuration, if that names a registry elsewhere (`registry.url`).
         #[arg(long, env = "DONGSON_CONFIG")]
         config: Option<PathBuf>,
         /// The same seed makes the same attack.

@@ -31,7 +31,7 @@ pub(crate) struct Backup {
 /// Restores a backup.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "example: dongson admin restore --data /var/lib/dongson /backup/2026-11-24\nInto a new data folder, or with --config into the empty database of a PostgreSQL server ([registry] url): this is also the way from one machine to a cluster. A backup of an older version is brought up to date."
+    after_help = "example: dongson admin restore --data /var/lib/dongson /backup/2026-11-24\nInto a new data folder, or with --config into the empty database of a PostgreSQL server (`registry.url`): this is also the way from one machine to a cluster. A backup of an older version is brought up to date."
 )]
 pub(crate) struct Restore {
     /// The folder that `dongson admin backup` made.

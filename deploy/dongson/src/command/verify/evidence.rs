@@ -25,7 +25,7 @@ pub(crate) struct EvidenceCommand {
     /// The data folder of `dongson up`.
     #[arg(long, env = "DONGSON_DATA")]
     data: PathBuf,
-    /// The configuration of `dongson up`, if it names a registry elsewhere ([registry] url).
+    /// The configuration of `dongson up`, if it names a registry elsewhere (`registry.url`).
     #[arg(long, env = "DONGSON_CONFIG")]
     config: Option<PathBuf>,
     /// The file that is written; standard output where not given.

@@ -28,7 +28,7 @@ pub(crate) struct Verify {
     /// The data folder of `dongson up`.
     #[arg(long, env = "DONGSON_DATA")]
     data: PathBuf,
-    /// The configuration of `dongson up`, if it names a registry elsewhere ([registry] url).
+    /// The configuration of `dongson up`, if it names a registry elsewhere (`registry.url`).
     #[arg(long, env = "DONGSON_CONFIG")]
     config: Option<PathBuf>,
     /// Reads the rows of so many segments and so many alerts, chosen evenly, the newest among them; all where not given.
