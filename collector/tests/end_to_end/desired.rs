@@ -144,7 +144,7 @@ async fn witnesses_are_told_of_the_transparency_log() {
         (head, hashes.collect::<Vec<_>>())
     };
     let (first, proof) = read(told(Some(0)).await.unwrap());
-    assert!(first.size > 2 && proof.is_empty());
+    assert!(first.size > 0 && proof.is_empty(), "{first:?} {proof:?}");
     for number in 0..5 {
         let change = change();
         world.registry.audit_record(&change, "export", "report", &number.to_string(), None).await.unwrap();
