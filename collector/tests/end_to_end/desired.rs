@@ -152,7 +152,10 @@ async fn witnesses_are_told_of_the_transparency_log() {
     // A newer head is signed for who asks, though not more often than every ten seconds.
     let later = world.registry.transparency_head(dongson_registry::now() + 20_000).await.unwrap().unwrap();
     let (second, proof) = read(told(Some(first.size)).await.unwrap());
-    assert_eq!((second.size, later.size.cast_unsigned()), (first.size + 5, first.size + 5));
+    assert!(
+        second.size >= first.size + 5 && second.size == later.size.cast_unsigned(),
+        "{first:?} {second:?}"
+    );
     assert!(verify_consistency((first.size, &first.root), (second.size, &second.root), &proof));
 }
 
